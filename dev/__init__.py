@@ -1,0 +1,1 @@
+"""Tools for developing Pegbox; nothing here is shipped."""

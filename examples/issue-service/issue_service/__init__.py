@@ -1,0 +1,1 @@
+"""The issue processor: a real workload whose numbers Pegbox tunes while it runs."""

@@ -1,0 +1,1 @@
+"""Kubernetes: the API server behind `ports.Cluster`, and pure decoding of what it sends."""

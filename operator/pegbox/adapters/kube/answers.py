@@ -1,0 +1,69 @@
+"""What the API server's refusals mean in Pegbox's own errors. Pure: a status and a body in, an error out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pegbox.model.errors import FieldOwner, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
+
+_OWNER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, for error texts and for what its status means. `what` names verb and object."""
+
+    what: str
+    resource: str
+    verb: str
+
+
+def error_of(asked: Asked, status: int, text: str) -> PegboxError:
+    """The error for an answer with a status of 400 and above."""
+    body = _status(text)
+    message = f"{asked.what}: {str(body.get('message') or text or 'no message').strip()[:500]}"
+    if status == 404:
+        return _not_found(asked, body, message)
+    if status == 409:
+        return WriteConflict(message, owners=owners(body))
+    if status == 422 and asked.verb == "json_patch" and "test failed" in text:
+        return WriteConflict(message)
+    if status == 401:
+        return NotAvailable(f"{message}: the credentials were refused: renew the token or the kubeconfig")
+    if status == 429 and asked.verb == "evict":
+        return Refused(message, status=status)
+    if status >= 500 and "request is too large" in text:
+        return Refused(f"{message}: the object is over the server's limit of 1.5 MiB", status=status)
+    if status in (408, 429) or status >= 500:
+        return NotAvailable(f"{message} (status {status}): try again later")
+    return Refused(message, status=status)
+
+
+def _status(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
+    """A missing object answers with a Status that names it; a path that is not served with plain text."""
+    if body.get("kind") == "Status" and (body.get("details") or {}).get("name"):
+        return NotFound(message)
+    return NotAvailable(
+        f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
+    )
+
+
+def owners(body: dict[str, Any]) -> tuple[FieldOwner, ...]:
+    """The field managers that an apply ran into, from `details.causes` of the Status."""
+    found = []
+    for cause in (body.get("details") or {}).get("causes") or ():
+        match = _OWNER.match(str(cause.get("message", "")))
+        if cause.get("reason") == "FieldManagerConflict" and match:
+            found.append(FieldOwner(match.group(1), str(cause.get("field", ""))))
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""A gate before every write, and its count: what may not be written cannot be, whoever asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from pegbox import ports
+from pegbox.model.errors import Refused
+from pegbox.ports import Cluster, Kind, Object, Ref
+
+Allow = Callable[[str, str], bool]
+"""(apiVersion, kind) -> whether objects of this type may be written."""
+
+OWN_GROUP = "pegbox.dev"
+_ALWAYS = frozenset(
+    {(ports.EVENT.api_version, ports.EVENT.kind), (ports.LEASE.api_version, ports.LEASE.kind)}
+)
+
+
+def own_objects_only(api_version: str, kind: str) -> bool:
+    """The writes of Observe and Recommend: objects of pegbox.dev, Events and the Lease."""
+    return api_version.partition("/")[0] == OWN_GROUP or (api_version, kind) in _ALWAYS
+
+
+def everything(api_version: str, kind: str) -> bool:
+    """The writes of Auto: RBAC and the guards decide."""
+    return True
+
+
+class GuardedCluster:
+    """Implements ports.Cluster over another one. `writes` counts, by kind, what was let through."""
+
+    def __init__(self, cluster: Cluster, *, allow_workload_writes: bool) -> None:
+        self._cluster = cluster
+        self._allow: Allow = everything if allow_workload_writes else own_objects_only
+        self.writes: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    async def get(self, ref: Ref) -> Object:
+        return await self._cluster.get(ref)
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
+    ) -> list[Object]:
+        return await self._cluster.list(kind, namespace, labels=labels, limit=limit)
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")))
+        return await self._cluster.apply(body, force=force, subresource=subresource)
+
+    async def create(self, body: Object) -> Object:
+        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")))
+        return await self._cluster.create(body)
+
+    async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
+        self._pass(ref.kind.api_version, ref.kind.kind)
+        return await self._cluster.json_patch(ref, operations, subresource=subresource)
+
+    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+        self._pass(ref.kind.api_version, ref.kind.kind)
+        await self._cluster.delete(ref, uid=uid)
+
+    async def evict(self, pod: Ref, *, uid: str) -> None:
+        self._pass(pod.kind.api_version, pod.kind.kind)
+        await self._cluster.evict(pod, uid=uid)
+
+    async def allowed(
+        self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
+    ) -> bool:
+        return await self._cluster.allowed(
+            verb, group, resource, namespace=namespace, subresource=subresource
+        )
+
+    def _pass(self, api_version: str, kind: str) -> None:
+        if not self._allow(api_version, kind):
+            self.refused[kind] += 1
+            raise Refused(
+                f"writing {kind} is not allowed here: only objects of {OWN_GROUP}, Events and the Lease are, "
+                "unless the profile's mode is Auto and workload writes are enabled",
+                status=403,
+            )
+        self.writes[kind] += 1

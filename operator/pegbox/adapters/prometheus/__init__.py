@@ -1,0 +1,1 @@
+"""Prometheus-compatible servers: query texts, the client, and the decoding of answers."""

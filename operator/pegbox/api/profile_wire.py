@@ -1,0 +1,224 @@
+"""PerformanceProfile: what an application team writes. Durations, shares and quantities are texts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from pegbox.api.wire import (
+    Duration,
+    EntryName,
+    IntOrString,
+    KnobName,
+    ObjectName,
+    Percent,
+    Reference,
+    ShortText,
+    SignalName,
+    Wire,
+    by_value,
+    list_map,
+    rules,
+)
+from pegbox.model.knobs import KnobMode
+from pegbox.model.profile import ConflictPolicy, DeletionPolicy, Mode, Objective, OnNoData
+
+
+class TargetKind(StrEnum):
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+
+
+class Preset(StrEnum):
+    """Custom: only the knobs that the profile names. The others take the class's formulas as defaults."""
+
+    CUSTOM = "Custom"
+    BALANCED = "Balanced"
+    HIGH_PERFORMANCE = "HighPerformance"
+    MEMORY_EFFICIENT = "MemoryEfficient"
+    DEVELOPMENT = "Development"
+
+
+class FreezeAllow(StrEnum):
+    NONE = "None"
+    URGENT = "Urgent"
+
+
+class TargetRef(Wire):
+    """The workload whose numbers are tuned, in the profile's namespace."""
+
+    kind: Annotated[TargetKind, by_value(TargetKind)]
+    name: ObjectName
+    container: Annotated[
+        EntryName | None, Field(description="The container whose CPUs count; default: the first.")
+    ] = None
+
+
+class AutoscalerCreate(Wire):
+    """The HPA that Pegbox creates and owns."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.minReplicas <= self.maxReplicas",
+                "autoscaler.create.minReplicas must not be greater than maxReplicas: raise maxReplicas or lower minReplicas",
+            )
+        )
+    )
+
+    min_replicas: Annotated[int, Field(ge=1, le=10000)]
+    max_replicas: Annotated[int, Field(ge=1, le=10000)]
+    cpu_utilization: Annotated[int, Field(ge=1, le=1000, description="Percent of the CPU requests.")] = 60
+
+
+class Autoscaler(Wire):
+    """The HPA whose bounds are knobs: created by Pegbox, or an existing one (written only by consent)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.create) != has(self.ref)",
+                "autoscaler needs exactly one of create and ref: remove one of them, or add one",
+            )
+        )
+    )
+
+    create: AutoscalerCreate | None = None
+    ref: Reference | None = None
+
+
+class Slo(Wire):
+    """The share `goal` of a signal's events must be good, or faster than `threshold`."""
+
+    name: EntryName
+    signal: SignalName
+    threshold: Duration | None = None
+    goal: Percent
+    window: Duration = "5m"
+    minimum_events: Annotated[int, Field(ge=1, le=100_000_000)] = 100
+    on_no_data: Annotated[OnNoData, by_value(OnNoData)] = OnNoData.HOLD
+
+
+class LocationOverride(Wire):
+    """Where the application itself keeps the value: its own ConfigMap, in place of Pegbox's settings document."""
+
+    config_map: ObjectName | None = None
+    key: ShortText | None = None
+    path: ShortText | None = None
+
+
+_AS_TEXT = "string(self.min)", "string(self.max)"
+_QUANTITIES = " && ".join(f"isQuantity({text})" for text in _AS_TEXT)
+_DURATIONS = " && ".join(f"{text}.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')" for text in _AS_TEXT)
+_BOUNDS_MESSAGE = "spec.knobs[].min must not be greater than max: raise max or lower min"
+
+
+class KnobOverride(Wire):
+    """Narrows a knob of the class; it never widens it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!has(self.min) || !has(self.max) || !({_QUANTITIES}) || "
+                f"quantity({_AS_TEXT[0]}).compareTo(quantity({_AS_TEXT[1]})) <= 0",
+                _BOUNDS_MESSAGE,
+            ),
+            (
+                f"!has(self.min) || !has(self.max) || !({_DURATIONS}) || duration({_AS_TEXT[0]}) <= duration({_AS_TEXT[1]})",
+                _BOUNDS_MESSAGE,
+            ),
+            (
+                "!has(self.value) || !(has(self.min) || has(self.max) || has(self.initial) || has(self.maxStep))",
+                "spec.knobs[].value pins the knob: remove min, max, initial and maxStep, or remove value",
+            ),
+        )
+    )
+
+    name: KnobName
+    min: IntOrString | None = None
+    max: IntOrString | None = None
+    value: Annotated[IntOrString | None, Field(description="Pins the knob to this value.")] = None
+    initial: Annotated[
+        IntOrString | None, Field(description="The value in force, where nothing else says it.")
+    ] = None
+    mode: Annotated[KnobMode, by_value(KnobMode)] = KnobMode.TUNE
+    max_step: Percent | None = None
+    conflict_policy: Annotated[ConflictPolicy | None, by_value(ConflictPolicy)] = None
+    location: LocationOverride | None = None
+
+
+class Budget(Wire):
+    """`uses` of everything that the workload may run at once stays within the limit."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.limit) != has(self.budgetRef)",
+                "spec.budgets[] needs exactly one of limit and budgetRef: remove one of them, or add one",
+            ),
+            (
+                "self.uses.matches('^[A-Za-z0-9_.+*() ]+$')",
+                "spec.budgets[].uses may hold only + * ( ), numbers, pods and knob names: use must never fall when a knob rises",
+            ),
+        )
+    )
+
+    name: EntryName
+    uses: Annotated[str, Field(min_length=1, max_length=256)]
+    limit: IntOrString | None = None
+    budget_ref: Reference | None = None
+
+
+class Guards(Wire):
+    """How careful Pegbox is. What is absent has the default that status shows."""
+
+    settle: Duration | None = None
+    cooldown: Duration | None = None
+    max_step: Percent | None = None
+    error_budget_share: Percent | None = None
+    ack_timeout: Duration | None = None
+    trial_window: Duration | None = None
+    trial_timeout: Duration | None = None
+    failures_to_open: Annotated[int | None, Field(ge=1, le=50)] = None
+    breaker_base: Duration | None = None
+
+
+class Freeze(Wire):
+    """A recurring time in which no trial starts; Urgent lets those through that repair a violated SLO."""
+
+    name: EntryName
+    schedule: Annotated[
+        str, Field(min_length=9, max_length=100, description="Five-field cron: when the freeze begins.")
+    ]
+    time_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    duration: Duration
+    allow: Annotated[FreezeAllow, by_value(FreezeAllow)] = FreezeAllow.NONE
+
+
+class Matcher(Wire):
+    """An equality matcher that is added to the class's queries, e.g. job = checkout."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
+    value: Annotated[str, Field(max_length=253)]
+
+
+class ProfileSpecWire(Wire):
+    """The desired state. Only targetRef and classRef are required."""
+
+    target_ref: TargetRef
+    class_ref: Reference
+    autoscaler: Autoscaler | None = None
+    preset: Annotated[Preset, by_value(Preset)] = Preset.BALANCED
+    mode: Annotated[Mode, by_value(Mode)] = Mode.RECOMMEND
+    objective: Annotated[Objective, by_value(Objective)] = Objective.MINIMIZE_COST
+    interval: Duration = "30s"
+    slos: Annotated[list[Slo], Field(max_length=16, json_schema_extra=list_map())] = []
+    knobs: Annotated[list[KnobOverride], Field(max_length=64, json_schema_extra=list_map())] = []
+    budgets: Annotated[list[Budget], Field(max_length=16, json_schema_extra=list_map())] = []
+    guards: Guards = Guards()
+    freezes: Annotated[list[Freeze], Field(max_length=16, json_schema_extra=list_map())] = []
+    match_labels: Annotated[list[Matcher], Field(max_length=16, json_schema_extra=list_map())] = []
+    conflict_policy: Annotated[ConflictPolicy, by_value(ConflictPolicy)] = ConflictPolicy.REFUSE
+    deletion_policy: Annotated[DeletionPolicy, by_value(DeletionPolicy)] = DeletionPolicy.RESTORE

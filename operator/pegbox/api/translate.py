@@ -1,0 +1,191 @@
+"""The wire's profile and class, merged and checked, in the core's own terms.
+
+Every refusal is an InvalidInput that names field, value and remedy. The API server checks much of the same (CEL),
+but classes and profiles are checked here again: `recommend -f` has no server, and a class may change after the
+profile was admitted.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any
+
+from pegbox.api import class_wire, profile_wire, translate_knobs, translate_limits, translate_signals
+from pegbox.api.class_wire import ClassSpecWire
+from pegbox.api.profile_wire import FreezeAllow, ProfileSpecWire
+from pegbox.api.wire import read
+from pegbox.model import units
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import SearchSpace
+from pegbox.model.profile import Autoscaler, ConflictPolicy, Freeze, Guards, ProfileSpec, Target
+from pegbox.model.roles import Role
+
+_CRON_FIELD = re.compile(
+    r"^(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*$"
+)
+MIN_INTERVAL, MAX_INTERVAL = Fraction(2), Fraction(3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the target itself says. Leave out what is not known.
+
+    `cpus` of its container (limit, else request): formulas that need it give no default without it. `reported`: the
+    knobs whose value the application exports. Class knobs of our own ConfigMap that the profile does not name are
+    left out where they are not among these, since an application refuses settings that it does not know.
+    """
+
+    cpus: Fraction | None = None
+    reported: frozenset[str] | None = None
+
+
+def to_model(
+    profile: Mapping[str, Any], class_: Mapping[str, Any], context: Context = Context()
+) -> ProfileSpec:
+    """One PerformanceProfile and its PerformanceClass, as the API server sends them. Raises InvalidInput.
+
+    A budget that no setting can meet raises `translate_limits.BudgetUnsatisfiable`, an InvalidInput too.
+    """
+    spec = read(ProfileSpecWire, profile.get("spec", {}), "spec")
+    class_name = _metadata(class_, "name")
+    knowledge = read(ClassSpecWire, class_.get("spec", {}), f"class {class_name}: spec")
+    space, roles = _space(spec, knowledge, class_name, context)
+    signals = translate_signals.signals(knowledge, class_name)
+    rules = translate_limits.rules(knowledge, class_name, space)
+    merged = ProfileSpec(
+        namespace=_metadata(profile, "namespace"),
+        name=_metadata(profile, "name"),
+        uid=_metadata(profile, "uid"),
+        generation=int(profile.get("metadata", {}).get("generation", 1)),
+        target=Target(spec.target_ref.kind.value, spec.target_ref.name, spec.target_ref.container or ""),
+        class_name=class_name,
+        class_generation=int(class_.get("metadata", {}).get("generation", 1)),
+        mode=spec.mode,
+        objective=spec.objective,
+        interval=_between("spec.interval", spec.interval, MIN_INTERVAL, MAX_INTERVAL),
+        space=space,
+        roles=roles,
+        signals=signals,
+        slos=translate_signals.slos(spec.slos, signals),
+        budgets=translate_limits.budgets(spec.budgets, space),
+        rules=rules,
+        matchers=tuple((m.name, m.value) for m in _unique(spec.match_labels, "spec.matchLabels")),
+        guards=_guards(spec.guards),
+        autoscaler=_autoscaler(spec),
+        freezes=tuple(_freeze(f) for f in _unique(spec.freezes, "spec.freezes")),
+        conflict_policy=spec.conflict_policy,
+        take_knobs=frozenset(k.name for k in spec.knobs if k.conflict_policy is ConflictPolicy.TAKE),
+        deletion_policy=spec.deletion_policy,
+    )
+    translate_limits.check_satisfiable(merged)
+    return merged
+
+
+def check_class(class_: Mapping[str, Any]) -> None:
+    """Everything about a class that can be wrong without a profile. Raises InvalidInput."""
+    name = _metadata(class_, "name")
+    knowledge = read(ClassSpecWire, class_.get("spec", {}), f"class {name}: spec")
+    knobs = tuple(
+        translate_knobs.from_class(k, f"class {name}: spec.knobs[{k.name}]") for k in knowledge.knobs
+    )
+    _unique(knowledge.knobs, f"class {name}: spec.knobs")
+    for knob in knowledge.knobs:
+        translate_knobs.check_formulas(knob, f"class {name}: spec.knobs[{knob.name}]")
+    translate_signals.signals(knowledge, name)
+    translate_limits.rules(knowledge, name, SearchSpace(knobs))
+
+
+def _space(
+    spec: ProfileSpecWire, knowledge: ClassSpecWire, class_name: str, context: Context
+) -> tuple[SearchSpace, dict[str, Role]]:
+    _unique(spec.knobs, "spec.knobs")
+    _unique(knowledge.knobs, f"class {class_name}: spec.knobs")
+    merge = translate_knobs.Merge(spec, knowledge, class_name, context.cpus, context.reported)
+    space = SearchSpace(merge.knobs())
+    roles: dict[str, Role] = {k.name: k.role for k in knowledge.knobs if k.name in space}
+    return space, {name: role for name, role in roles.items() if role is not Role.NONE}
+
+
+def _autoscaler(spec: ProfileSpecWire) -> Autoscaler | None:
+    wire = spec.autoscaler
+    if wire is None:
+        return None
+    if (wire.create is None) == (wire.ref is None):
+        found = "create and ref" if wire.create else "neither"
+        raise InvalidInput("spec.autoscaler", found, "give exactly one of create and ref")
+    if wire.ref is not None:
+        return Autoscaler(wire.ref.name, create=False)
+    create = wire.create
+    assert create is not None
+    if create.min_replicas > create.max_replicas:
+        where = "spec.autoscaler.create.minReplicas"
+        raise InvalidInput(
+            where, create.min_replicas, f"raise maxReplicas ({create.max_replicas}) or lower minReplicas"
+        )
+    name = f"{spec.target_ref.name}-pegbox"
+    return Autoscaler(name, True, create.min_replicas, create.max_replicas, create.cpu_utilization)
+
+
+_SHARES = {"max_step", "error_budget_share"}
+
+
+def _guards(wire: profile_wire.Guards) -> Guards:
+    """Absent fields keep the model's defaults."""
+    given: dict[str, Any] = {}
+    for item in fields(Guards):
+        raw = getattr(wire, item.name)
+        where = f"spec.guards.{type(wire).model_fields[item.name].alias}"
+        if raw is None:
+            continue
+        if isinstance(raw, int):
+            given[item.name] = raw
+            continue
+        value = units.parse_percent(raw, where) if item.name in _SHARES else units.parse_duration(raw, where)
+        if value <= 0 and item.name not in ("settle", "cooldown"):
+            raise InvalidInput(where, raw, "write more than zero")
+        given[item.name] = value
+    return Guards(**given)
+
+
+def _freeze(wire: profile_wire.Freeze) -> Freeze:
+    where = f"spec.freezes[{wire.name}]"
+    parts = wire.schedule.split()
+    if len(parts) != 5 or not all(_CRON_FIELD.match(part) for part in parts):
+        remedy = 'write five cron fields (minute hour day month weekday), such as "0 16 * * 5"'
+        raise InvalidInput(f"{where}.schedule", wire.schedule, remedy)
+    try:
+        zoneinfo.ZoneInfo(wire.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        remedy = "write a name of the tz database, such as Europe/Berlin or UTC"
+        raise InvalidInput(f"{where}.timeZone", wire.time_zone, remedy) from error
+    duration = _between(f"{where}.duration", wire.duration, Fraction(60), Fraction(31 * 86400))
+    return Freeze(wire.name, wire.schedule, wire.time_zone, duration, wire.allow is FreezeAllow.URGENT)
+
+
+def _between(field: str, raw: str, low: Fraction, high: Fraction) -> Fraction:
+    value = units.parse_duration(raw, field)
+    if not low <= value <= high:
+        remedy = f"write between {units.format_duration(low)} and {units.format_duration(high)}"
+        raise InvalidInput(field, raw, remedy)
+    return value
+
+
+def _metadata(obj: Mapping[str, Any], field: str) -> str:
+    return str(obj.get("metadata", {}).get(field, ""))
+
+
+_Named = profile_wire.KnobOverride | profile_wire.Freeze | profile_wire.Matcher | class_wire.KnobWire
+
+
+def _unique(entries: Sequence[Any], field: str) -> Sequence[Any]:
+    """The entries, or InvalidInput where a name stands twice (a server refuses that; a file does not)."""
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise InvalidInput(field, entry.name, "this name stands twice: merge the two entries into one")
+        seen.add(entry.name)
+    return entries

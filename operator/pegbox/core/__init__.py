@@ -1,0 +1,1 @@
+"""Verbs: pure functions over the nouns of pegbox.model. No IO, clock, chance or logging."""

@@ -1,0 +1,102 @@
+"""In force: written is not in force. When does every pod run what was written?
+
+Settings keys count once every unfinished pod acknowledged (profile uid, generation, hash). Env keys follow container
+start times. The rest (ConfigMap keys of the application, HPA bounds, replicas) has nobody to acknowledge it: it
+counts when it was read back, and for ConfigMap values when ackTimeout has passed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.snapshot import Held, PodFacts, Workload
+from pegbox.model.trials import Intent, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """`silent` names pods that have not acknowledged; `overdue` says that ackTimeout has passed for them."""
+
+    reached: bool
+    silent: tuple[str, ...] = ()
+    overdue: bool = False
+
+
+def document_values(space: SearchSpace, setting: Setting) -> dict[str, str]:
+    """knob -> text of the settings document for a setting."""
+    texts = space.format(setting)
+    names = {k.name for k in space.at(LocationKind.SETTINGS)}
+    return {name: text for name, text in texts.items() if name in names}
+
+
+def applied(space: SearchSpace, setting: Setting, held: Mapping[str, Held]) -> tuple[str, ...]:
+    """Names of writable knobs whose value in the cluster is not the setting's yet."""
+    out = []
+    for name, value in setting.items():
+        if name not in space or not space[name].tunable:
+            continue
+        seen = held.get(name)
+        if seen is not None and seen.refusal is None and seen.value != value:
+            out.append(name)
+    return tuple(out)
+
+
+def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Workload, now: datetime) -> Force:
+    """Has every pod taken the stage under way?"""
+    if intent.applied_at is None:
+        return Force(False)
+    space = spec.space
+    overdue = now >= intent.applied_at + timedelta(seconds=float(spec.guards.ack_timeout))
+    silent: set[str] = set()
+    if space.at(LocationKind.SETTINGS):
+        values = document_values(space, intent.current)
+        silent |= {p.name for p in workload.unfinished if not _acknowledged(p, spec, intent, values)}
+        if silent and overdue and not ledger.reporting:
+            silent = set()  # an application that does not report: the timeout is all there is
+    if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
+        # A container reads its env when it starts, so one that started after the write has the new values.
+        written = intent.stage_at or intent.applied_at
+        silent |= {p.name for p in workload.unfinished if not _started_after(p, written)}
+        if workload.rolling:
+            return Force(False, tuple(sorted(silent)), overdue)
+    if _unacknowledgeable(space, intent) and not overdue:
+        return Force(False, tuple(sorted(silent)), overdue)
+    return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
+
+
+def changed(intent: Intent) -> tuple[str, ...]:
+    """Knobs that the stage under way changes, against the stage before it."""
+    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
+    return before.diff(intent.current)
+
+
+def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
+    """Of those, the knobs that need a restart to come into force."""
+    return tuple(n for n in changed(intent) if n in space and space[n].effect is Effect.RESTART)
+
+
+def own_document(space: SearchSpace) -> bool:
+    """Does any knob live in our own ConfigMap?"""
+    return any(k.location.kind.in_own_config_map for k in space.knobs)
+
+
+def _unacknowledgeable(space: SearchSpace, intent: Intent) -> bool:
+    hot = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+    return any(
+        space[n].location.kind in hot and space[n].effect is Effect.HOT for n in changed(intent) if n in space
+    )
+
+
+def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, values: Mapping[str, str]) -> bool:
+    ack = pod.ack
+    if ack is None or ack.profile_uid != spec.uid:
+        return False
+    return ack.generation == intent.generation and ack.hash == values_hash(values)
+
+
+def _started_after(pod: PodFacts, moment: datetime) -> bool:
+    return pod.container_started_at is not None and pod.container_started_at >= moment

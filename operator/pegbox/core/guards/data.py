@@ -1,0 +1,40 @@
+"""Freshness and no-data: a trial starts only on fresh, finite, complete figures of the setting in force."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.model.decisions import Admission, Verdict
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+
+
+def oldest_allowed(spec: ProfileSpec) -> Fraction:
+    """Seconds: a window that ended longer ago than two intervals (at least 30 s) decides nothing."""
+    return max(2 * spec.interval, Fraction(30))
+
+
+def missing_figure(observation: Observation | Missing) -> Missing | None:
+    """The first figure without which no verdict is possible, or None."""
+    if isinstance(observation, Missing):
+        return observation
+    for figure in (observation.offered_load, observation.throughput, observation.latency):
+        if isinstance(figure, Missing):
+            return figure
+    return None
+
+
+def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
+    missing = missing_figure(snapshot.observation)
+    if missing is None and isinstance(snapshot.observation, Observation):
+        age = (now - snapshot.observation.window.end).total_seconds()
+        if age > oldest_allowed(snapshot.spec):
+            missing = Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago")
+        elif not snapshot.baseline_windows:
+            missing = Missing(Reason.LEARNING, "no clean window of the setting in force yet")
+    if missing is None:
+        return Verdict("freshness", Admission.ADMIT, Reason.DATA_AVAILABLE)
+    return Verdict("freshness", Admission.REFUSE, missing.reason, missing.detail)

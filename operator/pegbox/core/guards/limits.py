@@ -1,0 +1,67 @@
+"""Bounds, steps, class rules, and the memory of what failed."""
+
+from __future__ import annotations
+
+from pegbox.core import rules as class_rules
+from pegbox.core import steps
+from pegbox.model.decisions import Admission, Verdict
+from pegbox.model.knobs import Setting
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import TrialState
+
+REMEMBERED = 10  # the newest reverted trials that are not tried again
+
+
+def _admit(guard: str) -> Verdict:
+    return Verdict(guard, Admission.ADMIT, Reason.WITHIN_LIMITS)
+
+
+def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
+    """Hard limits of class and profile; a pinned or recommend-only knob does not move at all."""
+    space = snapshot.spec.space
+    for name in parent.diff(wanted):
+        if name not in space or name not in parent or name not in wanted:
+            return Verdict(
+                "bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is no knob of this profile"
+            )
+        knob = space[name]
+        if not knob.tunable:
+            return Verdict(
+                "bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only"
+            )
+        if not knob.admits(wanted[name]):
+            texts = [knob.type.format(v) for v in (knob.minimum, knob.maximum) if v is not None]
+            detail = (
+                f"{name}={knob.type.format(wanted[name])} is outside of {' to '.join(texts) or knob.choices}"
+            )
+            return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, detail)
+    return _admit("bounds")
+
+
+def step(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
+    """maxStep of every moved knob; a Cap carries the nearest setting within reach."""
+    far = steps.too_far(snapshot.spec.space, parent, wanted)
+    if not far:
+        return _admit("step")
+    capped = steps.nearest(snapshot.spec.space, parent, wanted)
+    if capped is None or capped == parent:
+        return Verdict("step", Admission.REFUSE, Reason.STEP_TOO_LARGE, ", ".join(far))
+    return Verdict("step", Admission.CAP, Reason.STEP_TOO_LARGE, ", ".join(far), capped)
+
+
+def rules(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
+    """Comparisons of the class, such as pool_size <= worker_count * 4."""
+    broken = class_rules.violated(snapshot.spec.rules, wanted)
+    if broken:
+        return Verdict("rules", Admission.REFUSE, Reason.RULE_VIOLATED, "; ".join(broken))
+    return _admit("rules")
+
+
+def recently_failed(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
+    """The same setting was reverted among the newest trials of this revision."""
+    failed = [t for t in snapshot.ledger.trials[-REMEMBERED:] if t.state is TrialState.REVERTED]
+    for trial in failed:
+        if trial.setting == wanted:
+            return Verdict("recently-failed", Admission.REFUSE, Reason.RECENTLY_FAILED, trial.reason.value)
+    return _admit("recently-failed")

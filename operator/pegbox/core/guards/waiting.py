@@ -1,0 +1,56 @@
+"""Guards that only wait: mode, pause, halt, breaker, cool-down, freezes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pegbox.core import freeze
+from pegbox.model.decisions import Admission, Verdict
+from pegbox.model.profile import Mode
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import BreakerState
+
+
+def _verdict(guard: str, refusal: Reason | None, detail: str = "") -> Verdict:
+    if refusal is None:
+        return Verdict(guard, Admission.ADMIT, Reason.WITHIN_LIMITS)
+    return Verdict(guard, Admission.REFUSE, refusal, detail)
+
+
+def mode(snapshot: Snapshot, now: datetime) -> Verdict:
+    """Only Auto may start a trial."""
+    refusals = {Mode.OBSERVE: Reason.MODE_OBSERVE, Mode.RECOMMEND: Reason.MODE_RECOMMEND}
+    return _verdict("mode", refusals.get(snapshot.spec.mode))
+
+
+def paused(snapshot: Snapshot, now: datetime) -> Verdict:
+    """The verb `pause`, until its time."""
+    until = snapshot.ledger.paused_until
+    return _verdict("paused", Reason.PAUSED if until is not None and now < until else None, f"until {until}")
+
+
+def halted(snapshot: Snapshot, now: datetime) -> Verdict:
+    """The last known good setting fails as well: nothing is tried until it recovers or a person resets."""
+    return _verdict("halted", snapshot.ledger.halted)
+
+
+def breaker(snapshot: Snapshot, now: datetime) -> Verdict:
+    """Open: no trials at all, asked for or not."""
+    state = snapshot.ledger.breaker
+    refused = state.state is BreakerState.OPEN
+    return _verdict("breaker", Reason.BREAKER_OPEN if refused else None, f"until {state.until}")
+
+
+def cooldown(snapshot: Snapshot, now: datetime) -> Verdict:
+    until = snapshot.ledger.cooldown_until
+    waits = until is not None and now < until
+    return _verdict("cooldown", Reason.COOLING_DOWN if waits else None, f"until {until}")
+
+
+def frozen(snapshot: Snapshot, now: datetime) -> Verdict:
+    """A freeze of the profile is in force."""
+    for item in snapshot.spec.freezes:
+        if freeze.in_force(item, now):
+            return _verdict("frozen", Reason.FROZEN, f"freeze {item.name}")
+    return _verdict("frozen", None)

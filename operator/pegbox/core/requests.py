@@ -1,0 +1,139 @@
+"""Verbs: what a person asked for by annotation or command line. A token is acted on once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pegbox.core import guards, tokens, transitions, under_way, verify
+from pegbox.core.transitions import Begin
+from pegbox.model import units
+from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import KnobValue, Setting
+from pegbox.model.profile import Mode
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Request, Snapshot, Workload
+from pegbox.model.trials import Breaker, IntentKind, Ledger
+
+AT_ONCE = frozenset({"pause", "resume", "reset"})
+KNOWN = AT_ONCE | {"try", "rollback"}
+
+
+def absorb(snapshot: Snapshot, now: datetime) -> tuple[Snapshot, tuple[Event, ...]]:
+    """pause, resume and reset change only the ledger, at any time."""
+    ledger, events = snapshot.ledger, []
+    for verb in sorted(AT_ONCE):
+        request = tokens.fresh(snapshot, verb)
+        if request is None:
+            continue
+        ledger, event = _at_once(ledger, request, now)
+        ledger = tokens.done(ledger, request)
+        events.append(event)
+    return replace(snapshot, ledger=ledger), tuple(events)
+
+
+def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, Event]:
+    if request.verb == "resume":
+        return replace(ledger, paused_until=None), Event(Reason.REQUESTED, "resumed")
+    if request.verb == "reset":
+        fresh = replace(ledger, breaker=Breaker(), cooldown_until=None, halted=None, trials=(), rows=())
+        return fresh, Event(Reason.REQUESTED, "reset: breaker closed, failures and learned figures forgotten")
+    if not request.argument:
+        far = datetime.max.replace(tzinfo=now.tzinfo)
+        return replace(ledger, paused_until=far), Event(Reason.PAUSED, "paused until resumed")
+    try:
+        until = now + timedelta(seconds=float(units.parse_duration(request.argument, "pause")))
+    except (InvalidInput, OverflowError) as error:
+        return ledger, Event(Reason.REQUEST_REFUSED, str(error), warning=True)
+    return replace(ledger, paused_until=until), Event(Reason.PAUSED, f"paused until {until.isoformat()}")
+
+
+def pending(snapshot: Snapshot) -> Request | None:
+    """A try or rollback that was not acted on yet."""
+    return tokens.fresh(snapshot, "rollback") or tokens.fresh(snapshot, "try")
+
+
+def serve(snapshot: Snapshot, workload: Workload, request: Request, now: datetime) -> Decision:
+    """Act on a try or rollback while nothing else is under way, or refuse it with the reason."""
+    snapshot = replace(snapshot, ledger=tokens.done(snapshot.ledger, request))
+    if snapshot.spec.mode is not Mode.AUTO:
+        return _refuse(snapshot, f"{request.verb} needs mode Auto, the mode is {snapshot.spec.mode.value}")
+    return (
+        _rollback(snapshot, workload, now)
+        if request.verb == "rollback"
+        else _try(snapshot, workload, request, now)
+    )
+
+
+def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime) -> Decision:
+    parent = snapshot.ledger.incumbent
+    assert parent is not None
+    try:
+        wanted = parent.with_values(**parse_assignments(snapshot, request.argument))
+    except InvalidInput as error:
+        return _refuse(snapshot, str(error))
+    if wanted == parent:
+        return _refuse(snapshot, "the setting is in force already")
+    verdicts = guards.readiness(snapshot, now, requested=True) + guards.setting(
+        snapshot, parent, wanted, requested=True
+    )
+    objections = [v for v in verdicts if v.admission.value != "Admit"]
+    if objections:
+        first = objections[0]
+        return replace(_refuse(snapshot, f"{SENTENCES[first.reason]}: {first.detail}"), verdicts=verdicts)
+    baseline = verify.baseline_of(snapshot.baseline_windows)
+    item = Begin(
+        IntentKind.TRIAL,
+        wanted,
+        Reason.TRIAL_STARTED,
+        now,
+        why="requested",
+        requested=True,
+        baseline=baseline,
+        revision=workload.revision,
+        pods=len(workload.unfinished),
+    )
+    return replace(under_way.start(snapshot, workload, item, now), verdicts=verdicts)
+
+
+def _rollback(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
+    """To the newest last-known-good other than the incumbent, else to the parent of the last accepted trial."""
+    ledger = snapshot.ledger
+    assert ledger.incumbent is not None
+    goal = transitions.last_known_good(ledger, besides=ledger.incumbent) or _last_parent(ledger)
+    if goal is None or set(goal) != set(ledger.incumbent):
+        return _refuse(snapshot, "no earlier setting is known to be good")
+    item = Begin(
+        IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision
+    )
+    decision = under_way.start(snapshot, workload, item, now)
+    return replace(decision, action=Action.REVERT)
+
+
+def _last_parent(ledger: Ledger) -> Setting | None:
+    return next((t.parent for t in reversed(ledger.trials) if t.setting == ledger.incumbent), None)
+
+
+def parse_assignments(snapshot: Snapshot, text: str) -> dict[str, KnobValue]:
+    """`worker_count=4,pool_size=8` as values. Raises InvalidInput."""
+    out: dict[str, KnobValue] = {}
+    for part in text.split(","):
+        name, sign, raw = part.strip().partition("=")
+        if not sign or name not in snapshot.spec.space:
+            known = ", ".join(k.name for k in snapshot.spec.space.tunable)
+            raise InvalidInput("try", part.strip(), f"write knob=value with a knob of this profile: {known}")
+        out[name] = snapshot.spec.space[name].type.parse(raw, f"try {name}")
+    return out
+
+
+def _refuse(snapshot: Snapshot, why: str) -> Decision:
+    event = Event(Reason.REQUEST_REFUSED, why, warning=True)
+    return Decision(
+        Action.HOLD,
+        Reason.REQUEST_REFUSED,
+        why,
+        snapshot.ledger,
+        events=(event,),
+        wake_after=snapshot.spec.interval,
+    )

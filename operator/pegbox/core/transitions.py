@@ -1,0 +1,242 @@
+"""Ledger transitions: how a trial, a rollback or an adoption begins and ends. Each returns the next ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pegbox.core import breaker, plan, usage
+from pegbox.model.knobs import KnobValue, Setting
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import (
+    MAX_LADDER,
+    MAX_TRIALS,
+    Baseline,
+    BreakerState,
+    Intent,
+    IntentKind,
+    Ledger,
+    Rung,
+    TrialState,
+    TrialSummary,
+)
+
+REPLICATES = 3  # clean windows that meet every SLO before a setting is last-known-good
+MAX_FORECASTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What a new intent needs beside the ledger."""
+
+    kind: IntentKind
+    target: Setting
+    reason: Reason
+    now: datetime
+    why: str = ""
+    requested: bool = False
+    predicted: float | None = None
+    baseline: Baseline | None = None
+    revision: str = ""
+    pods: int = 0
+
+
+def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Ledger:
+    """Record an intent: its stages, and a new document generation for the first of them."""
+    names = [usage.knob_names(spec, b) for b in spec.budgets]
+    generation = ledger.generation + 1
+    intent = Intent(
+        id=f"{spec.uid[:8]}-{generation}",
+        kind=item.kind,
+        parent=parent,
+        stages=plan.stages(parent, item.target, names),
+        started_at=item.now,
+        generation=generation,
+        reason=item.reason,
+        why=item.why,
+        revision=item.revision,
+        pods=item.pods,
+        baseline=item.baseline,
+        requested=item.requested,
+        predicted=item.predicted,
+    )
+    return replace(ledger, intent=intent, generation=generation)
+
+
+def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
+    """The stage under way is in force everywhere: go on to the next, as a new document generation."""
+    generation = ledger.generation + 1
+    following = replace(
+        intent,
+        stage=intent.stage + 1,
+        generation=generation,
+        stage_at=None,
+        applied_at=None,
+        in_force_at=None,
+    )
+    return replace(ledger, intent=following, generation=generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a trial ended, before its parent is put back."""
+
+    state: TrialState
+    reason: Reason
+    now: datetime
+    why: str = ""
+    counted: bool = False
+    jitter: float = 0.0
+    foreign: Mapping[str, KnobValue] = field(default_factory=dict)  # what others wrote meanwhile: it stays
+
+
+def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending) -> Ledger:
+    """The trial becomes a rollback to its parent; the breaker counts it now, so that no crash forgets it.
+
+    Stages run from the setting last written, which may be one in between, back to the parent.
+    """
+    names = [usage.knob_names(spec, b) for b in spec.budgets]
+    goal = keeping(intent.parent, ending.foreign)
+    generation = ledger.generation + 1
+    rollback = replace(
+        intent,
+        kind=IntentKind.ROLLBACK,
+        parent=intent.current,
+        stages=plan.stages(intent.current, goal, names),
+        stage=0,
+        generation=generation,
+        stage_at=None,
+        applied_at=None,
+        in_force_at=None,
+        reason=ending.reason,
+        why=ending.why,
+        state=ending.state,
+        counted=ending.counted,
+        keep=tuple(sorted(ending.foreign)),
+    )
+    state = ledger.breaker
+    if ending.counted:
+        state = breaker.fail(state, spec.guards, ending.now, ending.jitter)
+    summary = summarise(intent, ending)
+    return replace(
+        ledger,
+        intent=rollback,
+        generation=generation,
+        breaker=state,
+        trials=_remember(ledger.trials, summary),
+    )
+
+
+def keeping(wanted: Setting, foreign: Mapping[str, KnobValue]) -> Setting:
+    """`wanted`, but with what somebody else wrote meanwhile: a foreign edit of the same value wins."""
+    return wanted.with_values(**{n: v for n, v in foreign.items() if n in wanted})
+
+
+def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -> Ledger:
+    """A rollback in mid-course gives way to a foreign edit: the rest is still put back."""
+    generation = ledger.generation + 1
+    rest = tuple(keeping(stage, foreign) for stage in intent.stages[intent.stage :])
+    following = replace(
+        intent,
+        stages=rest,
+        stage=0,
+        generation=generation,
+        stage_at=None,
+        applied_at=None,
+        keep=tuple(sorted({*intent.keep, *foreign})),
+    )
+    return replace(ledger, intent=following, generation=generation)
+
+
+def accept(
+    spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Observation], now: datetime
+) -> Ledger:
+    """The trial's setting is the new incumbent."""
+    ending = Ending(TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, now)
+    summary = summarise(intent, ending, seen)
+    return replace(
+        ledger,
+        intent=None,
+        incumbent=intent.target,
+        breaker=breaker.succeed(ledger.breaker),
+        trials=_remember(ledger.trials, summary),
+        cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
+        revision=intent.revision or ledger.revision,
+        halted=None,
+    )
+
+
+def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: datetime) -> Ledger:
+    """The parent is in force again."""
+    return replace(
+        ledger,
+        intent=None,
+        incumbent=intent.target,
+        cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
+    )
+
+
+def close(ledger: Ledger, intent: Intent, incumbent: Setting, ending: Ending) -> Ledger:
+    """The intent ends without another write: somebody else decided."""
+    trials = ledger.trials
+    if intent.kind is IntentKind.TRIAL:
+        trials = _remember(trials, summarise(intent, ending))
+    return replace(ledger, intent=None, incumbent=incumbent, trials=trials)
+
+
+def summarise(intent: Intent, ending: Ending, seen: Sequence[Observation] = ()) -> TrialSummary:
+    throughput = [w.throughput for w in seen if not isinstance(w.throughput, Missing)]
+    latency = [w.latency for w in seen if not isinstance(w.latency, Missing)]
+    return TrialSummary(
+        id=intent.id,
+        setting=intent.target,
+        parent=intent.parent,
+        state=ending.state,
+        reason=ending.reason,
+        started_at=intent.started_at,
+        ended_at=ending.now,
+        predicted_throughput=intent.predicted,
+        throughput=sum(throughput) / len(throughput) if throughput else None,
+        latency=sum(latency) / len(latency) if latency else None,
+    )
+
+
+def _remember(trials: tuple[TrialSummary, ...], summary: TrialSummary) -> tuple[TrialSummary, ...]:
+    return (*trials, summary)[-MAX_TRIALS:]
+
+
+def climb(spec: ProfileSpec, ledger: Ledger, window: Observation) -> Ledger:
+    """One more clean window of the incumbent that meets every SLO: replicates towards last-known-good."""
+    load, latency = window.offered_load, window.latency
+    if ledger.incumbent is None or isinstance(load, Missing) or isinstance(latency, Missing):
+        return ledger
+    same = [r for r in ledger.ladder if r.setting == ledger.incumbent]
+    others = tuple(r for r in ledger.ladder if r.setting != ledger.incumbent)
+    if same:
+        old = same[0]
+        count = old.replicates + 1
+        rung = Rung(
+            old.setting,
+            max(old.proven_load, load),
+            count,
+            old.latency + (latency - old.latency) / min(count, 20),
+            window.window.end,
+        )
+    else:
+        rung = Rung(ledger.incumbent, load, 1, latency, window.window.end)
+    return replace(ledger, ladder=(rung, *others)[:MAX_LADDER])
+
+
+def last_known_good(ledger: Ledger, besides: Setting | None = None) -> Setting | None:
+    """The newest rung with enough replicates, other than `besides`."""
+    for rung in ledger.ladder:
+        if rung.replicates >= REPLICATES and rung.setting != besides:
+            return rung.setting
+    return None
+
+
+def smallest_step(ledger: Ledger) -> bool:
+    return ledger.breaker.state is BreakerState.HALF_OPEN

@@ -1,0 +1,306 @@
+"""An intent under way: write, wait until in force, judge, accept or put back. Every step may be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.core import force, guards, tokens, transitions, verify
+from pegbox.core.transitions import Begin, Ending
+from pegbox.core.wording import in_words
+from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.knobs import KnobValue
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import DeletionPolicy, Mode
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import Intent, IntentKind, Ledger, TrialState
+
+STATE_REASONS = {
+    TrialState.REVERTED: Reason.TRIAL_REVERTED,
+    TrialState.INCONCLUSIVE: Reason.TRIAL_INCONCLUSIVE,
+}
+
+
+def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) -> Decision:
+    """Begin a trial: the intent goes into the ledger, and its first stage is desired."""
+    parent = snapshot.ledger.incumbent
+    assert parent is not None
+    ledger = transitions.begin(snapshot.spec, snapshot.ledger, parent, item)
+    decision = write(replace(snapshot, ledger=ledger), workload, now, Action.START)
+    event = Event(item.reason, f"trying {in_words(snapshot.spec.space, item.target, parent)}: {item.why}")
+    return replace(decision, reason=item.reason, message=event.message, events=(event,))
+
+
+def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action) -> Decision:
+    """Desire the stage under way. Its first writing time is recorded before the write."""
+    ledger, intent = _under_way(snapshot)
+    if intent.stage_at is None:
+        ledger = replace(ledger, intent=replace(intent, stage_at=now))
+    reason = Reason.ROLLING_BACK if intent.kind is IntentKind.ROLLBACK else Reason.WAITING_FOR_PODS
+    message = f"writing {in_words(snapshot.spec.space, intent.current, intent.parent)}"
+    return Decision(action, reason, message, ledger, desired=intent.current, wake_after=_soon(snapshot))
+
+
+def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
+    """One wake of an intent under way."""
+    ledger, intent = _under_way(snapshot)
+    if snapshot.spec.mode is not Mode.AUTO and intent.kind is not IntentKind.RESTORE:
+        return _mode_forbids(snapshot, now)
+    foreign = foreign_changes(snapshot, intent)
+    if foreign:
+        return _give_way(snapshot, workload, foreign, now)
+    if intent.kind is IntentKind.TRIAL:
+        ended = _must_end(snapshot, workload, now, jitter)
+        if ended is not None:
+            return _turn_back(snapshot, workload, ended)
+    if intent.applied_at is None:
+        if unwritten(snapshot, intent):
+            return write(snapshot, workload, now, Action.CONTINUE)
+        intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
+        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent))
+    return _once_written(snapshot, workload, now, jitter)
+
+
+def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    spec = snapshot.spec
+    state = force.in_force(spec, ledger, intent, workload, now)
+    if not state.reached and intent.in_force_at is None:
+        if intent.kind is IntentKind.TRIAL and state.overdue:
+            ending = Ending(
+                TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED, now, ", ".join(state.silent), jitter=jitter
+            )
+            return _turn_back(snapshot, workload, ending)
+        reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
+        return _wait(snapshot, reason, ", ".join(state.silent))
+    if intent.stage + 1 < len(intent.stages):
+        ledger = transitions.next_stage(ledger, intent)
+        return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+    if intent.in_force_at is None:
+        # A restart of ours is a new revision of ours: what counts as somebody else's deploy starts here.
+        intent = replace(intent, in_force_at=now, revision=workload.revision, pods=len(workload.unfinished))
+        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent, revision=workload.revision))
+    match intent.kind:
+        case IntentKind.TRIAL:
+            return _judge(snapshot, workload, now, jitter)
+        case IntentKind.ROLLBACK:
+            return _rolled_back(snapshot, now)
+        case IntentKind.ADOPT:
+            return _adopted(snapshot)
+        case IntentKind.RESTORE:
+            return _restored(snapshot)
+
+
+def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    verdict = verify.judge(snapshot.spec, intent, snapshot.baseline_windows, now)
+    match verdict.outcome:
+        case verify.Outcome.WAIT:
+            return _wait(snapshot, verdict.reason, verdict.detail)
+        case verify.Outcome.ACCEPT:
+            ledger = transitions.accept(snapshot.spec, ledger, intent, snapshot.baseline_windows, now)
+            moved = in_words(snapshot.spec.space, intent.target, intent.parent)
+            event = Event(Reason.TRIAL_ACCEPTED, f"accepted {moved}: {verdict.detail}")
+            return Decision(
+                Action.ACCEPT,
+                event.reason,
+                event.message,
+                ledger,
+                events=(event,),
+                wake_after=_soon(snapshot),
+            )
+        case verify.Outcome.REVERT:
+            state = TrialState.REVERTED
+        case verify.Outcome.INCONCLUSIVE:
+            state = TrialState.INCONCLUSIVE
+    ending = Ending(state, verdict.reason, now, verdict.detail, counted=verdict.harmful, jitter=jitter)
+    return _turn_back(snapshot, workload, ending)
+
+
+def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
+    """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
+    ledger, intent = _under_way(snapshot)
+    hurt = verify.damage(intent, workload) if intent.stage_at is not None else None
+    if hurt is not None:
+        return Ending(TrialState.REVERTED, hurt.reason, now, hurt.detail, counted=True, jitter=jitter)
+    if intent.bad_samples >= verify.BAD_SAMPLES:
+        why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
+        reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
+        return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
+    if tokens.wants_rollback(snapshot):
+        return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
+    restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
+    deployed = intent.revision and workload.revision != intent.revision
+    if deployed and not (restarts and intent.in_force_at is None):
+        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now, workload.revision)
+    parent = snapshot.ledger.incumbent or intent.parent
+    refused = guards.limits.bounds(snapshot, parent, intent.target)
+    if guards.first_refusal((refused,)) is not None:
+        return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
+    return None
+
+
+def note_sample(snapshot: Snapshot) -> Snapshot:
+    """Count the newest window for the hard guards, once per window; a good one starts the count again."""
+    intent, seen = snapshot.ledger.intent, snapshot.observation
+    if intent is None or intent.kind is not IntentKind.TRIAL or intent.stage_at is None:
+        return snapshot
+    if not isinstance(seen, Observation):
+        return snapshot
+    newest = seen.window.end
+    if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
+        return snapshot
+    bad = verify.bad_sample(seen, intent.baseline, snapshot.spec) is not None
+    noted = replace(
+        intent,
+        last_sample_at=newest,
+        bad_samples=intent.bad_samples + 1 if bad else 0,
+        first_bad_at=(intent.first_bad_at or newest) if bad else None,
+    )
+    return replace(snapshot, ledger=replace(snapshot.ledger, intent=noted))
+
+
+def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
+    """Is anything of the stage under way still to be written?"""
+    spec = snapshot.spec
+    if force.own_document(spec.space):
+        document = snapshot.document
+        if isinstance(document, Missing) or document.profile_uid != spec.uid:
+            return True
+        if document.generation != intent.generation:
+            return True
+    return bool(force.applied(spec.space, intent.current, snapshot.held))
+
+
+def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValue]:
+    """Values that are none of ours: neither the stage under way, nor (until it was read back) where we came from."""
+    out: dict[str, KnobValue] = {}
+    for name, held in snapshot.held.items():
+        if name not in intent.current or isinstance(held.value, Missing) or name in intent.keep:
+            continue
+        if (
+            name not in snapshot.spec.space
+            or not snapshot.spec.space[name].tunable
+            or held.refusal is not None
+        ):
+            continue
+        ours = [intent.current[name]]
+        if intent.applied_at is None:
+            ours += [s[name] for s in (intent.parent, *intent.stages) if name in s]
+        if held.value not in ours:
+            out[name] = held.value
+    return out
+
+
+def _give_way(
+    snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime
+) -> Decision:
+    """A foreign edit wins and ends the trial; only our other values are put back."""
+    ledger, intent = _under_way(snapshot)
+    names = ", ".join(sorted(foreign))
+    if intent.kind is IntentKind.TRIAL:
+        ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign)
+        return _turn_back(snapshot, workload, ending)
+    ledger = transitions.yield_to(ledger, intent, foreign)
+    decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+    event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
+    return replace(decision, events=(event,))
+
+
+def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)
+    ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
+    decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
+    reason = STATE_REASONS[ending.state]
+    moved = in_words(snapshot.spec.space, intent.target, intent.parent)
+    text = (
+        f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
+    )
+    event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
+    return replace(decision, reason=ending.reason, message=text, events=(event,))
+
+
+def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
+    """The mode was turned away from Auto in mid-course: nothing more is written; what is there is the incumbent."""
+    ledger, intent = _under_way(snapshot)
+    here = {
+        n: h.value
+        for n, h in snapshot.held.items()
+        if n in intent.current and not isinstance(h.value, Missing)
+    }
+    ending = Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now)
+    ledger = transitions.close(ledger, intent, intent.current.with_values(**here), ending)
+    text = "the mode forbids writes: the workload stays as it is"
+    event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
+    return Decision(
+        Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=_soon(snapshot)
+    )
+
+
+def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    ledger = transitions.finish_rollback(snapshot.spec, ledger, intent, now)
+    text = f"back to {in_words(snapshot.spec.space, intent.target)}"
+    event = Event(Reason.ROLLED_BACK, text)
+    return Decision(
+        Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=_soon(snapshot)
+    )
+
+
+def _adopted(snapshot: Snapshot) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    text = f"adopted {in_words(snapshot.spec.space, intent.target)}"
+    return Decision(
+        Action.CLOSE,
+        Reason.ADOPTED,
+        text,
+        replace(ledger, intent=None),
+        events=(Event(Reason.ADOPTED, text),),
+        wake_after=_soon(snapshot),
+    )
+
+
+def delete(snapshot: Snapshot, now: datetime) -> Decision:
+    """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
+    ledger, spec = snapshot.ledger, snapshot.spec
+    keep = spec.deletion_policy is DeletionPolicy.KEEP or ledger.adopted is None or ledger.generation == 0
+    if keep or isinstance(snapshot.workload, Missing):
+        done = replace(ledger, intent=None)
+        return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=_soon(snapshot))
+    assert ledger.adopted is not None
+    workload = snapshot.workload
+    if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
+        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
+        begin = Begin(
+            IntentKind.RESTORE, ledger.adopted, Reason.RESTORE_PENDING, now, revision=workload.revision
+        )
+        ledger = transitions.begin(spec, ledger, parent, begin)
+        return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
+    return proceed(snapshot, workload, now, 0.0)
+
+
+def _restored(snapshot: Snapshot) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    text = f"restored {in_words(snapshot.spec.space, intent.target)}"
+    done = replace(ledger, intent=None, incumbent=intent.target)
+    event = Event(Reason.RESTORED, text)
+    return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=_soon(snapshot))
+
+
+def _wait(snapshot: Snapshot, reason: Reason, detail: str) -> Decision:
+    message = f"{SENTENCES[reason]}: {detail}" if detail else SENTENCES[reason]
+    return Decision(Action.CONTINUE, reason, message, snapshot.ledger, wake_after=_soon(snapshot))
+
+
+def _under_way(snapshot: Snapshot) -> tuple[Ledger, Intent]:
+    assert snapshot.ledger.intent is not None
+    return snapshot.ledger, snapshot.ledger.intent
+
+
+def _soon(snapshot: Snapshot) -> Fraction:
+    """While something is under way, look again within the interval, and at most every two seconds."""
+    return max(min(snapshot.spec.interval, Fraction(5)), Fraction(2))

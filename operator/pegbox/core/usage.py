@@ -1,0 +1,74 @@
+"""Budget use of a setting: what `pods` means, and whether a change stays within every budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pegbox.core import budget
+from pegbox.model.knobs import Effect, LocationKind, Setting
+from pegbox.model.observations import Missing
+from pegbox.model.profile import BudgetSpec, ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Held, SharedBudgetFacts, Snapshot, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One budget at one setting: `used` of `limit`, both in the budget's own unit."""
+
+    name: str
+    used: Fraction
+    limit: Fraction
+
+    @property
+    def fits(self) -> bool:
+        return self.used <= self.limit
+
+
+def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
+    """The most pods that may run: the unfinished ones now, and all that our own writes can add.
+
+    That is the HPA's maximum or the replicas in the setting, and the surge of a rollout where a changed knob
+    needs a restart. Foreign changes beyond that are a condition, not a bound.
+    """
+    bound = max(len(workload.unfinished), workload.replicas)
+    for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
+        value = setting.get(knob.name)
+        if isinstance(value, Fraction):
+            bound = max(bound, int(value))
+    if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
+        bound = max(bound, spec.autoscaler.max_replicas)
+    restarts = any(k.effect is Effect.RESTART and k.tunable for k in spec.space.knobs)
+    return bound + (workload.surge if restarts else 0)
+
+
+def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:
+    """The knobs that a budget counts; `pods` stands for the knobs that bound the number of pods."""
+    names = budget.parse(item.uses).names
+    out = sorted(n for n in names if n in spec.space)
+    if "pods" in names:
+        out += [k.name for k in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)]
+    return tuple(dict.fromkeys(out))
+
+
+def amount(spec: ProfileSpec, item: BudgetSpec, setting: Setting, pods: int) -> Fraction:
+    """What a setting uses of one budget."""
+    return budget.parse(item.uses).evaluate(setting, pods)
+
+
+def uses(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use | Missing, ...]:
+    """Every budget of the profile at a setting. Missing where a SharedBudget could not be read."""
+    pods = pods_bound(snapshot.spec, workload, snapshot.held, setting)
+    return tuple(_use(snapshot, item, setting, pods) for item in snapshot.spec.budgets)
+
+
+def _use(snapshot: Snapshot, item: BudgetSpec, setting: Setting, pods: int) -> Use | Missing:
+    used = amount(snapshot.spec, item, setting, pods)
+    if item.limit is not None:
+        return Use(item.name, used, item.limit)
+    facts = snapshot.budgets.get(item.ref, Missing(Reason.BUDGET_NOT_FOUND, item.ref))
+    if not isinstance(facts, SharedBudgetFacts):
+        return facts
+    return Use(item.name, used, Fraction(facts.available))

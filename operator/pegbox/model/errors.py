@@ -1,0 +1,64 @@
+"""The exception tree.
+
+PegboxError
+├── InvalidInput      the user's text is wrong: names field, value and remedy
+├── NotAvailable      an outside system could not be asked (server down, timeout)
+├── WriteConflict     the object moved since it was read (409 on resourceVersion, uid or ownership)
+├── Refused           the server understood and will not do it (403, 422, quota, webhook)
+└── NotFound          the object is gone
+"""
+
+from __future__ import annotations
+
+
+class PegboxError(Exception):
+    """Root of everything that Pegbox raises on purpose."""
+
+
+class InvalidInput(PegboxError, ValueError):
+    """User text that cannot be used. The text always names the field, the value and the remedy."""
+
+    def __init__(self, field: str, value: object, remedy: str) -> None:
+        self.field, self.value, self.remedy = field, value, remedy
+        super().__init__(f"{field}: {value!r} cannot be used: {remedy}")
+
+
+class NotAvailable(PegboxError):
+    """An outside system could not be asked: try again later, decide nothing from it."""
+
+
+class NotFound(PegboxError):
+    """The object does not exist (any more)."""
+
+
+class Refused(PegboxError):
+    """The server understood the request and will not do it; trying the same again will not help."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WriteConflict(PegboxError):
+    """The object moved, was recreated, or belongs to somebody else. `owners` names field managers."""
+
+    def __init__(self, message: str, *, owners: tuple[FieldOwner, ...] = ()) -> None:
+        super().__init__(message)
+        self.owners = owners
+
+
+class FieldOwner(tuple[str, str]):
+    """(field manager, field path), as the server named them in a conflict."""
+
+    __slots__ = ()
+
+    def __new__(cls, manager: str, field: str) -> FieldOwner:
+        return super().__new__(cls, (manager, field))
+
+    @property
+    def manager(self) -> str:
+        return self[0]
+
+    @property
+    def field(self) -> str:
+        return self[1]

@@ -1,0 +1,118 @@
+"""Snapshot: the frozen input of one decision. Read once per wake; versions are checked again before a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pegbox.model.knobs import KnobValue
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.trials import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What one pod says it runs: from `pegbox_settings_generation{profile_uid, hash}`."""
+
+    profile_uid: str
+    generation: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """One pod of the target. `finished` pods (Succeeded, Failed) are listed but count nowhere."""
+
+    name: str
+    uid: str
+    ready: bool
+    revision: str
+    started_at: datetime | None
+    restarts: int = 0
+    waiting: str = ""  # e.g. CrashLoopBackOff
+    oom_killed_at: datetime | None = None
+    terminating: bool = False
+    finished: bool = False
+    container_started_at: datetime | None = None
+    ack: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The target as it stands. `rolling` while a rollout has not finished; `revision` names its template."""
+
+    kind: str
+    uid: str
+    replicas: int
+    revision: str
+    rolling: bool
+    stuck: bool  # ProgressDeadlineExceeded
+    surge: int  # pods that a rollout may add on top of replicas
+    pods: tuple[PodFacts, ...]
+    generation: int = 0
+
+    @property
+    def unfinished(self) -> tuple[PodFacts, ...]:
+        return tuple(p for p in self.pods if not p.finished)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One knob's value as it stands where it lives, and who holds it.
+
+    `value` is Missing where the object or field does not exist or cannot be read. `owners` are the field
+    managers other than us; `refusal` says why we may not write it (None: we may).
+    """
+
+    value: KnobValue | Missing
+    raw: str | None = None
+    owners: tuple[str, ...] = ()
+    refusal: Missing | None = None
+    object_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Our own ConfigMap's settings document, parsed. `foreign`: somebody else edited it (hash or uid differs)."""
+
+    generation: int
+    hash: str
+    values: Mapping[str, str]
+    profile_uid: str
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBudgetFacts:
+    """A SharedBudget as read: what is left for this profile, and whether another holds the trial slot."""
+
+    name: str
+    available: int  # capacity - reserve - other profiles' unexpired claims
+    claimed: int  # by this profile
+    trial_holder: str = ""  # key of the profile that holds the one trial slot
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A verb from an annotation: `try`, `rollback`, `reset`, `approve`, `pause`, `resume`, with its token."""
+
+    verb: str
+    token: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    spec: ProfileSpec
+    ledger: Ledger
+    workload: Workload | Missing
+    held: Mapping[str, Held]
+    document: Document | Missing
+    observation: Observation | Missing  # newest window, of the setting in force
+    baseline_windows: tuple[Observation, ...] = ()  # earlier windows of the same setting, oldest first
+    budgets: Mapping[str, SharedBudgetFacts | Missing] = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+    deleting: bool = False
+    acks: Missing | None = None  # why acknowledgements could not be read; None when they were

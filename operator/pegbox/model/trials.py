@@ -1,0 +1,164 @@
+"""Intent, trial summaries, the last-known-good ladder, the breaker and the ledger that holds them.
+
+The ledger is the whole memory of a profile's loop. It is a value: a decision yields the next ledger, the shell
+stores it before it touches the workload, and any step may be killed and run again from the stored one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pegbox.model.knobs import Setting
+from pegbox.model.prediction import Row
+from pegbox.model.reasons import Reason
+
+MAX_TRIALS = 50
+MAX_LADDER = 5
+
+
+class IntentKind(StrEnum):
+    ADOPT = "Adopt"  # write our own ConfigMap with exactly the values in force
+    TRIAL = "Trial"
+    ROLLBACK = "Rollback"  # put the parent back, whatever ended the trial
+    RESTORE = "Restore"  # put the values recorded at adoption back
+
+
+class TrialState(StrEnum):
+    ACCEPTED = "Accepted"
+    REVERTED = "Reverted"
+    INCONCLUSIVE = "Inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the parent did before the trial: the comparison's other side. Means over `windows` clean windows."""
+
+    load: float
+    throughput: float
+    latency: float
+    errors: float | None = None  # share of failed events; None where the class has no such signal
+    slo_shares: Mapping[str, float] = field(default_factory=dict)
+    latency_sd: float = 0.0  # of the log of window means
+    windows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is being done to the workload, written before the first write and dropped after the last.
+
+    `stages` are the settings to pass through, in order; the last is the target. What lowers a budget's use comes
+    first and must be in force before what raises it. `generation` is the settings document's number for the
+    stage under way. Times are None until they happen.
+    """
+
+    id: str
+    kind: IntentKind
+    parent: Setting
+    stages: tuple[Setting, ...]
+    started_at: datetime
+    generation: int
+    stage: int = 0
+    stage_at: datetime | None = None  # when the stage was first written
+    applied_at: datetime | None = None  # when the stage was first read back from the cluster
+    in_force_at: datetime | None = None  # when every pod had acknowledged the last stage
+    reason: Reason = Reason.REQUESTED
+    why: str = ""
+    revision: str = ""  # the workload's template revision when the trial began
+    pods: int = 0
+    baseline: Baseline | None = None
+    state: TrialState | None = None  # how the trial ended; set on the rollback that follows it
+    counted: bool = False  # does the breaker count it?
+    requested: bool = False  # by the verb `try`: judged by the same rules
+    predicted: float | None = None  # throughput that the model expected, events per second
+    bad_samples: int = 0  # consecutive wakes at which a hard guard's condition held
+    first_bad_at: datetime | None = None
+    last_sample_at: datetime | None = None  # end of the newest window that a hard guard looked at
+    keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
+
+    @property
+    def target(self) -> Setting:
+        return self.stages[-1]
+
+    @property
+    def current(self) -> Setting:
+        return self.stages[self.stage]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSummary:
+    id: str
+    setting: Setting
+    parent: Setting
+    state: TrialState
+    reason: Reason
+    started_at: datetime
+    ended_at: datetime
+    predicted_throughput: float | None = None
+    throughput: float | None = None
+    latency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A setting proven good up to an offered load (events per second) by `replicates` clean windows."""
+
+    setting: Setting
+    proven_load: float
+    replicates: int
+    latency: float
+    proven_at: datetime
+
+
+class BreakerState(StrEnum):
+    CLOSED = "Closed"
+    OPEN = "Open"
+    HALF_OPEN = "HalfOpen"
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """`failures` counts consecutive counted failures while Closed; `opened` consecutive openings."""
+
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    opened: int = 0
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A value as it stood at adoption: raw text at a location, and the field manager who owned it."""
+
+    location: str
+    raw: str | None  # None: the field did not exist
+    owner: str = ""
+    uid: str = ""  # of the object that held it
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The memory of one profile's loop. Stored in a TuningLedger object; hard cap 64 KiB."""
+
+    profile_uid: str
+    target_uid: str = ""
+    generation: int = 0  # settings documents written so far; only ever grows
+    incumbent: Setting | None = None
+    adopted: Setting | None = None  # the setting at adoption: what the deletion policy Restore puts back
+    originals: tuple[Original, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+    intent: Intent | None = None
+    breaker: Breaker = Breaker()
+    trials: tuple[TrialSummary, ...] = ()
+    rows: tuple[Row, ...] = ()
+    cooldown_until: datetime | None = None
+    paused_until: datetime | None = None  # datetime.max for "until resumed"
+    tokens: Mapping[str, str] = field(default_factory=dict)  # verb -> last token acted on
+    reporting: bool = False  # has any pod ever acknowledged?
+    revision: str = ""  # template revision that the incumbent was measured on
+    halted: Reason | None = None
+    forecasts: tuple[
+        tuple[float, float, float], ...
+    ] = ()  # (model, baseline, outcome) throughput, newest last

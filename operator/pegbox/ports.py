@@ -1,0 +1,175 @@
+"""Protocols of the outside world: what the shell needs, whoever gives it. Fakes are in pegbox.testing.
+
+Objects of the cluster are plain dicts, as the API server sends them; nothing is dropped or defaulted.
+Every call may raise NotAvailable (try later); the rest is said per call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from pegbox.model.decisions import Event
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Signal
+from pegbox.model.snapshot import Acknowledgement
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "pegbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A resource type. `plural` and `api_version` make the path; cluster-scoped kinds have no namespace."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+
+PROFILE = Kind("pegbox.dev/v1alpha1", "PerformanceProfile", "performanceprofiles")
+CLASS = Kind("pegbox.dev/v1alpha1", "PerformanceClass", "performanceclasses", namespaced=False)
+BUDGET = Kind("pegbox.dev/v1alpha1", "SharedBudget", "sharedbudgets")
+LEDGER = Kind("pegbox.dev/v1alpha1", "TuningLedger", "tuningledgers")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+POD = Kind("v1", "Pod", "pods")
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
+REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
+HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind.kind} {self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind.kind} {self.name}"
+        )
+
+
+class Cluster(Protocol):
+    """The API server. Every write names the field manager `pegbox` and asks for strict field validation."""
+
+    async def get(self, ref: Ref) -> Object:
+        """Raises NotFound."""
+        ...
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
+    ) -> list[Object]:
+        """All pages. `labels` is a label selector. Namespace "" lists the whole cluster."""
+        ...
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        """Server-side apply. Raises WriteConflict (with owners) on 409, Refused on 403 and 422.
+
+        `metadata.uid` in the body makes a recreated object a conflict; `metadata.resourceVersion` locks.
+        """
+        ...
+
+    async def create(self, body: Object) -> Object:
+        """Raises WriteConflict when it exists."""
+        ...
+
+    async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
+        """RFC 6902; put `test` operations on uid and resourceVersion first. Raises WriteConflict, Refused, NotFound."""
+        ...
+
+    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+        """Raises NotFound; WriteConflict when the uid differs."""
+        ...
+
+    async def evict(self, pod: Ref, *, uid: str) -> None:
+        """The eviction API. Raises Refused (429: a PDB forbids it now), NotFound, WriteConflict (other uid)."""
+        ...
+
+    async def allowed(
+        self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
+    ) -> bool:
+        """A SelfSubjectAccessReview."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignalQuery:
+    """One distinct question to the metrics server; its rows serve every profile of the class."""
+
+    class_name: str
+    signal: Signal
+    window: int  # seconds
+    matchers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRow:
+    """`part` is "value", "good", "all", "sum", "count" or "bucket"; `le` is set for buckets only.
+
+    `profile` is namespace/name; `setting` the short generation, "" for unjoined signals (offered load).
+    """
+
+    profile: str
+    cohort: str
+    setting: str
+    part: str
+    value: float
+    le: float | None = None
+    pods: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRows:
+    """`refused` says by (profile, cohort, setting) why rows that the server sent are not among `rows`."""
+
+    rows: tuple[SignalRow, ...]
+    at: datetime
+    refused: Mapping[tuple[str, str, str], Missing] = field(default_factory=dict)
+
+
+class MetricsSource(Protocol):
+    """A Prometheus-compatible server. Answers are values or Missing(reason); nothing is ever zero for want of data."""
+
+    async def fetch(self, query: SignalQuery, at: datetime) -> SignalRows | Missing: ...
+
+    async def acknowledgements(self, namespace: str, at: datetime) -> Mapping[str, Acknowledgement] | Missing:
+        """pod name -> what it says it runs, from samples fresher than the lookback."""
+        ...
+
+    async def setting_values(
+        self, namespace: str, at: datetime
+    ) -> Mapping[str, Mapping[str, float]] | Missing:
+        """pod name -> knob -> value in base units, from `pegbox_setting_value`."""
+        ...
+
+    async def check(self) -> Missing | None:
+        """None when the server answers `vector(1)`."""
+        ...
+
+
+class EventSink(Protocol):
+    async def emit(self, regarding: Object, event: Event) -> None:
+        """Never raises: an event that cannot be written is logged and dropped."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...

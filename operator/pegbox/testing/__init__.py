@@ -1,0 +1,1 @@
+"""Fakes of every port, and the suites of claims that fakes and real parts both have to meet. Shipped."""

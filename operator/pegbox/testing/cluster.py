@@ -1,0 +1,243 @@
+"""An API server in memory: the facts that Pegbox relies on, and faults on demand.
+
+What is not here is said to be so: schemas and their validation, admission, controllers, watches. The suite
+`pegbox.testing.suites.cluster` holds this fake to the real server.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from pegbox import ports
+from pegbox.model.errors import NotAvailable, NotFound, Refused, WriteConflict
+from pegbox.ports import Clock, Kind, Object, Ref
+from pegbox.testing import managed as ownership
+from pegbox.testing import selectors
+from pegbox.testing.clock import FakeClock
+from pegbox.testing.faults import Faults, WriteRecord
+from pegbox.testing.managed import Managed, Stamp, Writer
+from pegbox.testing.store import Entry, Store
+
+__all__ = ["FakeCluster", "kind_of"]
+
+_KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
+
+
+def kind_of(body: Mapping[str, Any]) -> Kind:
+    """The resource type of an object, among those that the ports name."""
+    key = (str(body.get("apiVersion", "")), str(body.get("kind", "")))
+    if key not in _KINDS:
+        raise Refused(f"{key[0]} {key[1]} is no resource type that this cluster serves", status=400)
+    return _KINDS[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request: what is asked of which object, by which verb of the port and of RBAC."""
+
+    verb: str
+    ref: Ref
+    subresource: str = ""
+
+    @property
+    def rbac(self) -> str:
+        return {"apply": "patch", "json_patch": "patch", "evict": "create"}.get(self.verb, self.verb)
+
+
+class FakeCluster:
+    """Implements ports.Cluster. `faults` injects errors and kill points; `writes` logs what was written.
+
+    `as_manager("helm")` is another client of the same server: no faults, denials or kill points apply to it.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, manager: str = ports.FIELD_MANAGER) -> None:
+        self.manager = manager
+        self.faults = Faults()
+        self._store = Store(clock if clock is not None else FakeClock())
+
+    def as_manager(self, manager: str) -> FakeCluster:
+        other = FakeCluster(manager=manager)
+        other._store = self._store
+        other.faults.log = self.faults.log
+        return other
+
+    @property
+    def writes(self) -> list[WriteRecord]:
+        """Every write that the server carried out, oldest first, of all managers; no-ops too."""
+        return self.faults.log
+
+    # --- reading
+
+    async def get(self, ref: Ref) -> Object:
+        self._enter(_Call("get", ref))
+        return self._store.find(ref).render()
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
+    ) -> list[Object]:
+        self._enter(_Call("list", Ref(kind, namespace, "")))
+        found = []
+        for entry in self._store.all(kind, namespace):
+            if not labels or selectors.matches_text(labels, entry.body["metadata"].get("labels", {})):
+                found.append(entry.render())
+        return found
+
+    async def allowed(
+        self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
+    ) -> bool:
+        full = f"{resource}/{subresource}" if subresource else resource
+        return not self.faults.denies(verb, group, full, namespace)
+
+    # --- writing
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        ref = _ref(body)
+        call = _Call("apply", ref, subresource)
+        writer = Writer(self.manager, "Apply", subresource)
+
+        def act() -> tuple[Object, bool]:
+            entry = self._store.peek(ref)
+            if entry is None:
+                if subresource:
+                    raise NotFound(f"{ref} does not exist")
+                _check_absent(ref, body["metadata"])
+                entry = self._store.new(ref)
+            else:
+                _check_identity(entry, body["metadata"])
+            stated = self._store.part(ref.kind, body, subresource)
+            claims = entry.managed.copy()
+            stamp = Stamp(writer, self._store.timestamp(), body["apiVersion"])
+            merged = ownership.apply(entry.body, stated, claims, stamp, force=force)
+            return self._finish(entry, merged, claims, subresource)
+
+        return self._write(call, act)
+
+    async def create(self, body: Object) -> Object:
+        ref = _ref(body)
+
+        def act() -> tuple[Object, bool]:
+            if self._store.peek(ref) is not None:
+                raise WriteConflict(f"{ref} already exists")
+            entry = self._store.new(ref)
+            stated = self._store.part(ref.kind, body, "")
+            after: Object = copy.deepcopy(entry.body)
+            after["metadata"] |= {
+                key: copy.deepcopy(each)
+                for key, each in stated.get("metadata", {}).items()
+                if key not in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
+            }
+            after |= {key: copy.deepcopy(each) for key, each in stated.items() if key != "metadata"}
+            claims = Managed()
+            self._update(entry, after, claims, "")
+            return self._finish(entry, after, claims, "")
+
+        return self._write(_Call("create", ref), act)
+
+    async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
+        def act() -> tuple[Object, bool]:
+            entry = self._store.find(ref)
+            shown = entry.render(subresource)
+            patched = _patched(shown, operations)
+            metadata = patched.get("metadata", {})
+            if (metadata.get("name"), metadata.get("uid")) != (ref.name, shown["metadata"]["uid"]):
+                raise Refused(f"{ref}: metadata.name and metadata.uid are immutable", status=422)
+            if metadata.get("resourceVersion") != shown["metadata"]["resourceVersion"]:
+                raise WriteConflict(f"{ref}: the object has been modified")
+            claims = entry.managed.copy()
+            entries = metadata.pop("managedFields", [])
+            if entries and not subresource:
+                claims = Managed.parse(entries) if entries != entry.managed.render() else claims
+            after = self._store.merged(entry, patched, subresource)
+            self._update(entry, after, claims, subresource)
+            return self._finish(entry, after, claims, subresource)
+
+        return self._write(_Call("json_patch", ref, subresource), act)
+
+    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+        def act() -> tuple[Object, bool]:
+            entry = self._store.find(ref)
+            _check_identity(entry, {"uid": uid} if uid else {})
+            return self._store.delete(entry), True
+
+        self._write(_Call("delete", ref), act)
+
+    async def evict(self, pod: Ref, *, uid: str) -> None:
+        def act() -> tuple[Object, bool]:
+            entry = self._store.find(pod)
+            _check_identity(entry, {"uid": uid} if uid else {})
+            self._store.spend_disruption(entry)
+            return self._store.delete(entry), True
+
+        self._write(_Call("evict", pod, "eviction"), act)
+
+    # --- parts
+
+    def _enter(self, call: _Call) -> None:
+        kind = call.ref.kind
+        self.faults.raise_due(call.verb, kind)
+        if self.faults.is_uninstalled(kind):
+            raise NotAvailable(
+                f"{kind.plural} ({kind.api_version}) is not installed: apply its CustomResourceDefinition"
+            )
+        group = kind.api_version.rpartition("/")[0]
+        resource = f"{kind.plural}/{call.subresource}" if call.subresource else kind.plural
+        if self.faults.denies(call.rbac, group, resource, call.ref.namespace):
+            raise Refused(f"RBAC does not allow {call.rbac} {resource} in {call.ref.namespace!r}", status=403)
+
+    def _write(self, call: _Call, act: Callable[[], tuple[Object, bool]]) -> Object:
+        self._enter(call)
+        record = WriteRecord(
+            call.verb, call.ref.kind.kind, call.ref.namespace, call.ref.name, call.subresource, self.manager
+        )
+        self.faults.reach("before", record)
+        answer, changed = act()
+        self.faults.record(record, changed)
+        self.faults.reach("after", record)
+        self.faults.raise_lost(call.verb, call.ref.kind)
+        return answer
+
+    def _update(self, entry: Entry, after: Object, claims: Managed, subresource: str) -> None:
+        writer = Writer(self.manager, "Update", subresource)
+        stamp = Stamp(writer, self._store.timestamp(), entry.ref.kind.api_version)
+        ownership.update(entry.body, after, claims, stamp)
+
+    def _finish(self, entry: Entry, after: Object, claims: Managed, subresource: str) -> tuple[Object, bool]:
+        changed = self._store.commit(entry, after, claims)
+        return entry.render("scale" if subresource == "scale" else ""), changed
+
+
+def _ref(body: Object) -> Ref:
+    metadata = body.get("metadata", {})
+    kind = kind_of(body)
+    if not metadata.get("name") or (kind.namespaced and not metadata.get("namespace")):
+        raise Refused(f"{kind.kind}: metadata.name and metadata.namespace are required", status=422)
+    return Ref(kind, metadata.get("namespace", "") if kind.namespaced else "", metadata["name"])
+
+
+def _check_absent(ref: Ref, metadata: Mapping[str, Any]) -> None:
+    if metadata.get("uid") or metadata.get("resourceVersion"):
+        raise WriteConflict(f"{ref}: precondition failed: the object does not exist (any more)")
+
+
+def _check_identity(entry: Entry, metadata: Mapping[str, Any]) -> None:
+    held = entry.body["metadata"]
+    for name in ("uid", "resourceVersion"):
+        stated = metadata.get(name)
+        if stated and stated != held[name]:
+            raise WriteConflict(f"{entry.ref}: precondition failed: {name} is {held[name]}, not {stated}")
+
+
+def _patched(shown: Object, operations: Sequence[Object]) -> Object:
+    try:
+        patched: Object = jsonpatch.apply_patch(shown, list(operations))
+    except jsonpatch.JsonPatchTestFailed as error:
+        raise WriteConflict(f"a test of the patch failed: {error}") from error
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
+        raise Refused(f"the patch cannot be applied: {error}", status=422) from error
+    return patched

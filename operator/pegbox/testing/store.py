@@ -1,0 +1,182 @@
+"""What a fake API server keeps: objects, their versions and generations, subresources, deletion."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pegbox import ports
+from pegbox.model.errors import NotFound, Refused
+from pegbox.ports import Clock, Kind, Object, Ref
+from pegbox.testing import selectors
+from pegbox.testing.managed import Managed
+
+STATUS_KINDS = frozenset(
+    {
+        *(ports.DEPLOYMENT, ports.STATEFUL_SET, ports.REPLICA_SET, ports.POD, ports.HPA, ports.PDB),
+        *(ports.NAMESPACE, ports.PROFILE, ports.CLASS, ports.BUDGET),
+    }
+)
+"""Kinds whose status is written by the subresource only."""
+REPLICAS_KINDS = frozenset({ports.DEPLOYMENT, ports.STATEFUL_SET, ports.REPLICA_SET})
+NO_GENERATION = frozenset({ports.CONFIG_MAP, ports.LEASE, ports.EVENT, ports.HPA, ports.NAMESPACE})
+
+
+@dataclass
+class Entry:
+    """One object: its body without managedFields, and who owns what. `stored` after the first commit."""
+
+    ref: Ref
+    body: Object
+    managed: Managed = field(default_factory=Managed)
+    stored: bool = False
+
+    def render(self, subresource: str = "") -> Object:
+        """A copy, as the server sends it; for `scale` the Scale object."""
+        if subresource == "scale":
+            return _scale(self.body)
+        shown = copy.deepcopy(self.body)
+        if self.managed.claims:
+            shown["metadata"]["managedFields"] = self.managed.render()
+        return shown
+
+
+class Store:
+    """Objects by reference, in the order of their creation."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[Ref, Entry] = {}
+        self._version = 1000
+        self._uids = 0
+
+    def timestamp(self) -> str:
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def peek(self, ref: Ref) -> Entry | None:
+        return self._entries.get(ref)
+
+    def find(self, ref: Ref) -> Entry:
+        entry = self._entries.get(ref)
+        if entry is None:
+            raise NotFound(f"{ref} does not exist")
+        return entry
+
+    def all(self, kind: Kind, namespace: str) -> Iterator[Entry]:
+        for ref, entry in list(self._entries.items()):
+            if ref.kind == kind and namespace in ("", ref.namespace):
+                yield entry
+
+    def new(self, ref: Ref) -> Entry:
+        """An entry with a fresh uid, not yet stored."""
+        self._uids += 1
+        metadata: Object = {"name": ref.name, "uid": f"00000000-0000-4000-8000-{self._uids:012d}"}
+        if ref.kind.namespaced:
+            metadata["namespace"] = ref.namespace
+        metadata["creationTimestamp"] = self.timestamp()
+        metadata["resourceVersion"] = ""
+        return Entry(ref, {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "metadata": metadata})
+
+    def part(self, kind: Kind, body: Object, subresource: str) -> Object:
+        """What of a body a write to this endpoint is about; the rest is ignored, as on the server."""
+        head = {key: body[key] for key in ("apiVersion", "kind")}
+        if subresource == "status":
+            return head | {"status": body.get("status", {})}
+        if subresource == "scale":
+            return head | {"spec": {"replicas": body["spec"]["replicas"]}}
+        return {key: each for key, each in body.items() if key != "status" or kind not in STATUS_KINDS}
+
+    def merged(self, entry: Entry, patched: Object, subresource: str) -> Object:
+        """The whole object after an update of one endpoint."""
+        after = copy.deepcopy(entry.body)
+        if subresource == "scale":
+            after["spec"]["replicas"] = patched["spec"]["replicas"]
+        elif subresource == "status":
+            after["status"] = copy.deepcopy(patched.get("status", {}))
+        else:
+            status = after.get("status")
+            after = copy.deepcopy(patched)
+            if entry.ref.kind in STATUS_KINDS:
+                after.pop("status", None)
+                if status is not None:
+                    after["status"] = status
+        return after
+
+    def commit(self, entry: Entry, after: Object, claims: Managed) -> bool:
+        """Store the object, if anything changed. Versions and generation move only then."""
+        before = entry.body
+        _default(entry.ref.kind, after)
+        if entry.stored and after == before and claims.claims == entry.managed.claims:
+            return False
+        _check_immutable(entry, after)
+        metadata = after["metadata"]
+        if entry.ref.kind not in NO_GENERATION:
+            held = before["metadata"].get("generation", 0)
+            moved = not entry.stored or _content(before) != _content(after)
+            metadata["generation"] = held + 1 if moved else held
+        metadata["resourceVersion"] = self._next_version()
+        entry.body, entry.managed, entry.stored = after, claims, True
+        self._entries[entry.ref] = entry
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            del self._entries[entry.ref]
+        return True
+
+    def delete(self, entry: Entry) -> Object:
+        metadata = entry.body["metadata"]
+        if metadata.get("finalizers"):
+            metadata.setdefault("deletionTimestamp", self.timestamp())
+            metadata["resourceVersion"] = self._next_version()
+        else:
+            del self._entries[entry.ref]
+        return entry.render()
+
+    def spend_disruption(self, pod: Entry) -> None:
+        """Ask every PodDisruptionBudget of a pod, as the eviction API does. Raises Refused (429)."""
+        labels = pod.body["metadata"].get("labels", {})
+        budgets = [
+            entry
+            for entry in self.all(ports.PDB, pod.ref.namespace)
+            if selectors.matches(entry.body["spec"].get("selector", {}), labels)
+        ]
+        for entry in budgets:
+            if entry.body.get("status", {}).get("disruptionsAllowed", 0) < 1:
+                raise Refused(f"{pod.ref}: {entry.ref} allows no disruption now", status=429)
+        for entry in budgets:
+            entry.body["status"]["disruptionsAllowed"] -= 1
+            entry.body["metadata"]["resourceVersion"] = self._next_version()
+
+    def _next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+
+def _content(body: Object) -> Object:
+    """What generation counts: everything but metadata and status."""
+    return {key: each for key, each in body.items() if key not in ("metadata", "status")}
+
+
+def _default(kind: Kind, body: Object) -> None:
+    """Defaults that matter to ownership: a field that nobody states any more becomes these."""
+    if kind in REPLICAS_KINDS:
+        body.setdefault("spec", {}).setdefault("replicas", 1)
+    elif kind == ports.HPA:
+        body.setdefault("spec", {}).setdefault("minReplicas", 1)
+
+
+def _check_immutable(entry: Entry, after: Object) -> None:
+    if entry.stored and entry.body.get("immutable") is True and _content(entry.body) != _content(after):
+        raise Refused(f"{entry.ref}: field is immutable when `immutable` is set", status=422)
+
+
+def _scale(body: Object) -> Object:
+    metadata: dict[str, Any] = body["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": body["spec"]["replicas"]},
+        "status": {"replicas": body.get("status", {}).get("replicas", 0)},
+    }

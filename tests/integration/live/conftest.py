@@ -1,0 +1,54 @@
+"""Real servers on loopback. Without their binaries the tests skip loudly, and fail where none may be
+skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "issue-service"
+sys.path.insert(0, str(EXAMPLE))
+
+
+def _missing(error: Exception) -> None:
+    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
+        pytest.fail(str(error))
+    pytest.skip(f"NOT RUN: {error}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    import local_servers
+
+    try:
+        context = local_servers.postgres()
+        server = context.__enter__()
+    except local_servers.NotInstalled as error:
+        _missing(error)
+        return
+    try:
+        yield server
+    finally:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def redis_port() -> Iterator[int]:
+    import local_servers
+
+    try:
+        context = local_servers.redis()
+        port = context.__enter__()
+    except local_servers.NotInstalled as error:
+        _missing(error)
+        return
+    try:
+        yield port
+    finally:
+        context.__exit__(None, None, None)
