@@ -76,7 +76,4 @@ def dns_serves(plane: ControlPlane) -> bool:
 def metrics_serve(plane: ControlPlane) -> bool:
     """Whether the API server reaches metrics-server, which HPAs need."""
     path = '{.status.conditions[?(@.type=="Available")].status}'
-    return (
-        plane.kubectl("get", "apiservice", "v1beta1.metrics.k8s.io", "-o", f"jsonpath={path}").stdout
-        == "True"
-    )
+    return plane.kubectl("get", "apiservice", "v1beta1.metrics.k8s.io", "-o", f"jsonpath={path}").stdout == "True"

@@ -103,9 +103,7 @@ def build(tool: Tool, go: Path, progress: Progress) -> None:
     command += ["-tags", tool.tags] if tool.tags else []
     command += ["-o", str(temporary), tool.package]
     with log.open("wb") as output:
-        running = subprocess.Popen(
-            command, cwd=tool.directory, env=environment(tool), stdout=output, stderr=output
-        )
+        running = subprocess.Popen(command, cwd=tool.directory, env=environment(tool), stdout=output, stderr=output)
         try:
             while _still_running(running):
                 progress.step(tool, time.monotonic() - began)

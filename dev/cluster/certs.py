@@ -105,9 +105,7 @@ def kubeconfig(path: Path, url: str, ca: Path, user: Pair | str) -> Path:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "pegbox", "cluster": {"server": url, "certificate-authority-data": _base64(ca)}}
-        ],
+        "clusters": [{"name": "pegbox", "cluster": {"server": url, "certificate-authority-data": _base64(ca)}}],
         "users": [{"name": "user", "user": credentials}],
         "contexts": [{"name": "pegbox", "context": {"cluster": "pegbox", "user": "user"}}],
         "current-context": "pegbox",

@@ -55,9 +55,7 @@ def remove(root: str, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while left := [directory for directory in _directories(root) if not _removed(directory)]:
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"cgroups {[str(each) for each in left]} cannot be removed: see their cgroup.procs"
-            )
+            raise ClusterError(f"cgroups {[str(each) for each in left]} cannot be removed: see their cgroup.procs")
         time.sleep(0.1)
 
 

@@ -23,13 +23,9 @@ def choose(environ: Mapping[str, str], docker_works: Callable[[], bool]) -> Choi
     """PEGBOX_CLUSTER decides; else PEGBOX_KUBECONFIG, else a Docker that works, else the local cluster."""
     wanted, kubeconfig = environ.get("PEGBOX_CLUSTER", ""), environ.get("PEGBOX_KUBECONFIG", "")
     if wanted and wanted not in KINDS:
-        raise ClusterError(
-            f"PEGBOX_CLUSTER={wanted!r} is not known: set it to one of {', '.join(KINDS)}, or unset it"
-        )
+        raise ClusterError(f"PEGBOX_CLUSTER={wanted!r} is not known: set it to one of {', '.join(KINDS)}, or unset it")
     if wanted == "existing" and not kubeconfig:
-        raise ClusterError(
-            "PEGBOX_CLUSTER=existing without PEGBOX_KUBECONFIG: set it to the kubeconfig's path"
-        )
+        raise ClusterError("PEGBOX_CLUSTER=existing without PEGBOX_KUBECONFIG: set it to the kubeconfig's path")
     if wanted:
         return Choice(wanted, f"PEGBOX_CLUSTER={wanted}")
     if kubeconfig:

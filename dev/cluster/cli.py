@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dev.cluster import build, tools
+from dev.cluster import build, kwok, tools
 from dev.cluster.choose import choose, docker_works
 from dev.cluster.errors import ClusterError
 from dev.cluster.existing import Existing
@@ -57,7 +57,9 @@ def _run(options: argparse.Namespace) -> int:
         print(tools.tool(options.tool).path)
         return 0
     cluster = _cluster(options)
-    if command == "up":
+    if command == "kwok":
+        build.say(f"nodes: {', '.join(kwok.start(_local(cluster).plane(), options.nodes))}")
+    elif command == "up":
         cluster.up(options.form)
     elif command == "load":
         cluster.load(options.archive)
@@ -67,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         _become(cluster.kubectl_command(options.arguments), {})
     elif command == "exec":
         words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
-        _become(cluster.exec_command(words), {"KUBECONFIG": str(cluster.kubeconfig)})
+        _become(cluster.exec_command(words), {"KUBECONFIG": str(cluster.kubeconfig), "PATH": _path()})
     else:
         return 0 if (cluster.status() if command == "status" else cluster.down()) else 1
     return 0
@@ -89,6 +91,18 @@ def _cluster(options: argparse.Namespace) -> Cluster:
     return local
 
 
+def _local(cluster: Cluster) -> Local:
+    if not isinstance(cluster, Local):
+        raise ClusterError("kwok nodes belong to a local control plane: up --form controllers --name NAME first")
+    return cluster
+
+
+def _path() -> str:
+    """PATH with our kubectl and helm before any other, where they are built."""
+    ours = [tools.tool(name).path for name in ("kubectl", "helm")]
+    return os.pathsep.join([*(str(each.parent) for each in ours if each.exists()), os.environ.get("PATH", "")])
+
+
 def _become(command: Sequence[str], env: dict[str, str]) -> None:
     """Turn into the command, so that signals and the exit status are its own."""
     if not command:
@@ -108,20 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[common], help="bring the cluster up, or go on where `up` stopped")
     up.add_argument("--form", choices=FORMS, default="node")
-    up.add_argument(
-        "--sync-frequency", default="5s", help="how often a kubelet refreshes volumes; its default is 1m0s"
-    )
+    up.add_argument("--sync-frequency", default="5s", help="how often a kubelet refreshes volumes; its default is 1m0s")
     commands.add_parser("status", parents=[common], help="what runs; exit 1 if not all does")
     commands.add_parser("down", parents=[common], help="take it away and show that nothing stayed")
     commands.add_parser("kubeconfig", parents=[common], help="print the administrator's kubeconfig")
     kubectl = commands.add_parser("kubectl", parents=[common], help="run kubectl against it")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
-    execute = commands.add_parser(
-        "exec", parents=[common], help="run a command in its network, with KUBECONFIG set"
-    )
+    execute = commands.add_parser("exec", parents=[common], help="run a command in its network, with KUBECONFIG set")
     execute.add_argument("arguments", nargs=argparse.REMAINDER)
     load = commands.add_parser("load", parents=[common], help="bring in an OCI or Docker image archive")
     load.add_argument("archive", type=Path)
+    seeming = commands.add_parser("kwok", parents=[common], help="add nodes that only seem to run")
+    seeming.add_argument("--nodes", type=int, default=1)
     tool = commands.add_parser("tool", help="print the path of a program, building it if needed")
     tool.add_argument("tool", choices=sorted(tools.TOOLS), metavar="NAME")
     builder = commands.add_parser("build", help="build the programs of a level")

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from dev.cluster import build, certs, files, flags, ports, tools
+from dev.cluster import build, certs, files, flags, ports, prerequisites, tools
 from dev.cluster.errors import ClusterError
 from dev.cluster.paths import Paths
 from dev.cluster.processes import Processes, Service, end, marked
@@ -69,7 +69,9 @@ class ControlPlane:
     ) -> ControlPlane:
         """Start one on free loopback ports, building what is not built; what an earlier run left is ended."""
         state = state_dir if state_dir is not None else Paths.of(name).state
-        build.ensure(tools.level("controllers" if controllers else "control"))
+        form = "controllers" if controllers else "control"
+        prerequisites.ensure(form, build.say)
+        build.ensure(tools.level(form))
         for attempt in range(1, _PORT_TRIES + 1):
             remove(state)
             api, etcd, peer = ports.free(3, random.Random())
@@ -92,9 +94,7 @@ class ControlPlane:
         try:
             recorded = json.loads((state / "control.json").read_text())
         except FileNotFoundError:
-            raise ClusterError(
-                f"no control plane was started in {state}: run `python3 -m dev.cluster up`"
-            ) from None
+            raise ClusterError(f"no control plane was started in {state}: run `python3 -m dev.cluster up`") from None
         return cls(state, Addresses(**recorded), prefix)
 
     def launch(self, *, controllers: bool) -> None:

@@ -62,16 +62,17 @@ def is_ours(line: str, paths: Paths, alone: bool) -> bool:
 def _stop(paths: Paths, report: Callable[[str], None]) -> None:
     """First the kubelet, which would start pods again; then the pods; then all that serves them."""
     processes = Processes(paths.state)
-    processes.stop("kubelet", 10.0)
+    processes.stop("kubelet", 3.0)
     pods = cgroups.processes(paths.cgroup)
     report(f"ending {len(pods)} processes of pods")
     # SIGTERM would be ignored by most, each being process 1 of its own namespace.
     end(sorted(pods), 0.0)
-    for name in processes.names():
-        processes.stop(name, 3.0)
-    rest = marked(paths.state)
-    report(f"ending {len(rest)} shims and other processes")
-    end(rest, 3.0)
+    services = [pid for name in processes.names() if (pid := processes.pid(name)) is not None]
+    # Nothing is kept, so nothing needs long to end; what it leaves is cleared below.
+    end(services, 1.0)
+    rest = {*marked(paths.state), *cgroups.processes(paths.cgroup)}
+    report(f"ending {len(services)} services, {len(rest)} shims and other processes")
+    end(sorted(rest), 1.0)
 
 
 def _clear_shared_places(paths: Paths, before: leftovers.Snapshot) -> None:

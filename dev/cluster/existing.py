@@ -71,9 +71,7 @@ class Existing:
 
     def load(self, archive: Path) -> None:
         """Not possible: we have no way to this cluster's nodes."""
-        raise ClusterError(
-            f"{archive} cannot be loaded into an existing cluster: push the image to its registry"
-        )
+        raise ClusterError(f"{archive} cannot be loaded into an existing cluster: push the image to its registry")
 
     def check(self) -> None:
         """Refuse a cluster that was not marked: it may be production."""

@@ -51,9 +51,7 @@ class Kind:
         self.report("kind: this path was not run by us; its commands are tested with a recording fake only")
         if self._is_there():
             self.report(f"kind cluster {self.name} is up already")
-            self._ask(
-                "kind", "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)
-            )
+            self._ask("kind", "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
         else:
             self._create()
         self._bring_metrics()
@@ -63,9 +61,7 @@ class Kind:
         """Delete the cluster; kind removes its containers and volumes."""
         self._ask("kind", "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
         gone = not self._is_there()
-        self.report(
-            f"kind cluster {self.name} is {'gone' if gone else 'still there: see `kind get clusters`'}"
-        )
+        self.report(f"kind cluster {self.name} is {'gone' if gone else 'still there: see `kind get clusters`'}")
         return gone
 
     def status(self) -> bool:
@@ -88,9 +84,7 @@ class Kind:
     def load(self, archive: Path) -> None:
         """Bring an image archive to the node."""
         if not archive.is_file():
-            raise ClusterError(
-                f"archive {archive} is not a file: write one with dev.cluster.oci.write_archive"
-            )
+            raise ClusterError(f"archive {archive} is not a file: write one with dev.cluster.oci.write_archive")
         self._ask("kind", "load", "image-archive", str(archive), "--name", self.name)
         self.report(f"loaded {archive}")
 
@@ -99,8 +93,8 @@ class Kind:
         config = self.paths.state / "kind.json"
         config.write_text(json.dumps(self._config(), indent=1))
         self.report(f"creating the kind cluster {self.name} from {NODE_IMAGE}")
-        self._ask("kind", "create", "cluster", "--name", self.name,
-                  "--image", NODE_IMAGE, "--config", str(config), "--kubeconfig", str(self.kubeconfig), "--wait", "180s")  # fmt: skip
+        command = ["kind", "create", "cluster", "--name", self.name, "--image", NODE_IMAGE, "--wait", "180s"]
+        self._ask(*command, "--config", str(config), "--kubeconfig", str(self.kubeconfig))
 
     def _config(self) -> dict[str, object]:
         kubelet = {
@@ -134,9 +128,7 @@ class Kind:
             "kubectl": "install kubectl, or PEGBOX_CLUSTER=local",
         }
         asked = {"kind": ("kind", "version"), "kubectl": ("kubectl", "version", "--client")}
-        lacks = [
-            f"  {name}: {remedies[name]}" for name, command in asked.items() if self._run(command).status != 0
-        ]
+        lacks = [f"  {name}: {remedies[name]}" for name, command in asked.items() if self._run(command).status != 0]
         if lacks:
             raise PrerequisiteError("\n".join(["this machine lacks what a kind cluster needs:", *lacks]))
 

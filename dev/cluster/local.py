@@ -68,7 +68,7 @@ class Local:
     def form(self) -> str | None:
         """The form in which it was started, or None."""
         try:
-            return str(json.loads(self.paths.record.read_text())["form"])
+            return self._recorded()["form"]
         except FileNotFoundError:
             return None
 
@@ -83,10 +83,13 @@ class Local:
             self.report(f"cluster {self.paths.name} is up already")
             self.status()
             return
+        if self.form is not None and self._recorded()["boot"] != boot_id():
+            self.report("the machine was started anew since: taking the old cluster away first")
+            self.down()
         began = time.monotonic()
-        prerequisites.ensure(form, self.report)
-        build.ensure(tools.level(form), self.report)
         if form == "node":
+            prerequisites.ensure(form, self.report)
+            build.ensure(tools.level(form), self.report)
             self._up_node()
         else:
             plane = ControlPlane.start(state_dir=self.paths.state, controllers=form == "controllers")
@@ -144,9 +147,7 @@ class Local:
         """Bring an image archive to the pods."""
         self._require_up()
         if self.form != "node":
-            raise ClusterError(
-                f"cluster {self.paths.name} ({self.form}) runs no pods: bring up the form node"
-            )
+            raise ClusterError(f"cluster {self.paths.name} ({self.form}) runs no pods: bring up the form node")
         self.report(containers.load(self.paths, archive))
 
     def _require_up(self) -> None:
@@ -154,7 +155,11 @@ class Local:
             raise ClusterError(f"cluster {self.paths.name} is not up: run `python3 -m dev.cluster up`")
 
     def _complete(self) -> bool:
-        return self.form is not None and bool(json.loads(self.paths.record.read_text())["complete"])
+        return self.form is not None and self._recorded()["complete"] == "yes"
+
+    def _recorded(self) -> dict[str, str]:
+        document: dict[str, str] = json.loads(self.paths.record.read_text())
+        return document
 
     def _stopped(self, form: str) -> list[str]:
         return [name for name in _EXPECTED[form] if self.processes.pid(name) is None]
@@ -164,7 +169,8 @@ class Local:
             "form": form,
             "name": self.paths.name,
             "repository": str(REPOSITORY),
-            "complete": complete,
+            "complete": "yes" if complete else "no",
+            "boot": boot_id(),
         }
         files.write(self.paths.record, json.dumps(document, indent=1))
 
@@ -201,3 +207,8 @@ class Local:
 
     def _step(self, what: str) -> None:
         self.report(f"starting {what}")
+
+
+def boot_id() -> str:
+    """Which start of the machine this is: no process or mount outlives it, but files do."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

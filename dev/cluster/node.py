@@ -87,9 +87,7 @@ def proxy(paths: Paths, plane: ControlPlane) -> Service:
     file = paths.state / "kube-proxy.json"
     kubeconfig = plane.kubeconfig_for("system:kube-proxy")
     files.write(file, json.dumps(proxy_config(paths, str(kubeconfig)), indent=1))
-    return Service(
-        "kube-proxy", [str(tools.tool("kube-proxy").path), f"--config={file}"], network.prefix(paths)
-    )
+    return Service("kube-proxy", [str(tools.tool("kube-proxy").path), f"--config={file}"], network.prefix(paths))
 
 
 def is_ready(plane: ControlPlane, node: str) -> bool:

@@ -22,9 +22,7 @@ def free(count: int, choice: random.Random, address: str = "127.0.0.1") -> list[
             found.append(port)
         if len(found) == count:
             return found
-    raise ClusterError(
-        f"no {count} free ports between {RANGE[0]} and {RANGE[1]} on {address}: end what listens there"
-    )
+    raise ClusterError(f"no {count} free ports between {RANGE[0]} and {RANGE[1]} on {address}: end what listens there")
 
 
 def _is_free(address: str, port: int) -> bool:

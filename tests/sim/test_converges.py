@@ -168,7 +168,7 @@ SERVICES = {
     "database is the narrow one": Service(demands=(0.20, 0.10, 0.19)),
     "batches pay the upstream call once": Service(demands=(0.30, 0.50, 0.08), call_share=0.7),
     "two pods": Service(pods=2),
-    "upstream allows 30 calls a second": Service(call_limit=30.0),
+    "upstream allows 25 calls a second": Service(call_limit=25.0),
     "workers contend": Service(sigma=0.01),
 }
 

@@ -1,8 +1,9 @@
 """The issue queue: one Redis list shared by all pods, bounded, at least once.
 
-Shared, because a pod's own queue dies with the pod, and because a bound per pod would move with the replicas. The
-bound is checked and the push done by one script, so two pods cannot both take the last place. A popped issue is
-leased, not removed: a worker that dies loses nothing, since an expired lease puts the issue back at the head.
+Shared, because a pod's own queue dies with the pod, and because a bound per pod would move with the
+replicas. The bound is checked and the push done by one script, so two pods cannot both take the last place.
+A popped issue is leased, not removed: a worker that dies loses nothing, since an expired lease puts the
+issue back at the head.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 
 POLL_SECONDS = 0.02
-"""How often one waiting worker per pod looks for issues that other pods accepted; its own pod's wake it at once."""
+"""How often one waiting worker per pod looks for issues that other pods accepted; its own pod's wake it at
+once.
+"""
 
 _KEYS = ("issues:queue", "issues:leases", "issues:leased", "issues:dead")
 
@@ -113,18 +116,20 @@ class SharedQueue:
         self._length = 0
 
     async def push(self, issues: Sequence[Issue], capacity: int) -> int:
-        """Accept the first issues up to the capacity; return how many. The rest is rejected: the caller says so."""
+        """Accept the first issues up to the capacity; return how many. The rest is rejected: the caller
+        says so.
+        """
         taken = int(await self._script(_PUSH, capacity, *(issue.encode() for issue in issues)))
         if taken:
             self._arrived.set()
         return taken
 
-    async def take(self, count: int) -> list[Issue]:
-        """Wait for issues and lease up to `count` of them. Cancelled, what it leased is put back."""
+    async def take(self, count: Callable[[], int]) -> list[Issue]:
+        """Wait for issues and lease up to `count()` of them. Cancelled, what it leased is put back."""
         async with self._line:
             while True:
                 self._arrived.clear()
-                if issues := await self._pop(count):
+                if issues := await self._pop(count()):
                     return issues
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
@@ -154,13 +159,13 @@ class SharedQueue:
         return int(found), int(dead)
 
     async def length(self) -> int:
-        return int(await cast(Awaitable[int], self._redis.llen(_KEYS[0])))
+        return int(await self._redis.llen(_KEYS[0]))
 
     async def leased(self) -> int:
-        return int(await cast(Awaitable[int], self._redis.zcard(_KEYS[1])))
+        return int(await self._redis.zcard(_KEYS[1]))
 
     async def _script(self, script: str, *arguments: Any) -> Any:
-        return await cast(Awaitable[Any], self._redis.eval(script, len(_KEYS), *_KEYS, *arguments))
+        return await self._redis.eval(script, len(_KEYS), *_KEYS, *arguments)
 
 
 def now() -> float:

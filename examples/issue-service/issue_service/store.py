@@ -1,8 +1,9 @@
 """PostgreSQL: the lasting effect. One transaction per batch, from the claim to the commit.
 
-The transaction is open while the upstream works: its first statement claims the ids, so that an issue delivered twice
-(at least once is what the queue promises) is committed once, and a killed worker's claims vanish with its
-connection. The price is a connection held for the whole batch, which is what makes pool_size a real limit.
+The transaction is open while the upstream works: its first statement claims the ids, so that an issue
+delivered twice (at least once is what the queue promises) is committed once, and a killed worker's claims
+vanish with its connection. The price is a connection held for the whole batch, which is what makes
+pool_size a real limit.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from issue_service.shared_queue import Issue
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from issue_service.shared_queue import Issue
 
 SCHEMA = """
 create table if not exists issues (

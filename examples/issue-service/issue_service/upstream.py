@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from issue_service.workload import Upstream, Workload
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from issue_service.workload import Upstream, Workload
 
 
 class Books:
@@ -72,12 +73,8 @@ class UpstreamServer:
         self._rng = random.Random(workload.upstream.seed)
         self.books = Books(workload.upstream)
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "upstream_requests", "Calls by outcome.", ["outcome"], registry=self._registry
-        )
-        self._exceeded = Counter(
-            "upstream_limit_exceeded", "Calls refused for a limit.", registry=self._registry
-        )
+        self._requests = Counter("upstream_requests", "Calls by outcome.", ["outcome"], registry=self._registry)
+        self._exceeded = Counter("upstream_limit_exceeded", "Calls refused for a limit.", registry=self._registry)
         highest = Gauge("upstream_in_flight_max", "Most calls at once so far.", registry=self._registry)
         highest.set_function(lambda: self.books.in_flight_max)
         busiest = Gauge("upstream_window_max", "Most calls in one window so far.", registry=self._registry)

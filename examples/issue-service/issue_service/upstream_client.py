@@ -1,7 +1,8 @@
 """The client of the upstream: batch calls over a resizable pool, within the rate limit that the headers tell.
 
-The limit is shared by all pods, and none knows the others: each trusts the newest X-RateLimit-Remaining, keeps a
-tenth of the limit in reserve for what the others send meanwhile, and stops until the window's end below that.
+The limit is shared by all pods, and none knows the others: each trusts the newest X-RateLimit-Remaining,
+keeps a tenth of the limit in reserve for what the others send meanwhile, and stops until the window's end
+below that.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from issue_service.shared_queue import Issue
 from pegbox.live.http_pool import HttpPool
+
+from issue_service.shared_queue import Issue
 
 RESERVE = 0.1
 MAX_CALL_ATTEMPTS = 5
@@ -34,7 +36,9 @@ class RateGate:
         self.waits = 0
 
     def wait_seconds(self) -> float:
-        """Seconds until a call may go; 0 when it may go now. After the window's end the room is unknown: go."""
+        """Seconds until a call may go; 0 when it may go now. After the window's end the room is unknown:
+        go.
+        """
         now = self._clock()
         if now >= self._reset_at or self._remaining > self._reserve:
             return 0.0

@@ -52,7 +52,9 @@ class Workload:
 
 
 def read(path: Path) -> Workload:
-    """Raise ValueError naming the file, the section and the key that is missing, unknown or of a wrong type."""
+    """Raise ValueError naming the file, the section and the key that is missing, unknown or of a wrong
+    type.
+    """
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     workload = Workload(
         name=str(raw.get("name", path.stem)),

@@ -41,8 +41,8 @@ class LocationWire(Wire):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "self.kind == 'ConfigMapKey' || self.kind == 'ConfigMapPath' || !has(self.configMap) && !has(self.path)",
-                "spec.knobs[].location: configMap and path belong to the kinds ConfigMapKey and ConfigMapPath: remove them",
+                "self.kind in ['ConfigMapKey', 'ConfigMapPath'] || !has(self.configMap) && !has(self.path)",
+                "spec.knobs[].location: configMap and path belong to kinds ConfigMapKey and ConfigMapPath: remove them",
             )
         )
     )
@@ -63,12 +63,12 @@ class KnobWire(Wire):
                 "spec.knobs[].choices belong to type Choice, which needs them: add choices, or change the type",
             ),
             (
-                "self.type != 'Boolean' && self.type != 'Choice' ? has(self.min) && has(self.max) : !has(self.min) && !has(self.max)",
-                "spec.knobs[] of a numeric type need min and max; Boolean and Choice have none: add or remove them",
+                "has(self.min) == has(self.max) && has(self.min) != (self.type in ['Boolean', 'Choice'])",
+                "spec.knobs[] of numeric types need min and max, Boolean and Choice have none: add or remove them",
             ),
             (
                 "!(self.location.kind == 'Env' && self.effect == 'Hot')",
-                "spec.knobs[].effect of an Env location is Restart: environment variables are read when a container starts",
+                "spec.knobs[].effect of an Env location must be Restart: env is read when a container starts",
             ),
         )
     )
@@ -82,10 +82,8 @@ class KnobWire(Wire):
     location: LocationWire = LocationWire()
     min: IntOrString | None = None
     max: IntOrString | None = None
-    default: Annotated[
-        IntOrString | None, Field(description="A value, or a formula such as max(2, cpus).")
-    ] = None
-    presets: Annotated[list[PresetValue], Field(max_length=8, json_schema_extra=list_map())] = []
+    default: Annotated[IntOrString | None, Field(description="A value, or a formula such as max(2, cpus).")] = None
+    presets: Annotated[list[PresetValue], Field(default_factory=list, max_length=8, json_schema_extra=list_map())]
     choices: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
         Field(min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}),
@@ -143,4 +141,4 @@ class ClassSpecWire(Wire):
     description: Text | None = None
     knobs: Annotated[list[KnobWire], Field(min_length=1, max_length=64, json_schema_extra=list_map())]
     signals: Annotated[list[SignalWire], Field(min_length=1, max_length=64, json_schema_extra=list_map())]
-    rules: Annotated[list[RuleWire], Field(max_length=64, json_schema_extra=list_map())] = []
+    rules: Annotated[list[RuleWire], Field(default_factory=list, max_length=64, json_schema_extra=list_map())]

@@ -1,4 +1,4 @@
-"""Default and preset formulas of a class, such as `max(2, cpus)`: parsed by our own small grammar, never run as code."""
+"""Default and preset formulas of a class, such as `max(2, cpus)`: parsed by a small grammar, never run as code."""
 
 from __future__ import annotations
 

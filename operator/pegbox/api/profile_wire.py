@@ -51,9 +51,9 @@ class TargetRef(Wire):
 
     kind: Annotated[TargetKind, by_value(TargetKind)]
     name: ObjectName
-    container: Annotated[
-        EntryName | None, Field(description="The container whose CPUs count; default: the first.")
-    ] = None
+    container: Annotated[EntryName | None, Field(description="The container whose CPUs count; default: the first.")] = (
+        None
+    )
 
 
 class AutoscalerCreate(Wire):
@@ -63,7 +63,7 @@ class AutoscalerCreate(Wire):
         json_schema_extra=rules(
             (
                 "self.minReplicas <= self.maxReplicas",
-                "autoscaler.create.minReplicas must not be greater than maxReplicas: raise maxReplicas or lower minReplicas",
+                "spec.autoscaler.create.minReplicas must not be greater than maxReplicas: lower it or raise that",
             )
         )
     )
@@ -80,7 +80,7 @@ class Autoscaler(Wire):
         json_schema_extra=rules(
             (
                 "has(self.create) != has(self.ref)",
-                "autoscaler needs exactly one of create and ref: remove one of them, or add one",
+                "spec.autoscaler needs exactly one of create and ref: remove one of them, or add one",
             )
         )
     )
@@ -126,7 +126,8 @@ class KnobOverride(Wire):
                 _BOUNDS_MESSAGE,
             ),
             (
-                f"!has(self.min) || !has(self.max) || !({_DURATIONS}) || duration({_AS_TEXT[0]}) <= duration({_AS_TEXT[1]})",
+                f"!has(self.min) || !has(self.max) || !({_DURATIONS}) || "
+                f"duration({_AS_TEXT[0]}) <= duration({_AS_TEXT[1]})",
                 _BOUNDS_MESSAGE,
             ),
             (
@@ -140,9 +141,7 @@ class KnobOverride(Wire):
     min: IntOrString | None = None
     max: IntOrString | None = None
     value: Annotated[IntOrString | None, Field(description="Pins the knob to this value.")] = None
-    initial: Annotated[
-        IntOrString | None, Field(description="The value in force, where nothing else says it.")
-    ] = None
+    initial: Annotated[IntOrString | None, Field(description="The value in force, where nothing else says it.")] = None
     mode: Annotated[KnobMode, by_value(KnobMode)] = KnobMode.TUNE
     max_step: Percent | None = None
     conflict_policy: Annotated[ConflictPolicy | None, by_value(ConflictPolicy)] = None
@@ -160,7 +159,7 @@ class Budget(Wire):
             ),
             (
                 "self.uses.matches('^[A-Za-z0-9_.+*() ]+$')",
-                "spec.budgets[].uses may hold only + * ( ), numbers, pods and knob names: use must never fall when a knob rises",
+                "spec.budgets[].uses may hold only + * ( ), numbers, pods and knobs: use must rise with every knob",
             ),
         )
     )
@@ -214,11 +213,11 @@ class ProfileSpecWire(Wire):
     mode: Annotated[Mode, by_value(Mode)] = Mode.RECOMMEND
     objective: Annotated[Objective, by_value(Objective)] = Objective.MINIMIZE_COST
     interval: Duration = "30s"
-    slos: Annotated[list[Slo], Field(max_length=16, json_schema_extra=list_map())] = []
-    knobs: Annotated[list[KnobOverride], Field(max_length=64, json_schema_extra=list_map())] = []
-    budgets: Annotated[list[Budget], Field(max_length=16, json_schema_extra=list_map())] = []
+    slos: Annotated[list[Slo], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
+    knobs: Annotated[list[KnobOverride], Field(default_factory=list, max_length=64, json_schema_extra=list_map())]
+    budgets: Annotated[list[Budget], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     guards: Guards = Guards()
-    freezes: Annotated[list[Freeze], Field(max_length=16, json_schema_extra=list_map())] = []
-    match_labels: Annotated[list[Matcher], Field(max_length=16, json_schema_extra=list_map())] = []
+    freezes: Annotated[list[Freeze], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
+    match_labels: Annotated[list[Matcher], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     conflict_policy: Annotated[ConflictPolicy, by_value(ConflictPolicy)] = ConflictPolicy.REFUSE
     deletion_policy: Annotated[DeletionPolicy, by_value(DeletionPolicy)] = DeletionPolicy.RESTORE

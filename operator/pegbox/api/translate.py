@@ -7,8 +7,6 @@ profile was admitted.
 
 from __future__ import annotations
 
-import re
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -18,15 +16,13 @@ from pegbox.api import class_wire, profile_wire, translate_knobs, translate_limi
 from pegbox.api.class_wire import ClassSpecWire
 from pegbox.api.profile_wire import FreezeAllow, ProfileSpecWire
 from pegbox.api.wire import read
+from pegbox.core import freeze as core_freeze
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.profile import Autoscaler, ConflictPolicy, Freeze, Guards, ProfileSpec, Target
 from pegbox.model.roles import Role
 
-_CRON_FIELD = re.compile(
-    r"^(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?(,(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?)*$"
-)
 MIN_INTERVAL, MAX_INTERVAL = Fraction(2), Fraction(3600)
 
 
@@ -43,9 +39,7 @@ class Context:
     reported: frozenset[str] | None = None
 
 
-def to_model(
-    profile: Mapping[str, Any], class_: Mapping[str, Any], context: Context = Context()
-) -> ProfileSpec:
+def to_model(profile: Mapping[str, Any], class_: Mapping[str, Any], context: Context = Context()) -> ProfileSpec:
     """One PerformanceProfile and its PerformanceClass, as the API server sends them. Raises InvalidInput.
 
     A budget that no setting can meet raises `translate_limits.BudgetUnsatisfiable`, an InvalidInput too.
@@ -89,9 +83,7 @@ def check_class(class_: Mapping[str, Any]) -> None:
     """Everything about a class that can be wrong without a profile. Raises InvalidInput."""
     name = _metadata(class_, "name")
     knowledge = read(ClassSpecWire, class_.get("spec", {}), f"class {name}: spec")
-    knobs = tuple(
-        translate_knobs.from_class(k, f"class {name}: spec.knobs[{k.name}]") for k in knowledge.knobs
-    )
+    knobs = tuple(translate_knobs.from_class(k, f"class {name}: spec.knobs[{k.name}]") for k in knowledge.knobs)
     _unique(knowledge.knobs, f"class {name}: spec.knobs")
     for knob in knowledge.knobs:
         translate_knobs.check_formulas(knob, f"class {name}: spec.knobs[{knob.name}]")
@@ -152,17 +144,11 @@ def _guards(wire: profile_wire.Guards) -> Guards:
 
 
 def _freeze(wire: profile_wire.Freeze) -> Freeze:
-    where = f"spec.freezes[{wire.name}]"
-    parts = wire.schedule.split()
-    if len(parts) != 5 or not all(_CRON_FIELD.match(part) for part in parts):
-        remedy = 'write five cron fields (minute hour day month weekday), such as "0 16 * * 5"'
-        raise InvalidInput(f"{where}.schedule", wire.schedule, remedy)
-    try:
-        zoneinfo.ZoneInfo(wire.time_zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        remedy = "write a name of the tz database, such as Europe/Berlin or UTC"
-        raise InvalidInput(f"{where}.timeZone", wire.time_zone, remedy) from error
-    duration = _between(f"{where}.duration", wire.duration, Fraction(60), Fraction(31 * 86400))
+    name = f"spec.freezes[{wire.name}]"
+    core_freeze.parse(wire.schedule, wire.name)
+    core_freeze.zone(wire.time_zone, wire.name)
+    longest = Fraction(round(core_freeze.LONGEST.total_seconds()))
+    duration = _between(f"{name}.duration", wire.duration, Fraction(60), longest)
     return Freeze(wire.name, wire.schedule, wire.time_zone, duration, wire.allow is FreezeAllow.URGENT)
 
 

@@ -24,21 +24,13 @@ def from_class(wire: KnobWire, field: str) -> Knob:
     if wire.type.numeric and (low is None or high is None):
         raise InvalidInput(field, wire.type.value, "a numeric knob needs min and max: add them")
     if low is not None and high is not None and low > high:
-        raise InvalidInput(
-            f"{field}.min", wire.min, f"it is greater than max {wire.max}: raise max or lower min"
-        )
+        raise InvalidInput(f"{field}.min", wire.min, f"it is greater than max {wire.max}: raise max or lower min")
     if (wire.type is KnobType.CHOICE) != bool(wire.choices):
-        raise InvalidInput(
-            f"{field}.choices", wire.choices, "type Choice needs choices, other types have none"
-        )
+        raise InvalidInput(f"{field}.choices", wire.choices, "type Choice needs choices, other types have none")
     if wire.location.kind in _SCALED and (wire.type is not KnobType.INTEGER or low is None or low < 1):
-        raise InvalidInput(
-            field, wire.location.kind.value, "a number of pods is an Integer with min at least 1"
-        )
+        raise InvalidInput(field, wire.location.kind.value, "a number of pods is an Integer with min at least 1")
     if wire.location.kind is LocationKind.ENV and wire.effect is Effect.HOT:
-        raise InvalidInput(
-            f"{field}.effect", wire.effect.value, "write Restart: env is read when a container starts"
-        )
+        raise InvalidInput(f"{field}.effect", wire.effect.value, "write Restart: env is read when a container starts")
     step = Fraction(1, 2) if wire.max_step is None else _step(wire.max_step, f"{field}.maxStep")
     return Knob(
         name=wire.name,
@@ -133,11 +125,7 @@ class Merge:
                 remedy = f"class {self.class_name} allows at most {wire.max_step}: a profile narrows, it never widens"
                 raise InvalidInput(f"spec.knobs[{wire.name}].maxStep", override.max_step, remedy)
             return wish
-        wishes = [
-            w
-            for w in (limit, None if guard is None else _step(guard, "spec.guards.maxStep"))
-            if w is not None
-        ]
+        wishes = [w for w in (limit, None if guard is None else _step(guard, "spec.guards.maxStep")) if w is not None]
         return min(wishes, default=Fraction(1, 2))
 
     def _within_template(self, knob: Knob, override: KnobOverride | None) -> Knob:
@@ -156,9 +144,7 @@ class Merge:
 
     def _with_default(self, knob: Knob, wire: KnobWire) -> Knob:
         preset = next((p for p in wire.presets if p.name is self.spec.preset), None)
-        raw, part = (
-            (wire.default, "default") if preset is None else (preset.value, f"presets[{preset.name}].value")
-        )
+        raw, part = (wire.default, "default") if preset is None else (preset.value, f"presets[{preset.name}].value")
         if raw is None:
             return knob
         where = f"class {self.class_name}: spec.knobs[{wire.name}].{part}"
@@ -195,13 +181,9 @@ def _narrow(knob: Knob, override: KnobOverride) -> Knob:
     )
     if narrowed.minimum is not None and narrowed.maximum is not None and narrowed.minimum > narrowed.maximum:
         wrote = override.min if override.min is not None else override.max
-        raise InvalidInput(
-            where, wrote, f"min is greater than max ({_limits(narrowed)}): raise max or lower min"
-        )
+        raise InvalidInput(where, wrote, f"min is greater than max ({_limits(narrowed)}): raise max or lower min")
     if override.value is not None:
-        if any(
-            part is not None for part in (override.min, override.max, override.initial, override.max_step)
-        ):
+        if any(part is not None for part in (override.min, override.max, override.initial, override.max_step)):
             raise InvalidInput(
                 f"{where}.value", override.value, "it pins the knob: remove min, max, initial and maxStep"
             )
@@ -212,9 +194,7 @@ def _narrow(knob: Knob, override: KnobOverride) -> Knob:
         return replace(narrowed, initial=_admitted(narrowed, value, override.initial, f"{where}.initial"))
     if knob.initial is not None and not narrowed.admits(knob.initial):
         start = knob.type.format(knob.initial)
-        raise InvalidInput(
-            where, start, f"the autoscaler starts outside of {_limits(narrowed)}: change one of them"
-        )
+        raise InvalidInput(where, start, f"the autoscaler starts outside of {_limits(narrowed)}: change one of them")
     return narrowed
 
 
@@ -222,9 +202,7 @@ def _inside(knob: Knob, raw: str | int | None, field: str) -> Fraction | None:
     if raw is None:
         return None
     if not knob.type.numeric:
-        raise InvalidInput(
-            field, raw, f"a {knob.type.value} knob has no bounds: pin it with value, or remove this"
-        )
+        raise InvalidInput(field, raw, f"a {knob.type.value} knob has no bounds: pin it with value, or remove this")
     value = knob.type.parse(raw, field)
     if not knob.admits(value):
         raise InvalidInput(
@@ -278,9 +256,7 @@ def _override_location(knob: Knob, override: KnobOverride) -> Location:
         return old
     if old.kind in _SCALED:
         where = f"spec.knobs[{knob.name}].location"
-        raise InvalidInput(
-            where, old.kind.value, "this knob is a field of the workload or its HPA: remove location"
-        )
+        raise InvalidInput(where, old.kind.value, "this knob is a field of the workload or its HPA: remove location")
     kind = old.kind
     if wire.path:
         kind = LocationKind.CONFIG_MAP_PATH
@@ -308,6 +284,4 @@ def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:
         other = seen.setdefault(knob.location, knob.name)
         if other != knob.name:
             where = f"spec.knobs[{knob.name}].location"
-            raise InvalidInput(
-                where, str(knob.location), f"knob {other} lives there too: give each its own place"
-            )
+            raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")

@@ -60,11 +60,18 @@ def budgets(wires: Sequence[profile_wire.Budget], space: SearchSpace) -> tuple[B
     found: dict[str, BudgetSpec] = {}
     for wire in wires:
         if wire.name in found:
-            raise InvalidInput(
-                "spec.budgets", wire.name, "this name stands twice: merge the two entries into one"
-            )
+            raise InvalidInput("spec.budgets", wire.name, "this name stands twice: merge the two entries into one")
         found[wire.name] = _budget(wire, space)
+        _refuse_shared_twice(found)
     return tuple(found.values())
+
+
+def _refuse_shared_twice(found: dict[str, BudgetSpec]) -> None:
+    """A profile has one claim per SharedBudget: two uses of it are one sum."""
+    refs = [item.ref for item in found.values() if item.ref]
+    twice = next((ref for ref in refs if refs.count(ref) > 1), None)
+    if twice is not None:
+        raise InvalidInput("spec.budgets[].budgetRef.name", twice, "two budgets name it: add up their uses in one")
 
 
 def _budget(wire: profile_wire.Budget, space: SearchSpace) -> BudgetSpec:
@@ -75,9 +82,7 @@ def _budget(wire: profile_wire.Budget, space: SearchSpace) -> BudgetSpec:
             remedy = f"{name} is no numeric knob of this profile: {suggest(name, ['pods', *numeric])}"
             raise InvalidInput(f"{where}.uses", wire.uses, remedy)
         if (space[name].minimum or 0) < 0:
-            raise InvalidInput(
-                f"{where}.uses", wire.uses, f"{name} may be negative: set spec.knobs[{name}].min to 0"
-            )
+            raise InvalidInput(f"{where}.uses", wire.uses, f"{name} may be negative: set spec.knobs[{name}].min to 0")
     if (wire.limit is None) == (wire.budget_ref is None):
         found = "both" if wire.limit is not None else "neither"
         raise InvalidInput(where, found, "give exactly one of limit and budgetRef")
@@ -107,9 +112,7 @@ def check_satisfiable(spec: ProfileSpec) -> None:
         used = budget.evaluate(item.uses, low, pods)
         if used > item.limit:
             text = units.format_decimal(used)
-            remedy = (
-                f"the smallest setting with {pods} pods uses {text}: raise the limit or lower a knob's min"
-            )
+            remedy = f"the smallest setting with {pods} pods uses {text}: raise the limit or lower a knob's min"
             where = f"spec.budgets[{item.name}].limit"
             raise BudgetUnsatisfiable(where, units.format_decimal(item.limit), remedy)
 

@@ -51,13 +51,9 @@ def _signal(wire: SignalWire, field: str, knobs: list[str]) -> Signal:
         remedy = f"purpose {wire.purpose.value} needs kind {' or '.join(_KINDS[wire.purpose])}"
         raise InvalidInput(f"{field}.kind", wire.kind.value, remedy)
     if (wire.purpose is Purpose.BUSY) != (wire.knob is not None):
-        raise InvalidInput(
-            f"{field}.knob", wire.knob, "name the knob whose limit is busy; other purposes have none"
-        )
+        raise InvalidInput(f"{field}.knob", wire.knob, "name the knob whose limit is busy; other purposes have none")
     if wire.knob is not None and wire.knob not in knobs:
-        raise InvalidInput(
-            f"{field}.knob", wire.knob, f"the class has no such knob: {suggest(wire.knob, knobs)}"
-        )
+        raise InvalidInput(f"{field}.knob", wire.knob, f"the class has no such knob: {suggest(wire.knob, knobs)}")
     needed = {"expr": wire.expr}
     if wire.kind is SignalKind.HISTOGRAM:
         needed["sumExpr"] = wire.sum_expr or ""
@@ -108,20 +104,14 @@ def _slo(wire: profile_wire.Slo, known: tuple[Signal, ...]) -> Slo:
     signal = usable.get(wire.signal)
     if signal is None:
         other = next((s for s in known if s.name == wire.signal), None)
-        what = (
-            f"its kind is {other.kind.value}, which counts no events"
-            if other
-            else "the class has no such signal"
-        )
+        what = f"its kind is {other.kind.value}, which counts no events" if other else "the class has no such signal"
         raise InvalidInput(f"{where}.signal", wire.signal, f"{what}: {suggest(wire.signal, sorted(usable))}")
     threshold = None if wire.threshold is None else units.parse_duration(wire.threshold, f"{where}.threshold")
     if (signal.kind is SignalKind.HISTOGRAM) != (threshold is not None):
         if threshold is None:
             remedy = f"{wire.signal} is a Histogram: say how fast an event must be, such as 500ms"
             raise InvalidInput(f"{where}.threshold", "(absent)", remedy)
-        raise InvalidInput(
-            f"{where}.threshold", wire.threshold, f"{wire.signal} counts good events itself: remove it"
-        )
+        raise InvalidInput(f"{where}.threshold", wire.threshold, f"{wire.signal} counts good events itself: remove it")
     if threshold == 0:
         raise InvalidInput(f"{where}.threshold", wire.threshold, "write more than zero")
     goal = units.parse_percent(wire.goal, f"{where}.goal")

@@ -53,7 +53,7 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
 
 
 IntOrString = Annotated[
-    StrictInt | Annotated[StrictStr, Field(max_length=253)],
+    StrictInt | Annotated[StrictStr, Field(max_length=64)],
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
 ]
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32, examples=["30s"])]
@@ -121,9 +121,7 @@ def _explain(model: type[Wire], raw: object, field: str, error: ValidationError)
 def _remedy(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "string_pattern_mismatch":
-            return _PATTERN_REMEDIES.get(
-                error["ctx"]["pattern"], f"match the pattern {error['ctx']['pattern']}"
-            )
+            return _PATTERN_REMEDIES.get(error["ctx"]["pattern"], f"match the pattern {error['ctx']['pattern']}")
         case "int_type" | "string_type" if isinstance(error["input"], float | bool):
             return "write it in quotes"
         case _:
@@ -171,11 +169,7 @@ def _fields_at(model: type[Wire], path: tuple[int | str, ...]) -> list[str]:
             )
             schema = definitions[chosen["$ref"].rsplit("/", 1)[-1]] if "$ref" in chosen else chosen
         if step is not None:
-            schema = (
-                schema.get("items", {})
-                if isinstance(step, int)
-                else schema.get("properties", {}).get(step, {})
-            )
+            schema = schema.get("items", {}) if isinstance(step, int) else schema.get("properties", {}).get(step, {})
     return sorted(schema.get("properties", {}))
 
 

@@ -109,15 +109,11 @@ def assess(question: Question, evidence: Evidence) -> Observation | Missing:
         throughput=_mean(throughput),
         latency=_mean(latency),
         errors=_failed(errors),
-        pods=max(
-            (one.pods for one in (throughput, latency, errors) if not isinstance(one, Missing)), default=0
-        )
+        pods=max((one.pods for one in (throughput, latency, errors) if not isinstance(one, Missing)), default=0)
         or len(_running(question, window.end)),
         signals={_name(s): measured[s.name] for s in question.spec.signals if s.purpose is not Purpose.SLO},
         slos=slos,
-        quantiles={
-            n: latency if isinstance(latency, Missing) else latency.quantile(q) for n, q in QUANTILES.items()
-        },
+        quantiles={n: latency if isinstance(latency, Missing) else latency.quantile(q) for n, q in QUANTILES.items()},
         clean=reason is None,
         unclean_reason=reason,
     )

@@ -60,9 +60,7 @@ def evaluate(uses: str, setting: Setting, pods: Fraction | int) -> Fraction:
     return parse(uses).evaluate(setting, pods)
 
 
-def _numbers(
-    wanted: frozenset[str], setting: Mapping[str, object], pods: Fraction | int
-) -> dict[str, Fraction]:
+def _numbers(wanted: frozenset[str], setting: Mapping[str, object], pods: Fraction | int) -> dict[str, Fraction]:
     found: dict[str, Fraction] = {}
     for name in wanted:
         value = Fraction(pods) if name == PODS else setting[name]

@@ -82,9 +82,7 @@ def largest_admissible(request: ProposeRequest, knobs: Sequence[Knob], wish: Set
         return wish
     base = request.incumbent
     for share in COMMON:
-        part = base.with_values(
-            **{k.name: _part(k, base.number(k.name), wish.number(k.name), share) for k in knobs}
-        )
+        part = base.with_values(**{k.name: _part(k, base.number(k.name), wish.number(k.name), share) for k in knobs})
         if part != base and request.admissible(part):
             base = part
             break
@@ -227,9 +225,7 @@ def possible(request: ProposeRequest, candidate: Candidate) -> bool:
     changed = request.incumbent.diff(setting)
     return (
         bool(changed)
-        and all(
-            name in space and space[name].tunable and space[name].admits(setting[name]) for name in changed
-        )
+        and all(name in space and space[name].tunable and space[name].admits(setting[name]) for name in changed)
         and not too_far(space, request.incumbent, setting)
         and request.admissible(setting)
     )

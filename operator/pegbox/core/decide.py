@@ -17,9 +17,9 @@ from pegbox.core.transitions import Begin
 from pegbox.core.verify import baseline_of
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event, Verdict
-from pegbox.model.knobs import LocationKind, Setting
+from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import Mode
+from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
@@ -33,9 +33,7 @@ class Chance:
     jitter: float = 0.0
 
 
-def decide(
-    snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chance: Chance = Chance()
-) -> Decision:
+def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chance: Chance = Chance()) -> Decision:
     """What this wake does. `proposal` is Missing while none was asked for (see `wants_proposal`)."""
     snapshot = replace(snapshot, ledger=_current(snapshot, now))
     if snapshot.deleting:
@@ -96,17 +94,28 @@ def baseline_setting(snapshot: Snapshot) -> Setting | Missing:
     values, unknown = {}, []
     for knob in snapshot.spec.space.knobs:
         held = snapshot.held.get(knob.name)
-        if held is not None and not isinstance(held.value, Missing):
+        if knob.pinned is not None:
+            values[knob.name] = knob.pinned
+        elif held is not None and not isinstance(held.value, Missing):
             values[knob.name] = held.value
-        elif knob.pinned is not None or knob.initial is not None:
-            chosen = knob.pinned if knob.pinned is not None else knob.initial
-            assert chosen is not None
+        elif (chosen := _first_value(snapshot.spec, knob)) is not None:
             values[knob.name] = chosen
         elif knob.tunable:
             unknown.append(knob.name)
     if unknown:
         return Missing(Reason.BASELINE_UNKNOWN, ", ".join(unknown))
     return Setting(values)
+
+
+def _first_value(spec: ProfileSpec, knob: Knob) -> KnobValue | None:
+    """What the profile says it starts from: `initial`, or the bounds of the HPA that it creates."""
+    scaler = spec.autoscaler
+    if knob.initial is None and scaler is not None and scaler.create:
+        if knob.location.kind is LocationKind.HPA_MIN:
+            return Fraction(scaler.min_replicas)
+        if knob.location.kind is LocationKind.HPA_MAX:
+            return Fraction(scaler.max_replicas)
+    return knob.initial
 
 
 def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
@@ -120,11 +129,7 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     if set(ledger.incumbent) != set(setting):  # knobs were added or removed
         shared = {n: v for n, v in ledger.incumbent.items() if n in setting}
         ledger = replace(ledger, incumbent=Setting({**setting, **shared}))
-    if (
-        snapshot.spec.mode is not Mode.AUTO
-        or unhealthy(workload) is not None
-        or not _own_objects_missing(snapshot)
-    ):
+    if snapshot.spec.mode is not Mode.AUTO or unhealthy(workload) is not None or not _own_objects_missing(snapshot):
         event = Event(Reason.ADOPTED, f"adopted {in_words(snapshot.spec.space, setting)}")
         return Decision(Action.ADOPT, Reason.ADOPTED, SENTENCES[Reason.ADOPTED], ledger, events=(event,))
     incumbent = ledger.incumbent
@@ -165,9 +170,7 @@ def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:
     return caps[-1] if caps else wanted
 
 
-def _trial(
-    snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: Setting, now: datetime
-) -> Begin:
+def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: Setting, now: datetime) -> Begin:
     expected = None if isinstance(proposal.expected, Missing) else proposal.expected
     return Begin(
         kind=IntentKind.TRIAL,
@@ -213,11 +216,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
 def _watch_incumbent(snapshot: Snapshot) -> Ledger:
     """Halt while the last known good setting does worse than its own record at no more than its proven load."""
     ledger, seen = snapshot.ledger, snapshot.observation
-    if (
-        not isinstance(seen, Observation)
-        or isinstance(seen.latency, Missing)
-        or isinstance(seen.offered_load, Missing)
-    ):
+    if not isinstance(seen, Observation) or isinstance(seen.latency, Missing) or isinstance(seen.offered_load, Missing):
         return ledger
     rung = next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
     if rung is None or rung.replicates < transitions.REPLICATES:

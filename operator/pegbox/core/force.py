@@ -58,9 +58,8 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
         if silent and overdue and not ledger.reporting:
             silent = set()  # an application that does not report: the timeout is all there is
     if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
-        # A container reads its env when it starts, so one that started after the write has the new values.
-        written = intent.stage_at or intent.applied_at
-        silent |= {p.name for p in workload.unfinished if not _started_after(p, written)}
+        # A container reads its env when it starts, so one that started after the read-back has the new values.
+        silent |= {p.name for p in workload.unfinished if not started_after(p, intent.applied_at)}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
     if _unacknowledgeable(space, intent) and not overdue:
@@ -86,9 +85,7 @@ def own_document(space: SearchSpace) -> bool:
 
 def _unacknowledgeable(space: SearchSpace, intent: Intent) -> bool:
     hot = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
-    return any(
-        space[n].location.kind in hot and space[n].effect is Effect.HOT for n in changed(intent) if n in space
-    )
+    return any(space[n].location.kind in hot and space[n].effect is Effect.HOT for n in changed(intent) if n in space)
 
 
 def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, values: Mapping[str, str]) -> bool:
@@ -98,5 +95,5 @@ def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, values: Mapp
     return ack.generation == intent.generation and ack.hash == values_hash(values)
 
 
-def _started_after(pod: PodFacts, moment: datetime) -> bool:
+def started_after(pod: PodFacts, moment: datetime) -> bool:
     return pod.container_started_at is not None and pod.container_started_at >= moment

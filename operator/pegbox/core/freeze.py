@@ -28,9 +28,7 @@ def in_force(item: Freeze, now: datetime) -> bool:
     day = local.date()
     for back in range(duration.days + 2):
         date = day - timedelta(days=back)
-        if date.month not in month or not _day_matches(
-            item.schedule, date.day, date.isoweekday() % 7, dom, dow
-        ):
+        if date.month not in month or not _day_matches(item.schedule, date.day, date.isoweekday() % 7, dom, dow):
             continue
         for h in hour:
             for m in minute:
@@ -47,9 +45,7 @@ def parse(schedule: str, name: str) -> tuple[frozenset[int], ...]:
         raise InvalidInput(
             f"freezes[{name}].schedule", schedule, "write five cron fields: minute hour day month weekday"
         )
-    return tuple(
-        _field(text, low, high, name, schedule) for text, (low, high) in zip(fields, _RANGES, strict=True)
-    )
+    return tuple(_field(text, low, high, name, schedule) for text, (low, high) in zip(fields, _RANGES, strict=True))
 
 
 def zone(text: str, name: str) -> ZoneInfo:
@@ -57,9 +53,7 @@ def zone(text: str, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidInput(
-            f"freezes[{name}].timeZone", text, "write an IANA zone such as Europe/Berlin"
-        ) from error
+        raise InvalidInput(f"freezes[{name}].timeZone", text, "write an IANA zone such as Europe/Berlin") from error
 
 
 def _field(text: str, low: int, high: int, name: str, schedule: str) -> frozenset[int]:

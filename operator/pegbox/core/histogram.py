@@ -19,14 +19,14 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The bucket that stands for a threshold; not `exact` where it lies below (events between count as bad)."""
+    """The bucket that stands for a threshold; not `exact`: it lies below, and what is between is bad."""
 
     le: float
     exact: bool
 
 
 def bound_for(les: tuple[float, ...], threshold: float) -> Bound | Missing:
-    """The largest finite bound at or below the threshold: what lies between cannot be told apart, so it is bad.
+    """The largest finite bound at or below the threshold: what lies between may be either, so it is bad.
 
     Missing(NotReported) where every bound lies above it: nothing at all could be called good.
     """

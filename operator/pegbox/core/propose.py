@@ -36,6 +36,7 @@ from pegbox.model.roles import BUSY_PREFIX, Role, demand_coefficient
 SERVED = 0.97  # below this share of the offered load, load is left unserved
 BUSY = 0.8  # a limit busier than this holds tasks back
 TOLERANCE = 0.03  # an expected gain below this is not worth a trial
+LEAST = 1e-9  # stands for zero, where a logarithm is taken
 SLOWER = 1.05  # factor by which the latency's upper bound may rise while the SLOs are met
 SPARE = {"MinimizeCost": 1.1, "MaximizeThroughput": 1.5, "MinimizeLatency": 1.1}  # capacity wanted per load
 
@@ -146,9 +147,7 @@ def _none_left(situation: Situation, failed: int) -> Missing:
     return Missing(Reason.NOTHING_BETTER, f"{situation.words}, but limits, rules and budgets leave no raise")
 
 
-def _relieve(
-    request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float
-) -> Proposal | Missing:
+def _relieve(request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float) -> Proposal | Missing:
     """Pressed: first what surely gains, then what should, then what might; at last the evidence acts."""
     goals = targets(request, predictor.report.coefficients, situation.load)
     now, options = _ask(request, situation, predictor, _raises(request, situation, goals))
@@ -184,13 +183,9 @@ def _ask(
         if candidate.setting not in kept and possible(request, candidate):
             kept[candidate.setting] = candidate
     fresh = [c for c in kept.values() if not failed_before(request, c.setting)]
-    answers = predictor.predict(
-        [request.incumbent, *(c.setting for c in fresh)], situation.load, request.pods
-    )
+    answers = predictor.predict([request.incumbent, *(c.setting for c in fresh)], situation.load, request.pods)
     usable = [
-        _Option(candidate, expected)
-        for candidate, expected in zip(fresh, answers[1:], strict=True)
-        if _sound(expected)
+        _Option(candidate, expected) for candidate, expected in zip(fresh, answers[1:], strict=True) if _sound(expected)
     ]
     return answers[0], usable
 
@@ -218,9 +213,11 @@ def _served(expected: Prediction, wanted: float, bound: str) -> float:
 def _best(
     request: ProposeRequest, now: Prediction, options: Sequence[_Option], wanted: float, bound: str
 ) -> _Option | None:
-    """The option with most served throughput at `bound`, then least latency, then the easiest to undo.
+    """Of the options that gain at `bound`, the one with most expected throughput, then least latency, then
+    the easiest to undo, then the smallest.
 
-    Served throughputs within 1 % of each other are equal. None where nothing gains more than the tolerance.
+    A gain is more served throughput than the tolerance, or as much of it at lower latency. Expectations
+    within 2 % (throughput) or 10 % (latency) of each other are equal.
     """
 
     def late(expected: Prediction) -> float:
@@ -233,14 +230,13 @@ def _best(
         return after >= before * (1 - TOLERANCE) and late(option.expected) < late(now) * (1 - TOLERANCE)
 
     def rank(option: _Option) -> tuple[int, int, bool, float, tuple[str, ...]]:
-        served = max(_served(option.expected, wanted, bound), 1e-9)
-        changed = request.incumbent.diff(option.candidate.setting)
+        served = max(_served(option.expected, wanted, "mean"), LEAST)
         return (
-            -math.floor(math.log(served) / 0.01),
-            math.floor(math.log(max(late(option.expected), 1e-9)) / 0.05),
+            -math.floor(math.log(served) / 0.02),
+            math.floor(math.log(max(option.expected.latency.mean, LEAST)) / 0.10),
             _lowers(request, option.candidate),
             _growth(request, option.candidate),
-            changed,
+            request.incumbent.diff(option.candidate.setting),
         )
 
     gaining = [o for o in options if gains(o)] if _sound(now) else list(options)
@@ -305,9 +301,7 @@ def _saving(request: ProposeRequest, candidate: Candidate) -> float:
     return total
 
 
-def _improve(
-    request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float
-) -> Proposal | Missing:
+def _improve(request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float) -> Proposal | Missing:
     """At ease and ambitious: more sure capacity (MaximizeThroughput), less latency (MinimizeLatency)."""
     goals = targets(request, predictor.report.coefficients, wanted)
     now, options = _ask(request, situation, predictor, _raises(request, situation, goals))
@@ -320,9 +314,7 @@ def _improve(
         return _proposal(request, situation, best.candidate, best.expected)
     if vouched and not safe:
         return Missing(Reason.SLO_AT_RISK, "every reachable setting may be slower than the one in force")
-    return Missing(
-        Reason.NOTHING_BETTER, f"{situation.words}; no reachable setting promises {TOLERANCE:.0%} more"
-    )
+    return Missing(Reason.NOTHING_BETTER, f"{situation.words}; no reachable setting promises {TOLERANCE:.0%} more")
 
 
 def _proposal(

@@ -59,11 +59,7 @@ def serve(snapshot: Snapshot, workload: Workload, request: Request, now: datetim
     snapshot = replace(snapshot, ledger=tokens.done(snapshot.ledger, request))
     if snapshot.spec.mode is not Mode.AUTO:
         return _refuse(snapshot, f"{request.verb} needs mode Auto, the mode is {snapshot.spec.mode.value}")
-    return (
-        _rollback(snapshot, workload, now)
-        if request.verb == "rollback"
-        else _try(snapshot, workload, request, now)
-    )
+    return _rollback(snapshot, workload, now) if request.verb == "rollback" else _try(snapshot, workload, request, now)
 
 
 def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime) -> Decision:
@@ -104,9 +100,7 @@ def _rollback(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision
     goal = transitions.last_known_good(ledger, besides=ledger.incumbent) or _last_parent(ledger)
     if goal is None or set(goal) != set(ledger.incumbent):
         return _refuse(snapshot, "no earlier setting is known to be good")
-    item = Begin(
-        IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision
-    )
+    item = Begin(IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision)
     decision = under_way.start(snapshot, workload, item, now)
     return replace(decision, action=Action.REVERT)
 

@@ -52,8 +52,7 @@ class Rule:
         if odd:
             raise TypeError(f"knob {odd[0]} is not a number")
         values = [
-            expression.evaluate(t, {n: v for n, v in numbers.items() if isinstance(v, Fraction)})
-            for t in self.terms
+            expression.evaluate(t, {n: v for n, v in numbers.items() if isinstance(v, Fraction)}) for t in self.terms
         ]
         pairs = zip(values, self.comparisons, values[1:], strict=False)
         return all(_COMPARE[sign](left, right) for left, sign, right in pairs)

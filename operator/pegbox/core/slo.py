@@ -39,7 +39,7 @@ class SloJudgement:
 
 
 def judge(slo: Slo, seen: Attainment | Missing) -> SloJudgement | Missing:
-    """Met, breached, or why that cannot be said: fewer events than `minimumEvents` prove nothing either way."""
+    """Met, breached, or why that cannot be said: fewer than `minimumEvents` prove nothing either way."""
     if isinstance(seen, Missing):
         return seen
     if seen.total < slo.minimum_events * (1 - TOLERANCE) or seen.total <= 0:
@@ -60,7 +60,7 @@ def judge(slo: Slo, seen: Attainment | Missing) -> SloJudgement | Missing:
 
 
 def burn_rate(seen: Attainment, goal: Fraction) -> float:
-    """How many times faster than allowed the error budget is spent; infinite for any bad event of a goal of 1."""
+    """How many times faster than allowed the error budget is spent; infinite for a bad event of a goal of 1."""
     bad = max(0.0, 1.0 - seen.share)
     allowed = float(1 - goal)
     if bad <= TOLERANCE:
@@ -76,8 +76,8 @@ def budget_spent(rate: float, window: Fraction, period: Fraction = BUDGET_PERIOD
 def burning(short: float | Missing, long: float | Missing, limit: float) -> bool | Missing:
     """Does the budget burn faster than `limit`, now and for long enough to matter?
 
-    Both windows must exceed it: the long one alone keeps alarming after the end, the short one alone alarms at
-    every hiccup. A window that is missing is no evidence, unless the other one already says no.
+    Both windows must exceed it: the long one alone keeps alarming after the end, the short one alone
+    alarms at every hiccup. A window that is missing is no evidence, unless the other one already says no.
     """
     known = [rate for rate in (short, long) if not isinstance(rate, Missing)]
     if any(rate <= limit for rate in known):

@@ -86,9 +86,7 @@ def _row(observation: Observation, setting: Setting) -> Row | None:
         latency=latency,
         count=1,
         last_seen=observation.window.end.timestamp(),
-        signals={
-            n: v for n, v in observation.signals.items() if not isinstance(v, Missing) and math.isfinite(v)
-        },
+        signals={n: v for n, v in observation.signals.items() if not isinstance(v, Missing) and math.isfinite(v)},
     )
 
 

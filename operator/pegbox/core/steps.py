@@ -33,12 +33,7 @@ def within_step(knob: Knob, current: KnobValue, wanted: KnobValue) -> bool:
     if isinstance(current, Fraction) and isinstance(wanted, Fraction):
         low, high = reach(knob, current)
         return low <= wanted <= high
-    if (
-        isinstance(current, str)
-        and isinstance(wanted, str)
-        and current in knob.choices
-        and wanted in knob.choices
-    ):
+    if isinstance(current, str) and isinstance(wanted, str) and current in knob.choices and wanted in knob.choices:
         return abs(knob.choices.index(current) - knob.choices.index(wanted)) == 1
     return isinstance(current, bool) and isinstance(wanted, bool)
 

@@ -151,14 +151,12 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
     return replace(ledger, intent=following, generation=generation)
 
 
-def accept(
-    spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Observation], now: datetime
-) -> Ledger:
+def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Observation], now: datetime) -> Ledger:
     """The trial's setting is the new incumbent."""
     ending = Ending(TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, now)
     summary = summarise(intent, ending, seen)
     return replace(
-        ledger,
+        scored(ledger, intent, summary),
         intent=None,
         incumbent=intent.target,
         breaker=breaker.succeed(ledger.breaker),
@@ -177,6 +175,14 @@ def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: date
         incumbent=intent.target,
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
     )
+
+
+def scored(ledger: Ledger, intent: Intent, summary: TrialSummary) -> Ledger:
+    """Keep what model and baseline (the parent's own figure) had said, beside what came."""
+    if intent.predicted is None or intent.baseline is None or not summary.throughput:
+        return ledger
+    forecast = (intent.predicted, intent.baseline.throughput, summary.throughput)
+    return replace(ledger, forecasts=(*ledger.forecasts, forecast)[-MAX_FORECASTS:])
 
 
 def close(ledger: Ledger, intent: Intent, incumbent: Setting, ending: Ending) -> Ledger:

@@ -75,7 +75,9 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             )
             return _turn_back(snapshot, workload, ending)
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
-        return _wait(snapshot, reason, ", ".join(state.silent))
+        waiting = _wait(snapshot, reason, ", ".join(state.silent))
+        # Pods that still need a restart are restarted one by one, by the same idempotent write.
+        return replace(waiting, desired=intent.current) if force.restarting(spec.space, intent) else waiting
     if intent.stage + 1 < len(intent.stages):
         ledger = transitions.next_stage(ledger, intent)
         return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
@@ -181,11 +183,7 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     for name, held in snapshot.held.items():
         if name not in intent.current or isinstance(held.value, Missing) or name in intent.keep:
             continue
-        if (
-            name not in snapshot.spec.space
-            or not snapshot.spec.space[name].tunable
-            or held.refusal is not None
-        ):
+        if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable or held.refusal is not None:
             continue
         ours = [intent.current[name]]
         if intent.applied_at is None:
@@ -195,9 +193,7 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     return out
 
 
-def _give_way(
-    snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime
-) -> Decision:
+def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime) -> Decision:
     """A foreign edit wins and ends the trial; only our other values are put back."""
     ledger, intent = _under_way(snapshot)
     names = ", ".join(sorted(foreign))
@@ -217,9 +213,7 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
     reason = STATE_REASONS[ending.state]
     moved = in_words(snapshot.spec.space, intent.target, intent.parent)
-    text = (
-        f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
-    )
+    text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 
@@ -227,18 +221,12 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
 def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
     """The mode was turned away from Auto in mid-course: nothing more is written; what is there is the incumbent."""
     ledger, intent = _under_way(snapshot)
-    here = {
-        n: h.value
-        for n, h in snapshot.held.items()
-        if n in intent.current and not isinstance(h.value, Missing)
-    }
+    here = {n: h.value for n, h in snapshot.held.items() if n in intent.current and not isinstance(h.value, Missing)}
     ending = Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now)
     ledger = transitions.close(ledger, intent, intent.current.with_values(**here), ending)
     text = "the mode forbids writes: the workload stays as it is"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
-    return Decision(
-        Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=_soon(snapshot)
-    )
+    return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=_soon(snapshot))
 
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
@@ -246,9 +234,7 @@ def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
     ledger = transitions.finish_rollback(snapshot.spec, ledger, intent, now)
     text = f"back to {in_words(snapshot.spec.space, intent.target)}"
     event = Event(Reason.ROLLED_BACK, text)
-    return Decision(
-        Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=_soon(snapshot)
-    )
+    return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=_soon(snapshot))
 
 
 def _adopted(snapshot: Snapshot) -> Decision:
@@ -275,9 +261,7 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
         parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
-        begin = Begin(
-            IntentKind.RESTORE, ledger.adopted, Reason.RESTORE_PENDING, now, revision=workload.revision
-        )
+        begin = Begin(IntentKind.RESTORE, ledger.adopted, Reason.RESTORE_PENDING, now, revision=workload.revision)
         ledger = transitions.begin(spec, ledger, parent, begin)
         return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
     return proceed(snapshot, workload, now, 0.0)

@@ -69,9 +69,7 @@ def damage(intent: Intent, workload: Workload) -> Judgement | None:
     return None
 
 
-def bad_sample(
-    observation: Observation | Missing, baseline: Baseline | None, spec: ProfileSpec
-) -> Reason | None:
+def bad_sample(observation: Observation | Missing, baseline: Baseline | None, spec: ProfileSpec) -> Reason | None:
     """Hard guard on figures: latency at twice the parent's, errors beyond it, or an SLO lost that the parent met."""
     if baseline is None or isinstance(observation, Missing):
         return None
@@ -95,9 +93,7 @@ def bad_sample(
     return None
 
 
-def judge(
-    spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing], now: datetime
-) -> Judgement:
+def judge(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing], now: datetime) -> Judgement:
     """The verdict on a trial in force. `windows` are disjoint, oldest first, of the trial's setting."""
     if intent.in_force_at is None or intent.baseline is None:
         return WAITING
@@ -127,9 +123,7 @@ def _no_data(spec: ProfileSpec, windows: Sequence[Observation | Missing], late: 
         if slo.on_no_data is OnNoData.REVERT and len(windows) >= BAD_SAMPLES:
             return Judgement(Outcome.REVERT, seen.reason, f"SLO {slo.name}: onNoData Revert")
         if late:
-            return Judgement(
-                Outcome.INCONCLUSIVE, seen.reason, f"SLO {slo.name} without data until trialTimeout"
-            )
+            return Judgement(Outcome.INCONCLUSIVE, seen.reason, f"SLO {slo.name} without data until trialTimeout")
         return Judgement(Outcome.WAIT, seen.reason, f"SLO {slo.name}: onNoData {slo.on_no_data.value}")
     return None
 
@@ -143,9 +137,7 @@ def _compare(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation])
     seconds = sum(w.window.seconds for w in evidence)
     unserved = not served(base)
     if not unserved and not 1 / LOAD_RANGE <= load / max(base.load, 1e-9) <= LOAD_RANGE:
-        return Judgement(
-            Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, f"{base.load:.3g} to {load:.3g} per second"
-        )
+        return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, f"{base.load:.3g} to {load:.3g} per second")
     better = p_more(throughput * seconds, seconds, base.throughput, base.windows * seconds / len(evidence))
     gained = throughput >= base.throughput * (1 + GAIN)
     if unserved and gained and better > CONFIDENCE:
@@ -155,9 +147,7 @@ def _compare(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation])
     if unserved and throughput < base.throughput * (1 - 2 * GAIN) and better < 1 - CONFIDENCE:
         return Judgement(Outcome.REVERT, Reason.REGRESSION, "throughput fell", harmful=True)
     if not unserved and regression(base, [w.latency for w in evidence if not isinstance(w.latency, Missing)]):
-        return Judgement(
-            Outcome.REVERT, Reason.REGRESSION, f"latency {base.latency:.3g} to {latency:.3g} s", True
-        )
+        return Judgement(Outcome.REVERT, Reason.REGRESSION, f"latency {base.latency:.3g} to {latency:.3g} s", True)
     broken = _slos_lost(spec, base, evidence)
     if broken is not None:
         return broken
@@ -178,11 +168,9 @@ def _served(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation], 
     if spec.objective is Objective.MINIMIZE_COST and met_before and met_now and len(evidence) >= 2:
         # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
         if NormalDist(log_ratio, sd).cdf(MIN_EFFECT) > CONFIDENCE:
-            return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "as good as its parent")
+        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "as good as its parent")
     if log_ratio < -GAIN and p_faster > CONFIDENCE:
-        return Judgement(
-            Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"latency {base.latency:.3g} to {latency:.3g} s"
-        )
+        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"latency {base.latency:.3g} to {latency:.3g} s")
     return WAITING
 
 

@@ -11,6 +11,4 @@ def in_words(space: SearchSpace, setting: Setting, before: Setting | None = None
     if before is None:
         return ", ".join(f"{n}={t}" for n, t in texts.items())
     old = space.format(before)
-    return (
-        ", ".join(f"{n} {old.get(n, '?')} -> {t}" for n, t in texts.items() if old.get(n) != t) or "no change"
-    )
+    return ", ".join(f"{n} {old.get(n, '?')} -> {t}" for n, t in texts.items() if old.get(n) != t) or "no change"

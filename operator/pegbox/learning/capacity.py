@@ -78,9 +78,7 @@ class Layout:
     @property
     def names(self) -> tuple[str, ...]:
         fixed = ("service_time", "variability", "queue", "sigma", "kappa", "ceiling")
-        batch = (
-            ("batch_latency", "batch_ceiling", *(f"batch:{n}" for n in self.limits)) if self.batched else ()
-        )
+        batch = ("batch_latency", "batch_ceiling", *(f"batch:{n}" for n in self.limits)) if self.batched else ()
         return (*(f"demand:{n}" for n in self.limits), *fixed, *batch)
 
     def is_log(self, index: int) -> bool:
@@ -112,14 +110,10 @@ def evaluate(layout: Layout, theta: Array, x: Inputs) -> State:
     capacity = np.exp(_least(np.stack([scaled, ceiling], axis=2)))
 
     rho = x.load[None, :] / capacity
-    service = np.exp(_column(theta, layout.service)) * inflation(
-        in_service * np.minimum(rho, 1.0), sigma, kappa
-    )
+    service = np.exp(_column(theta, layout.service)) * inflation(in_service * np.minimum(rho, 1.0), sigma, kappa)
     if layout.batched:
         service = service * x.batch[None, :] ** _column(theta, layout.batch_latency)
-    wait = sakasegawa_wait(
-        rho, np.maximum(in_service, 1.0), capacity, np.exp(_column(theta, layout.variability))
-    )
+    wait = sakasegawa_wait(rho, np.maximum(in_service, 1.0), capacity, np.exp(_column(theta, layout.variability)))
     full = np.exp(_column(theta, layout.queue)) * (x.queue * x.pods)[None, :] / capacity
     return State(capacity, service + bounded_wait(wait, full), np.exp(log_demands))
 
@@ -129,9 +123,7 @@ def _column(theta: Array, index: int) -> Array:
 
 
 def _log_demands(layout: Layout, theta: Array, x: Inputs) -> Array:
-    demands = np.broadcast_to(
-        theta[:, None, layout.demands], (theta.shape[0], x.limits.shape[0], len(layout.limits))
-    )
+    demands = np.broadcast_to(theta[:, None, layout.demands], (theta.shape[0], x.limits.shape[0], len(layout.limits)))
     if not layout.batched:
         return demands
     share = theta[:, None, layout.batch_shares]

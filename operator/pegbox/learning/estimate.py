@@ -8,6 +8,7 @@ one that helps in all of them has a narrow one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,14 @@ from pegbox.learning.features import Evidence
 from pegbox.learning.queueing import Array
 
 DRAWS = 96
+STEPS, WALK = 160, 2.38  # of the walk; 2.38 / sqrt(dimensions) of the spread is the usual step
 SEED = 20  # fixed: the same rows give the same predictor
 THROUGHPUT_FLOOR = 0.05  # log sd that replicates cannot tell: drift, windows that cut events
 LATENCY_FLOOR = 0.25
 BUSY_FLOOR = 0.10
 SATURATED_LATENCY = 3.0  # such a latency depends on how long the queue has been filling: weigh it down
 UNIDENTIFIED = 0.25  # share of the prior variance that may remain
+CLOSE = 0.3  # of the spread at which a walk starts: near the centre the normal approximation still holds
 LEAST_WEIGHT = 0.03  # of a valley, relative to the best
 FREE_POOL = 0.8  # below this busy share a pool keeps nobody waiting
 
@@ -56,12 +59,14 @@ class Estimate:
 
 def make_prior(layout: Layout, seen: Evidence, has_queue: bool) -> Prior:
     """Demands an e-fold below what was seen to fit through each limit; no contention; a ceiling far up."""
-    bounds = np.log(np.min(seen.x.limits * (seen.x.pods / seen.throughput)[:, None], axis=0))
-    most, fastest = np.log(np.max(seen.throughput)), np.log(np.min(seen.latency))
+    # at batch b a unit may be held for up to b times as long per call without losing throughput
+    passed = seen.throughput / (seen.x.pods * seen.x.batch)
+    bounds = np.log(np.min(seen.x.limits / passed[:, None], axis=0))
+    most, (fastest, spread) = np.log(np.max(seen.throughput)), _service_guess(layout, seen, bounds)
     queue = (0.0, 1.0) if has_queue else (np.log(1000.0), 2.0)
     columns = [
         *((b - 1.0, 1.0, b - 8.0, b + 0.7) for b in bounds),
-        (fastest, 0.7, fastest - 4.0, fastest + 1.0),
+        (fastest, spread, fastest - 4.0, fastest + 4.0),
         (0.0, 1.0, -4.0, 3.0),
         (queue[0], queue[1], queue[0] - 7.0, queue[0] + 7.0),
         (0.0, 0.03, 0.0, 1.0),
@@ -69,23 +74,34 @@ def make_prior(layout: Layout, seen: Evidence, has_queue: bool) -> Prior:
         (most + 3.0, 1.0, most - 0.1, most + 9.0),
     ]
     if layout.batched:
-        columns += [(0.0, 0.3, -1.0, 1.0), (0.5, 0.4, 0.0, 1.0), *((0.0, 0.3, 0.0, 0.98) for _ in bounds)]
+        columns += [(0.0, 0.3, -1.0, 1.0), (0.5, 0.4, 0.0, 1.0), *((0.0, 0.15, 0.0, 1.0) for _ in bounds)]
     table = np.array(columns, dtype=np.float64)
     return Prior(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
 
 
+def _service_guess(layout: Layout, seen: Evidence, bounds: Array) -> tuple[float, float]:
+    """Prior of the log service time: the fastest row that did not queue for want of capacity; where all
+    did, what a limit can have been held for at most."""
+    calm = ~seen.saturated & ~seen.draining
+    if np.any(calm):
+        return float(np.log(np.min(seen.latency[calm]))), 0.7
+    held = bounds[list(layout.concurrency)] if layout.concurrency else bounds
+    return float(min(np.log(np.min(seen.latency)), np.max(held))) - 0.3, 1.0
+
+
 def residuals(layout: Layout, seen: Evidence, theta: Array) -> Array:
-    """Standardised misfits of capacity, latency and busy shares, one vector.
+    """Standardised misfits of capacity, latency and busy shares, shape (draws, misfits).
 
     A row that served its load only says that capacity is not below its throughput.
     """
-    state = evaluate(layout, theta[None, :], seen.x)
-    gap = np.log(state.capacity[0] / seen.throughput)
+    state = evaluate(layout, theta, seen.x)
+    gap = np.log(state.capacity / seen.throughput)
     capacity = np.where(seen.saturated, gap, np.minimum(gap, 0.0)) / np.hypot(THROUGHPUT_FLOOR, seen.noise)
     slack = np.where(seen.saturated, SATURATED_LATENCY, 1.0)
-    late = np.log(state.latency[0] / seen.latency) / (slack * np.hypot(LATENCY_FLOOR, seen.latency_noise))
+    late = np.log(state.latency / seen.latency) / (slack * np.hypot(LATENCY_FLOOR, seen.latency_noise))
     late = np.where(seen.draining, 0.0, late)
-    return np.concatenate([capacity, late, _busy_misfit(layout, seen, state.demands[0]).ravel()])
+    busy = _busy_misfit(layout, seen, state.demands)
+    return np.concatenate([capacity, late, busy.reshape(len(theta), -1)], axis=1)
 
 
 def _busy_misfit(layout: Layout, seen: Evidence, demands: Array) -> Array:
@@ -98,7 +114,7 @@ def _busy_misfit(layout: Layout, seen: Evidence, demands: Array) -> Array:
     pools = [i for i in range(len(layout.limits)) if i not in layout.concurrency]
     free = np.all(known[:, pools] & (seen.busy[:, pools] < FREE_POOL), axis=1)
     for i in layout.concurrency:
-        misfit[:, i] = np.where(free, misfit[:, i], np.maximum(misfit[:, i], 0.0))
+        misfit[..., i] = np.where(free, misfit[..., i], np.maximum(misfit[..., i], 0.0))
     full = seen.busy > 0.98  # a full limit has waiters: its share says nothing but "all of it"
     return np.asarray(np.where(known & ~full, misfit, 0.0) / BUSY_FLOOR, dtype=np.float64)
 
@@ -131,48 +147,92 @@ def estimate(layout: Layout, seen: Evidence, has_queue: bool) -> Estimate:
 
     prior = make_prior(layout, seen, has_queue)
 
-    def misfit(theta: Array) -> Array:
-        return np.concatenate([residuals(layout, seen, theta), (theta - prior.mean) / prior.sd])
+    def misfits(theta: Array) -> Array:
+        return np.concatenate([residuals(layout, seen, theta), (theta - prior.mean) / prior.sd], axis=1)
 
-    valleys: list[tuple[float, Array, Array]] = []
+    valleys: list[Valley] = []
     for start in starts(layout, seen, prior):
         fit = least_squares(
-            misfit, start, bounds=(prior.low, prior.high), loss="soft_l1", x_scale=prior.sd, max_nfev=60
+            lambda theta: misfits(theta[None, :])[0],
+            start,
+            bounds=(prior.low, prior.high),
+            loss="soft_l1",
+            x_scale=prior.sd,
+            max_nfev=60,
         )
-        if all(np.max(np.abs(fit.x - other) / prior.sd) > 0.05 for _, other, _ in valleys):
-            valleys.append((float(fit.cost), fit.x, fit.jac))
-    valleys.sort(key=lambda v: v[0])
-    best = valleys[0][1]
-    excess = _excess(layout, seen, best)
-    weights = np.exp(-np.array([cost - valleys[0][0] for cost, _, _ in valleys]) / excess**2)
-    kept = [v for v, w in zip(valleys, weights, strict=True) if w > LEAST_WEIGHT]
-    draws = _draw(layout, prior, kept, excess)
-    return Estimate(layout, best, draws, prior, excess)
+        if all(np.max(np.abs(fit.x - other.centre) / prior.sd) > 0.05 for other in valleys):
+            valleys.append(Valley(float(fit.cost), fit.x, fit.jac))
+    valleys.sort(key=lambda v: v.cost)
+    excess = _excess(layout, seen, valleys[0].centre)
+    first = _first_draws(layout, prior, valleys, excess)
+
+    def cost(theta: Array) -> Array:  # soft L1, as in least_squares
+        return np.asarray(np.sum(np.sqrt(1.0 + misfits(theta) ** 2) - 1.0, axis=1) / excess**2)
+
+    return Estimate(layout, valleys[0].centre, _settle(first, cost, prior), prior, excess)
 
 
 def _excess(layout: Layout, seen: Evidence, theta: Array) -> float:
     """Root mean square of the capacity misfits of saturated rows, at least 1."""
     if not np.any(seen.saturated):
         return 1.0
-    misfits = residuals(layout, seen, theta)[: len(seen.throughput)][seen.saturated]
+    misfits = residuals(layout, seen, theta[None, :])[0, : len(seen.throughput)][seen.saturated]
     return max(1.0, float(np.sqrt(np.mean(misfits**2))))
 
 
-def _draw(layout: Layout, prior: Prior, valleys: list[tuple[float, Array, Array]], excess: float) -> Array:
-    """DRAWS vectors from the valleys' normal approximations, by weight, inside what is possible."""
+@dataclass(frozen=True, slots=True)
+class Valley:
+    """One local minimum of the cost."""
+
+    cost: float
+    centre: Array
+    jacobian: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Where the draws stand, and per draw a root of the covariance by which it is moved."""
+
+    at: Array
+    roots: Array
+
+
+def _first_draws(layout: Layout, prior: Prior, valleys: list[Valley], excess: float) -> Chains:
+    """DRAWS vectors near the centres of the valleys, shared out by weight."""
     rng = np.random.default_rng(SEED)
-    weights = np.exp(-np.array([cost - valleys[0][0] for cost, _, _ in valleys]) / excess**2)
-    shares = np.maximum(1, np.floor(DRAWS * weights / weights.sum())).astype(int)
+    weights = np.exp(-np.array([v.cost - valleys[0].cost for v in valleys]) / excess**2)
+    weights = np.where(weights > LEAST_WEIGHT, weights, 0.0)
+    shares = np.floor(DRAWS * weights / weights.sum()).astype(int)
     shares[0] += DRAWS - int(shares.sum())
-    parts = []
-    for (_, centre, jacobian), share in zip(valleys, shares, strict=True):
-        # what was seen to pass through a limit bounds its demand, whatever the prior allows
-        high = prior.high.copy()
-        high[layout.demands] = np.maximum(centre[layout.demands], prior.mean[layout.demands] + 1.0)
-        scaled = jacobian * prior.sd
+    points, roots = [], []
+    for valley, share in zip(valleys, shares, strict=True):
+        scaled = valley.jacobian * prior.sd
         covariance = np.linalg.inv(scaled.T @ scaled + 1e-9 * np.eye(layout.size))
         values, vectors = np.linalg.eigh((covariance + covariance.T) / 2.0)
-        root = vectors * np.sqrt(np.clip(values * excess**2, 0.0, 1.0))
+        root = (vectors * np.sqrt(np.clip(values * excess**2, 0.0, 1.0))).T * prior.sd
         normal = rng.standard_normal((int(share), layout.size))
-        parts.append(np.clip(centre + (normal @ root.T) * prior.sd, prior.low, high))
-    return np.concatenate(parts)
+        points.append(np.clip(valley.centre + CLOSE * normal @ root, prior.low, prior.high))
+        roots.append(np.broadcast_to(root, (int(share), layout.size, layout.size)))
+    return Chains(np.concatenate(points), np.concatenate(roots))
+
+
+def _settle(first: Chains, cost: Callable[[Array], Array], prior: Prior) -> Array:
+    """The draws after STEPS of a Metropolis walk each: a normal approximation alone would put draws where
+    the evidence forbids them, such as a capacity below the throughput that was seen.
+
+    Source: N. Metropolis et al., Journal of Chemical Physics 21 (1953). All draws walk at once, with
+    numbers from a fixed seed; walks keep to their valley and its weight.
+    """
+    rng = np.random.default_rng(SEED + 1)
+    at, size = first.at, first.at.shape[1]
+    now = cost(at)
+    for step in range(STEPS):
+        length = WALK / np.sqrt(size) * (1.0 if step % 2 else 0.3)
+        moves = np.einsum("di,dij->dj", rng.standard_normal(at.shape), first.roots) * length
+        tried = at + moves
+        inside = np.all((tried >= prior.low) & (tried <= prior.high), axis=1)
+        then = cost(np.clip(tried, prior.low, prior.high))
+        taken = inside & (np.log(rng.uniform(size=len(at))) < now - then)
+        at = np.where(taken[:, None], tried, at)
+        now = np.where(taken, then, now)
+    return at

@@ -40,9 +40,7 @@ def make_plan(space: SearchSpace, roles: Roles, rows: Sequence[Row]) -> Plan:
             and all(isinstance(row.setting.get(k.name), Fraction) for row in rows)
         ]
 
-    limits = [
-        n for n in named(Role.CONCURRENCY, Role.POOL) if all(number(row.setting, n) > 0 for row in rows)
-    ]
+    limits = [n for n in named(Role.CONCURRENCY, Role.POOL) if all(number(row.setting, n) > 0 for row in rows)]
     return Plan(
         limits=tuple(limits),
         concurrency=tuple(i for i, n in enumerate(limits) if roles.get(n) is Role.CONCURRENCY),

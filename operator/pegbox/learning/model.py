@@ -139,9 +139,7 @@ class CapacityModel:
         capacities = self._intervals(
             state.capacity, self.capacity_residual.correct(columns), self.scatter[0], self.widening
         )
-        latencies = self._intervals(
-            state.latency, self.latency_residual.correct(columns), self.scatter[1], 0.0
-        )
+        latencies = self._intervals(state.latency, self.latency_residual.correct(columns), self.scatter[1], 0.0)
         inside = self._inside(settings, load)
         return [
             Prediction(setting, load, capacity, latency, ok)
@@ -149,9 +147,7 @@ class CapacityModel:
         ]
 
     @staticmethod
-    def _intervals(
-        draws: Array, correction: tuple[Array, Array], scatter: float, widening: float
-    ) -> list[Interval]:
+    def _intervals(draws: Array, correction: tuple[Array, Array], scatter: float, widening: float) -> list[Interval]:
         """90 % intervals: the doubt about coefficients, about the residual and the noise, in quadrature."""
         low, mean, high = np.quantile(np.log(draws), (0.05, 0.5, 0.95), axis=0)
         shift, doubt = correction

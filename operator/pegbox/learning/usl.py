@@ -59,9 +59,7 @@ def fit_scalability(points: Sequence[tuple[float, float]]) -> ScalabilityLaw | M
         return np.asarray(theta[0] + np.log(n) - np.log(stretch) - logs, dtype=np.float64)
 
     start = np.array([float(np.max(logs - np.log(n))), 0.02, 0.01])
-    found = least_squares(
-        residuals, start, bounds=([-50.0, 0.0, 0.0], [50.0, 1.0, 100.0]), loss="soft_l1", f_scale=0.1
-    )
+    found = least_squares(residuals, start, bounds=([-50.0, 0.0, 0.0], [50.0, 1.0, 100.0]), loss="soft_l1", f_scale=0.1)
     freedom = max(1, len(usable) - 3)
     noise = float(np.sum(residuals(found.x) ** 2)) / freedom
     covariance = np.linalg.pinv(found.jac.T @ found.jac) * noise

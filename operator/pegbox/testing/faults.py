@@ -75,9 +75,7 @@ class Faults:
         return kind in self._uninstalled
 
     def denies(self, *asked: str) -> bool:
-        return any(
-            all(held in ("*", each) for held, each in zip(row, asked, strict=True)) for row in self._denied
-        )
+        return any(all(held in ("*", each) for held, each in zip(row, asked, strict=True)) for row in self._denied)
 
     def raise_due(self, verb: str, kind: Kind) -> None:
         self._raise(verb, kind, lost=False)

@@ -143,9 +143,7 @@ def drop(root: Object, path: Path) -> None:
                 return
             wanted = json.loads(key)
             match = [
-                at
-                for at, item in enumerate(here)
-                if (_is(item, wanted) if element[:2] == "k:" else item == wanted)
+                at for at, item in enumerate(here) if (_is(item, wanted) if element[:2] == "k:" else item == wanted)
             ]
             if not match:
                 return

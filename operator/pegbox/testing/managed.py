@@ -85,9 +85,7 @@ class Managed:
                 self.own(writer, claim.paths - paths, claim.time, claim.api_version)
 
     def owned_by_others(self, path: Path, writer: Writer) -> bool:
-        return any(
-            each != writer and fields.covered(path, claim.paths) for each, claim in self.claims.items()
-        )
+        return any(each != writer and fields.covered(path, claim.paths) for each, claim in self.claims.items())
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,7 @@ class FakeMetrics:
     async def acknowledgements(self, namespace: str, at: datetime) -> Mapping[str, Acknowledgement] | Missing:
         return self.down if self.down is not None else dict(self.acks.get(namespace, {}))
 
-    async def setting_values(
-        self, namespace: str, at: datetime
-    ) -> Mapping[str, Mapping[str, float]] | Missing:
+    async def setting_values(self, namespace: str, at: datetime) -> Mapping[str, Mapping[str, float]] | Missing:
         if self.down is not None:
             return self.down
         return {pod: dict(values) for pod, values in self.values.get(namespace, {}).items()}

@@ -19,9 +19,7 @@ def matches_text(selector: str, labels: Labels) -> bool:
             raise ValueError(f"label selector {selector!r} cannot be read at {selector[at:]!r}")
         absent, key, sign, value, word, values = term.groups()
         listed = [each.strip() for each in values.split(",")] if values is not None else [value]
-        operator = {"=": "In", "==": "In", "!=": "NotIn", "in": "In", "notin": "NotIn", None: "Exists"}[
-            sign or word
-        ]
+        operator = {"=": "In", "==": "In", "!=": "NotIn", "in": "In", "notin": "NotIn", None: "Exists"}[sign or word]
         if not _holds("DoesNotExist" if absent else operator, key, listed, labels):
             return False
         at = term.end()

@@ -84,8 +84,6 @@ class Store:
         head = {key: body[key] for key in ("apiVersion", "kind")}
         if subresource == "status":
             return head | {"status": body.get("status", {})}
-        if subresource == "scale":
-            return head | {"spec": {"replicas": body["spec"]["replicas"]}}
         return {key: each for key, each in body.items() if key != "status" or kind not in STATUS_KINDS}
 
     def merged(self, entry: Entry, patched: Object, subresource: str) -> Object:
@@ -114,7 +112,7 @@ class Store:
         metadata = after["metadata"]
         if entry.ref.kind not in NO_GENERATION:
             held = before["metadata"].get("generation", 0)
-            moved = not entry.stored or _content(before) != _content(after)
+            moved = not entry.stored or _content(before) != _content(after) or _renoted(entry.ref.kind, before, after)
             metadata["generation"] = held + 1 if moved else held
         metadata["resourceVersion"] = self._next_version()
         entry.body, entry.managed, entry.stored = after, claims, True
@@ -134,6 +132,8 @@ class Store:
 
     def spend_disruption(self, pod: Entry) -> None:
         """Ask every PodDisruptionBudget of a pod, as the eviction API does. Raises Refused (429)."""
+        if pod.body["status"]["phase"] != "Running":
+            return  # a pod that serves nothing yet, or no more, is not protected
         labels = pod.body["metadata"].get("labels", {})
         budgets = [
             entry
@@ -157,12 +157,20 @@ def _content(body: Object) -> Object:
     return {key: each for key, each in body.items() if key not in ("metadata", "status")}
 
 
+def _renoted(kind: Kind, before: Object, after: Object) -> bool:
+    """A Deployment's generation moves with its annotations, too."""
+    notes = [each["metadata"].get("annotations") or {} for each in (before, after)]
+    return kind == ports.DEPLOYMENT and notes[0] != notes[1]
+
+
 def _default(kind: Kind, body: Object) -> None:
     """Defaults that matter to ownership: a field that nobody states any more becomes these."""
     if kind in REPLICAS_KINDS:
         body.setdefault("spec", {}).setdefault("replicas", 1)
     elif kind == ports.HPA:
         body.setdefault("spec", {}).setdefault("minReplicas", 1)
+    elif kind == ports.POD:
+        body.setdefault("status", {}).setdefault("phase", "Pending")
 
 
 def _check_immutable(entry: Entry, after: Object) -> None:

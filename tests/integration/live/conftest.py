@@ -44,7 +44,7 @@ def redis_port() -> Iterator[int]:
 
     try:
         context = local_servers.redis()
-        port = context.__enter__()
+        port = context.__enter__().port
     except local_servers.NotInstalled as error:
         _missing(error)
         return

@@ -23,9 +23,7 @@ class Witness:
 
     async def sessions(self) -> int:
         async with self._engine.connect() as connection:
-            found = await connection.scalar(
-                text("select count(*) from pg_stat_activity where usename = 'pool_app'")
-            )
+            found = await connection.scalar(text("select count(*) from pg_stat_activity where usename = 'pool_app'"))
         self.highest = max(self.highest, int(found or 0))
         return int(found or 0)
 
@@ -48,9 +46,7 @@ def app_role(postgres_server: Any) -> Any:
 @pytest.fixture
 async def engine(app_role: Any) -> AsyncIterator[AsyncEngine]:
     url = app_role.url("pool_app")
-    engine = create_async_engine(
-        url, poolclass=ResizableAsyncPool, pool_size=4, max_overflow=0, pool_timeout=20
-    )
+    engine = create_async_engine(url, poolclass=ResizableAsyncPool, pool_size=4, max_overflow=0, pool_timeout=20)
     yield engine
     await engine.dispose()
 
@@ -98,9 +94,7 @@ async def test_under_saturation_the_new_limit_is_reached_in_time_and_never_excee
     assert witness.highest == max(old, new)
 
 
-async def test_idle_connections_above_the_new_limit_are_closed_at_once(
-    engine: AsyncEngine, witness: Witness
-) -> None:
+async def test_idle_connections_above_the_new_limit_are_closed_at_once(engine: AsyncEngine, witness: Witness) -> None:
     load = Load(engine, callers=4)
     await witness.until(4, within=10)
     await load.stop()
@@ -140,9 +134,7 @@ async def test_cancelled_callers_leave_no_slot_behind(engine: AsyncEngine) -> No
 
 
 async def test_a_connection_that_cannot_be_opened_gives_its_slot_back(app_role: Any) -> None:
-    engine = create_async_engine(
-        app_role.url("nobody"), poolclass=ResizableAsyncPool, pool_size=1, max_overflow=0
-    )
+    engine = create_async_engine(app_role.url("nobody"), poolclass=ResizableAsyncPool, pool_size=1, max_overflow=0)
     for _ in range(3):
         with pytest.raises(Exception, match="nobody"):
             async with engine.connect():
@@ -164,9 +156,7 @@ async def test_a_caller_that_waits_too_long_gets_the_librarys_own_error(app_role
     await engine.dispose()
 
 
-async def test_overflow_connections_are_open_under_load_and_not_kept(
-    engine: AsyncEngine, witness: Witness
-) -> None:
+async def test_overflow_connections_are_open_under_load_and_not_kept(engine: AsyncEngine, witness: Witness) -> None:
     resize_engine(engine, 2, max_overflow=3)
     load = Load(engine, callers=10)
     await witness.until(5, within=10)

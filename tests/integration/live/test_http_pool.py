@@ -118,9 +118,7 @@ async def test_under_saturation_the_new_limit_is_reached_in_time_and_never_excee
     assert server.most_connections == max(old, new)
 
 
-async def test_idle_connections_above_the_new_limit_are_closed_at_once(
-    server: CountingServer, pool: HttpPool
-) -> None:
+async def test_idle_connections_above_the_new_limit_are_closed_at_once(server: CountingServer, pool: HttpPool) -> None:
     load = Load(pool, server.urls[:1], callers=4)
     await reach(server, 4, within=10)
     await load.stop()

@@ -199,9 +199,7 @@ BAD: list[tuple[str, dict[str, Any], RejectReason]] = [
 
 
 @pytest.mark.parametrize(("changes", "reason"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-async def test_the_last_good_setting_stays_after(
-    mount: Mount, changes: dict[str, Any], reason: RejectReason
-) -> None:
+async def test_the_last_good_setting_stays_after(mount: Mount, changes: dict[str, Any], reason: RejectReason) -> None:
     mount.write(5, LAST_GOOD)
     app = App(mount)
     await app.refresh()

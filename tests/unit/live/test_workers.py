@@ -125,9 +125,7 @@ async def test_a_task_that_raises_costs_no_worker() -> None:
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(
-        st.one_of(
-            st.tuples(st.just("resize"), st.integers(1, 8)), st.tuples(st.just("finish"), st.integers(1, 8))
-        ),
+        st.one_of(st.tuples(st.just("resize"), st.integers(1, 8)), st.tuples(st.just("finish"), st.integers(1, 8))),
         max_size=30,
     )
 )

@@ -29,14 +29,20 @@ def error_of(asked: Asked, status: int, text: str) -> PegboxError:
         return _not_found(asked, body, message)
     if status == 409:
         return WriteConflict(message, owners=owners(body))
-    if status == 422 and asked.verb == "json_patch" and "test failed" in text:
-        return WriteConflict(message)
+    if status == 422 and asked.verb == "json_patch" and not body.get("details"):
+        # The server says no more than this of a failed `test`, or of a path that is gone.
+        return WriteConflict(f"{message}: a test of the patch failed, or its path does not exist (any more)")
     if status == 401:
         return NotAvailable(f"{message}: the credentials were refused: renew the token or the kubeconfig")
+    if status == 422 and "metadata.uid" in {cause.get("field") for cause in _causes(body)}:
+        return WriteConflict(f"{message}: the object was deleted and recreated under the same name")
     if status == 429 and asked.verb == "evict":
         return Refused(message, status=status)
     if status >= 500 and "request is too large" in text:
         return Refused(f"{message}: the object is over the server's limit of 1.5 MiB", status=status)
+    if status == 500 and "failed to create typed patch object" in text:
+        # An apply with a field that the schema does not know, or of the wrong type, is answered by 500.
+        return Refused(message, status=status)
     if status in (408, 429) or status >= 500:
         return NotAvailable(f"{message} (status {status}): try again later")
     return Refused(message, status=status)
@@ -59,10 +65,14 @@ def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
     )
 
 
+def _causes(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return list((body.get("details") or {}).get("causes") or ())
+
+
 def owners(body: dict[str, Any]) -> tuple[FieldOwner, ...]:
     """The field managers that an apply ran into, from `details.causes` of the Status."""
     found = []
-    for cause in (body.get("details") or {}).get("causes") or ():
+    for cause in _causes(body):
         match = _OWNER.match(str(cause.get("message", "")))
         if cause.get("reason") == "FieldManagerConflict" and match:
             found.append(FieldOwner(match.group(1), str(cause.get("field", ""))))

@@ -23,6 +23,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 JSON = "application/json"
 TIMEOUT_SECONDS = 10.0
+SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
 _MAX_PAGES = 1000
 _KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
 
@@ -61,13 +62,9 @@ class KubeCluster:
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, ref: Ref) -> Object:
-        return await self._send(
-            _Request(_asked("get", ref), "GET", path_of(ref.kind, ref.namespace, ref.name))
-        )
+        return await self._send(_Request(_asked("get", ref), "GET", path_of(ref.kind, ref.namespace, ref.name)))
 
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
-    ) -> list[Object]:
+    async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
         """All pages. Items carry apiVersion and kind, which servers leave out of lists of built-in types."""
         asked = _asked("list", Ref(kind, namespace, ""))
         found: list[Object] = []
@@ -91,17 +88,13 @@ class KubeCluster:
         raise NotAvailable(f"{asked.what}: more than {_MAX_PAGES} pages of {limit}")
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
-        """For `scale`, give the workload's own kind with spec.replicas; the answer is a Scale object."""
+        """`subresource` is "" or "status". Raises InvalidInput for `scale`: the server wants patches there."""
         ref = self._ref(body)
         if subresource == "scale":
-            replicas = body["spec"]["replicas"]
-            body = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": body["metadata"]}
-            body["spec"] = {"replicas": replicas}
+            raise InvalidInput("subresource", subresource, SCALE_REMEDY)
         query = self._writing() | {"force": "true" if force else "false"}
         path = path_of(ref.kind, ref.namespace, ref.name, subresource)
-        return await self._send(
-            _Request(_asked("apply", ref, subresource), "PATCH", path, query, body, APPLY)
-        )
+        return await self._send(_Request(_asked("apply", ref, subresource), "PATCH", path, query, body, APPLY))
 
     async def create(self, body: Object) -> Object:
         ref = self._ref(body)

@@ -13,9 +13,7 @@ Allow = Callable[[str, str], bool]
 """(apiVersion, kind) -> whether objects of this type may be written."""
 
 OWN_GROUP = "pegbox.dev"
-_ALWAYS = frozenset(
-    {(ports.EVENT.api_version, ports.EVENT.kind), (ports.LEASE.api_version, ports.LEASE.kind)}
-)
+_ALWAYS = frozenset({(ports.EVENT.api_version, ports.EVENT.kind), (ports.LEASE.api_version, ports.LEASE.kind)})
 
 
 def own_objects_only(api_version: str, kind: str) -> bool:
@@ -40,9 +38,7 @@ class GuardedCluster:
     async def get(self, ref: Ref) -> Object:
         return await self._cluster.get(ref)
 
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
-    ) -> list[Object]:
+    async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
         return await self._cluster.list(kind, namespace, labels=labels, limit=limit)
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
@@ -68,9 +64,7 @@ class GuardedCluster:
     async def allowed(
         self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
     ) -> bool:
-        return await self._cluster.allowed(
-            verb, group, resource, namespace=namespace, subresource=subresource
-        )
+        return await self._cluster.allowed(verb, group, resource, namespace=namespace, subresource=subresource)
 
     def _pass(self, api_version: str, kind: str) -> None:
         if not self._allow(api_version, kind):

@@ -82,9 +82,7 @@ class PrometheusSource:
         self._transports: list[Transport] = []
         self._shared: dict[str, _Shared] = {}
 
-    async def fetch(
-        self, query: SignalQuery, at: datetime, *, max_age: float | None = None
-    ) -> SignalRows | Missing:
+    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
         """Rows of every profile of the class. Answers up to `max_age` seconds old are reused; 0: none."""
         try:
             text = promql.build(query, self._dialect)
@@ -108,9 +106,7 @@ class PrometheusSource:
         self, namespace: str, at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Acknowledgement] | Missing:
         """pod -> what it says it runs. Missing(NotReported) where no pod of the namespace says anything."""
-        series = await self._dated(
-            "pegbox_settings_generation", ("profile_uid", "hash"), namespace, (at, max_age)
-        )
+        series = await self._dated("pegbox_settings_generation", ("profile_uid", "hash"), namespace, (at, max_age))
         if isinstance(series, Missing):
             return series
         return decode.acknowledgements(series, self._dialect.pod_label)

@@ -1,4 +1,4 @@
-"""Answers of the server -> rows, acknowledgements, values. Pure; what cannot be read is refused with its reason.
+"""Answers of the server -> rows, acknowledgements, values. Pure; what cannot be read is refused, with reasons.
 
 A sample is `{"metric": {label: text}, "value": [time, "number"]}`; numbers come as text, "NaN" and "+Inf"
 among them. An empty vector is no zero.
@@ -44,9 +44,7 @@ def number(text: object) -> float | Missing:
     return value if math.isfinite(value) else Missing(Reason.NOT_A_NUMBER, f"the server sent {text}")
 
 
-def rows(
-    query: SignalQuery, samples: Sequence[Sample], at: datetime, *, profile: str = ""
-) -> SignalRows | Missing:
+def rows(query: SignalQuery, samples: Sequence[Sample], at: datetime, *, profile: str = "") -> SignalRows | Missing:
     """The rows of one query. `profile` names the owner of rows that a scoped query left without labels."""
     groups: dict[Key, list[Point]] = defaultdict(list)
     for sample in samples:
@@ -92,18 +90,14 @@ def _decode(signal: Signal, key: Key, points: Sequence[Point]) -> list[SignalRow
         if le is not None and math.isnan(le):
             return Missing(Reason.NOT_A_NUMBER, "a bucket whose `le` is no number")
         if value < 0 and signal.kind is not SignalKind.GAUGE and part != "sum":
-            return Missing(
-                Reason.NOT_A_NUMBER, f"{part} is negative ({value:g}), which no rate of events can be"
-            )
+            return Missing(Reason.NOT_A_NUMBER, f"{part} is negative ({value:g}), which no rate of events can be")
         sums[part, le] += value
     fresh, sound = sums.pop(("fresh", None), 0.0), sums.pop(("sound", None), 0.0)
     present = {part for part, _ in sums}
     if fresh == 0:
         return Missing(Reason.STALE_DATA, "no pod has a sample younger than half of the window")
     if sound == 0:
-        return Missing(
-            Reason.PARTIAL_DATA, "fewer than 4 scrapes in the window: widen it, or scrape more often"
-        )
+        return Missing(Reason.PARTIAL_DATA, "fewer than 4 scrapes in the window: widen it, or scrape more often")
     lacking = [part for part in _NEEDED[signal.kind] if part not in present]
     if lacking:
         return Missing(Reason.PARTIAL_DATA, f"no series for {' and '.join(lacking)} of {signal.name}")

@@ -68,9 +68,7 @@ class Scope:
 def scope_of_pods(profile: str, namespace: str, pods: tuple[str, ...]) -> Scope:
     """Raises InvalidInput for none or more than MAX_SCOPE_PODS pods."""
     if not 0 < len(pods) <= MAX_SCOPE_PODS:
-        raise InvalidInput(
-            "pods", len(pods), f"name 1 to {MAX_SCOPE_PODS} pods, or let Prometheus scrape the operator"
-        )
+        raise InvalidInput("pods", len(pods), f"name 1 to {MAX_SCOPE_PODS} pods, or let Prometheus scrape the operator")
     return Scope(profile, namespace, "|".join(escape_regex(pod) for pod in sorted(pods)))
 
 
@@ -138,9 +136,7 @@ def problems(signal: Signal) -> tuple[str, ...]:
     fill in, a selector to read freshness from. The server has the last word.
     """
     return tuple(
-        f"signal {signal.name}, {name}: {problem}"
-        for name, text in _expressions(signal)
-        for problem in _problems(text)
+        f"signal {signal.name}, {name}: {problem}" for name, text in _expressions(signal) for problem in _problems(text)
     )
 
 
@@ -246,8 +242,13 @@ def _matching(query: SignalQuery, dialect: Dialect) -> str:
 
 
 def _parts(query: SignalQuery, dialect: Dialect, matching: str) -> str:
-    """All parts as one vector: one series per pod (and `le`), told apart by the label `part`."""
+    """All parts as one vector: one series per pod (and `le`), told apart by the label `part`.
+
+    An expression with an open bracket would swallow what stands around it: refused before it is filled in.
+    """
     signal, window = query.signal, query.window
+    for problem in problems(signal):
+        raise InvalidInput("class", query.class_name, problem)
     pod = f"{dialect.namespace_label}, {dialect.pod_label}"
     without = f"max without ({', '.join(dialect.duplicate_labels)})" if dialect.duplicate_labels else ""
 
@@ -269,16 +270,10 @@ def _parts(query: SignalQuery, dialect: Dialect, matching: str) -> str:
         case SignalKind.GAUGE:
             parts = {"value": per_pod(signal.expr, "avg"), "pods": per_pod(signal.expr, "group")}
     source = selector(signal.count_expr or signal.expr)
-    if not source:
-        raise InvalidInput("expr", signal.expr, "put $matchers into the braces of a metric: name{$matchers}")
     source = fill(source, window, matching)
     limit = f"{window / 2:g}"
     fresh = f"(time() - max by ({pod}) (timestamp({source})) <= {limit})"
     scrapes = f"(max by ({pod}) (count_over_time({source}[{window}s])) >= {MINIMUM_SCRAPES})"
     parts["fresh"] = f"group by ({pod}) {fresh}"
     parts["sound"] = f"group by ({pod}) ({scrapes} and on ({pod}) {fresh})"
-    return (
-        "("
-        + " or ".join(f'label_replace({text}, "part", "{name}", "", "")' for name, text in parts.items())
-        + ")"
-    )
+    return "(" + " or ".join(f'label_replace({text}, "part", "{name}", "", "")' for name, text in parts.items()) + ")"

@@ -153,6 +153,4 @@ def _answer(document: Mapping[str, Any], size: int) -> Answer | Missing:
         return Missing(Reason.QUERY_INVALID, f"the query must give a vector, not {kind}")
     statistics = (data.get("stats") or {}).get("samples") or {}
     warnings = tuple(str(text) for text in document.get("warnings") or ())
-    return Answer(
-        tuple(data.get("result") or ()), warnings, size, int(statistics.get("totalQueryableSamples", 0))
-    )
+    return Answer(tuple(data.get("result") or ()), warnings, size, int(statistics.get("totalQueryableSamples", 0)))

@@ -47,9 +47,7 @@ def readiness(snapshot: Snapshot, now: datetime, *, requested: bool = False) -> 
     return tuple(guard(snapshot, now) for guard in guards)
 
 
-def setting(
-    snapshot: Snapshot, parent: Setting, wanted: Setting, *, requested: bool = False
-) -> tuple[Verdict, ...]:
+def setting(snapshot: Snapshot, parent: Setting, wanted: Setting, *, requested: bool = False) -> tuple[Verdict, ...]:
     """Verdicts of every setting guard on a move from parent to wanted, in order."""
     guards = [g for g in SETTING if not (requested and g in TRY_SKIPS_SETTING)]
     return tuple(guard(snapshot, parent, wanted) for guard in guards)

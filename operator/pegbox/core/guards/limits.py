@@ -22,19 +22,13 @@ def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
     space = snapshot.spec.space
     for name in parent.diff(wanted):
         if name not in space or name not in parent or name not in wanted:
-            return Verdict(
-                "bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is no knob of this profile"
-            )
+            return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is no knob of this profile")
         knob = space[name]
         if not knob.tunable:
-            return Verdict(
-                "bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only"
-            )
+            return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only")
         if not knob.admits(wanted[name]):
             texts = [knob.type.format(v) for v in (knob.minimum, knob.maximum) if v is not None]
-            detail = (
-                f"{name}={knob.type.format(wanted[name])} is outside of {' to '.join(texts) or knob.choices}"
-            )
+            detail = f"{name}={knob.type.format(wanted[name])} is outside of {' to '.join(texts) or knob.choices}"
             return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, detail)
     return _admit("bounds")
 

@@ -15,7 +15,5 @@ def owned(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
         if held is None:
             return Verdict("ownership", Admission.REFUSE, Reason.NOT_REPORTED, f"{name} was not read")
         if held.refusal is not None:
-            return Verdict(
-                "ownership", Admission.REFUSE, held.refusal.reason, f"{name}: {held.refusal.detail}"
-            )
+            return Verdict("ownership", Admission.REFUSE, held.refusal.reason, f"{name}: {held.refusal.detail}")
     return Verdict("ownership", Admission.ADMIT, Reason.NO_CONFLICT)

@@ -9,9 +9,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 
-CRASHING = frozenset(
-    {"CrashLoopBackOff", "Error", "CreateContainerConfigError", "ImagePullBackOff", "ErrImagePull"}
-)
+CRASHING = frozenset({"CrashLoopBackOff", "Error", "CreateContainerConfigError", "ImagePullBackOff", "ErrImagePull"})
 
 
 def unhealthy(workload: Workload | Missing) -> Missing | None:

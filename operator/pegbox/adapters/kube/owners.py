@@ -1,0 +1,118 @@
+"""Who holds a field, read from managedFields, and who else tunes a target. Pure.
+
+Paths are in the notation of FieldsV1: ("f:spec", "f:replicas"), ("f:data", "f:app.yaml").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.ports import FIELD_MANAGER, Kind, Object
+
+Path = tuple[str, ...]
+
+REPLICAS: Path = ("f:spec", "f:replicas")
+MIN_REPLICAS: Path = ("f:spec", "f:minReplicas")
+MAX_REPLICAS: Path = ("f:spec", "f:maxReplicas")
+
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
+VPA = Kind("autoscaling.k8s.io/v1", "VerticalPodAutoscaler", "verticalpodautoscalers")
+_KEDA_LABEL = "scaledobject.keda.sh/name"
+_KEDA_GROUP = "keda.sh/"
+_VPA_ANNOTATIONS = frozenset({"vpaUpdates", "vpaObservedContainers"})
+
+
+def data_key(key: str) -> Path:
+    """A key of a ConfigMap: owned one by one."""
+    return ("f:data", f"f:{key}")
+
+
+def container_field(container: str, *names: str) -> Path:
+    """A field of a container of a workload's template, such as ("resources", "requests", "cpu")."""
+    item = "k:" + json.dumps({"name": container}, separators=(",", ":"))
+    template = ("f:spec", "f:template", "f:spec", "f:containers", item)
+    return (*template, *(f"f:{name}" for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One entry of managedFields. The same name owns separately by Apply, by Update and per subresource."""
+
+    manager: str
+    operation: str
+    subresource: str = ""
+
+
+def entries_owning(body: Object, path: Path) -> tuple[Owner, ...]:
+    """Every entry that holds the field, something inside it, or a whole (atomic) field around it."""
+    found = []
+    for entry in body.get("metadata", {}).get("managedFields") or ():
+        if _owns(entry.get("fieldsV1") or {}, path):
+            found.append(Owner(entry.get("manager", ""), entry.get("operation", ""), entry.get("subresource", "")))
+    return tuple(found)
+
+
+def _owns(tree: Mapping[str, Any], path: Path) -> bool:
+    here: Any = tree
+    for depth, element in enumerate(path):
+        if depth and not here:
+            return True  # the entry ends here: it owns everything below as one value
+        if element not in here:
+            return False
+        here = here[element]
+    return True
+
+
+def owners(body: Object, path: Path, *, ours: str = FIELD_MANAGER) -> tuple[str, ...]:
+    """The field managers other than us that hold a field, sorted. Empty: nobody objects to an apply."""
+    return tuple(sorted({each.manager for each in entries_owning(body, path)} - {ours}))
+
+
+def ours(body: Object, path: Path, *, manager: str = FIELD_MANAGER) -> bool:
+    """Whether we hold the field."""
+    return any(each.manager == manager for each in entries_owning(body, path))
+
+
+def keda(hpa: Object) -> Missing | None:
+    """Why KEDA forbids writing an HPA: it puts its own bounds back at once. None where it is not KEDA's."""
+    metadata = hpa.get("metadata", {})
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    scaled = labels.get(_KEDA_LABEL) or _owner_name(metadata.get("ownerReferences") or (), _KEDA_GROUP)
+    if scaled or labels.get("app.kubernetes.io/managed-by") == "keda-operator":
+        return Missing(
+            Reason.OWNED_BY_KEDA, f"HorizontalPodAutoscaler {metadata.get('name')} belongs to ScaledObject {scaled}"
+        )
+    return None
+
+
+def vpa(pods: Iterable[Object]) -> Missing | None:
+    """Why a VPA forbids writing resources: it rewrites them at admission and notes so on every pod."""
+    for pod in pods:
+        metadata = pod.get("metadata", {})
+        if _VPA_ANNOTATIONS & (metadata.get("annotations") or {}).keys():
+            return Missing(Reason.OWNED_BY_VPA, f"pod {metadata.get('name')} was sized by a VerticalPodAutoscaler")
+    return None
+
+
+def targets(autoscaler: Object, kind: str, name: str) -> bool:
+    """Whether an HPA, ScaledObject or VPA acts on this workload."""
+    spec = autoscaler.get("spec", {})
+    ref = spec.get("scaleTargetRef") or spec.get("targetRef") or {}
+    return ref.get("kind", "Deployment") == kind and ref.get("name") == name
+
+
+def controller_uid(body: Object) -> str:
+    """The uid of the object's controller; "" where it has none."""
+    for each in body.get("metadata", {}).get("ownerReferences") or ():
+        if each.get("controller"):
+            return str(each.get("uid", ""))
+    return ""
+
+
+def _owner_name(references: Iterable[Mapping[str, Any]], group: str) -> str:
+    return next((str(each["name"]) for each in references if str(each.get("apiVersion", "")).startswith(group)), "")

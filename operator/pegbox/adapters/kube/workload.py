@@ -1,0 +1,208 @@
+"""From the objects of a workload to the facts that the loop decides on. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pegbox.adapters.kube.owners import controller_uid
+from pegbox.model.errors import InvalidInput
+from pegbox.model.snapshot import PodFacts, Workload
+from pegbox.ports import Object
+
+REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+_DEPLOYMENT_HASH, _STATEFUL_SET_HASH = "pod-template-hash", "controller-revision-hash"
+_FINISHED = frozenset({"Succeeded", "Failed"})
+_OPERATORS = {"In": "in", "NotIn": "notin"}
+
+
+def selector_text(target: Object) -> str:
+    """The workload's pod selector in the form that LIST takes."""
+    selector = target.get("spec", {}).get("selector") or {}
+    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or ():
+        terms.append(_expression(each))
+    if not terms:
+        raise InvalidInput("spec.selector", selector, "a workload without a selector has no pods of its own")
+    return ",".join(terms)
+
+
+def _expression(each: Mapping[str, Any]) -> str:
+    key, operator = each["key"], each["operator"]
+    if operator in _OPERATORS:
+        return f"{key} {_OPERATORS[operator]} ({','.join(each.get('values') or ())})"
+    if operator == "Exists":
+        return str(key)
+    if operator == "DoesNotExist":
+        return f"!{key}"
+    raise InvalidInput("spec.selector.matchExpressions.operator", operator, "known: In NotIn Exists DoesNotExist")
+
+
+def decode(
+    target: Object, pods: Iterable[Object], replica_sets: Iterable[Object] = (), container: str = ""
+) -> Workload:
+    """The workload as it stands. Pods and ReplicaSets of other owners are left out.
+
+    `container` is the one that the profile tunes; "" takes the default container's annotation, then the first.
+    """
+    if target["kind"] == "StatefulSet":
+        return _stateful_set(target, pods, container)
+    return _deployment(target, pods, replica_sets, container)
+
+
+def _deployment(target: Object, pods: Iterable[Object], replica_sets: Iterable[Object], container: str) -> Workload:
+    uid = str(target["metadata"]["uid"])
+    own = [each for each in replica_sets if controller_uid(each) == uid]
+    uids = {str(each["metadata"]["uid"]) for each in own}
+    newest = max(own, key=_revision_number, default=None)
+    labels = (newest or {}).get("metadata", {}).get("labels") or {}
+    replicas = _replicas(target)
+    return Workload(
+        kind="Deployment",
+        uid=uid,
+        replicas=replicas,
+        revision=str(labels.get(_DEPLOYMENT_HASH, "")),
+        rolling=_deployment_rolling(target, replicas),
+        stuck=_condition(target, "Progressing").get("reason") == "ProgressDeadlineExceeded",
+        surge=_surge(target, replicas),
+        pods=_pods(pods, uids, _DEPLOYMENT_HASH, container),
+        generation=int(target["metadata"].get("generation", 0)),
+    )
+
+
+def _stateful_set(target: Object, pods: Iterable[Object], container: str) -> Workload:
+    uid = str(target["metadata"]["uid"])
+    status = target.get("status", {})
+    replicas = _replicas(target)
+    return Workload(
+        kind="StatefulSet",
+        uid=uid,
+        replicas=replicas,
+        revision=str(status.get("updateRevision", "")),
+        rolling=_stateful_set_rolling(target, replicas),
+        stuck=False,  # a StatefulSet has no progress deadline
+        surge=0,
+        pods=_pods(pods, {uid}, _STATEFUL_SET_HASH, container),
+        generation=int(target["metadata"].get("generation", 0)),
+    )
+
+
+def _replicas(target: Object) -> int:
+    """Wanted pods. The server fills in 1 where nothing is stated, so absence means an object of a test or diff."""
+    stated = target.get("spec", {}).get("replicas")
+    return 1 if stated is None else int(stated)
+
+
+def _revision_number(replica_set: Object) -> int:
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION, "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def _behind(target: Object) -> bool:
+    """Whether the controller has not seen the newest spec yet."""
+    return int(target.get("status", {}).get("observedGeneration", 0)) < int(target["metadata"].get("generation", 0))
+
+
+def _deployment_rolling(target: Object, replicas: int) -> bool:
+    """As `kubectl rollout status`, but a pod that falls ill after the rollout is not a rollout.
+
+    Progressing=True with another reason than NewReplicaSetAvailable is one under way; the counts tell the rest,
+    and those of a paused Deployment stay unequal for as long as its template is half rolled out.
+    """
+    status = target.get("status", {})
+    updated = int(status.get("updatedReplicas", 0))
+    if _behind(target) or updated < replicas or int(status.get("replicas", 0)) > updated:
+        return True
+    progressing = _condition(target, "Progressing")
+    if progressing:
+        return progressing.get("status") == "True" and progressing.get("reason") != "NewReplicaSetAvailable"
+    return int(status.get("availableReplicas", 0)) < updated
+
+
+def _stateful_set_rolling(target: Object, replicas: int) -> bool:
+    """OnDelete leaves old pods until somebody deletes them, and a partition for good: neither is a rollout."""
+    status = target.get("status", {})
+    if _behind(target) or int(status.get("replicas", 0)) != replicas:
+        return True
+    strategy = target.get("spec", {}).get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete" or status.get("currentRevision") == status.get("updateRevision"):
+        return False
+    partition = int((strategy.get("rollingUpdate") or {}).get("partition", 0))
+    return int(status.get("updatedReplicas", 0)) < replicas - partition
+
+
+def _surge(target: Object, replicas: int) -> int:
+    """Pods above `replicas` in a rollout: maxSurge, 25 % by default, percentages rounded up as the server does."""
+    strategy = target.get("spec", {}).get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return 0
+    stated = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    if isinstance(stated, str) and stated.endswith("%"):
+        return math.ceil(int(stated[:-1]) * replicas / 100)
+    return int(stated)
+
+
+def _condition(body: Object, kind: str) -> Mapping[str, Any]:
+    conditions = body.get("status", {}).get("conditions") or ()
+    return next((each for each in conditions if each.get("type") == kind), {})
+
+
+def _pods(pods: Iterable[Object], owners: set[str], label: str, container: str) -> tuple[PodFacts, ...]:
+    own = (each for each in pods if controller_uid(each) in owners)
+    return tuple(sorted((_pod(each, label, container) for each in own), key=lambda pod: pod.name))
+
+
+def _pod(pod: Object, label: str, container: str) -> PodFacts:
+    metadata, status = pod["metadata"], pod.get("status", {})
+    every: list[Mapping[str, Any]] = list(status.get("containerStatuses") or ())
+    inits: list[Mapping[str, Any]] = list(status.get("initContainerStatuses") or ())
+    name = container or _default_container(pod)
+    main = next((each for each in every if each.get("name") == name), {})
+    return PodFacts(
+        name=str(metadata["name"]),
+        uid=str(metadata["uid"]),
+        ready=_condition(pod, "Ready").get("status") == "True",
+        revision=str((metadata.get("labels") or {}).get(label, "")),
+        started_at=_time(status.get("startTime")),
+        restarts=int(main.get("restartCount", 0)),
+        waiting=_waiting([main, *every, *inits]),
+        oom_killed_at=_oom_killed_at([*every, *inits]),
+        terminating="deletionTimestamp" in metadata,
+        finished=status.get("phase") in _FINISHED,
+        container_started_at=_time(((main.get("state") or {}).get("running") or {}).get("startedAt")),
+    )
+
+
+def _default_container(pod: Object) -> str:
+    annotated = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER_ANNOTATION)
+    containers = pod.get("spec", {}).get("containers") or ()
+    return str(annotated or (containers[0]["name"] if containers else ""))
+
+
+def _waiting(statuses: Sequence[Mapping[str, Any]]) -> str:
+    """The first reason that a container waits for, the tuned container's first."""
+    for each in statuses:
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason"):
+            return str(waiting["reason"])
+    return ""
+
+
+def _oom_killed_at(statuses: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """When a container of the pod was last killed for memory."""
+    times = []
+    for each in statuses:
+        for state in (each.get("state") or {}, each.get("lastState") or {}):
+            ended = state.get("terminated") or {}
+            at = _time(ended.get("finishedAt"))
+            if ended.get("reason") == "OOMKilled" and at is not None:
+                times.append(at)
+    return max(times, default=None)
+
+
+def _time(text: str | None) -> datetime | None:
+    """RFC 3339 as the server writes it; the port's types ask for an aware datetime."""
+    return datetime.fromisoformat(text) if text else None

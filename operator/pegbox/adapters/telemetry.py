@@ -1,0 +1,118 @@
+"""The operator's own metrics, on a registry of their own.
+
+Cardinality is bounded: labels are enums (reasons, actions, verbs), kinds of our RBAC, or profiles that exist,
+whose series go with them. Methods take what the core returns, so that no caller spells a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pegbox.adapters.pod_settings import PodSettings
+from pegbox.model.decisions import Action
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import BreakerState, TrialState
+
+RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class Usage(Protocol):
+    """What is read of a metrics source: totals since the start; `size` in bytes."""
+
+    @property
+    def queries(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Telemetry:
+    """All of them. `pod_settings` is a collector of its own: see there."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.pod_settings = PodSettings()
+        r.register(self.pod_settings)
+        self._reconcile = Histogram(
+            "pegbox_reconcile_seconds", "One reconcile of one profile.", buckets=RECONCILE_BUCKETS, registry=r
+        )
+        self._errors = Counter("pegbox_reconcile_errors", "Reconciles that failed, by reason.", ["reason"], registry=r)
+        self._decisions = Counter("pegbox_decisions", "Decisions.", ["action", "reason"], registry=r)
+        self._writes = Counter("pegbox_writes", "Writes to the API server.", ["kind", "verb"], registry=r)
+        self._trials = Counter("pegbox_trials", "Trials that ended.", ["state", "reason"], registry=r)
+        self._depth = Gauge("pegbox_queue_depth", "Keys that wait for a reconcile.", registry=r)
+        self._breaker = Gauge(
+            "pegbox_breaker_state",
+            "0 Closed, 1 HalfOpen, 2 Open.",
+            ["namespace", "profile"],
+            registry=r,
+        )
+        self._leader = Gauge("pegbox_leader", "1 where this process holds the Lease.", registry=r)
+        self._cycle = Gauge(
+            "pegbox_last_cycle_timestamp_seconds", "When a reconcile last ended, as Unix time.", registry=r
+        )
+
+    def reconciled(self, seconds: float, at: datetime) -> None:
+        self._reconcile.observe(seconds)
+        self._cycle.set(at.timestamp())
+
+    def failed(self, reason: Reason) -> None:
+        self._errors.labels(reason.value).inc()
+
+    def decided(self, action: Action, reason: Reason) -> None:
+        self._decisions.labels(action.value, reason.value).inc()
+
+    def wrote(self, kind: str, verb: str) -> None:
+        """`kind` as in ports.Kind.kind; `verb` as in RBAC (create, patch, delete)."""
+        self._writes.labels(kind, verb).inc()
+
+    def trial_ended(self, state: TrialState, reason: Reason) -> None:
+        self._trials.labels(state.value, reason.value).inc()
+
+    def queue_depth(self, keys: int) -> None:
+        self._depth.set(keys)
+
+    def breaker(self, namespace: str, name: str, state: BreakerState) -> None:
+        self._breaker.labels(namespace, name).set(BREAKER_VALUES[state])
+
+    def leader(self, leading: bool) -> None:
+        """Not leading any more: nothing is said of pods and breakers, the next leader says it."""
+        self._leader.set(1 if leading else 0)
+        if not leading:
+            self.pod_settings.clear()
+            self._breaker.clear()
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The profile is gone; so are its series."""
+        self.pod_settings.forget(f"{namespace}/{name}")
+        self._breaker.remove_by_labels({"namespace": namespace, "profile": name})
+
+    def watch_source(self, read: Callable[[], Usage]) -> None:
+        """Export what the metrics source was asked; once per registry."""
+        self.registry.register(_SourceUsage(read))
+
+
+class _SourceUsage(Collector):
+    def __init__(self, read: Callable[[], Usage]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        usage = self._read()
+        for name, text, value in (
+            ("queries", "HTTP queries to the metrics server.", usage.queries),
+            ("query_failures", "Queries that gave no answer to use.", usage.failures),
+            ("samples", "Samples returned by the metrics server.", usage.samples),
+            ("bytes", "Bytes returned by the metrics server.", usage.size),
+        ):
+            yield CounterMetricFamily(f"pegbox_prometheus_{name}", text, value=value)

@@ -1,0 +1,175 @@
+"""Conditions: a decision and what was there before -> all conditions, sorted, with kept transition times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from pegbox.core import slo
+from pegbox.core.guards.data import missing_figure
+from pegbox.core.guards.workload import unhealthy
+from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.prediction import ModelReport
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import BreakerState, IntentKind
+
+State = tuple[Truth, Reason, str]
+DEGRADING = frozenset({Reason.NOT_ACKNOWLEDGED, Reason.RESTORE_PENDING})
+
+
+def conditions(
+    snapshot: Snapshot,
+    decision: Decision,
+    model: ModelReport | Missing,
+    previous: Mapping[ConditionType, Condition],
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """Every condition type, each with its status, reason and message. Set on the first visit, even if Unknown."""
+    states: dict[ConditionType, State] = {
+        ConditionType.ACCEPTED: _accepted(snapshot, decision),
+        ConditionType.METRICS_AVAILABLE: _metrics(snapshot),
+        ConditionType.MODEL_TRUSTED: trusted(model),
+        ConditionType.PROGRESSING: _progressing(decision),
+        ConditionType.SLO_MET: _slo_met(snapshot),
+        ConditionType.DEGRADED: _degraded(snapshot, decision),
+        ConditionType.CONFLICT: _conflict(snapshot),
+    }
+    states[ConditionType.READY] = _ready(states)
+    generation = snapshot.spec.generation
+    return tuple(
+        Condition(kind, status, reason, message[:1000], generation, _since(previous.get(kind), status, now))
+        for kind, (status, reason, message) in sorted(states.items())
+    )
+
+
+def refused(
+    generation: int, reason: Reason, message: str, previous: Mapping[ConditionType, Condition], now: datetime
+) -> tuple[Condition, ...]:
+    """Conditions of a profile that cannot be worked on at all."""
+    states: dict[ConditionType, State] = dict.fromkeys(ConditionType, (Truth.UNKNOWN, reason, SENTENCES[reason]))
+    states[ConditionType.ACCEPTED] = (Truth.FALSE, reason, message)
+    states[ConditionType.READY] = (Truth.FALSE, reason, message)
+    states[ConditionType.PROGRESSING] = (Truth.FALSE, reason, SENTENCES[reason])
+    return tuple(
+        Condition(kind, status, why, text[:1000], generation, _since(previous.get(kind), status, now))
+        for kind, (status, why, text) in sorted(states.items())
+    )
+
+
+def _since(before: Condition | None, status: Truth, now: datetime) -> datetime:
+    return before.since if before is not None and before.status is status else now
+
+
+def _accepted(snapshot: Snapshot, decision: Decision) -> State:
+    if isinstance(snapshot.workload, Missing):
+        return (
+            Truth.FALSE,
+            snapshot.workload.reason,
+            f"{SENTENCES[snapshot.workload.reason]}: {snapshot.workload.detail}",
+        )
+    if decision.reason is Reason.BASELINE_UNKNOWN:
+        return Truth.FALSE, Reason.BASELINE_UNKNOWN, decision.message
+    return Truth.TRUE, Reason.ACCEPTED, SENTENCES[Reason.ACCEPTED]
+
+
+def _metrics(snapshot: Snapshot) -> State:
+    missing = missing_figure(snapshot.observation)
+    if missing is not None:
+        status = Truth.UNKNOWN if missing.reason is Reason.METRICS_UNREACHABLE else Truth.FALSE
+        return status, missing.reason, f"{SENTENCES[missing.reason]}: {missing.detail}"
+    return Truth.TRUE, Reason.DATA_AVAILABLE, SENTENCES[Reason.DATA_AVAILABLE]
+
+
+def trusted(model: ModelReport | Missing) -> State:
+    """A model is trusted when what it said came truer than what the baseline would have said."""
+    if isinstance(model, Missing):
+        return Truth.FALSE, model.reason, f"{SENTENCES[model.reason]}: {model.detail}"
+    if isinstance(model.error, Missing) or isinstance(model.baseline_error, Missing):
+        return Truth.UNKNOWN, Reason.LEARNING, f"{model.samples} observations; no prediction came due yet"
+    figures = f"error {model.error:.1%} against {model.baseline_error:.1%} of the baseline"
+    if model.error > model.baseline_error:
+        return Truth.FALSE, Reason.MODEL_INACCURATE, figures
+    return Truth.TRUE, Reason.MODEL_TRUSTED, figures
+
+
+def _progressing(decision: Decision) -> State:
+    moving = decision.ledger.intent is not None
+    return Truth.TRUE if moving else Truth.FALSE, decision.reason, decision.message
+
+
+def _slo_met(snapshot: Snapshot) -> State:
+    if not snapshot.spec.slos:
+        return Truth.TRUE, Reason.SLO_MET, "the profile names no SLO"
+    seen = snapshot.observation
+    unknown: Missing | None = seen if isinstance(seen, Missing) else None
+    missed = []
+    for item in snapshot.spec.slos:
+        found = (
+            seen.slos.get(item.name, Missing(Reason.NO_DATA))
+            if isinstance(seen, Observation)
+            else Missing(Reason.NO_DATA)
+        )
+        verdict = slo.judge(item, found)
+        if isinstance(verdict, Missing):
+            unknown = unknown or verdict
+        elif verdict.state is slo.SloState.BREACHED:
+            missed.append(f"{item.name} {verdict.share:.2%} of {float(item.goal):.2%}")
+    if missed:
+        return Truth.FALSE, Reason.SLO_BREACHED, "; ".join(missed)
+    if unknown is not None:
+        return Truth.UNKNOWN, unknown.reason, f"{SENTENCES[unknown.reason]}: {unknown.detail}"
+    return Truth.TRUE, Reason.SLO_MET, SENTENCES[Reason.SLO_MET]
+
+
+def _degraded(snapshot: Snapshot, decision: Decision) -> State:
+    ledger = decision.ledger
+    if ledger.halted is not None:
+        return Truth.TRUE, ledger.halted, SENTENCES[ledger.halted]
+    if decision.reason in DEGRADING:
+        return Truth.TRUE, decision.reason, decision.message
+    if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
+        return Truth.TRUE, Reason.ROLLING_BACK, ledger.intent.why
+    if ledger.breaker.state is BreakerState.OPEN:
+        return Truth.TRUE, Reason.BREAKER_OPEN, f"open until {ledger.breaker.until}"
+    sick = unhealthy(snapshot.workload)
+    if sick is not None and sick.reason in (Reason.CRASH_LOOP, Reason.ROLLOUT_IN_PROGRESS) and sick.detail:
+        status = Truth.TRUE if sick.reason is Reason.CRASH_LOOP or sick.detail == "stuck" else Truth.FALSE
+        return status, sick.reason, f"{SENTENCES[sick.reason]}: {sick.detail}"
+    return Truth.FALSE, Reason.STABLE, SENTENCES[Reason.STABLE]
+
+
+def _conflict(snapshot: Snapshot) -> State:
+    refusals = [f"{name}: {h.refusal.detail}" for name, h in sorted(snapshot.held.items()) if h.refusal is not None]
+    reasons = [h.refusal.reason for _, h in sorted(snapshot.held.items()) if h.refusal is not None]
+    if refusals:
+        return Truth.TRUE, reasons[0], "; ".join(refusals)
+    kept = snapshot.ledger.intent.keep if snapshot.ledger.intent is not None else ()
+    if kept:
+        return Truth.TRUE, Reason.FOREIGN_CHANGE, f"left as others set them: {', '.join(kept)}"
+    return Truth.FALSE, Reason.NO_CONFLICT, SENTENCES[Reason.NO_CONFLICT]
+
+
+def _ready(states: Mapping[ConditionType, State]) -> State:
+    """A fresh accepted profile without data is Ready: installers wait for this, and data takes its time."""
+    accepted = states[ConditionType.ACCEPTED]
+    if accepted[0] is not Truth.TRUE:
+        return Truth.FALSE, accepted[1], accepted[2]
+    degraded = states[ConditionType.DEGRADED]
+    if degraded[0] is Truth.TRUE and degraded[1] in (Reason.LAST_KNOWN_GOOD_FAILING, Reason.RESTORE_PENDING):
+        return Truth.FALSE, degraded[1], degraded[2]
+    return Truth.TRUE, Reason.ACCEPTED, SENTENCES[Reason.ACCEPTED]
+
+
+def by_type(items: Iterable[Condition]) -> dict[ConditionType, Condition]:
+    return {item.type: item for item in items}
+
+
+def degraded(
+    generation: int, reason: Reason, message: str, previous: Mapping[ConditionType, Condition], now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions as they were, with Degraded: a wake that failed says nothing about the rest."""
+    since = _since(previous.get(ConditionType.DEGRADED), Truth.TRUE, now)
+    said = Condition(ConditionType.DEGRADED, Truth.TRUE, reason, message[:1000], generation, since)
+    return tuple(item for _, item in sorted({**previous, ConditionType.DEGRADED: said}.items()))

@@ -1,0 +1,304 @@
+"""Actuate: make the workload match the desired setting, idempotently, one change set, then read it back.
+
+Every write names field manager, uid and resourceVersion of what was read, so that a recreated or moved object is a
+conflict and never a surprise. What is in place already is not written again. Dry runs are another actuator
+(`nothing`), not a flag.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pegbox.adapters.kube import configmaps
+from pegbox.core import force
+from pegbox.core.guards.workload import unhealthy
+from pegbox.model import settings_document
+from pegbox.model.errors import NotFound, Refused
+from pegbox.model.knobs import Knob, LocationKind, Setting
+from pegbox.model.observations import Missing
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.snapshot import PodFacts, Snapshot, Workload
+from pegbox.model.trials import Intent
+from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
+from pegbox.runtime.holding import takes
+from pegbox.runtime.points import Point, Reached
+from pegbox.runtime.reading import KINDS, ORIGINALS, Objects
+
+RESTARTED = "pegbox.dev/restarted-for"
+REFRESH = "pegbox.dev/refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change set: the stage of an intent, and the objects as they were read for the decision."""
+
+    found: Objects
+    snapshot: Snapshot
+    intent: Intent
+    desired: Setting
+
+    @property
+    def spec(self) -> ProfileSpec:
+        return self.found.spec
+
+    def moved(self, *kinds: LocationKind) -> list[tuple[Knob, str]]:
+        """Writable knobs at these places whose value in the cluster is not the desired one, with its text."""
+        missing = set(force.applied(self.spec.space, self.desired, self.snapshot.held))
+        texts = self.spec.space.format(self.desired)
+        return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
+
+
+Actuator = Callable[[Change], Awaitable[bool]]
+"""Writes what is missing; True when anything was written."""
+
+
+async def nothing(change: Change) -> bool:
+    """The actuator of every mode but Auto."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveActuator:
+    """Writes through the Cluster port. Raises WriteConflict, Refused, NotAvailable."""
+
+    cluster: Cluster
+    reached: Reached
+    nudge: bool = False
+
+    async def __call__(self, change: Change) -> bool:
+        wrote = await self._own_config_map(change)
+        wrote = await self._config_maps(change) or wrote
+        wrote = await self._hpa(change) or wrote
+        wrote = await self._replicas(change) or wrote
+        return await self._restart(change) or wrote
+
+    async def _own_config_map(self, change: Change) -> bool:
+        spec = change.spec
+        if not force.own_document(spec.space):
+            return False
+        body = own_config_map(change)
+        present = change.found.own_config_map
+        if present is not None:
+            meta = present["metadata"]
+            body["metadata"] |= {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+            originals = (meta.get("annotations") or {}).get(ORIGINALS)
+            if originals:
+                body["metadata"]["annotations"][ORIGINALS] = originals
+            if present.get("data") == body["data"]:
+                return False
+        self.reached(Point.BEFORE_DOCUMENT)
+        # The object is ours alone, so a value that somebody edited in it is no reason to be refused.
+        await self.cluster.apply(body, force=True)
+        self.reached(Point.AFTER_DOCUMENT)
+        if self.nudge:
+            await self._nudge(change)
+        return True
+
+    async def _nudge(self, change: Change) -> None:
+        """Touch an annotation of each pod: its kubelet then refreshes volumes at once, not within its period."""
+        if isinstance(change.found.workload, Missing):
+            return
+        for pod in change.found.workload.unfinished:
+            key = REFRESH.replace("/", "~1")
+            ops: list[Object] = [{"op": "test", "path": "/metadata/uid", "value": pod.uid}]
+            body = next((p for p in change.found.pods if p["metadata"]["uid"] == pod.uid), {})
+            if not (body.get("metadata", {}).get("annotations")):
+                ops.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+            value = str(change.intent.generation)
+            ops.append({"op": "add", "path": f"/metadata/annotations/{key}", "value": value})
+            try:
+                await self.cluster.json_patch(Ref(POD, change.spec.namespace, pod.name), ops)
+            except (Refused, NotFound):
+                continue  # a convenience: the kubelet comes by anyway
+
+    async def _config_maps(self, change: Change) -> bool:
+        moved = change.moved(LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+        for name in sorted({knob.location.config_map for knob, _ in moved}):
+            body = change.found.config_maps[name]
+            data: dict[str, str] = {}
+            for knob, text in moved:
+                if knob.location.config_map == name:
+                    key, path = knob.location.key, knob.location.path
+                    whole = data.get(key, body["data"][key])
+                    data[key] = configmaps.write_path(whole, path, text) if path else _replaced(whole, text)
+            forced = all(takes(change.spec, knob) for knob, _ in moved if knob.location.config_map == name)
+            self.reached(Point.BEFORE_CONFIG_MAP)
+            await self.cluster.apply(_patch(body, CONFIG_MAP.api_version, "ConfigMap", data=data), force=forced)
+            self.reached(Point.AFTER_CONFIG_MAP)
+        return bool(moved)
+
+    async def _hpa(self, change: Change) -> bool:
+        moved = change.moved(LocationKind.HPA_MIN, LocationKind.HPA_MAX)
+        present = change.found.hpa
+        scaler = change.spec.autoscaler
+        if present is None and scaler is not None and scaler.create:
+            self.reached(Point.BEFORE_HPA)
+            await self.cluster.create(created_hpa(change))
+            self.reached(Point.AFTER_HPA)
+            return True
+        if not moved or present is None:
+            return False
+        fields = {"minReplicas" if k.location.kind is LocationKind.HPA_MIN else "maxReplicas": int(t) for k, t in moved}
+        body = _patch(present, HPA.api_version, "HorizontalPodAutoscaler")
+        created = scaler is not None and scaler.create
+        # Apply replaces all that we applied before: an HPA of ours is applied whole, or its metrics would vanish.
+        body["spec"] = (present["spec"] if created else _ours(present)) | fields
+        self.reached(Point.BEFORE_HPA)
+        await self.cluster.apply(body, force=created or all(takes(change.spec, k) for k, _ in moved))
+        self.reached(Point.AFTER_HPA)
+        return True
+
+    async def _replicas(self, change: Change) -> bool:
+        moved = change.moved(LocationKind.REPLICAS)
+        if not moved or change.found.target is None:
+            return False
+        target = change.found.target
+        ref = Ref(KINDS[change.spec.target.kind], change.spec.namespace, change.spec.target.name)
+        meta = target["metadata"]
+        self.reached(Point.BEFORE_SCALE)
+        await self.cluster.json_patch(
+            ref,
+            [
+                {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+                {"op": "replace", "path": "/spec/replicas", "value": int(moved[0][1])},
+            ],
+            subresource="scale",
+        )
+        self.reached(Point.AFTER_SCALE)
+        return True
+
+    async def _restart(self, change: Change) -> bool:
+        """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
+        space, intent, workload = change.spec.space, change.intent, change.found.workload
+        if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
+            return False
+        old = [p for p in workload.unfinished if not p.terminating and not force.started_after(p, intent.applied_at)]
+        if not old or unhealthy(workload) is not None:
+            return False
+        if len(workload.unfinished) >= 2:
+            return await self._evict(change, min(old, key=lambda p: p.name))
+        return await self._rollout(change, workload)
+
+    async def _evict(self, change: Change, pod: PodFacts) -> bool:
+        self.reached(Point.BEFORE_EVICTION)
+        try:
+            await self.cluster.evict(Ref(POD, change.spec.namespace, pod.name), uid=pod.uid)
+        except NotFound:
+            return False
+        except Refused as error:
+            if error.status != 429:
+                raise
+            assert isinstance(change.found.workload, Workload)
+            return await self._rollout(change, change.found.workload)  # a PDB forbids it: a rollout keeps to it
+        self.reached(Point.AFTER_EVICTION)
+        return True
+
+    async def _rollout(self, change: Change, workload: Workload) -> bool:
+        """A template annotation, once per intent and stage; costs a revision, respects surge and readiness."""
+        target = change.found.target
+        assert target is not None
+        mark = f"{change.intent.id}-{change.intent.generation}"
+        template = target["spec"]["template"]
+        if (template.get("metadata", {}).get("annotations") or {}).get(RESTARTED) == mark:
+            return False
+        body = _patch(target, target.get("apiVersion", "apps/v1"), change.spec.target.kind)
+        body["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: mark}}}}
+        self.reached(Point.BEFORE_ROLLOUT)
+        await self.cluster.apply(body)
+        self.reached(Point.AFTER_ROLLOUT)
+        return True
+
+
+def own_config_map(change: Change) -> Object:
+    """Our ConfigMap: the settings document, plain keys for envFrom, and the originals for a lost ledger."""
+    spec, space = change.spec, change.spec.space
+    texts = space.format(change.desired)
+    data = {k.location.key or k.name.upper(): texts[k.name] for k in space.at(LocationKind.ENV) if k.name in texts}
+    if space.at(LocationKind.SETTINGS):
+        values = force.document_values(space, change.desired)
+        data[settings_document.KEY] = settings_document.render(spec.uid, change.intent.generation, values)
+    adopted = change.snapshot.ledger.adopted
+    originals = space.format(adopted) if adopted is not None else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": spec.config_map_name,
+            "namespace": spec.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile": spec.name},
+            "annotations": {ORIGINALS: json.dumps(originals, sort_keys=True)},
+        },
+        "data": data,
+    }
+
+
+def created_hpa(change: Change) -> Object:
+    """The HPA of the profile's template. It goes with the profile, unless the deletion policy is Keep."""
+    spec, scaler = change.spec, change.spec.autoscaler
+    assert scaler is not None
+    bounds = {"minReplicas": scaler.min_replicas, "maxReplicas": scaler.max_replicas}
+    for knob in spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX):
+        value = change.desired.get(knob.name)
+        if isinstance(value, Fraction):
+            bounds["minReplicas" if knob.location.kind is LocationKind.HPA_MIN else "maxReplicas"] = int(value)
+    profile = change.found.profile
+    return {
+        "apiVersion": HPA.api_version,
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": scaler.name,
+            "namespace": spec.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile": spec.name},
+            "ownerReferences": [
+                {
+                    "apiVersion": profile["apiVersion"],
+                    "kind": profile["kind"],
+                    "name": spec.name,
+                    "uid": spec.uid,
+                    "controller": False,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": spec.target.kind, "name": spec.target.name},
+            **bounds,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {"type": "Utilization", "averageUtilization": scaler.cpu_utilization},
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _patch(present: Object, api_version: str, kind: str, **rest: object) -> Object:
+    """An apply body for an object that was read: its uid and resourceVersion make any move a conflict."""
+    meta = present["metadata"]
+    head = {k: meta[k] for k in ("name", "namespace", "uid", "resourceVersion")}
+    return {"apiVersion": api_version, "kind": kind, "metadata": head, **rest}
+
+
+def _ours(hpa: Object) -> dict[str, object]:
+    """The bounds that we applied before: leaving them out of the next apply would release them."""
+    out: dict[str, object] = {}
+    for entry in hpa["metadata"].get("managedFields", []):
+        if entry.get("manager") == "pegbox" and entry.get("operation") == "Apply":
+            for name in ("minReplicas", "maxReplicas"):
+                if f"f:{name}" in entry.get("fieldsV1", {}).get("f:spec", {}):
+                    out[name] = hpa["spec"][name]
+    return out
+
+
+def _replaced(whole: str, text: str) -> str:
+    """A plain key's new text keeps the white space around the old one."""
+    stripped = whole.strip()
+    return whole.replace(stripped, text, 1) if stripped else text

@@ -1,0 +1,101 @@
+"""Claims on SharedBudgets: compare-and-swap on the budget's status, before anything that raises use is written."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+
+from pegbox.api import budgets as budget_api
+from pegbox.core import usage
+from pegbox.model.errors import WriteConflict
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing
+from pegbox.model.snapshot import Workload
+from pegbox.model.trials import IntentKind, Ledger
+from pegbox.ports import BUDGET, Cluster, Object, Ref
+from pegbox.runtime.points import Point, Reached
+from pegbox.runtime.reading import Objects
+
+EXPIRY = timedelta(hours=24)  # a stopped operator must not lose what its pods still use
+RENEW = timedelta(hours=12)
+
+
+def wanted(found: Objects, ledger: Ledger) -> dict[str, tuple[int, bool]]:
+    """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved."""
+    if isinstance(found.workload, Missing) or ledger.incumbent is None:
+        return {}
+    intent = ledger.intent
+    settings = [ledger.incumbent] if intent is None else [intent.parent, *intent.stages, ledger.incumbent]
+    trial = intent is not None and intent.kind in (IntentKind.TRIAL, IntentKind.ROLLBACK)
+    out: dict[str, tuple[int, bool]] = {}
+    for item in found.spec.budgets:
+        if item.ref:
+            out[item.ref] = (max(_units(found, found.workload, item.name, s) for s in settings), trial)
+    return out
+
+
+def _units(found: Objects, workload: Workload, name: str, setting: Setting) -> int:
+    item = next(b for b in found.spec.budgets if b.name == name)
+    pods = usage.pods_bound(found.spec, workload, {}, setting)
+    return ceil(usage.amount(found.spec, item, setting, pods))
+
+
+async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime, reached: Reached) -> Missing | None:
+    """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now.
+
+    Nothing is written where the claim stands already and is fresh. Raises NotAvailable.
+    """
+    for ref, (amount, trial) in wanted(found, ledger).items():
+        body = found.shared.get(ref)
+        if body is None:
+            continue
+        standing = budget_api.held_by(body, found.spec.uid, now)
+        holding = standing is not None and standing.trial.value == "Holding"
+        if standing is not None and standing.amount == amount and holding == trial and _fresh(standing.expires, now):
+            continue
+        wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, now + EXPIRY, trial)
+        refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
+        if refused is not None:
+            return refused
+    return None
+
+
+async def _swap(cluster: Cluster, ref: Ref, wish: budget_api.Wish, now: datetime, reached: Reached) -> Missing | None:
+    """Read, grant, write with the resourceVersion read; another writer in between means reading again."""
+    for _ in range(5):
+        body = await cluster.get(ref)
+        granted = budget_api.claim(body, wish, now)
+        if isinstance(granted, Missing):
+            return granted
+        reached(Point.BEFORE_CLAIM)
+        try:
+            await _put_status(cluster, ref, body, granted)
+        except WriteConflict:
+            continue
+        reached(Point.AFTER_CLAIM)
+        return None
+    raise WriteConflict(f"{ref}: claims kept moving: trying again later")
+
+
+async def release(cluster: Cluster, found: Objects, now: datetime) -> None:
+    """Give every claim back: after a restore, when nothing of the profile runs any more."""
+    for ref, body in found.shared.items():
+        if budget_api.held_by(body, found.spec.uid, now) is not None:
+            target = Ref(BUDGET, found.spec.namespace, ref)
+            await _put_status(cluster, target, body, budget_api.release(body, found.spec.uid, now))
+
+
+async def _put_status(cluster: Cluster, ref: Ref, before: Object, after: Object) -> None:
+    operation = "replace" if "status" in before else "add"
+    await cluster.json_patch(
+        ref,
+        [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": before["metadata"]["resourceVersion"]},
+            {"op": operation, "path": "/status", "value": after["status"]},
+        ],
+        subresource="status",
+    )
+
+
+def _fresh(expires: str, now: datetime) -> bool:
+    return datetime.fromisoformat(expires) - now > RENEW

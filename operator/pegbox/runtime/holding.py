@@ -1,0 +1,174 @@
+"""Held values: what each knob is at where it lives, who owns the place, and whether we may write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from pegbox.adapters.kube import owners, configmaps
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import Effect, Knob, KnobType, KnobValue, LocationKind
+from pegbox.model.observations import Missing
+from pegbox.model.profile import ConflictPolicy, ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Held, Workload
+from pegbox.ports import Object
+from pegbox.runtime.reading import Objects
+
+Reported = Mapping[str, Mapping[str, float]] | Missing
+"""pod -> knob -> value in base units, from the application's own metrics."""
+
+
+def held(found: Objects, reported: Reported) -> dict[str, Held]:
+    """Every knob of the profile, by name."""
+    return {knob.name: _held(found, knob, reported) for knob in found.spec.space.knobs}
+
+
+def _held(found: Objects, knob: Knob, reported: Reported) -> Held:
+    match knob.location.kind:
+        case LocationKind.SETTINGS:
+            return _settings(found, knob, reported)
+        case LocationKind.ENV:
+            return _env(found, knob, reported)
+        case LocationKind.CONFIG_MAP_KEY | LocationKind.CONFIG_MAP_PATH:
+            return _config_map(found, knob)
+        case LocationKind.HPA_MIN | LocationKind.HPA_MAX:
+            return _hpa(found, knob)
+        case LocationKind.REPLICAS:
+            return _replicas(found, knob)
+
+
+def _settings(found: Objects, knob: Knob, reported: Reported) -> Held:
+    """Ours by construction. The document's value where there is one, else what the pods agree on."""
+    refusal = _volume(found, found.spec.config_map_name) if knob.effect is Effect.HOT else None
+    document = found.document
+    if not isinstance(document, Missing) and document.profile_uid == found.spec.uid and knob.name in document.values:
+        return Held(_parse(knob, document.values[knob.name]), document.values[knob.name], refusal=refusal)
+    return Held(_agreed(found, knob, reported), refusal=refusal)
+
+
+def _env(found: Objects, knob: Knob, reported: Reported) -> Held:
+    data = (found.own_config_map or {}).get("data", {})
+    key = knob.location.key or knob.name.upper()
+    if key in data:
+        return Held(_parse(knob, data[key]), data[key])
+    return Held(_agreed(found, knob, reported))
+
+
+def _agreed(found: Objects, knob: Knob, reported: Reported) -> KnobValue | Missing:
+    """The one value that all pods report; Missing where they do not, or differ."""
+    if isinstance(reported, Missing):
+        return reported
+    workload = found.workload
+    names = {p.name for p in workload.unfinished} if isinstance(workload, Workload) else set()
+    seen = {values[knob.name] for pod, values in reported.items() if pod in names and knob.name in values}
+    if len(seen) != 1:
+        return Missing(Reason.NOT_REPORTED, f"{knob.name}: {len(seen)} different values reported")
+    return from_metric(knob, seen.pop())
+
+
+def from_metric(knob: Knob, value: float) -> KnobValue | Missing:
+    """A metric's float as the knob's exact value."""
+    if knob.type is KnobType.BOOLEAN:
+        return value != 0
+    if knob.type is KnobType.CHOICE:
+        return Missing(Reason.NOT_REPORTED, f"{knob.name}: a choice is no number: set `initial`")
+    return round(Fraction(str(value)) / knob.unit) * knob.unit
+
+
+def _config_map(found: Objects, knob: Knob) -> Held:
+    where = knob.location
+    body = found.config_maps.get(where.config_map)
+    if body is None:
+        return Held(Missing(Reason.NOT_REPORTED, f"ConfigMap {where.config_map} does not exist"))
+    uid = body["metadata"]["uid"]
+    text = body.get("data", {}).get(where.key)
+    if text is None:
+        return Held(Missing(Reason.NOT_REPORTED, f"{where.config_map} has no key {where.key}"), object_uid=uid)
+    try:
+        raw = configmaps.read_path(text, where.path) if where.path else text
+        value = knob.type.parse(raw.strip(), f"{where.config_map}/{where.key}/{where.path}")
+    except InvalidInput as error:
+        unreadable = Missing(Reason.CONFIG_UNREADABLE, str(error))
+        return Held(unreadable, text, refusal=unreadable, object_uid=uid)
+    refusal = _volume(found, where.config_map) if knob.effect is Effect.HOT else None
+    if body.get("immutable"):
+        refusal = Missing(Reason.CONFIG_IMMUTABLE, where.config_map)
+    return _consent(found.spec, knob, body, owners.data_key(where.key), Held(value, raw, refusal=refusal))
+
+
+def _hpa(found: Objects, knob: Knob) -> Held:
+    """The HPA that the profile creates is ours; an existing one needs consent."""
+    scaler = found.spec.autoscaler
+    body = found.hpa
+    if body is None:
+        created = scaler is not None and scaler.create
+        missing = Missing(Reason.NOT_REPORTED, "the HPA does not exist")
+        return Held(missing, refusal=None if created else missing)
+    keda = owners.keda(body)
+    low = knob.location.kind is LocationKind.HPA_MIN
+    path = owners.MIN_REPLICAS if low else owners.MAX_REPLICAS
+    count = body["spec"].get("minReplicas", 1) if low else body["spec"]["maxReplicas"]
+    return _consent(found.spec, knob, body, path, Held(Fraction(count), str(count), refusal=keda))
+
+
+def _replicas(found: Objects, knob: Knob) -> Held:
+    """/scale only where nothing else holds it: no HPA, no KEDA, no other field manager."""
+    body = found.target
+    if body is None:
+        return Held(Missing(Reason.TARGET_NOT_FOUND))
+    count = body["spec"].get("replicas", 1)
+    value = Held(Fraction(count), str(count), object_uid=body["metadata"]["uid"])
+    if found.hpas or found.spec.autoscaler is not None:
+        names = ", ".join(h["metadata"]["name"] for h in found.hpas) or "created by this profile"
+        refusal = Missing(Reason.OWNED_BY_OTHER, f"the HPA ({names}) sets spec.replicas: tune its bounds instead")
+        return replace(value, refusal=refusal)
+    return _consent(found.spec, knob, body, owners.REPLICAS, value)
+
+
+def _consent(spec: ProfileSpec, knob: Knob, body: Object, path: owners.Path, value: Held) -> Held:
+    """Refused while another field manager holds the place, unless the profile says Take."""
+    others = owners.owners(body, path)
+    value = replace(value, owners=others, object_uid=body["metadata"]["uid"])
+    if value.refusal is not None or not others or takes(spec, knob):
+        return value
+    detail = f"field manager {', '.join(others)} holds {'.'.join(p.removeprefix('f:') for p in path)}"
+    remedy = "leave it out of what you apply, or set conflictPolicy: Take"
+    return replace(value, refusal=Missing(Reason.OWNED_BY_OTHER, f"{detail}: {remedy}"))
+
+
+def takes(spec: ProfileSpec, knob: Knob) -> bool:
+    """Does the profile consent to taking this knob's place over?"""
+    return spec.conflict_policy is ConflictPolicy.TAKE or knob.name in spec.take_knobs
+
+
+def _volume(found: Objects, config_map: str) -> Missing | None:
+    """A mount with subPath never changes in a running pod; neither does a ConfigMap read only as env."""
+    pod = (found.target or {}).get("spec", {}).get("template", {}).get("spec", {})
+    volumes = {
+        v["name"]
+        for v in pod.get("volumes", [])
+        if v.get("configMap", {}).get("name") == config_map
+        or any(s.get("configMap", {}).get("name") == config_map for s in v.get("projected", {}).get("sources", []))
+    }
+    mounts = [
+        m
+        for c in pod.get("containers", [])
+        if found.spec.target.container in ("", c.get("name"))
+        for m in c.get("volumeMounts", [])
+        if m.get("name") in volumes
+    ]
+    if any(m.get("subPath") or m.get("subPathExpr") for m in mounts):
+        return Missing(Reason.VOLUME_NOT_HOT, f"ConfigMap {config_map} is mounted with subPath: mount the directory")
+    if not mounts:
+        remedy = f"mount ConfigMap {config_map} as a directory (optional: true) into the container"
+        return Missing(Reason.VOLUME_NOT_HOT, f"ConfigMap {config_map} is not mounted: {remedy}")
+    return None
+
+
+def _parse(knob: Knob, text: str) -> KnobValue | Missing:
+    try:
+        return knob.type.parse(text, f"knob {knob.name}")
+    except InvalidInput as error:
+        return Missing(Reason.CONFIG_UNREADABLE, str(error))

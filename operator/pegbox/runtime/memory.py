@@ -1,0 +1,80 @@
+"""What the process remembers of one profile between wakes. All of it may be lost: a restart only waits longer."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from pegbox.core import statistics, transitions
+from pegbox.core.slo import SloState, judge
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.prediction import Predictor
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Workload
+from pegbox.model.trials import Ledger
+
+MAX_WINDOWS = 12
+
+
+@dataclass
+class Memory:
+    """Of one profile. `label` names the setting whose windows are kept; another one starts afresh."""
+
+    label: str = ""
+    windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
+    newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")
+    in_force_at: datetime | None = None
+    pods: frozenset[str] = frozenset()
+    disturbed_at: datetime | None = None
+    ledger: Ledger | None = None
+    ledger_version: str = ""
+    ledger_saved_at: datetime | None = None
+    ledger_text: str = ""
+    status_saved_at: datetime | None = None
+    predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
+    fitted_rows: tuple[object, ...] = ()
+    reported: frozenset[str] | None = None
+
+    def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
+        """Windows that reach back before the newest disturbance are not clean."""
+        names = frozenset(p.uid for p in workload.unfinished) if isinstance(workload, Workload) else frozenset()
+        if unhealthy or names != self.pods:
+            self.disturbed_at = now
+        self.pods = names
+
+    def settle(self, label: str, in_force_at: datetime | None) -> None:
+        """The setting in force, as its rows are labelled. A new one forgets the windows of the old."""
+        if label != self.label:
+            self.windows.clear()
+            self.newest = Missing(Reason.NO_DATA, "not observed yet")
+        self.label, self.in_force_at = label, in_force_at
+
+    def take(self, spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing, setting: Setting) -> Ledger:
+        """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned."""
+        self.newest = seen
+        if isinstance(seen, Missing) or not seen.clean:
+            return ledger
+        if self.windows and seen.window.start < self.windows[-1].window.end:
+            return ledger
+        self.windows.append(seen)
+        ledger = learn(spec, ledger, seen, setting)
+        return ledger
+
+
+def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:
+    """Statistics always; a rung of the ladder only for the incumbent at rest that meets every SLO."""
+    ledger = replace(ledger, rows=statistics.merge(ledger.rows, seen, setting))
+    at_rest = ledger.intent is None and setting == ledger.incumbent
+    if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
+        ledger = transitions.climb(spec, ledger, seen)
+    return ledger
+
+
+def _met(spec: ProfileSpec, seen: Observation, name: str) -> bool:
+    slo = next(s for s in spec.slos if s.name == name)
+    found = seen.slos.get(name, Missing(Reason.NO_DATA))
+    verdict = judge(slo, found)
+    return not isinstance(verdict, Missing) and verdict.state is SloState.MET

@@ -1,0 +1,109 @@
+"""Model and propose: the fit runs in a worker thread of its own and never holds up a decision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+
+from pegbox import learning
+from pegbox.core import decide, guards, propose, transitions
+from pegbox.core.slo import SloState, judge
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import Mode
+from pegbox.model.proposals import Proposal, ProposeRequest
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import TrialState
+from pegbox.runtime.memory import Memory
+
+REMEMBERED = 10
+Run = Callable[..., object]
+
+
+@dataclass
+class Predicting:
+    """One thread: two fits at a time would only slow each other and everything else."""
+
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fit"))
+
+    async def proposal(self, snapshot: Snapshot, memory: Memory, now: datetime) -> Proposal | Missing:
+        """A proposal, or why there is none. Asked for only where one is of use."""
+        if not decide.wants_proposal(snapshot, now):
+            return Missing(Reason.TRIAL_IN_FLIGHT if snapshot.ledger.intent else Reason.MODE_OBSERVE)
+        refused = [v for v in guards.readiness(snapshot, now) if v.admission.value == "Refuse"]
+        waiting = [v for v in refused if v.reason is not Reason.MODE_RECOMMEND]
+        if waiting:
+            return Missing(waiting[0].reason, waiting[0].detail)
+        await self._fit(snapshot, memory)
+        predictor = memory.predictor
+        if not isinstance(predictor, Missing) and not _trusted(snapshot):
+            predictor = Missing(Reason.MODEL_INACCURATE)
+        return propose.propose(request(snapshot), predictor)
+
+    async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
+        """Refit when the statistics changed."""
+        rows = snapshot.ledger.rows
+        if memory.fitted_rows == rows and rows:
+            return
+        spec = snapshot.spec
+        loop = asyncio.get_running_loop()
+        memory.predictor = await loop.run_in_executor(
+            self.threads, learning.fit, spec.space, spec.roles, rows, snapshot.ledger.forecasts
+        )
+        memory.fitted_rows = rows
+
+
+def request(snapshot: Snapshot) -> ProposeRequest:
+    """What core.propose may know, from a snapshot at rest."""
+    spec, ledger, seen = snapshot.spec, snapshot.ledger, snapshot.observation
+    incumbent = ledger.incumbent
+    assert incumbent is not None
+    observation = seen if isinstance(seen, Observation) else None
+
+    def admissible(wanted: Setting) -> bool:
+        return guards.admissible(snapshot, incumbent, wanted)
+
+    failed = [t.setting for t in ledger.trials[-REMEMBERED:] if t.state is TrialState.REVERTED]
+    pods = len(snapshot.workload.unfinished) if isinstance(snapshot.workload, Workload) else 1
+    return ProposeRequest(
+        space=spec.space,
+        roles=spec.roles,
+        incumbent=incumbent,
+        observation=observation,
+        objective=spec.objective.value,
+        slo_headroom=_slos_met(snapshot),
+        load=observation.offered_load if observation else Missing(Reason.NO_DATA),
+        pods=float(pods),
+        recent_failures=tuple(failed),
+        seed=int.from_bytes(sha256(f"{spec.uid}/{ledger.generation}".encode()).digest()[:4], "big"),
+        admissible=admissible,
+        smallest_step=transitions.smallest_step(ledger),
+    )
+
+
+def _slos_met(snapshot: Snapshot) -> bool | Missing:
+    seen = snapshot.observation
+    if isinstance(seen, Missing):
+        return seen
+    for item in snapshot.spec.slos:
+        verdict = judge(item, seen.slos.get(item.name, Missing(Reason.NO_DATA)))
+        if isinstance(verdict, Missing):
+            return verdict
+        if verdict.state is SloState.BREACHED:
+            return False
+    return True
+
+
+def _trusted(snapshot: Snapshot) -> bool:
+    """A model that did worse than its baseline does not act; before any outcome is known it may."""
+    from pegbox.learning.evaluate import accuracy, trust
+
+    return trust(accuracy(snapshot.ledger.forecasts)) is not Reason.MODEL_INACCURATE
+
+
+__all__ = ["Mode", "Predicting", "request"]

@@ -1,0 +1,267 @@
+"""Read: everything that one decision needs, from the API server, once per wake, as plain objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.adapters.kube import owners, workload
+from pegbox.api import budgets as budget_api
+from pegbox.api import ledger_codec
+from pegbox.api.translate import Context, to_model
+from pegbox.api.translate_limits import reason_of
+from pegbox.model import settings_document, units
+from pegbox.model.errors import InvalidInput, NotFound
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Mode, ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Acknowledgement, Document, Request, SharedBudgetFacts, Workload
+from pegbox.model.trials import Ledger
+from pegbox.ports import (
+    BUDGET,
+    CLASS,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    HPA,
+    LEDGER,
+    POD,
+    PROFILE,
+    REPLICA_SET,
+    STATEFUL_SET,
+    Cluster,
+    Object,
+    Ref,
+)
+
+ORIGINALS = "pegbox.dev/originals"
+VERB_PREFIX = "pegbox.dev/"
+VERBS = ("try", "rollback", "reset", "pause", "resume")
+KINDS = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFUL_SET}
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """One profile's objects as they were read: each write names their uid and resourceVersion."""
+
+    profile: Object
+    class_: Object
+    spec: ProfileSpec
+    target: Object | None = None
+    pods: tuple[Object, ...] = ()
+    workload: Workload | Missing = Missing(Reason.TARGET_NOT_FOUND)
+    own_config_map: Object | None = None
+    config_maps: Mapping[str, Object] = field(default_factory=dict)
+    hpa: Object | None = None
+    hpas: tuple[Object, ...] = ()
+    shared: Mapping[str, Object] = field(default_factory=dict)
+    document: Document | Missing = Missing(Reason.NOT_REPORTED, "not written yet")
+    stored: Ledger | None = None
+    ledger_version: str = ""
+    ledger_problem: str = ""
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.profile["metadata"].get("deletionTimestamp"))
+
+
+class Unacceptable(Exception):
+    """The profile cannot be worked on: `reason` and a message that names field, value and remedy."""
+
+    def __init__(self, reason: Reason, message: str, profile: Object) -> None:
+        super().__init__(message)
+        self.reason, self.profile = reason, profile
+
+
+async def read_spec(cluster: Cluster, namespace: str, name: str, reported: frozenset[str] | None) -> Objects:
+    """Profile and class, merged. Raises NotFound (the profile is gone) and Unacceptable."""
+    profile = await cluster.get(Ref(PROFILE, namespace, name))
+    class_name = profile.get("spec", {}).get("classRef", {}).get("name", "")
+    try:
+        class_ = await cluster.get(Ref(CLASS, "", class_name))
+    except NotFound as error:
+        raise Unacceptable(
+            Reason.CLASS_NOT_FOUND,
+            f"spec.classRef.name: {class_name!r} does not exist: apply it or correct the name",
+            profile,
+        ) from error
+    target = await _maybe(cluster, _target_ref(profile, namespace))
+    try:
+        spec = to_model(profile, class_, Context(_cpus(profile, target), reported))
+    except InvalidInput as error:
+        raise Unacceptable(reason_of(error), str(error), profile) from error
+    return Objects(profile, class_, spec, target=target)
+
+
+async def read_rest(cluster: Cluster, found: Objects) -> Objects:
+    """Target, pods, ConfigMaps, HPAs, budgets and ledger. Nothing is cached: a decision never uses old objects."""
+    spec = found.spec
+    found = await _read_ledger(cluster, found)
+    await _refuse_second_profile(cluster, found)
+    own = await _maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
+    names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
+    maps = {n: m for n in names if (m := await _maybe(cluster, Ref(CONFIG_MAP, spec.namespace, n))) is not None}
+    hpas = await cluster.list(HPA, spec.namespace)
+    acting = tuple(h for h in hpas if owners.targets(h, spec.target.kind, spec.target.name))
+    hpa = next((h for h in hpas if spec.autoscaler and h["metadata"]["name"] == spec.autoscaler.name), None)
+    shared = {
+        b.ref: o
+        for b in spec.budgets
+        if b.ref and (o := await _maybe(cluster, Ref(BUDGET, spec.namespace, b.ref))) is not None
+    }
+    found = replace(
+        found,
+        own_config_map=own,
+        config_maps=maps,
+        hpas=acting,
+        hpa=hpa if hpa is not None else (acting[0] if acting and spec.autoscaler is None else None),
+        shared=shared,
+        document=read_document(own),
+    )
+    return await _read_workload(cluster, found)
+
+
+async def _refuse_second_profile(cluster: Cluster, found: Objects) -> None:
+    """Two profiles must not write one field: the older one has the target, and the place in a ConfigMap."""
+    mine = _claimed_places(found.profile)
+    for other in await cluster.list(PROFILE, found.spec.namespace):
+        if other["metadata"]["uid"] == found.spec.uid or _age(other) > _age(found.profile):
+            continue
+        shared = sorted(mine & _claimed_places(other))
+        if shared and not found.deleting:
+            name = other["metadata"]["name"]
+            text = f"profile {name} tunes {', '.join(shared)} already: remove it from one of the two"
+            raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
+
+
+def _claimed_places(profile: Object) -> set[str]:
+    spec = profile.get("spec", {})
+    target = spec.get("targetRef", {})
+    places = {f"{target.get('kind')} {target.get('name')}"}
+    scaler = spec.get("autoscaler", {}).get("ref", {}).get("name")
+    if scaler:
+        places.add(f"HorizontalPodAutoscaler {scaler}")
+    for knob in spec.get("knobs", []):
+        where = knob.get("location") or {}
+        if where.get("configMap"):
+            places.add(f"ConfigMap {where['configMap']}/{where.get('key', '')}/{where.get('path', '')}")
+    return places
+
+
+def _age(profile: Object) -> tuple[str, str]:
+    return profile["metadata"].get("creationTimestamp", ""), profile["metadata"]["uid"]
+
+
+async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
+    spec, target = found.spec, found.target
+    if target is None:
+        return replace(found, workload=Missing(Reason.TARGET_NOT_FOUND, f"{spec.target.kind} {spec.target.name}"))
+    labels = workload.selector_text(target)
+    pods = tuple(await cluster.list(POD, spec.namespace, labels=labels))
+    sets = await cluster.list(REPLICA_SET, spec.namespace, labels=labels) if spec.target.kind == "Deployment" else []
+    return replace(found, pods=pods, workload=workload.decode(target, pods, sets, spec.target.container))
+
+
+async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
+    """A ledger of another profile of the same name, a torn or an edited one is told and not believed."""
+    spec = found.spec
+    body = await _maybe(cluster, Ref(LEDGER, spec.namespace, spec.name))
+    if body is None:
+        return found
+    version = str(body["metadata"].get("resourceVersion", ""))
+    try:
+        ledger = ledger_codec.decode(body)
+    except InvalidInput as error:
+        return replace(found, ledger_version=version, ledger_problem=str(error))
+    if ledger.profile_uid != spec.uid:
+        return replace(found, ledger_version=version, ledger_problem="it belongs to a deleted profile of this name")
+    return replace(found, stored=ledger, ledger_version=version)
+
+
+def read_document(own: Object | None) -> Document | Missing:
+    """Our settings document; Missing where the ConfigMap, the key or its sense is gone."""
+    text = (own or {}).get("data", {}).get(settings_document.KEY)
+    if text is None:
+        return Missing(Reason.NOT_REPORTED, "the settings document does not exist")
+    try:
+        return settings_document.parse(text)
+    except InvalidInput as error:
+        return Missing(Reason.CONFIG_UNREADABLE, str(error))
+
+
+def with_acknowledgements(found: Objects, acks: Mapping[str, Acknowledgement] | Missing) -> Objects:
+    """Pods with what they say they run."""
+    if isinstance(acks, Missing) or isinstance(found.workload, Missing):
+        return found
+    pods = tuple(replace(p, ack=acks.get(p.name)) for p in found.workload.pods)
+    return replace(found, workload=replace(found.workload, pods=pods))
+
+
+def budget_facts(found: Objects, now: datetime) -> dict[str, SharedBudgetFacts | Missing]:
+    """By name of the SharedBudget."""
+    out: dict[str, SharedBudgetFacts | Missing] = {}
+    for item in found.spec.budgets:
+        if not item.ref:
+            continue
+        body = found.shared.get(item.ref)
+        if body is None:
+            out[item.ref] = Missing(Reason.BUDGET_NOT_FOUND, f"SharedBudget {item.ref}")
+        else:
+            out[item.ref] = budget_api.facts(body, found.spec.uid, now)
+    return out
+
+
+def adopted_before(found: Objects) -> Setting | None:
+    """The values at adoption, from the annotation on our own ConfigMap: a lost ledger does not lose them."""
+    annotations = (found.own_config_map or {}).get("metadata", {}).get("annotations") or {}
+    try:
+        texts = json.loads(annotations.get(ORIGINALS, "{}"))
+        return found.spec.space.parse({str(k): str(v) for k, v in texts.items()}) if texts else None
+    except (ValueError, AttributeError):
+        return None
+
+
+def requests(found: Objects) -> tuple[Request, ...]:
+    """Verbs from the profile's annotations, `pegbox.dev/<verb>: "<token> <argument>"`."""
+    annotations = found.profile["metadata"].get("annotations") or {}
+    out = []
+    for verb in VERBS:
+        token, _, argument = str(annotations.get(VERB_PREFIX + verb, "")).strip().partition(" ")
+        if token:
+            out.append(Request(verb, token[:64], argument.strip()[:1024]))
+    return tuple(out)
+
+
+def gate_reads_writes(spec: ProfileSpec, allow_writes: bool) -> bool:
+    """May this profile's workload be written at all?"""
+    return allow_writes and spec.mode is Mode.AUTO
+
+
+def _target_ref(profile: Object, namespace: str) -> Ref:
+    ref = profile.get("spec", {}).get("targetRef", {})
+    return Ref(KINDS.get(ref.get("kind", ""), DEPLOYMENT), namespace, ref.get("name", ""))
+
+
+def _cpus(profile: Object, target: Object | None) -> Fraction | None:
+    """Cores of the tuned container: its limit, else its request; None where neither is stated."""
+    wanted = profile.get("spec", {}).get("targetRef", {}).get("container", "")
+    pod = (target or {}).get("spec", {}).get("template", {}).get("spec", {})
+    for container in pod.get("containers", []):
+        if wanted in ("", container.get("name")):
+            resources = container.get("resources", {})
+            for side in ("limits", "requests"):
+                text = resources.get(side, {}).get("cpu")
+                if text is not None:
+                    return units.parse_quantity(str(text), "cpu")
+            return None
+    return None
+
+
+async def _maybe(cluster: Cluster, ref: Ref) -> Object | None:
+    try:
+        return await cluster.get(ref)
+    except NotFound:
+        return None

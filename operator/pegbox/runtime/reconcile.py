@@ -1,0 +1,415 @@
+"""Reconcile one profile: read, observe, model, decide, claim, record, act, tell. Level-based; never raises.
+
+Every wake works out where the profile stands from the ledger and the cluster, so that it may end between any two
+lines and simply be run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pegbox.adapters.pod_settings import PodSetting, PodSettings
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.api import ledger_codec
+from pegbox.api import status as status_api
+from pegbox.core import assess, decide, force, transitions
+from pegbox.core.guards.workload import unhealthy
+from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
+from pegbox.model.knobs import Setting, values_hash
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Mode
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import IntentKind, Ledger, Original
+from pegbox.ports import LEDGER, PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
+from pegbox.runtime import claims, reading, telling
+from pegbox.runtime.actuate import Actuator, Change, nothing
+from pegbox.runtime.holding import held as hold
+from pegbox.runtime.memory import Memory
+from pegbox.runtime.points import Point, Reached
+from pegbox.runtime.predicting import Predicting
+from pegbox.runtime.reading import Objects, Unacceptable
+
+log = logging.getLogger(__name__)
+
+FINALIZER = "pegbox.dev/restore"
+SAVE_EVERY = timedelta(minutes=30)  # statistics alone are saved this often: frequent writes fill etcd
+AGAIN = -1.0  # the queue's sign for "failed: back off"
+
+
+@dataclass
+class Reconciler:
+    """All that one process needs to work on any profile. `actuator` writes; `allow_writes` False forbids it."""
+
+    cluster: Cluster
+    sources: Mapping[str, MetricsSource]
+    events: EventSink
+    clock: Clock
+    actuator: Actuator
+    predicting: Predicting
+    telemetry: Telemetry
+    pod_settings: PodSettings
+    allow_writes: bool
+    reached: Reached
+    jitter: Callable[[], float]
+    leading: Callable[[], bool] = lambda: True
+
+    def __post_init__(self) -> None:
+        self.memories: dict[str, Memory] = {}
+        self.decisions: dict[str, Decision] = {}
+        self.last_cycle: float = self.clock.monotonic()
+
+    async def __call__(self, key: str) -> float | None:
+        """One wake. Seconds until the next, None when the profile is gone, AGAIN after a failure."""
+        started = self.clock.monotonic()
+        try:
+            return await self._reconcile(key)
+        except NotFound:
+            await self._forget(key)
+            return None
+        except WriteConflict as error:
+            log.info("the object moved, reading again", extra={"profile": key, "error": str(error)})
+            self.telemetry.failed(Reason.WRITE_FAILED)
+            return AGAIN
+        except (NotAvailable, Refused) as error:
+            refused = isinstance(error, Refused)
+            self.telemetry.failed(Reason.WRITE_REFUSED if refused else Reason.WRITE_FAILED)
+            log.warning("reconcile did not go through", extra={"profile": key, "error": str(error)})
+            await self._tell_failure(key, Reason.WRITE_REFUSED if refused else Reason.WRITE_FAILED, str(error))
+            return AGAIN
+        except Exception as error:  # one broken profile never stops another
+            log.exception("reconcile failed", extra={"profile": key})
+            self.telemetry.failed(Reason.INTERNAL_ERROR)
+            await self._tell_failure(key, Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            return AGAIN
+        finally:
+            self.last_cycle = self.clock.monotonic()
+            self.telemetry.reconciled(self.clock.monotonic() - started, self.clock.now())
+
+    async def _reconcile(self, key: str) -> float | None:
+        namespace, _, name = key.partition("/")
+        memory = self.memories.setdefault(key, Memory())
+        try:
+            found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
+        except Unacceptable as refusal:
+            return await self._unacceptable(key, memory, refusal)
+        found = await reading.read_rest(self.cluster, found)
+        snapshot, found = await self._snapshot(key, memory, found)
+        now = self.clock.now()
+        proposal = await self.predicting.proposal(snapshot, memory, now)
+        decision = decide.decide(snapshot, proposal, now, decide.Chance(self.jitter()))
+        decision = _with_originals(snapshot, decision)
+        self.decisions[key] = decision
+        self.telemetry.decided(decision.action, decision.reason)
+        decision = await self._act(found, snapshot, decision, memory, now)
+        await self._tell(found, snapshot, decision, memory, now)
+        if snapshot.deleting and decision.action is Action.CLOSE:
+            await self._release(found, now)
+            return None
+        return float(decision.wake_after)
+
+    # --- read
+
+    async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
+        source, spec, now = self._source(found), found.spec, self.clock.now()
+        acks = await source.acknowledgements(spec.namespace, now)
+        reported = await source.setting_values(spec.namespace, now)
+        found = reading.with_acknowledgements(found, acks)
+        if not isinstance(reported, Missing):
+            mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
+            names = frozenset(n for pod, values in reported.items() if pod in mine for n in values)
+            if memory.reported != names and names:
+                memory.reported = names  # the space may hold more knobs than were known: read it again with them
+                again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
+                found, spec = replace(found, spec=again.spec), again.spec
+        ledger = self._ledger(memory, found)
+        if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
+            ledger = replace(ledger, reporting=True)
+        held = hold(found, reported)
+        self._show_pods(found, now)
+        sick = unhealthy(found.workload) is not None
+        memory.note_pods(found.workload, now, sick)
+        snapshot = Snapshot(
+            spec=spec,
+            ledger=ledger,
+            workload=found.workload,
+            held=held,
+            document=found.document,
+            observation=Missing(Reason.NO_DATA),
+            budgets=reading.budget_facts(found, now),
+            requests=reading.requests(found),
+            deleting=found.deleting,
+            acks=acks if isinstance(acks, Missing) else None,
+        )
+        return await self._observe(source, snapshot, memory, now), found
+
+    async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory, now: datetime) -> Snapshot:
+        """The newest window of the setting in force, and the disjoint clean ones before it."""
+        spec, setting = snapshot.spec, self._in_force(snapshot)
+        if setting is None:
+            return snapshot
+        label = setting_label(snapshot)
+        since = _later(snapshot.ledger.intent.in_force_at if snapshot.ledger.intent else None, memory.disturbed_at)
+        memory.settle(label, since)
+        window = int(spec.guards.trial_window)
+        question = assess.Question(
+            spec=spec,
+            at=now,
+            window=window,
+            setting=label,
+            setting_hash=values_hash(force.document_values(spec.space, setting)),
+            workload=snapshot.workload,
+            in_force_at=since,
+            slo_window=window,
+        )
+        wanted = assess.needed(spec, window, window)
+        answers = await asyncio.gather(
+            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now) for s, w in wanted)
+        )
+        evidence = {(s.name, w): answer for (s, w), answer in zip(wanted, answers, strict=True)}
+        seen = assess.assess(question, evidence)
+        ledger = memory.take(spec, snapshot.ledger, seen, setting)
+        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=tuple(memory.windows))
+
+    def _in_force(self, snapshot: Snapshot) -> Setting | None:
+        intent = snapshot.ledger.intent
+        if intent is not None and intent.applied_at is not None:
+            return intent.current
+        if snapshot.ledger.incumbent is not None:
+            return snapshot.ledger.incumbent
+        setting = decide.baseline_setting(snapshot)
+        return None if isinstance(setting, Missing) else setting
+
+    def _source(self, found: Objects) -> MetricsSource:
+        name = found.class_.get("spec", {}).get("sourceRef", {}).get("name") or "default"
+        source = self.sources.get(name)
+        if source is None:
+            known = ", ".join(sorted(self.sources))
+            error = InvalidInput(f"class {found.spec.class_name}: spec.sourceRef.name", name, f"known sources: {known}")
+            raise Refused(str(error))
+        return source
+
+    def _ledger(self, memory: Memory, found: Objects) -> Ledger:
+        """The stored ledger; with the unsaved statistics of this process where nobody else wrote it since."""
+        if memory.ledger is not None and found.ledger_version and memory.ledger_version == found.ledger_version:
+            return memory.ledger
+        if found.stored is not None:
+            memory.ledger_text = ledger_codec.state_of(found.stored)
+            return found.stored
+        generation = 0
+        document = found.document
+        if not isinstance(document, Missing) and document.profile_uid == found.spec.uid:
+            generation = document.generation  # the ledger was lost: the counter only ever grows
+        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=reading.adopted_before(found))
+
+    def _show_pods(self, found: Objects, now: datetime) -> None:
+        if isinstance(found.workload, Missing):
+            return
+        uid = found.spec.uid
+        pods = {
+            p.name: PodSetting("", str(p.ack.generation) if p.ack is not None and p.ack.profile_uid == uid else "0")
+            for p in found.workload.unfinished
+        }
+        self.pod_settings.show(found.spec.key, found.spec.class_name, pods, now)
+
+    # --- act
+
+    async def _act(
+        self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
+    ) -> Decision:
+        """Claim, record, write, read back: in this order, each of them repeatable."""
+        if not self.leading():
+            raise NotAvailable("leadership was lost")
+        if decision.action is Action.START or snapshot.spec.mode is Mode.AUTO:
+            refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
+            if refused is not None and decision.action is Action.START:
+                message = f"{SENTENCES[refused.reason]}: {refused.detail}"
+                ledger = replace(snapshot.ledger, generation=max(snapshot.ledger.generation, 0))
+                decision = replace(
+                    decision,
+                    action=Action.HOLD,
+                    reason=refused.reason,
+                    message=message,
+                    ledger=ledger,
+                    desired=None,
+                    events=(),
+                )
+        writes = decision.desired is not None and reading.gate_reads_writes(snapshot.spec, self.allow_writes)
+        restoring = decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
+        writes = writes or (decision.desired is not None and restoring and self.allow_writes)
+        if writes and not found.deleting:
+            await self._ensure_finalizer(found)
+        await self._save(found, decision.ledger, memory, now)
+        if writes and decision.desired is not None and decision.ledger.intent is not None:
+            change = Change(found, snapshot, decision.ledger.intent, decision.desired)
+            await self.actuator(change)
+        return decision
+
+    async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
+        """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
+        text = ledger_codec.state_of(ledger)
+        transition = _transition(ledger) != _transition(memory.ledger)
+        stale = memory.ledger_saved_at is None or now - memory.ledger_saved_at > SAVE_EVERY
+        memory.ledger = ledger
+        if text == memory.ledger_text or not (transition or stale or not found.ledger_version):
+            memory.ledger_version = found.ledger_version
+            return
+        body = ledger_codec.encode(
+            ledger, namespace=found.spec.namespace, name=found.spec.name, profile=found.spec.name, written_at=now
+        )
+        if found.ledger_version:
+            body["metadata"]["resourceVersion"] = found.ledger_version
+        self.reached(Point.BEFORE_LEDGER)
+        if found.ledger_version:
+            saved = await self.cluster.apply(body, force=True)
+        else:
+            saved = await self.cluster.create(body)
+        self.reached(Point.AFTER_LEDGER)
+        memory.ledger_version = str(saved["metadata"]["resourceVersion"])
+        memory.ledger_saved_at, memory.ledger_text = now, text
+
+    async def _ensure_finalizer(self, found: Objects) -> None:
+        """Before the first write to a workload, and never for a profile that writes nothing."""
+        present = found.profile["metadata"].get("finalizers") or []
+        if FINALIZER in present:
+            return
+        self.reached(Point.BEFORE_FINALIZER)
+        await self._patch_finalizers(found.profile, [*present, FINALIZER])
+        self.reached(Point.AFTER_FINALIZER)
+
+    async def _release(self, found: Objects, now: datetime) -> None:
+        present = found.profile["metadata"].get("finalizers") or []
+        await claims.release(self.cluster, found, now)
+        if FINALIZER in present:
+            self.reached(Point.BEFORE_RELEASE)
+            await self._patch_finalizers(found.profile, [f for f in present if f != FINALIZER])
+            self.reached(Point.AFTER_RELEASE)
+
+    async def _patch_finalizers(self, profile: Object, finalizers: list[str]) -> None:
+        meta = profile["metadata"]
+        ref = Ref(PROFILE, meta["namespace"], meta["name"])
+        operation = "replace" if "finalizers" in meta else "add"
+        await self.cluster.json_patch(
+            ref,
+            [
+                {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+                {"op": operation, "path": "/metadata/finalizers", "value": finalizers},
+            ],
+        )
+
+    # --- tell
+
+    async def _tell(
+        self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
+    ) -> None:
+        body = telling.status_of(found, snapshot, decision, memory, now)
+        if found.ledger_problem and found.stored is None:
+            event = Event(Reason.LEDGER_LOST, found.ledger_problem, warning=True)
+            await self.events.emit(found.profile, event)
+        for event in decision.events:
+            await self.events.emit(found.profile, event)
+        self.telemetry.breaker(snapshot.spec.namespace, snapshot.spec.name, decision.ledger.breaker.state)
+        await self._write_status(found.profile, body, memory)
+
+    async def _write_status(self, profile: Object, status: Object, memory: Memory) -> None:
+        """Only what changed, and figures alone now and then: an idle cycle writes nothing."""
+        before, now = profile.get("status") or {}, self.clock.now()
+        if not status_api.significant(before, status):
+            stale = memory.status_saved_at is None or now - memory.status_saved_at > SAVE_EVERY
+            if before == status or not stale:
+                return
+        meta = profile["metadata"]
+        body = {
+            "apiVersion": profile["apiVersion"],
+            "kind": profile["kind"],
+            "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+            "status": status,
+        }
+        self.reached(Point.BEFORE_STATUS)
+        await self.cluster.apply(body, force=True, subresource="status")
+        self.reached(Point.AFTER_STATUS)
+        memory.status_saved_at = now
+
+    async def _unacceptable(self, key: str, memory: Memory, refusal: Unacceptable) -> float | None:
+        """Said in conditions; looked at again when it changes, and now and then. Nothing of the workload moves."""
+        profile = refusal.profile
+        if profile["metadata"].get("deletionTimestamp"):
+            return await self._abandon(profile)
+        status = telling.refusal_status(profile, refusal.reason, str(refusal), self.clock.now())
+        await self.events.emit(profile, Event(refusal.reason, str(refusal), warning=True))
+        await self._write_status(profile, status, memory)
+        return 60.0
+
+    async def _abandon(self, profile: Object) -> float | None:
+        """Deleted while unusable: what was written stays as it is, and is said; deletion is not held up for ever."""
+        finalizers = profile["metadata"].get("finalizers") or []
+        if FINALIZER in finalizers:
+            text = "the profile cannot be read, so nothing was restored: the originals stand on our ConfigMap"
+            await self.events.emit(profile, Event(Reason.RESTORE_PENDING, text, warning=True))
+            await self._patch_finalizers(profile, [f for f in finalizers if f != FINALIZER])
+        return None
+
+    async def _tell_failure(self, key: str, reason: Reason, text: str) -> None:
+        """A failed reconcile is visible on the object too; failing to say so is only logged."""
+        namespace, _, name = key.partition("/")
+        try:
+            profile = await self.cluster.get(Ref(PROFILE, namespace, name))
+            await self.events.emit(profile, Event(reason, text[:500], warning=True))
+            memory = self.memories.setdefault(key, Memory())
+            status = telling.failure_status(profile, reason, text, self.clock.now())
+            await self._write_status(profile, status, memory)
+        except PegboxError as error:
+            log.info("could not report the failure", extra={"profile": key, "error": str(error)})
+
+    async def _forget(self, key: str) -> None:
+        self.memories.pop(key, None)
+        self.decisions.pop(key, None)
+        namespace, _, name = key.partition("/")
+        self.telemetry.forget(namespace, name)
+
+
+def setting_label(snapshot: Snapshot) -> str:
+    """How the rows of the setting in force are labelled: by the document's generation, "0" without one."""
+    document = snapshot.document
+    if isinstance(document, Missing) or document.profile_uid != snapshot.spec.uid:
+        return "0"
+    reporting = isinstance(snapshot.workload, Workload) and any(p.ack for p in snapshot.workload.unfinished)
+    return str(document.generation) if reporting else "0"
+
+
+def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
+    """What must be durable at once: all but statistics."""
+    if ledger is None:
+        return None
+    intent = ledger.intent
+    if intent is not None:
+        intent = replace(intent, last_sample_at=None)
+    settings = tuple((r.setting, r.replicates >= transitions.REPLICATES) for r in ledger.ladder)
+    return replace(ledger, rows=(), ladder=(), intent=intent), settings
+
+
+def _with_originals(snapshot: Snapshot, decision: Decision) -> Decision:
+    """At adoption: raw text and owner of every value outside our own objects, for an exact restore."""
+    ledger = decision.ledger
+    if ledger.originals or ledger.adopted is None:
+        return decision
+    originals = tuple(
+        Original(str(knob.location), held.raw, ", ".join(held.owners), held.object_uid)
+        for knob in snapshot.spec.space.knobs
+        if not knob.location.kind.in_own_config_map and (held := snapshot.held.get(knob.name)) is not None
+    )
+    return replace(decision, ledger=replace(ledger, originals=originals))
+
+
+def _later(*moments: datetime | None) -> datetime | None:
+    known = [m for m in moments if m is not None]
+    return max(known) if known else None
+
+
+__all__ = ["AGAIN", "FINALIZER", "LEDGER", "Reconciler", "nothing", "setting_label"]

@@ -1,0 +1,97 @@
+"""The operator's own settings, from one YAML file. Every field says its unit, its default and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pegbox.model.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """One Prometheus-compatible server. Classes name it by `sourceRef`; no class holds an address."""
+
+    name: str = "default"
+    url: str = "http://prometheus.monitoring:9090"
+    tokenFile: str = ""  # noqa: N815  re-read for every question: bound tokens rotate
+    caFile: str = ""  # noqa: N815
+    insecure: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)  # e.g. X-Scope-OrgID
+    podLabel: str = "pod"  # noqa: N815  as the scrape configuration names it
+    namespaceLabel: str = "namespace"  # noqa: N815
+    timeoutSeconds: float = 10.0  # noqa: N815
+    scrapeSeconds: float = 30.0  # noqa: N815  windows must hold at least four scrapes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderElection:
+    enabled: bool = True
+    namespace: str = "pegbox-system"
+    name: str = "pegbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    port: int = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `pegbox run` can be told."""
+
+    metricsSources: tuple[SourceSettings, ...] = (SourceSettings(),)  # noqa: N815
+    watchNamespaces: tuple[str, ...] = ()  # noqa: N815  empty: the whole cluster
+    allowWrites: bool = False  # noqa: N815  False: nothing outside pegbox.dev, Events and the Lease is ever written
+    leaderElection: LeaderElection = LeaderElection()  # noqa: N815
+    http: Http = Http()
+    workers: int = 4  # reconciles at a time: each waits for the API server most of its time
+    kubeQps: float = 20.0  # noqa: N815  requests per second to the API server, burst twice as many
+    nudgePods: bool = False  # noqa: N815  touch a pod annotation so that the kubelet refreshes its volumes at once
+    logFormat: str = "json"  # noqa: N815
+
+
+_PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+_NESTED: dict[str, type] = {"leaderElection": LeaderElection, "http": Http}
+
+
+def load(path: Path) -> Settings:
+    """Read the file. Raises InvalidInput naming field, value and remedy."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(str(path), type(error).__name__, f"give a readable YAML file: {error}") from error
+    return parse(raw)
+
+
+def parse(raw: Any) -> Settings:
+    """Settings of a parsed document. Unknown fields are refused: a misspelt one would silently do nothing."""
+    values = dict(_known(raw, Settings, "settings"))
+    for name, kind in _NESTED.items():
+        if name in values:
+            values[name] = kind(**_known(values[name], kind, name))
+    sources = values.get("metricsSources")
+    if sources is not None:
+        if not isinstance(sources, list) or not sources:
+            raise InvalidInput("metricsSources", sources, "list at least one source with name and url")
+        values["metricsSources"] = tuple(SourceSettings(**_known(s, SourceSettings, "metricsSources")) for s in sources)
+    if "watchNamespaces" in values:
+        values["watchNamespaces"] = tuple(str(n) for n in values["watchNamespaces"] or ())
+    return Settings(**values)
+
+
+def _known(raw: Any, kind: type, field_name: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise InvalidInput(field_name, raw, "write a mapping of fields")
+    types = {f.name: f.type for f in fields(kind)}
+    for name, value in raw.items():
+        if name not in types:
+            raise InvalidInput(f"{field_name}.{name}", value, f"known fields: {', '.join(sorted(types))}")
+        plain = _PLAIN.get(str(types[name]))
+        if plain is not None and (not isinstance(value, plain) or (plain is not bool and isinstance(value, bool))):
+            raise InvalidInput(f"{field_name}.{name}", value, f"write a {types[name]}")
+    return dict(raw)

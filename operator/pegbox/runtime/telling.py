@@ -1,0 +1,50 @@
+"""Tell: the status that a wake leaves on the profile."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+from pegbox.api import status
+from pegbox.core import conditions
+from pegbox.model.decisions import Decision
+from pegbox.model.observations import Missing
+from pegbox.model.prediction import ModelReport
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.ports import Object
+from pegbox.runtime.memory import Memory
+from pegbox.runtime.reading import Objects
+
+
+def status_of(found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime) -> Object:
+    """The whole status of a profile that was worked on."""
+    previous = status.read_conditions(found.profile.get("status") or {})
+    model: ModelReport | Missing = (
+        memory.predictor if isinstance(memory.predictor, Missing) else memory.predictor.report
+    )
+    said = conditions.conditions(snapshot, decision, model, previous, now)
+    return status.render(replace(decision, conditions=said), snapshot, model)
+
+
+def refusal_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:
+    """The status of a profile that cannot be worked on."""
+    previous = status.read_conditions(profile.get("status") or {})
+    generation = int(profile["metadata"].get("generation", 1))
+    said = conditions.refused(generation, reason, message, previous, now)
+    return status.render_refusal(generation, said, f"{reason.value}: {message}")
+
+
+def failure_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:
+    """What was said before, with Degraded on top: a failed wake takes nothing back."""
+    before = dict(profile.get("status") or {})
+    previous = status.read_conditions(before)
+    generation = int(profile["metadata"].get("generation", 1))
+    said = conditions.degraded(generation, reason, message, previous, now)
+    rendered = status.render_refusal(generation, said, f"{reason.value}: {message}")
+    return before | {"conditions": rendered["conditions"], "why": rendered["why"]}
+
+
+def canonical(body: Object) -> str:
+    return json.dumps(body, sort_keys=True)

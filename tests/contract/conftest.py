@@ -1,0 +1,109 @@
+"""A real API server for the contract tests: etcd and kube-apiserver on loopback, one for the whole session."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import pytest_asyncio
+from pegbox.adapters.kube.client import KubeCluster
+from pegbox.adapters.kube.connect import connect
+from pegbox.adapters.kube.limits import TokenBucket
+from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
+from pegbox.testing.suites.cluster import ClusterWorld
+
+from dev.cluster.control import ControlPlane
+from dev.cluster.errors import ClusterError
+
+CRDS = Path(__file__).resolve().parents[2] / "crds"
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+_names = itertools.count(1)
+
+
+class SystemClock:
+    """Real time, for real servers."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """A level that this machine cannot run says so; with PEGBOX_REQUIRE_ALL=1 it fails."""
+    text = f"CONTRACT TESTS NOT RUN, nothing below was held to a real API server: {reason}"
+    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane without a node or controllers, with our CRDs installed."""
+    state = tmp_path_factory.mktemp("control-plane")
+    try:
+        plane = ControlPlane.start(state_dir=state)
+    except (ClusterError, OSError) as error:
+        cannot_run(str(error))
+    with plane:
+        for manifest in sorted(CRDS.glob("*.yaml")):
+            plane.apply(manifest.read_text())
+            established = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(manifest))
+            assert established.returncode == 0, established.stderr
+        yield plane
+
+
+Connect = Callable[..., Any]
+
+
+@pytest_asyncio.fixture
+async def client(control_plane: ControlPlane) -> AsyncIterator[Connect]:
+    """Makes clients of the server: `await client("helm")`, or as another user by a kubeconfig."""
+    opened: list[KubeCluster] = []
+
+    async def make(manager: str = FIELD_MANAGER, kubeconfig: Path | None = None) -> KubeCluster:
+        clock = SystemClock()
+        api = await connect(clock, kubeconfig=kubeconfig or control_plane.kubeconfig)
+        limit = TokenBucket(clock, rate=500.0, burst=500)
+        cluster = KubeCluster(api, clock, manager=manager, limit=limit, kinds=[SERVICE_ACCOUNT])
+        opened.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in opened:
+        await cluster.close()
+
+
+@pytest_asyncio.fixture
+async def cluster(client: Connect) -> KubeCluster:
+    """The server as `pegbox` sees it, with an administrator's rights."""
+    made: KubeCluster = await client()
+    return made
+
+
+@pytest_asyncio.fixture
+async def namespace(cluster: KubeCluster) -> str:
+    """An empty namespace of the test's own. Without controllers nobody makes its service account, or empties it."""
+    name = f"contract-{os.getpid()}-{next(_names)}"
+    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    account: Object = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    await cluster.apply(account | {"metadata": {"name": "default", "namespace": name}})
+    await cluster.get(Ref(NAMESPACE, "", name))
+    return name
+
+
+@pytest_asyncio.fixture
+async def world(cluster: KubeCluster, client: Connect, namespace: str) -> ClusterWorld:
+    others = {name: await client(name) for name in ("helm", "kubelet", "kube-controller-manager")}
+    return ClusterWorld(cluster, others.__getitem__, namespace)
