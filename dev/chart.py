@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
             stale = stale_copies() + [
                 path for path, text in install_files().items() if _text(REPOSITORY / path) != text
             ]
-            print("\n".join(f"chart: {path} is stale: run `python3 -m dev.chart install`" for path in stale))
+            for path in stale:
+                print(f"chart: {path} is stale: run `python3 -m dev.chart install`")
             return 1 if stale else 0
         for path in sync():
             print(f"chart: {path} updated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -9,14 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pegbox.live import TaskMetrics
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from issue_service import store
 from issue_service.shared_queue import Issue, SharedQueue, now
-from issue_service.upstream_client import UpstreamClient
+from issue_service.upstream_client import UpstreamClient, UpstreamFailed
 from issue_service.workload import Workload
 
 logger = logging.getLogger("issue_service")
+
+ISSUES_FAULT = (UpstreamFailed, DataError, IntegrityError, KeyError, ValueError)
+"""What a batch can bring about itself; after `attempts` of these an issue is a dead letter."""
+PAUSE_SECONDS = 1.0
+"""Pause of a worker that met an absent database, so that it does not ask in a tight loop."""
 
 
 @dataclass
@@ -38,10 +45,15 @@ class Processor:
             return
         try:
             done = await self._commit(fresh)
+        except ISSUES_FAULT as error:
+            logger.warning("a batch of %d failed: %r", len(fresh), error)
+            self.metrics.outcomes.labels("failure").inc(await self.queue.fail(fresh))
+            return
         except Exception as error:
-            logger.warning("a batch of %d goes back to the queue: %r", len(fresh), error)
-            dead = await self.queue.fail(fresh)
-            self.metrics.outcomes.labels("failure").inc(dead)
+            # A database that is away is no fault of the issues: it must not use up their attempts.
+            logger.warning("a batch of %d waits for better times: %r", len(fresh), error)
+            await asyncio.sleep(PAUSE_SECONDS)
+            await self.queue.give_back(fresh)
             return
         finished, took = now(), time.monotonic() - started
         await self.queue.done(fresh)

@@ -143,7 +143,7 @@ class SharedQueue:
         except asyncio.CancelledError:
             issues = [Issue.decode(entry) for entry in await pop]
             if issues:
-                await self._script(_FAIL, self._attempts, 0, *(issue.id for issue in issues))
+                await self.give_back(issues)
             raise
 
     async def done(self, issues: Sequence[Issue]) -> None:
@@ -152,6 +152,10 @@ class SharedQueue:
     async def fail(self, issues: Sequence[Issue]) -> int:
         """Queue them again with one attempt more; return how many became dead letters."""
         return int(await self._script(_FAIL, self._attempts, 1, *(issue.id for issue in issues)))
+
+    async def give_back(self, issues: Sequence[Issue]) -> None:
+        """Queue them again at the head, as if they had not been taken."""
+        await self._script(_FAIL, self._attempts, 0, *(issue.id for issue in issues))
 
     async def recover(self) -> tuple[int, int]:
         """Queue again what dead workers held; return (found, of them dead letters)."""

@@ -60,6 +60,7 @@ class Books:
             "X-RateLimit-Limit": str(self._numbers.rate_limit),
             "X-RateLimit-Remaining": str(max(0, self._numbers.rate_limit - self.used)),
             "X-RateLimit-Reset": f"{max(0.0, reset):.3f}",
+            "RateLimit-Policy": f"{self._numbers.rate_limit};w={self._numbers.window:g}",
         }
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from issue_service import store
 from issue_service.knobs import HTTP_UPPER_BOUND, Knobs, declare
 from issue_service.processing import Processor
+from issue_service.rate_gate import RateGate, ask_redis
 from issue_service.shared_queue import Issue, SharedQueue, now
 from issue_service.upstream_client import UpstreamClient
 from issue_service.workload import Workload
@@ -86,7 +86,7 @@ class Worker:
         self.redis = Redis(connection_pool=pool)
         self.queue = SharedQueue(self.redis, workload.issue.lease, workload.issue.attempts)
         self.http = HttpPool(start[self.knobs.http_pool], HTTP_UPPER_BOUND, timeout=aiohttp.ClientTimeout(total=10.0))
-        upstream = UpstreamClient(places.upstream_url, self.http, random.Random(places.pod))
+        upstream = UpstreamClient(places.upstream_url, self.http, RateGate(ask_redis(self.redis)))
         self.processor = Processor(workload, self.queue, self.engine, upstream, self.tasks, places.pod)
         self.group: WorkerGroup[list[Issue]] = WorkerGroup(self._take, self.processor.run, self._report)
         self.length = 0

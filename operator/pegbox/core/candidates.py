@@ -128,8 +128,9 @@ def targets(request: ProposeRequest, coefficients: Mapping[str, float], load: fl
         demand = coefficients.get(demand_coefficient(knob.name))
         if demand is None or not 0.0 < demand < math.inf or request.pods <= 0:
             continue
-        units = math.ceil(load * demand / (request.pods * TARGET_BUSY) / float(knob.unit))
-        found[knob.name] = knob.clamp(knob.unit * max(1, units))
+        units = load * demand / (request.pods * TARGET_BUSY) / float(knob.unit)
+        if math.isfinite(units):
+            found[knob.name] = knob.clamp(knob.unit * max(1, math.ceil(units)))
     return found
 
 
@@ -140,10 +141,10 @@ def shrinks(request: ProposeRequest, busy: Mapping[str, float]) -> Iterator[Cand
     raw: dict[str, KnobValue] = {}
     for knob in limits_of(request):
         share, now = busy.get(knob.name), parent.number(knob.name)
-        if share is None or share >= USED:
+        if share is None or not 0.0 <= share < USED:
             continue
         bottom = reach(knob, now, smallest=request.smallest_step)[0]
-        units = math.ceil(float(now) * max(0.0, share) / TARGET_BUSY / float(knob.unit))
+        units = math.ceil(float(now) * share / TARGET_BUSY / float(knob.unit))
         needed = knob.clamp(knob.unit * max(1, units))
         goal = max(bottom, needed)
         if goal < now:

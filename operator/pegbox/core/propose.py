@@ -171,7 +171,15 @@ def _raises(request: ProposeRequest, situation: Situation, goals: Mapping[str, F
     """Joint raises of several sizes, with and without physics targets, one-knob and random moves."""
     groups = (_raisable(request, situation), limits_of(request))
     joint = [joint_raise(request, g, s, t) for g in groups for t in (goals, {}) for s in SHARES]
-    return [c for c in joint if c is not None] + [*one_knob_moves(request), *random_moves(request)]
+    single = (_wishing(request, c, goals) for c in (*one_knob_moves(request), *random_moves(request)))
+    return [*(c for c in joint if c is not None), *single]
+
+
+def _wishing(request: ProposeRequest, candidate: Candidate, goals: Mapping[str, Fraction]) -> Candidate:
+    """The candidate with its raw wish: what a raised limit needs for the load, beyond this one step."""
+    old, new = request.incumbent, candidate.setting
+    raised = [n for n in old.diff(new) if n in goals and old.number(n) < new.number(n) < goals[n]]
+    return replace(candidate, wish=new.with_values(**{n: goals[n] for n in raised}))
 
 
 def _ask(

@@ -124,7 +124,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
-    ledger, intent = _under_way(snapshot)
+    _, intent = _under_way(snapshot)
     hurt = verify.damage(intent, workload) if intent.stage_at is not None else None
     if hurt is not None:
         return Ending(TrialState.REVERTED, hurt.reason, now, hurt.detail, counted=True, jitter=jitter)

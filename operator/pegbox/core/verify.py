@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from statistics import NormalDist
 
 from pegbox.core.guards.workload import CRASHING
@@ -107,7 +108,7 @@ def judge(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Mis
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return Judgement(Outcome.WAIT, Reason.SETTLING if now < settled else Reason.JUDGING)
-    verdict = _compare(spec, intent.baseline, evidence)
+    verdict = _compare(spec, intent, intent.baseline, evidence)
     if verdict.outcome is Outcome.WAIT and (late or len(evidence) >= MAX_WINDOWS):
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(evidence)} windows")
     return verdict
@@ -128,7 +129,7 @@ def _no_data(spec: ProfileSpec, windows: Sequence[Observation | Missing], late: 
     return None
 
 
-def _compare(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
+def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
     load = _mean([w.offered_load for w in evidence])
     throughput = _mean([w.throughput for w in evidence])
     latency = _geometric([w.latency for w in evidence])
@@ -153,25 +154,35 @@ def _compare(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation])
         return broken
     if unserved:
         return WAITING
-    return _served(spec, base, evidence, latency)
+    return _served(spec, intent, base, evidence)
 
 
-def _served(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation], latency: float) -> Judgement:
+def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
     """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost."""
     met_before = all(base.slo_shares.get(s.name, 0.0) >= float(s.goal) for s in spec.slos)
     met_now = _slos_met(spec, evidence)
     if met_now and not met_before:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "SLOs are met now")
+    latency = _geometric([w.latency for w in evidence])
+    if latency is None:
+        return WAITING
     log_ratio = math.log(latency / base.latency)
     sd = max(base.latency_sd, MIN_SD) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
     p_faster = NormalDist(log_ratio, sd).cdf(0.0)
-    if spec.objective is Objective.MINIMIZE_COST and met_before and met_now and len(evidence) >= 2:
-        # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
-        if NormalDist(log_ratio, sd).cdf(MIN_EFFECT) > CONFIDENCE:
+    # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
+    thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= 2
+    if thrifty and met_before and met_now and NormalDist(log_ratio, sd).cdf(MIN_EFFECT) > CONFIDENCE:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "as good as its parent")
     if log_ratio < -GAIN and p_faster > CONFIDENCE:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"latency {base.latency:.3g} to {latency:.3g} s")
     return WAITING
+
+
+def cheaper(intent: Intent) -> bool:
+    """Does the trial only give back: every number that it moves goes down?"""
+    moved = intent.parent.diff(intent.target)
+    pairs = [(intent.parent.get(n), intent.target.get(n)) for n in moved]
+    return all(isinstance(a, Fraction) and isinstance(b, Fraction) and b < a for a, b in pairs)
 
 
 def _slos_met(spec: ProfileSpec, evidence: Sequence[Observation]) -> bool:

@@ -20,6 +20,8 @@ class ResizableQueue(Generic[Item]):
         self._slots = Resizable(capacity, clock=clock)
         self._items: deque[Item] = deque()
         self._getters: OrderedDict[asyncio.Future[Item], None] = OrderedDict()
+        self._line = asyncio.Lock()
+        self._in_line = 0
 
     @property
     def capacity(self) -> int:
@@ -39,14 +41,22 @@ class ResizableQueue(Generic[Item]):
 
     async def put(self, item: Item) -> None:
         """Wait in line for room. Cancelled, it has put nothing."""
-        await self._slots.acquire()
-        self._append(item)
+        if self.try_put(item):
+            return
+        self._in_line += 1
+        try:
+            # Only the head of the line waits for a slot: a slot granted to a putter that has not run yet
+            # must not
+            # let a later one slip in before it.
+            async with self._line:
+                await self._slots.acquire()
+                self._append(item)
+        finally:
+            self._in_line -= 1
 
     def try_put(self, item: Item) -> bool:
-        """Put without waiting; False when the queue is full or others wait in line: the caller sheds the
-        load.
-        """
-        if not self._slots.try_acquire():
+        """Put without waiting; False when the queue is full or others wait in line: the caller sheds load."""
+        if self._in_line or not self._slots.try_acquire():
             return False
         self._append(item)
         return True

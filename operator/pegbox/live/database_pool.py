@@ -146,9 +146,7 @@ def pool_of(engine: AsyncEngine) -> ResizableAsyncPool:
     """The engine's pool as it is now; a dispose replaces it, so never keep it."""
     pool = engine.pool
     if not isinstance(pool, ResizableAsyncPool):
-        raise TypeError(
-            f"poolclass: {type(pool).__name__} cannot shrink; create the engine with ResizableAsyncPool"
-        )
+        raise TypeError(f"poolclass: {type(pool).__name__} cannot shrink; create the engine with ResizableAsyncPool")
     return pool
 
 

@@ -200,8 +200,7 @@ def _cohorts(value: object) -> dict[str, Cohort]:
             if pod in claimed:
                 raise RejectedLoad(
                     RejectReason.POD_IN_TWO_COHORTS,
-                    f"cohorts: pod {pod!r} stands in {claimed[pod]!r} and {name!r}; a pod takes one "
-                    f"cohort's values",
+                    f"cohorts: pod {pod!r} stands in {claimed[pod]!r} and {name!r}; a pod takes one cohort's values",
                 )
             claimed[pod] = name
         cohorts[name] = Cohort(pods=pods, values=_string_map(f"cohorts.{name}.values", raw.get("values")))

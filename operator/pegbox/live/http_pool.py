@@ -61,9 +61,7 @@ class HttpPool:
 
     def __init__(self, limit: int, upper_bound: int, **session_options: Any) -> None:
         if limit > upper_bound:
-            raise ValueError(
-                f"limit: {limit} is above the upper bound {upper_bound} that the connector is built for"
-            )
+            raise ValueError(f"limit: {limit} is above the upper bound {upper_bound} that the connector is built for")
         self.limiter = Resizable(limit)
         self.upper_bound = upper_bound
         self.connector = ResizableConnector(self.limiter, upper_bound)
@@ -71,9 +69,7 @@ class HttpPool:
 
     def resize(self, limit: int) -> None:
         if limit > self.upper_bound:
-            raise ValueError(
-                f"limit: {limit} is above the upper bound {self.upper_bound}; lower the knob's maximum"
-            )
+            raise ValueError(f"limit: {limit} is above the upper bound {self.upper_bound}; lower the knob's maximum")
         self.limiter.resize(limit)
         self.connector.close_excess()
 

@@ -107,9 +107,7 @@ def decimal(name: str, *, default: float, minimum: float, maximum: float) -> Kno
 
 def duration(name: str, *, default: str, minimum: str, maximum: str) -> Knob[float]:
     """Bounds and default as text ("30s"); the value is a float in seconds."""
-    return Knob(
-        name, parse_duration(default), parse_duration, parse_duration(minimum), parse_duration(maximum)
-    )
+    return Knob(name, parse_duration(default), parse_duration, parse_duration(minimum), parse_duration(maximum))
 
 
 def boolean(name: str, *, default: bool) -> Knob[bool]:
@@ -169,7 +167,6 @@ class Declaration:
                 "the profile or deploy a version that has it",
             )
         typed = {
-            name: knob.parse(values[name]) if name in values else knob.default
-            for name, knob in self.knobs.items()
+            name: knob.parse(values[name]) if name in values else knob.default for name, knob in self.knobs.items()
         }
         return Values(typed)

@@ -74,9 +74,7 @@ class SettingsMetrics:
             labels=["profile_uid", "hash"],
         )
         if acknowledged is not None:
-            generation.add_metric(
-                [acknowledged.profile_uid, acknowledged.values_hash], acknowledged.generation
-            )
+            generation.add_metric([acknowledged.profile_uid, acknowledged.values_hash], acknowledged.generation)
         yield generation
         value = GaugeMetricFamily(
             "pegbox_setting_value", "Value in force of each numeric knob, in SI base units.", labels=["knob"]
@@ -109,9 +107,7 @@ class TaskMetrics:
             ["outcome"],
             registry=registry,
         )
-        self.arrived = Counter(
-            "pegbox_tasks_arrived", "Tasks offered, rejected ones included.", registry=registry
-        )
+        self.arrived = Counter("pegbox_tasks_arrived", "Tasks offered, rejected ones included.", registry=registry)
         for outcome in ("success", "failure", "expired", "rejected"):
             self.outcomes.labels(outcome)
 

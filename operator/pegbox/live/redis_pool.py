@@ -22,9 +22,7 @@ class ResizableRedisPool(ConnectionPool):
 
     def __init__(self, limit: int = 8, upper_bound: int = 256, timeout: float = 20.0, **options: Any) -> None:
         if limit > upper_bound:
-            raise ValueError(
-                f"limit: {limit} is above the upper bound {upper_bound} that the pool is built for"
-            )
+            raise ValueError(f"limit: {limit} is above the upper bound {upper_bound} that the pool is built for")
         self.limiter = Resizable(limit)
         self._timeout = timeout
         self._holding: set[AbstractConnection] = set()
@@ -33,9 +31,7 @@ class ResizableRedisPool(ConnectionPool):
     async def resize(self, limit: int) -> None:
         """Set the limit; a shrink disconnects idle connections at once (they connect again when needed)."""
         if limit > self.max_connections:
-            raise ValueError(
-                f"limit: {limit} is above the upper bound {self.max_connections}; lower the maximum"
-            )
+            raise ValueError(f"limit: {limit} is above the upper bound {self.max_connections}; lower the maximum")
         shrunk = limit < self.limiter.limit
         self.limiter.resize(limit)
         if shrunk:
@@ -51,8 +47,7 @@ class ResizableRedisPool(ConnectionPool):
                 await self.limiter.acquire()
         except TimeoutError as error:
             raise RedisConnectionError(
-                f"no connection of {self.limiter.limit} came free in {self._timeout:g} s; raise the pool's "
-                f"limit"
+                f"no connection of {self.limiter.limit} came free in {self._timeout:g} s; raise the pool's limit"
             ) from error
         try:
             connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]

@@ -125,9 +125,7 @@ class LiveSettings:
         settles.
         """
         if self._poll is not None:
-            raise RuntimeError(
-                "subscribe() after start(): a setting was already acknowledged; subscribe first"
-            )
+            raise RuntimeError("subscribe() after start(): a setting was already acknowledged; subscribe first")
         self._subscribers.append(_Subscriber(apply, settled))
 
     async def start(self) -> None:
@@ -178,9 +176,7 @@ class LiveSettings:
                 rejected,
             )
             return False
-        self._in_force = InForce(
-            self._declaration.parse(strings), strings, document.profile_uid, document.generation
-        )
+        self._in_force = InForce(self._declaration.parse(strings), strings, document.profile_uid, document.generation)
         self._acknowledge_when_settled()
         return True
 
@@ -208,17 +204,13 @@ class LiveSettings:
         """
         seen, self._watch = self._watch.seen, _Watch()
         if seen:
-            raise RejectedLoad(
-                RejectReason.VANISHED, f"{self._source.path}: the file is gone; is the ConfigMap?"
-            )
+            raise RejectedLoad(RejectReason.VANISHED, f"{self._source.path}: the file is gone; is the ConfigMap?")
 
     def _unreadable(self, error: OSError) -> None:
         signature = ("unreadable", error.errno)
         if self._watch.signature != signature:
             self._watch = _Watch(signature, self._watch.seen)
-            raise RejectedLoad(
-                RejectReason.UNREADABLE, f"{self._source.path}: {error.strerror}; check the mount"
-            )
+            raise RejectedLoad(RejectReason.UNREADABLE, f"{self._source.path}: {error.strerror}; check the mount")
 
     def _is_news(self, document: SettingsDocument, strings: Mapping[str, str]) -> bool:
         """Whether a document goes on; raises for one that may not replace the one in force."""
@@ -237,8 +229,7 @@ class LiveSettings:
         if dict(strings) != dict(held.strings):
             raise RejectedLoad(
                 RejectReason.GENERATION_REUSED,
-                f"generation: {document.generation} is in force with other values; a new setting needs a "
-                f"new one",
+                f"generation: {document.generation} is in force with other values; a new setting needs a new one",
             )
         return False
 
@@ -278,9 +269,7 @@ class LiveSettings:
             self._logger.exception("generation %d did not settle and is not acknowledged", held.generation)
             return
         self._metrics.acknowledge(
-            Acknowledgement(
-                held.profile_uid, values_hash(held.strings), held.generation, held.values.by_name()
-            )
+            Acknowledgement(held.profile_uid, values_hash(held.strings), held.generation, held.values.by_name())
         )
         self._logger.info("settings generation %d of %s in force", held.generation, held.profile_uid)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from pegbox.adapters.kube import owners, configmaps
+from pegbox.adapters.kube import configmaps, owners
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Effect, Knob, KnobType, KnobValue, LocationKind
 from pegbox.model.observations import Missing

@@ -60,8 +60,7 @@ class Memory:
         if self.windows and seen.window.start < self.windows[-1].window.end:
             return ledger
         self.windows.append(seen)
-        ledger = learn(spec, ledger, seen, setting)
-        return ledger
+        return learn(spec, ledger, seen, setting)
 
 
 def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:

@@ -62,6 +62,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self.memories: dict[str, Memory] = {}
         self.decisions: dict[str, Decision] = {}
+        self.classes: dict[str, str] = {}
         self.last_cycle: float = self.clock.monotonic()
 
     async def __call__(self, key: str) -> float | None:
@@ -98,7 +99,11 @@ class Reconciler:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
         except Unacceptable as refusal:
             return await self._unacceptable(key, memory, refusal)
-        found = await reading.read_rest(self.cluster, found)
+        self.classes[key] = found.spec.class_name
+        try:
+            found = await reading.read_rest(self.cluster, found)
+        except Unacceptable as refusal:
+            return await self._unacceptable(key, memory, refusal)
         snapshot, found = await self._snapshot(key, memory, found)
         now = self.clock.now()
         proposal = await self.predicting.proposal(snapshot, memory, now)
@@ -112,6 +117,10 @@ class Reconciler:
             await self._release(found, now)
             return None
         return float(decision.wake_after)
+
+    def class_of(self, key: str) -> str:
+        """The class that a profile used when it was last worked on."""
+        return self.classes.get(key, "")
 
     # --- read
 
@@ -186,11 +195,11 @@ class Reconciler:
         return None if isinstance(setting, Missing) else setting
 
     def _source(self, found: Objects) -> MetricsSource:
-        name = found.class_.get("spec", {}).get("sourceRef", {}).get("name") or "default"
+        name = found.class_.get("spec", {}).get("sourceRef") or "default"
         source = self.sources.get(name)
         if source is None:
             known = ", ".join(sorted(self.sources))
-            error = InvalidInput(f"class {found.spec.class_name}: spec.sourceRef.name", name, f"known sources: {known}")
+            error = InvalidInput(f"class {found.spec.class_name}: spec.sourceRef", name, f"known sources: {known}")
             raise Refused(str(error))
         return source
 
@@ -370,6 +379,7 @@ class Reconciler:
     async def _forget(self, key: str) -> None:
         self.memories.pop(key, None)
         self.decisions.pop(key, None)
+        self.classes.pop(key, None)
         namespace, _, name = key.partition("/")
         self.telemetry.forget(namespace, name)
 

@@ -26,6 +26,7 @@ from pegbox.testing.store import Entry, Store
 
 __all__ = ["FakeCluster", "kind_of"]
 
+REPLICAS = ("f:spec", "f:replicas")
 _KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
 
 
@@ -206,6 +207,8 @@ class FakeCluster:
     def _update(self, entry: Entry, after: Object, claims: Managed, subresource: str) -> None:
         writer = Writer(self.manager, "Update", subresource)
         stamp = Stamp(writer, self._store.timestamp(), entry.ref.kind.api_version)
+        if subresource == "scale" and not claims.owned_by_others(REPLICAS, writer) and writer not in claims.claims:
+            return  # the server keeps no owner of replicas that nobody owned before
         ownership.update(entry.body, after, claims, stamp)
 
     def _finish(self, entry: Entry, after: Object, claims: Managed, subresource: str) -> tuple[Object, bool]:

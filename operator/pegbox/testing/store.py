@@ -16,7 +16,7 @@ from pegbox.testing.managed import Managed
 STATUS_KINDS = frozenset(
     {
         *(ports.DEPLOYMENT, ports.STATEFUL_SET, ports.REPLICA_SET, ports.POD, ports.HPA, ports.PDB),
-        *(ports.NAMESPACE, ports.PROFILE, ports.CLASS, ports.BUDGET),
+        *(ports.NAMESPACE, ports.PROFILE, ports.BUDGET),
     }
 )
 """Kinds whose status is written by the subresource only."""

@@ -97,6 +97,17 @@ def test_a_live_change_is_in_force_at_the_server_when_it_is_acknowledged(run_loc
         assert post(running, ["r-1"]) == 0, "the queue holds more than its new capacity: new issues are refused"
 
 
+def test_a_database_that_refuses_for_a_while_costs_no_issue_an_attempt(run_local: Any) -> None:
+    with run_local.service(EXAMPLE / "workload.toml", workers=1, settings=GOOD) as running:
+        running.database.run_sql("alter role app connection limit 0")
+        running.database.run_sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+        assert post(running, [f"d-{n}" for n in range(50)]) == 50
+        log = running.folder / "worker-0.log"
+        until(lambda: log.read_text().count("waits for better times") >= 30, within=60)
+        running.database.run_sql("alter role app connection limit 32")
+        until(lambda: committed(running) == 50, within=30)
+
+
 def test_all_pods_together_keep_the_upstreams_rate_limit_by_its_own_books(run_local: Any, tmp_path: Path) -> None:
     workload = changed_workload(tmp_path, rate_limit="30")
     settings = {**GOOD, "batch_size": "1"}

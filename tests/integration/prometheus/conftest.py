@@ -24,12 +24,11 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from prometheus_client import generate_latest
-
 from pegbox.adapters.pod_settings import PodSetting
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
+from prometheus_client import generate_latest
 
 STALE_AFTER = 6.0
 """Seconds after which the pod `stale-1` stops answering."""
@@ -91,6 +90,15 @@ def _canary(t: float) -> str:
     return tasks(3.0)(t) + (acknowledges(7, "h7") if t < RENAMED_AFTER else acknowledges(8, "h8"))
 
 
+def _dated(t: float) -> str:
+    """Samples with times of their own, which stop: such series get no staleness marker from Prometheus."""
+    stopped = min(t, STALE_AFTER)
+    stamp = round((time.time() - t + stopped) * 1000)
+    return (
+        "\n".join(line if line.startswith("#") else f"{line} {stamp}" for line in tasks()(stopped).splitlines()) + "\n"
+    )
+
+
 _ODD_LABEL = ODD.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 PODS = (
     Pod("a", tasks(1.0, acknowledges(7, "h7"))),
@@ -103,6 +111,7 @@ PODS = (
     Pod("nan-1", tasks(1.0, "# TYPE share gauge\nshare NaN\n")),
     Pod("nan-2", tasks(1.0, "# TYPE share gauge\nshare 0.5\n")),
     Pod("stale-1", tasks(1.0), ends=STALE_AFTER),
+    Pod("dated-1", _dated),
     Pod("slow-1", tasks(1.0), interval=4),
     Pod("odd-1", lambda t: f'# TYPE odd_total counter\nodd_total{{queue="{_ODD_LABEL}"}} {7 * t}\n'),
     Pod("twice-1", tasks(1.0)),
@@ -118,6 +127,7 @@ SHOWN = {  # profile -> pod -> setting
     "shop/nan": {"nan-1": PodSetting("", "1"), "nan-2": PodSetting("", "1")},
     "shop/half": {"nan-2": PodSetting("", "1")},
     "shop/stale": {"stale-1": PodSetting("", "1")},
+    "shop/dated": {"dated-1": PodSetting("", "1")},
     "shop/slow": {"slow-1": PodSetting("", "1")},
     "shop/odd": {"odd-1": PodSetting("", "1")},
     "bank/other": {"other-1": PodSetting("", "1")},
@@ -194,7 +204,7 @@ def _configuration(port: int) -> str:
         job(f"{name}-{interval}", interval, [target(p) for p in PODS if (p.job, p.interval) == (name, interval)])
         for name, interval in groups
     ]
-    leaders = [
+    leaders: list[dict[str, object]] = [
         {
             "targets": [address],
             # The scrape's own namespace and pod are the operator's: the reason for the labels target_*.

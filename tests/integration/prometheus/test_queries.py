@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import requests
-
 from pegbox.adapters.prometheus import promql
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.promql import Dialect
@@ -92,19 +92,20 @@ async def test_pods_that_nobody_tunes_are_in_no_row(source: PrometheusSource, pl
     assert {row.profile for row in rows.rows} == {"shop/checkout", "shop/nan", "bank/other"}
 
 
+def server_s_quantile(played: Played) -> float:
+    text = 'histogram_quantile(0.8, sum by (le) (rate(task_seconds_bucket{pod="c"}[6s])))'
+    parameters: dict[str, str | float] = {"query": text, "time": played.at.timestamp()}
+    answer = requests.get(f"{played.url}/api/v1/query", params=parameters, timeout=5).json()
+    return float(answer["data"]["result"][0]["value"][1])
+
+
 async def test_our_quantile_is_the_server_s(source: PrometheusSource, played: Played) -> None:
     rows = parts(await fetched(source, query(LATENCY), played), "shop/checkout", "canary")
     buckets = {row.le: row.value for row in rows.values() if row.le is not None}
-    text = 'histogram_quantile(0.8, sum by (le) (rate(task_seconds_bucket{pod="c"}[6s])))'
-    answer = requests.get(
-        f"{played.url}/api/v1/query", params={"query": text, "time": played.at.timestamp()}, timeout=5
-    ).json()
-    assert quantile(0.8, buckets) == pytest.approx(float(answer["data"]["result"][0]["value"][1]), rel=1e-6)
+    assert quantile(0.8, buckets) == pytest.approx(server_s_quantile(played), rel=1e-6)
 
 
-async def test_offered_load_is_read_per_profile_over_all_settings(
-    source: PrometheusSource, played: Played
-) -> None:
+async def test_offered_load_is_read_per_profile_over_all_settings(source: PrometheusSource, played: Played) -> None:
     rows = await fetched(source, query(ARRIVED), played)
     [load] = [row for row in rows.rows if row.profile == "shop/checkout"]
     # 12/s for each 10/s of work: a 12, b 24, c 36; the rest of `gone` at most 12.
@@ -129,12 +130,11 @@ async def test_two_leaders_that_contradict_each_other_count_a_pod_once(
     rows = await fetched(source, query(LATENCY, "takeover"), played)
     assert len({row.setting for row in rows.rows}) == 1
     [count] = [row for row in rows.rows if row.part == "count"]
-    assert (count.value, count.pods) == (pytest.approx(10.0, rel=0.03), 1)
+    assert count.value == pytest.approx(10.0, rel=0.03)
+    assert count.pods == 1
 
 
-async def test_nan_of_one_pod_refuses_its_profile_and_no_other(
-    source: PrometheusSource, played: Played
-) -> None:
+async def test_nan_of_one_pod_refuses_its_profile_and_no_other(source: PrometheusSource, played: Played) -> None:
     rows = await source.fetch(query(SHARE), played.at)
     assert isinstance(rows, SignalRows)
     assert rows.rows == ()
@@ -148,6 +148,13 @@ async def test_a_target_that_stopped_answering_is_stale_while_its_window_still_h
 ) -> None:
     rows = await fetched(source, query(LATENCY, window=20), played)
     assert rows.refused["shop/stale", "", "1"].reason is Reason.STALE_DATA
+
+
+async def test_samples_that_stopped_without_a_marker_are_stale_by_their_age(
+    source: PrometheusSource, played: Played
+) -> None:
+    rows = await fetched(source, query(LATENCY, window=10), played)  # newest: 6 s old or more, 5 s allowed
+    assert rows.refused["shop/dated", "", "1"].reason is Reason.STALE_DATA
 
 
 async def test_three_scrapes_are_no_window(source: PrometheusSource, played: Played) -> None:
@@ -248,7 +255,8 @@ async def test_without_the_join_pods_are_named_by_the_query(source: PrometheusSo
     answer = await source.fetch_scope(query(LATENCY), scope, played.at)
     assert isinstance(answer, SignalRows), answer
     rows = parts(answer, "shop/checkout")
-    assert (rows["count"].value, rows["count"].pods) == (pytest.approx(30.0, rel=0.03), 2)
+    assert rows["count"].value == pytest.approx(30.0, rel=0.03)
+    assert rows["count"].pods == 2
 
 
 async def test_a_hundred_profiles_of_a_class_cost_one_query_per_signal_and_window(
@@ -262,10 +270,27 @@ async def test_a_hundred_profiles_of_a_class_cost_one_query_per_signal_and_windo
     assert source.usage.samples_read > source.usage.samples
 
 
+KEPT = sorted((Path(__file__).parents[2] / "golden" / "promql").glob("*.promql"))
+
+
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_the_kept_texts_of_shipped_classes_parse(played: Played, file: Path) -> None:
+    for text in file.read_text().splitlines():
+        answer = requests.get(f"{played.url}/api/v1/parse_query", params={"query": text}, timeout=5).json()
+        assert answer["status"] == "success", answer
+        run = requests.get(f"{played.url}/api/v1/query", params={"query": text}, timeout=5).json()
+        assert run["status"] == "success", run
+
+
+def test_texts_are_kept() -> None:
+    assert KEPT
+
+
 async def test_the_server_answers_its_check(played: Played) -> None:
     pace = Pace()
-    asked, nobody = PrometheusSource(Server(played.url), pace=pace), PrometheusSource(
-        Server("http://127.0.0.1:1"), pace=pace
+    asked, nobody = (
+        PrometheusSource(Server(played.url), pace=pace),
+        PrometheusSource(Server("http://127.0.0.1:1"), pace=pace),
     )
     assert await asked.check() is None
     refused = await nobody.check()

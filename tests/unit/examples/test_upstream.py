@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from itertools import islice
+import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from issue_service.rate_gate import RateGate
 from issue_service.upstream import Books
-from issue_service.upstream_client import RateGate
 from issue_service.workload import Upstream
 
 NUMBERS = Upstream(
@@ -55,50 +52,66 @@ def test_a_call_above_the_concurrency_limit_is_refused() -> None:
     assert books.in_flight_max == 3
 
 
-def headers(remaining: int, reset: float) -> dict[str, str]:
-    return {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": str(reset)}
+class Shared:
+    """Stands for Redis: answers each question with the next of the given waits, and notes what was asked."""
+
+    def __init__(self, *waits: float) -> None:
+        self.waits = list(waits)
+        self.asked: list[tuple[int, float]] = []
+
+    async def __call__(self, limit: int, window: float) -> float:
+        self.asked.append((limit, window))
+        return self.waits.pop(0) if self.waits else 0.0
+
+
+def headers(limit: str, policy: str) -> dict[str, str]:
+    return {"X-RateLimit-Limit": limit, "RateLimit-Policy": policy}
+
+
+def test_the_gate_keeps_to_95_percent_of_what_the_headers_tell() -> None:
+    gate = RateGate(Shared())
+    gate.learn(headers("80", "80;w=2"))
+    assert gate.allowed == (76, 2.0)
 
 
 @pytest.mark.parametrize(
-    ("remaining", "at", "wait"),
-    [(5, 0.0, 0.0), (2, 0.0, 0.0), (1, 0.0, 0.6), (0, 0.25, 0.35), (0, 0.6, 0.0)],
-    ids=["room", "above the reserve", "reserve of a tenth: 1 of 10", "later in the window", "the window is over"],
+    "told",
+    [{}, headers("many", "80"), headers("0", "80;w=0"), headers("-5", ""), headers("\u0668", "w=1")],
+    ids=["no headers", "words", "zero", "negative", "digits that are not ASCII"],
 )
-def test_the_gate_waits_until_the_windows_end_when_only_the_reserve_is_left(
-    remaining: int, at: float, wait: float
-) -> None:
-    clock = Clock()
-    gate = RateGate(random.Random(1), clock)
-    gate.learn(headers(remaining, 0.6))
-    clock.now = at
-    assert gate.wait_seconds() == pytest.approx(wait)
+def test_headers_that_cannot_be_read_change_nothing(told: dict[str, str]) -> None:
+    gate = RateGate(Shared())
+    gate.learn(headers("80", "80;w=1"))
+    gate.learn(told)
+    assert gate.allowed == (76, 1.0)
 
 
-def test_headers_that_are_missing_or_no_numbers_change_nothing() -> None:
-    gate = RateGate(random.Random(1), Clock())
-    gate.learn(headers(0, 5.0))
-    gate.learn({})
-    gate.learn({"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "9", "X-RateLimit-Reset": "1"})
-    assert gate.wait_seconds() == 5.0
+def test_before_the_first_answer_the_gate_is_careful() -> None:
+    assert RateGate(Shared()).allowed == (9, 1.0)
 
 
-def test_retry_after_closes_the_gate_for_its_time() -> None:
-    clock = Clock()
-    gate = RateGate(random.Random(1), clock)
-    gate.stop_for(2.0)
-    clock.now = 1.5
-    assert gate.wait_seconds() == pytest.approx(0.5)
+async def test_a_call_waits_until_the_shared_window_has_room() -> None:
+    shared = Shared(0.001, 0.001)
+    gate = RateGate(shared)
+    await gate.permit()
+    assert gate.waits == 2
+    assert len(shared.asked) == 3
 
 
-@given(st.integers(0, 20), st.integers(0, 2**32))
-async def test_between_two_answers_the_gate_lets_no_more_pass_than_the_room_it_was_told(room: int, seed: int) -> None:
-    gate = RateGate(random.Random(seed), Clock())
-    gate.learn({"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": str(room), "X-RateLimit-Reset": "1"})
-    passed = 0
-    for _ in islice(range(100), 100):
-        if gate.wait_seconds() > 0:
-            break
-        await gate.permit()
-        passed += 1
-    # A tenth of 20 stays in reserve.
-    assert passed == max(0, room - 2)
+async def test_one_waiter_of_a_pod_asks_and_the_others_stand_in_line() -> None:
+    shared = Shared(0.001)
+    gate = RateGate(shared)
+    await asyncio.gather(*(gate.permit() for _ in range(10)))
+    assert len(shared.asked) == 11, "ten permits and one wait, not ten waits"
+
+
+async def test_retry_after_closes_the_gate_for_its_time_without_asking() -> None:
+    clock, shared = Clock(), Shared()
+    gate = RateGate(shared, clock)
+    gate.stop_for(0.001)
+    waiting = asyncio.ensure_future(gate.permit())
+    await asyncio.sleep(0)
+    assert shared.asked == []
+    clock.now = 0.001
+    await waiting
+    assert len(shared.asked) == 1

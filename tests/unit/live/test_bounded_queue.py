@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pegbox.live.bounded_queue import ResizableQueue
 
@@ -74,6 +74,7 @@ STEPS = st.lists(
 
 @settings(deadline=None, max_examples=200)
 @given(STEPS)
+@example([("put", 0)] * 3 + [("get", 0)] * 2 + [("put", 0)])
 def test_whatever_happens_each_item_that_was_put_comes_out_once_and_in_order(
     steps: list[tuple[str, int]],
 ) -> None:

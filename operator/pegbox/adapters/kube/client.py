@@ -23,6 +23,8 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 JSON = "application/json"
 TIMEOUT_SECONDS = 10.0
+EVICT_TIMEOUT_SECONDS = 20.0
+"""Before it answers that a pod has another uid, the server tries for 10 s (20 times every half second)."""
 SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
 _MAX_PAGES = 1000
 _KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
@@ -38,6 +40,7 @@ class _Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     content_type: str = JSON
+    timeout: float = TIMEOUT_SECONDS
 
 
 class KubeCluster:
@@ -128,7 +131,7 @@ class KubeCluster:
             "deleteOptions": {"preconditions": {"uid": uid}} if uid else {},
         }
         path = path_of(pod.kind, pod.namespace, pod.name, "eviction")
-        await self._send(_Request(_asked("evict", pod), "POST", path, body=body))
+        await self._send(_Request(_asked("evict", pod), "POST", path, body=body, timeout=EVICT_TIMEOUT_SECONDS))
 
     async def allowed(
         self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
@@ -162,10 +165,10 @@ class KubeCluster:
     async def _send(self, request: _Request) -> Object:
         await self._limit.take()
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(request.timeout):
                 status, raw = await self._exchange(request)
         except TimeoutError as error:
-            message = f"{request.asked.what}: no answer within {TIMEOUT_SECONDS:g} s"
+            message = f"{request.asked.what}: no answer within {request.timeout:g} s"
             raise NotAvailable(message) from error
         except (aiohttp.ClientError, OSError) as error:
             raise NotAvailable(f"{request.asked.what}: {type(error).__name__}: {error}") from error
@@ -181,7 +184,7 @@ class KubeCluster:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=request.timeout)
         response = await self._client.call_api(*serialized, _request_timeout=timeout)
         return response.status, await response.read()  # type: ignore[no-untyped-call]
 

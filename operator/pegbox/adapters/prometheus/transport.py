@@ -95,7 +95,7 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
         try:
             status, body = self._request(query, at)
         except (requests.RequestException, OSError, ValueError) as error:
-            return self._unreachable(f"{type(error).__name__}: {error}")
+            return self._unreachable(_cause(error))
         try:
             document = json.loads(body)
         except ValueError:
@@ -144,6 +144,15 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
 
     def _unreachable(self, why: str) -> Missing:
         return Missing(Reason.METRICS_UNREACHABLE, f"{self._server.shown}: {why}"[:500])
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason: requests' own text repeats the whole query."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    if inner is None:
+        return f"{type(error).__name__}: {error}"
+    reason = getattr(inner, "reason", None)
+    return _cause(reason if isinstance(reason, BaseException) else inner)
 
 
 def _answer(document: Mapping[str, Any], size: int) -> Answer | Missing:

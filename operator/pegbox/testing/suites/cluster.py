@@ -330,26 +330,29 @@ async def scale_by_apply_is_refused(world: ClusterWorld) -> None:
 
 
 @claim
-async def scale_by_patch_sets_replicas_and_is_told_apart(world: ClusterWorld) -> None:
-    made = await world.as_manager("helm").apply(world.deployment())
-    to_four = [{"op": "replace", "path": "/spec/replicas", "value": 4}]
-    scaled = await world.cluster.json_patch(world.ref(made), to_four, subresource="scale")
+async def scale_by_patch_of_a_field_that_nobody_owns_leaves_it_unowned(world: ClusterWorld) -> None:
+    """So managedFields do not say that we scaled, and the owner may state replicas later without a conflict."""
+    helm = world.as_manager("helm")
+    made = await helm.apply(world.deployment())
+    scaled = await world.cluster.json_patch(world.ref(made), _replicas(4), subresource="scale")
     assert scaled["kind"] == "Scale" and scaled["spec"]["replicas"] == 4
     read = await world.cluster.get(world.ref(made))
     assert read["spec"]["replicas"] == 4
-    entries = [each for each in read["metadata"]["managedFields"] if each["manager"] == "pegbox"]
-    assert [(entry["operation"], entry["subresource"]) for entry in entries] == [("Update", "scale")]
-    error = await raised(WriteConflict, world.as_manager("helm").apply(world.deployment(replicas=2)))
-    assert [tuple(owner) for owner in error.owners] == [("pegbox", ".spec.replicas")]
+    assert [entry["manager"] for entry in read["metadata"]["managedFields"]] == ["helm"]
+    assert (await helm.apply(world.deployment()))["spec"]["replicas"] == 4
+    assert (await helm.apply(world.deployment(replicas=2)))["spec"]["replicas"] == 2
 
 
 @claim
-async def scale_by_patch_takes_without_asking(world: ClusterWorld) -> None:
+async def scale_by_patch_takes_an_owned_field_without_asking(world: ClusterWorld) -> None:
     """A patch never conflicts with an owner: who may write is asked of managedFields before."""
-    made = await world.as_manager("helm").apply(world.deployment(replicas=2))
-    to_four = [{"op": "replace", "path": "/spec/replicas", "value": 4}]
-    await world.cluster.json_patch(world.ref(made), to_four, subresource="scale")
-    error = await raised(WriteConflict, world.as_manager("helm").apply(world.deployment(replicas=2)))
+    helm = world.as_manager("helm")
+    made = await helm.apply(world.deployment(replicas=2))
+    await world.cluster.json_patch(world.ref(made), _replicas(4), subresource="scale")
+    read = await world.cluster.get(world.ref(made))
+    entries = [each for each in read["metadata"]["managedFields"] if each["manager"] == "pegbox"]
+    assert [(entry["operation"], entry["subresource"]) for entry in entries] == [("Update", "scale")]
+    error = await raised(WriteConflict, helm.apply(world.deployment(replicas=2)))
     assert [tuple(owner) for owner in error.owners] == [("pegbox", ".spec.replicas")]
 
 
@@ -476,6 +479,10 @@ async def _allow_disruptions(world: ClusterWorld, count: int) -> None:
         "expectedPods": 2,
     }
     await world.as_manager("kube-controller-manager").apply(body, force=True, subresource="status")
+
+
+def _replicas(count: int) -> list[Object]:
+    return [{"op": "replace", "path": "/spec/replicas", "value": count}]
 
 
 def _with_env(world: ClusterWorld, value: str) -> Object:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from pegbox.adapters.prometheus import decode
 from pegbox.adapters.prometheus.decode import Dated
 from pegbox.model.observations import Missing
@@ -42,9 +41,7 @@ def refusal(signal: Signal, *samples: dict[str, Any]) -> Missing:
 
 
 def test_a_row_carries_its_sound_pods() -> None:
-    assert rows(RATE, *SOUND, sample("value", "3.5")).rows == (
-        SignalRow("shop/a", "", "7", "value", 3.5, pods=2),
-    )
+    assert rows(RATE, *SOUND, sample("value", "3.5")).rows == (SignalRow("shop/a", "", "7", "value", 3.5, pods=2),)
 
 
 def test_a_level_is_the_sum_over_the_pods_that_gave_it() -> None:

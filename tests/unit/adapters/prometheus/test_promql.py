@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pegbox.adapters.prometheus import promql
 from pegbox.adapters.prometheus.promql import Dialect
 from pegbox.model.errors import InvalidInput
@@ -47,7 +46,7 @@ def test_a_window_has_at_least_one_second(window: int) -> None:
         pytest.param("a\\", '"a\\\\"', id="backslash_at_the_end"),
         pytest.param("a\nb", '"a\\nb"', id="newline"),
         pytest.param("a\x00\r", '"a\\x00\\x0d"', id="control_characters"),
-        pytest.param("a'`{}", "\"a'`{}\"", id="what_needs_no_escape"),
+        pytest.param("a'`{}", '"a\'`{}"', id="what_needs_no_escape"),
         pytest.param("größe", '"größe"', id="utf8"),
     ],
 )
@@ -101,9 +100,7 @@ def test_an_expression_that_can_work_has_no_problem(expression: str) -> None:
 def test_every_expression_of_a_kind_is_looked_at() -> None:
     text = "rate(a{$matchers}[$window])"
     histogram = Signal("h", SignalKind.HISTOGRAM, Purpose.LATENCY, text, "", text)
-    assert promql.problems(histogram) == (
-        "signal h, sum_expr: is empty; write PromQL with $window and $matchers",
-    )
+    assert promql.problems(histogram) == ("signal h, sum_expr: is empty; write PromQL with $window and $matchers",)
     ratio = Signal("r", SignalKind.RATIO, Purpose.ERRORS, text)
     assert "count_expr" in promql.problems(ratio)[0]
 
@@ -134,7 +131,7 @@ def test_the_whole_text_of_a_rate() -> None:
         )
     )
     assert promql.build(query, PLAIN) == (
-        'sum by (profile, cohort, setting, part, le) (label_replace(label_replace(('
+        "sum by (profile, cohort, setting, part, le) (label_replace(label_replace(("
         + parts
         + '), "target_namespace", "$1", "namespace", "(.*)"), "target_pod", "$1", "pod", "(.*)")'
         " * on (target_namespace, target_pod) group_left (profile, cohort, setting)"

@@ -1,0 +1,165 @@
+"""Leader election over a Lease: who holds it may act, who loses it must end its process.
+
+As client-go's leaderelection: what others write is only watched for change, and expiry is counted on our own
+monotonic clock from the moment at which we saw a change. Timestamps of other machines are never compared
+with our clock. A Lease fences nothing: writes carry their own preconditions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pegbox.model.errors import NotFound, PegboxError, WriteConflict
+from pegbox.ports import LEASE, Clock, Cluster, Object, Ref
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, as client-go's defaults: a holder that has not renewed for `renew` gives up, which must be
+    before others may take over after `lease`. `retry` lies between attempts.
+    """
+
+    lease: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.retry < self.renew < self.lease:
+            raise ValueError(f"lease timing {self}: it must hold that 0 < retry < renew < lease")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The Lease as last read: its identity, who holds it, and when (monotonic) we first saw this version."""
+
+    uid: str
+    version: str
+    holder: str
+    duration: float
+    at: float
+
+
+class LeaseElection:
+    """One candidate. `wait` returns as leader; `hold` returns when the lease is lost; `release` gives it up."""
+
+    def __init__(
+        self, cluster: Cluster, clock: Clock, ref: Ref, *, identity: str, timing: Timing | None = None
+    ) -> None:
+        """`identity` must be unique per process: the pod's name and uid."""
+        if ref.kind != LEASE:
+            raise ValueError(f"{ref} is no Lease")
+        self._cluster, self._clock, self._ref, self._identity = cluster, clock, ref, identity
+        self._timing = timing if timing is not None else Timing()
+        self._seen: _Seen | None = None
+        self._renewed_at: float | None = None
+
+    @property
+    def leading(self) -> bool:
+        """Whether our last renewal is young enough that nobody else can lead. Ask right before each write."""
+        renewed = self._renewed_at
+        return renewed is not None and self._clock.monotonic() - renewed < self._timing.renew
+
+    async def run(self, on_lost: Callable[[], None]) -> None:
+        """Wait until leading, then hold; on loss call `on_lost`, which must end the process. Cancel to release."""
+        try:
+            await self.wait()
+            await self.hold()
+        except asyncio.CancelledError:
+            await self.release()
+            raise
+        on_lost()
+
+    async def wait(self) -> None:
+        """Try every `retry` seconds until we lead."""
+        while not await self._attempt():
+            await self._clock.sleep(self._timing.retry)
+        log.info("leading: %s holds %s", self._identity, self._ref)
+
+    async def hold(self) -> None:
+        """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds."""
+        while self.leading:
+            await self._clock.sleep(self._timing.retry)
+            if not await self._attempt_in_time() and self._taken():
+                break
+        self._renewed_at = None
+        log.error("%s lost %s", self._identity, self._ref)
+
+    async def release(self) -> None:
+        """Give the lease up, so that the next leader need not wait for its expiry. Never raises a PegboxError."""
+        held, self._renewed_at = self._renewed_at, None
+        if held is None or self._seen is None or self._seen.holder != self._identity:
+            return
+        try:
+            await self._cluster.apply(self._body("", 1.0, self._seen), force=True)
+        except PegboxError as error:
+            log.warning("%s could not be released: %s", self._ref, error)
+
+    async def _attempt_in_time(self) -> bool:
+        """An attempt that a hanging server cannot keep past the moment at which we stop leading."""
+        left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
+        attempt = asyncio.ensure_future(self._attempt())
+        limit = asyncio.ensure_future(self._clock.sleep(left))
+        try:
+            await asyncio.wait({attempt, limit}, return_when=asyncio.FIRST_COMPLETED)
+            return attempt.done() and attempt.result()
+        finally:
+            for task in (attempt, limit):
+                task.cancel()
+            await asyncio.gather(attempt, limit, return_exceptions=True)
+
+    async def _attempt(self) -> bool:
+        """One try to take or renew; False where another holds it, or the server could not be asked."""
+        started = self._clock.monotonic()
+        try:
+            self._observe(await self._cluster.get(self._ref))
+        except NotFound:
+            self._seen = None
+        except PegboxError as error:
+            log.warning("%s cannot be read: %s", self._ref, error)
+            return False
+        seen = self._seen
+        if seen is not None and self._taken() and started < seen.at + seen.duration:
+            return False
+        try:
+            await self._write(seen)
+        except WriteConflict:
+            return False  # somebody was faster: look again
+        except PegboxError as error:
+            log.warning("%s cannot be written: %s", self._ref, error)
+            return False
+        # From before the request: the server may have stored it at any time since.
+        self._renewed_at = started
+        return True
+
+    def _taken(self) -> bool:
+        return self._seen is not None and self._seen.holder not in ("", self._identity)
+
+    def _observe(self, body: Object) -> None:
+        version = str(body["metadata"]["resourceVersion"])
+        if self._seen is None or self._seen.version != version:
+            spec = body.get("spec") or {}
+            duration = float(spec.get("leaseDurationSeconds") or self._timing.lease)
+            uid = str(body["metadata"]["uid"])
+            self._seen = _Seen(uid, version, str(spec.get("holderIdentity") or ""), duration, self._clock.monotonic())
+
+    async def _write(self, seen: _Seen | None) -> None:
+        """Compare-and-swap: create where there is none, else replace the very version that was read."""
+        if seen is None:
+            stored = await self._cluster.create(self._body(self._identity, self._timing.lease))
+        else:
+            body = self._body(self._identity, self._timing.lease, seen)
+            stored = await self._cluster.apply(body, force=True)
+        self._observe(stored)
+
+    def _body(self, holder: str, duration: float, seen: _Seen | None = None) -> Object:
+        metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
+        if seen is not None:
+            metadata |= {"uid": seen.uid, "resourceVersion": seen.version}
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": int(duration), "renewTime": now}
+        return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}

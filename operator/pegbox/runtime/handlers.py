@@ -1,0 +1,94 @@
+"""Kopf as the watch engine: events of our kinds mark keys dirty, and nothing else happens here.
+
+No timers, daemons or change handlers: each would cost a finalizer, an annotation or a task per object. A watch that
+goes deaf is noticed by kopf's own inactivity timeout; beneath it every profile is looked at once per interval anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kopf
+
+GROUP, VERSION = "pegbox.dev", "v1alpha1"
+PEERING = "pegbox"
+
+Mark = Callable[[str], None]
+MarkClass = Callable[[str], None]
+
+log = logging.getLogger(__name__)
+
+
+def registry(mark: Mark, mark_class: MarkClass, mark_namespace: Mark) -> kopf.OperatorRegistry:
+    """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps."""
+    out = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=out)
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        tune(settings)
+
+    @kopf.on.event(GROUP, VERSION, "performanceprofiles", registry=out)
+    async def profile(namespace: str | None, name: str, **_: Any) -> None:
+        mark(f"{namespace}/{name}")
+
+    @kopf.on.event(GROUP, VERSION, "performanceclasses", registry=out)
+    async def class_(name: str, **_: Any) -> None:
+        mark_class(name)
+
+    @kopf.on.event(GROUP, VERSION, "sharedbudgets", registry=out)
+    async def budget(namespace: str | None, **_: Any) -> None:
+        mark_namespace(namespace or "")
+
+    @kopf.on.event("", "v1", "configmaps", labels={"app.kubernetes.io/managed-by": "pegbox"}, registry=out)
+    async def config_map(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+        profile = labels.get("pegbox.dev/profile")
+        if profile:
+            mark(f"{namespace}/{profile}")
+
+    @kopf.on.login(registry=out)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    return out
+
+
+def tune(settings: kopf.OperatorSettings) -> None:
+    """Kopf's own settings; each differs from the default for the reason beside it."""
+    settings.persistence.finalizer = "pegbox.dev/kopf"  # never used: no handler of ours needs one
+    settings.posting.enabled = False  # events are ours, deduplicated
+    settings.watching.server_timeout = 600  # a watch that the server forgot ends by itself
+    settings.watching.client_timeout = 610
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+    settings.networking.error_backoffs = (1, 2, 4, 8)
+    settings.queueing.worker_limit = 10
+    settings.queueing.idle_timeout = 0.1  # a worker keeps its slot for this long: throughput = limit / timeout
+    settings.process.ultimate_exiting_timeout = 25
+    selectors = getattr(settings.watching, "label_selectors", None)
+    if selectors is not None:  # server-side, so that not every ConfigMap of the cluster is sent to us
+        selectors["v1/configmaps"] = "app.kubernetes.io/managed-by=pegbox"
+
+
+async def watch(
+    handlers: kopf.OperatorRegistry, namespaces: tuple[str, ...], ready: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """Run kopf until `stop`; an error ends it, and the caller ends the process."""
+    await kopf.operator(
+        registry=handlers,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        ready_flag=ready,
+        stop_flag=stop,
+        peering_name=PEERING,
+    )
+
+
+def configure_logging(style: str) -> None:
+    """JSON lines with the profile beside each, or plain text; kopf's own chatter only from warnings up."""
+    kopf.configure(log_format=kopf.LogFormat.JSON if style == "json" else kopf.LogFormat.FULL)
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("pegbox").setLevel(logging.INFO)

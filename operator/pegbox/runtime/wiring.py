@@ -1,0 +1,238 @@
+"""Wiring: settings -> one running operator. Everything is made here, and nothing is looked up anywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import sys
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegbox.adapters.clock import SystemClock
+from pegbox.adapters.kube.client import KubeCluster
+from pegbox.adapters.kube.connect import connect
+from pegbox.adapters.kube.events import KubeEvents
+from pegbox.adapters.kube.gate import GuardedCluster
+from pegbox.adapters.kube.lease import LeaseElection
+from pegbox.adapters.kube.limits import TokenBucket
+from pegbox.adapters.prometheus.client import Pace, PrometheusSource
+from pegbox.adapters.prometheus.promql import Dialect
+from pegbox.adapters.prometheus.transport import Server
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.model.errors import PegboxError
+from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
+from pegbox.runtime import handlers, points
+from pegbox.runtime.actuate import LiveActuator, nothing
+from pegbox.runtime.predicting import Predicting
+from pegbox.runtime.queue import KeyedQueue, work
+from pegbox.runtime.reconcile import Reconciler
+from pegbox.runtime.server import LATEST_OVERDUE, Health, serve
+from pegbox.runtime.settings import Settings, SourceSettings
+
+log = logging.getLogger(__name__)
+
+LIST_AGAIN = 300.0  # seconds: every profile is listed this often, whatever the watch says
+KILL_AT = "PEGBOX_KILL_AT"
+
+
+@dataclass
+class Operator:
+    """The parts of one running process."""
+
+    settings: Settings
+    clock: Clock
+    cluster: Cluster
+    sources: Mapping[str, MetricsSource]
+    telemetry: Telemetry
+    queue: KeyedQueue
+    reconciler: Reconciler
+    synced: asyncio.Event
+    lease: LeaseElection | None = None
+
+    def dead(self) -> str:
+        """Liveness: keys that nobody takes although they are due mean that the loop is gone."""
+        late = self.queue.overdue
+        return f"a profile has been due for {late:.0f} s and nobody takes it" if late > LATEST_OVERDUE else ""
+
+    def unready(self) -> str:
+        """A standby is ready: it waits for the Lease. A leader is ready once it has seen its profiles."""
+        if self.lease is not None and not self.lease.leading:
+            return ""
+        return "" if self.synced.is_set() else "the profiles have not been listed yet"
+
+    def mark_class(self, name: str) -> None:
+        """A class changed: the profiles that use it are looked at, nothing is written by that alone."""
+        for key, decision in list(self.reconciler.decisions.items()):
+            if self.reconciler.class_of(key) == name:
+                log.debug("class changed", extra={"profile": key, "reason": decision.reason.value})
+                self.queue.add(key)
+
+    def mark_namespace(self, namespace: str) -> None:
+        for key in list(self.reconciler.decisions):
+            if key.startswith(f"{namespace}/"):
+                self.queue.add(key, after=1.0)
+
+    async def list_profiles(self) -> None:
+        """The list is the truth; the watch only makes it prompt."""
+        while True:
+            try:
+                for namespace in self.settings.watchNamespaces or ("",):
+                    for profile in await self.cluster.list(PROFILE, namespace):
+                        meta = profile["metadata"]
+                        self.queue.add(f"{meta['namespace']}/{meta['name']}")
+                self.synced.set()
+                await self.clock.sleep(LIST_AGAIN)
+            except PegboxError as error:
+                log.warning("profiles could not be listed", extra={"error": str(error)})
+                await self.clock.sleep(5.0)
+
+    async def report_depth(self) -> None:
+        while True:
+            self.telemetry.queue_depth(len(self.queue))
+            await self.clock.sleep(5.0)
+
+
+def metrics_source(item: SourceSettings) -> PrometheusSource:
+    """One source of the settings."""
+    server = Server(
+        url=item.url,
+        token_file=item.tokenFile,
+        ca_file=item.caFile,
+        headers=dict(item.headers),
+        read_timeout=item.timeoutSeconds,
+    )
+    dialect = Dialect(pod_label=item.podLabel, namespace_label=item.namespaceLabel)
+    # An answer is as old as the last scrape anyway: asking twice within one is work for nothing.
+    return PrometheusSource(server, dialect, Pace(reuse=min(item.scrapeSeconds / 2, 10.0)))
+
+
+async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitStack) -> Operator:
+    """Make the parts; `stack` ends them. Raises NotAvailable where the API server's address is not known."""
+    clock = SystemClock()
+    telemetry = Telemetry()
+    client = await connect(clock, kubeconfig=kubeconfig)
+    kube = KubeCluster(client, clock, limit=TokenBucket(clock, rate=settings.kubeQps, burst=int(2 * settings.kubeQps)))
+    stack.push_async_callback(kube.close)
+    cluster = GuardedCluster(kube, allow_workload_writes=settings.allowWrites)
+    sources: dict[str, MetricsSource] = {}
+    for item in settings.metricsSources:
+        source = metrics_source(item)
+        stack.callback(source.close)
+        sources[item.name] = source
+        telemetry.watch_source(lambda source=source: source.usage)  # type: ignore[misc]
+    chance = random.Random()
+    reached = points.killer(os.environ.get(KILL_AT))
+    actuator = LiveActuator(cluster, reached, settings.nudgePods) if settings.allowWrites else nothing
+    identity = os.environ.get("POD_NAME", os.uname().nodename)
+    reconciler = Reconciler(
+        cluster=cluster,
+        sources=sources,
+        events=KubeEvents(cluster, clock, instance=identity),
+        clock=clock,
+        actuator=actuator,
+        predicting=Predicting(),
+        telemetry=telemetry,
+        pod_settings=telemetry.pod_settings,
+        allow_writes=settings.allowWrites,
+        reached=reached,
+        jitter=chance.random,
+    )
+    queue = KeyedQueue(clock, chance.random)
+    operator = Operator(settings, clock, cluster, sources, telemetry, queue, reconciler, asyncio.Event())
+    if settings.leaderElection.enabled:
+        where = Ref(LEASE, settings.leaderElection.namespace, settings.leaderElection.name)
+        operator.lease = LeaseElection(cluster, clock, where, identity=f"{identity}_{uuid.uuid4()}")
+        reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
+    return operator
+
+
+async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
+    """Run until SIGTERM (0), or until leadership or the watch is lost (1): a fresh process starts clean."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    async with AsyncExitStack() as stack:
+        operator = await build(settings, kubeconfig, stack)
+        runner = await serve(settings.http.port, operator.telemetry.registry, Health(operator.dead, operator.unready))
+        stack.push_async_callback(runner.cleanup)
+        if operator.lease is not None and not await _lead(operator.lease, stop, stack):
+            return 0
+        operator.telemetry.leader(True)
+        return await _work(operator, stop)
+
+
+async def _lead(lease: LeaseElection, stop: asyncio.Event, stack: AsyncExitStack) -> bool:
+    """Wait for the Lease; False when told to stop first. Losing it later ends the process at once."""
+
+    stopping = asyncio.create_task(stop.wait())
+    leading = asyncio.create_task(lease.wait())
+    stack.push_async_callback(lease.release)
+    done, _ = await asyncio.wait({stopping, leading}, return_when=asyncio.FIRST_COMPLETED)
+    await _end(stopping)
+    if leading not in done:
+        await _end(leading)
+        return False
+    leading.result()
+    stack.push_async_callback(_end, asyncio.create_task(_hold(lease)))
+    return True
+
+
+async def _hold(lease: LeaseElection) -> None:
+    """Ends the process the moment the Lease is lost, so that nothing is written any more."""
+    await lease.hold()
+    log.error("leadership was lost: ending")
+    logging.shutdown()
+    os._exit(1)
+
+
+async def _work(operator: Operator, stop: asyncio.Event) -> int:
+    registry = handlers.registry(operator.queue.add, operator.mark_class, operator.mark_namespace)
+    watching = asyncio.Event()
+    stop_watch = asyncio.Event()
+    tasks = [
+        asyncio.create_task(work(operator.queue, operator.reconciler), name=f"worker-{n}")
+        for n in range(operator.settings.workers)
+    ]
+    tasks.append(asyncio.create_task(operator.list_profiles(), name="list"))
+    tasks.append(asyncio.create_task(operator.report_depth(), name="depth"))
+    watch = handlers.watch(registry, operator.settings.watchNamespaces, watching, stop_watch)
+    tasks.append(asyncio.create_task(watch, name="watch"))
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    ended = [t for t in done if t is not stopping]
+    for task in ended:
+        error = task.exception()
+        log.error("%s ended: %s", task.get_name(), error or "without an error", exc_info=error)
+    stop_watch.set()
+    for task in tasks:
+        await _end(task)
+    await _end(stopping)
+    return 1 if ended else 0
+
+
+async def _end(task: asyncio.Task[object]) -> None:
+    """Cancel and collect; what a task had to say at its end is logged, not raised."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
+    except Exception:
+        log.debug("task ended with an error", exc_info=True)
+
+
+def main(settings: Settings, kubeconfig: Path | None) -> int:
+    """For the command line: set logging up, run, and say in one line why it could not."""
+    handlers.configure_logging(settings.logFormat)
+    try:
+        return asyncio.run(run(settings, kubeconfig))
+    except PegboxError as error:
+        print(error, file=sys.stderr)
+        return 1

@@ -1,0 +1,151 @@
+"""The operator's own metrics: names, labels, and series that go when what they are about goes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pegbox.adapters.pod_settings import PodSetting, PodSettings
+from pegbox.adapters.prometheus.client import Usage
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.model.decisions import Action
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import BreakerState, TrialState
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LONGEST = timedelta(minutes=10)
+
+
+def shown(telemetry: Telemetry, name: str = "pegbox_pod_setting") -> list[dict[str, str]]:
+    """The label sets of one metric, as a scrape reads them."""
+    text = generate_latest(telemetry.registry).decode()
+    return [s.labels for f in text_string_to_metric_families(text) for s in f.samples if s.name == name]
+
+
+def value(telemetry: Telemetry, name: str, **labels: str) -> float | None:
+    return telemetry.registry.get_sample_value(name, labels)
+
+
+def setting(number: str, cohort: str = "") -> PodSetting:
+    return PodSetting(cohort, number)
+
+
+def test_a_pod_s_series_has_the_labels_that_the_join_needs() -> None:
+    telemetry = Telemetry()
+    telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("7", "canary")}, NOW)
+    assert shown(telemetry) == [
+        {
+            "target_namespace": "shop",
+            "target_pod": "a",
+            "class": "worker",
+            "profile": "shop/checkout",
+            "cohort": "canary",
+            "setting": "7",
+        }
+    ]
+
+
+def test_a_pod_has_one_series_per_class_whatever_was_shown_before() -> None:
+    telemetry = Telemetry()
+    telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("7")}, NOW)
+    telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("8")}, NOW)
+    telemetry.pod_settings.show("shop/taken-over", "worker", {"a": setting("1")}, NOW)
+    assert [(s["profile"], s["setting"]) for s in shown(telemetry)] == [("shop/taken-over", "1")]
+
+
+def test_a_deleted_pod_is_shown_for_the_longest_window_as_it_was() -> None:
+    telemetry = Telemetry()
+    pods = telemetry.pod_settings
+    pods.show("shop/checkout", "worker", {"a": setting("7"), "b": setting("7")}, NOW)
+    pods.show("shop/checkout", "worker", {"a": setting("8")}, NOW + timedelta(minutes=1))
+    pods.forget_before(NOW + LONGEST, LONGEST)
+    assert {(s["target_pod"], s["setting"]) for s in shown(telemetry)} == {("a", "8"), ("b", "7")}
+    pods.forget_before(NOW + LONGEST + timedelta(seconds=1), LONGEST)
+    assert {s["target_pod"] for s in shown(telemetry)} == {"a"}
+
+
+def test_a_living_pod_is_never_forgotten_for_its_age() -> None:
+    telemetry = Telemetry()
+    telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("7")}, NOW)
+    telemetry.pod_settings.forget_before(NOW + timedelta(days=1), LONGEST)
+    assert len(shown(telemetry)) == 1
+
+
+def test_a_profile_that_changes_its_class_leaves_its_old_rows_to_expire() -> None:
+    telemetry = Telemetry()
+    telemetry.pod_settings.show("shop/checkout", "old", {"a": setting("7")}, NOW)
+    telemetry.pod_settings.show("shop/checkout", "new", {"a": setting("8")}, NOW)
+    telemetry.pod_settings.forget_before(NOW + 2 * LONGEST, LONGEST)
+    assert [s["class"] for s in shown(telemetry)] == ["new"]
+
+
+def test_the_number_of_series_is_bounded_and_deleted_pods_make_room_first() -> None:
+    telemetry = Telemetry()
+    telemetry.registry.unregister(telemetry.pod_settings)
+    telemetry.pod_settings = PodSettings(limit=2)
+    telemetry.registry.register(telemetry.pod_settings)
+    telemetry.pod_settings.show("a/x", "worker", {"p": setting("1"), "q": setting("1")}, NOW)
+    telemetry.pod_settings.show("a/x", "worker", {"q": setting("1")}, NOW)
+    telemetry.pod_settings.show("a/y", "worker", {"r": setting("1"), "s": setting("1")}, NOW)
+    assert {s["target_pod"] for s in shown(telemetry)} == {"q", "r"}
+    assert value(telemetry, "pegbox_pod_settings_dropped_total") == 1.0
+
+
+def test_a_profile_s_series_go_with_it_and_no_others() -> None:
+    telemetry = Telemetry()
+    for name in ("checkout", "cart"):
+        telemetry.pod_settings.show(f"shop/{name}", "worker", {f"{name}-1": setting("1")}, NOW)
+        telemetry.breaker("shop", name, BreakerState.OPEN)
+    telemetry.forget("shop", "checkout")
+    telemetry.forget("shop", "never-seen")
+    assert [s["profile"] for s in shown(telemetry)] == ["shop/cart"]
+    assert shown(telemetry, "pegbox_breaker_state") == [{"namespace": "shop", "profile": "cart"}]
+
+
+def test_who_does_not_lead_says_nothing_of_pods() -> None:
+    telemetry = Telemetry()
+    telemetry.leader(True)
+    telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("1")}, NOW)
+    telemetry.breaker("shop", "checkout", BreakerState.CLOSED)
+    telemetry.leader(False)
+    assert shown(telemetry) == []
+    assert shown(telemetry, "pegbox_breaker_state") == []
+    assert value(telemetry, "pegbox_leader") == 0.0
+
+
+def test_every_event_is_counted_under_its_enum() -> None:
+    telemetry = Telemetry()
+    telemetry.reconciled(0.02, NOW)
+    telemetry.failed(Reason.INTERNAL_ERROR)
+    telemetry.decided(Action.HOLD, Reason.COOLING_DOWN)
+    telemetry.wrote("ConfigMap", "patch")
+    telemetry.trial_ended(TrialState.REVERTED, Reason.SLO_BREACHED)
+    telemetry.queue_depth(3)
+    telemetry.breaker("shop", "x", BreakerState.HALF_OPEN)
+    assert value(telemetry, "pegbox_reconcile_seconds_count") == 1.0
+    assert value(telemetry, "pegbox_last_cycle_timestamp_seconds") == NOW.timestamp()
+    assert value(telemetry, "pegbox_reconcile_errors_total", reason="InternalError") == 1.0
+    assert value(telemetry, "pegbox_decisions_total", action="Hold", reason="CoolingDown") == 1.0
+    assert value(telemetry, "pegbox_writes_total", kind="ConfigMap", verb="patch") == 1.0
+    assert value(telemetry, "pegbox_trials_total", state="Reverted", reason="SLOBreached") == 1.0
+    assert value(telemetry, "pegbox_queue_depth") == 3.0
+    assert value(telemetry, "pegbox_breaker_state", namespace="shop", profile="x") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pegbox_prometheus_queries_total", 5.0),
+        ("pegbox_prometheus_query_failures_total", 1.0),
+        ("pegbox_prometheus_samples_total", 70.0),
+        ("pegbox_prometheus_bytes_total", 900.0),
+    ],
+)
+def test_what_the_metrics_source_was_asked_is_exported(name: str, expected: float) -> None:
+    telemetry, usage = Telemetry(), Usage(queries=5, failures=1, samples=70, size=900)
+    telemetry.watch_source(lambda: usage)
+    assert value(telemetry, name) == expected
+    usage.queries += 1
+    assert value(telemetry, "pegbox_prometheus_queries_total") == 6.0

@@ -1,0 +1,78 @@
+"""A ledger with something in every field."""
+
+from __future__ import annotations
+
+from fractions import Fraction as F
+
+from pegbox.model.knobs import Setting
+from pegbox.model.prediction import Row
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import (
+    Baseline,
+    Breaker,
+    BreakerState,
+    Intent,
+    IntentKind,
+    Ledger,
+    Original,
+    Rung,
+    TrialState,
+    TrialSummary,
+)
+
+from tests.unit.api.moments import HOUR, NOON, SECOND
+
+PARENT = Setting({"workers": F(4), "share": F(4, 5), "tracing": False, "level": "high"})
+TARGET = PARENT.with_values(workers=F(6))
+TRIAL = TrialSummary(
+    id="t-1",
+    setting=TARGET,
+    parent=PARENT,
+    state=TrialState.REVERTED,
+    reason=Reason.SLO_BREACHED,
+    started_at=NOON - HOUR,
+    ended_at=NOON,
+    predicted_throughput=120.5,
+    throughput=None,
+    latency=0.25,
+)
+INTENT = Intent(
+    id="t-2",
+    kind=IntentKind.TRIAL,
+    parent=PARENT,
+    stages=(PARENT.with_values(workers=F(5)), TARGET),
+    started_at=NOON,
+    generation=12,
+    stage=1,
+    stage_at=NOON + SECOND,
+    reason=Reason.TRIAL_STARTED,
+    why="workers are busy",
+    revision="abc",
+    pods=3,
+    baseline=Baseline(60.0, 59.5, 0.125, errors=0.001, slo_shares={"fast": 0.99}, latency_sd=0.05, windows=3),
+    requested=True,
+)
+ROW = Row(PARENT, 3.0, 60.0, 59.5, 0.125, 7, 1.25, 0.001, 1.79e9, {"busy:workers": 0.75})
+
+
+def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
+    return Ledger(
+        profile_uid="u-1",
+        target_uid="d-1",
+        generation=12,
+        incumbent=PARENT,
+        adopted=PARENT,
+        originals=(Original("ConfigMapKey(app/POOL)", "20", "helm", "c-1"), Original("Replicas", None)),
+        ladder=(Rung(PARENT, 60.0, 4, 0.125, NOON - HOUR),),
+        intent=INTENT,
+        breaker=Breaker(BreakerState.OPEN, 3, 1, NOON + HOUR),
+        trials=(TRIAL,) * trials,
+        rows=(ROW,) * rows,
+        cooldown_until=NOON + HOUR,
+        paused_until=NOON.max.replace(tzinfo=NOON.tzinfo),
+        tokens={"try": "a1", "reset": "b2"},
+        reporting=True,
+        revision="abc",
+        halted=Reason.LAST_KNOWN_GOOD_FAILING,
+        forecasts=((1.0, 2.0, 3.0), (4.5, 5.5, 6.5)),
+    )

@@ -1,0 +1,211 @@
+"""The ledger in its object: whole, versioned, summed, and never larger than the cap."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from datetime import datetime
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, state_of
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import Setting
+from pegbox.model.trials import MAX_TRIALS, Intent, Ledger
+
+from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, full_ledger
+from tests.unit.api.moments import NOON
+
+BARE = Ledger(profile_uid="u-1")
+
+
+def stored(ledger: Ledger) -> dict[str, Any]:
+    """As it comes back from the server: through JSON."""
+    body = encode(ledger, namespace="shop", name="checkout", profile="shop/checkout", written_at=NOON)
+    return json.loads(json.dumps(body))
+
+
+def with_state(change: Any) -> dict[str, Any]:
+    """A stored ledger whose state was changed by somebody who also knows how to sum."""
+    body = stored(full_ledger())
+    state = json.loads(body["data"]["state"])
+    change(state)
+    body["data"]["state"] = json.dumps(state)
+    body["data"]["sha256"] = hashlib.sha256(body["data"]["state"].encode()).hexdigest()
+    return body
+
+
+@pytest.mark.parametrize("ledger", [BARE, full_ledger()], ids=["a fresh one", "one with something in every field"])
+def test_a_ledger_comes_back_as_it_was(ledger: Ledger) -> None:
+    assert decode(stored(ledger)) == ledger
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Ledger) if f.name not in ("profile_uid", "rows")])
+def test_every_field_of_the_ledger_is_kept(name: str) -> None:
+    """A field that the codec forgot would come back as the bare ledger's."""
+    value = getattr(full_ledger(), name)
+    assert value != getattr(BARE, name), "full_ledger must say something here"
+    assert getattr(decode(stored(replace(BARE, **{name: value}))), name) == value
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Intent)])
+def test_every_field_of_an_intent_is_kept(name: str) -> None:
+    others: dict[str, Any] = {
+        "str": "other", "int": 77, "bool": not getattr(INTENT, name), "float | None": 0.5,
+        "datetime": NOON.max.replace(tzinfo=NOON.tzinfo), "datetime | None": NOON, "tuple[str, ...]": ("pool",),
+        "tuple[Setting, ...]": (PARENT,), "Setting": Setting({"pool": F(1)}), "Baseline | None": None,
+        "TrialState | None": TRIAL.state, "IntentKind": INTENT.kind.ROLLBACK, "Reason": INTENT.reason.DEPLOYED,
+    }  # fmt: skip
+    hint = next(str(f.type) for f in fields(Intent) if f.name == name)
+    changed = replace(INTENT, **{name: others[hint]})
+    assert changed != INTENT
+    found = decode(stored(replace(BARE, intent=changed))).intent
+    assert found == changed
+
+
+def test_a_boolean_and_a_one_are_two_settings() -> None:
+    """To Python they are equal; a table that merged them would turn tracing=true into tracing=1."""
+    first = replace(TRIAL, setting=Setting({"x": F(1)}), parent=Setting({"x": True}))
+    back = decode(stored(replace(BARE, trials=(first,)))).trials[0]
+    assert type(back.setting["x"]) is F
+    assert back.parent["x"] is True
+
+
+def test_equal_ledgers_are_equal_texts_whatever_the_order_of_their_maps() -> None:
+    one = replace(BARE, tokens={"a": "1", "b": "2"})
+    other = replace(BARE, tokens={"b": "2", "a": "1"})
+    assert state_of(one) == state_of(other)
+
+
+def test_an_old_ledger_without_a_newer_field_takes_its_default() -> None:
+    body = with_state(lambda state: state.pop("revision"))
+    assert decode(body) == replace(full_ledger(), revision="")
+
+
+def test_the_summary_is_for_people() -> None:
+    summary = stored(full_ledger())["data"]["summary"]
+    assert summary == {
+        "profile": "shop/checkout",
+        "profileUID": "u-1",
+        "generation": 12,
+        "breaker": "Open",
+        "intent": "Trial t-2",
+        "trials": 1,
+        "rows": 1,
+        "writtenAt": "2026-11-21T12:00:00Z",
+    }
+
+
+def many_rows(count: int) -> Ledger:
+    """Rows that share nothing and hold awkward numbers; `last_seen` says how old each is."""
+    rows = tuple(
+        replace(
+            ROW,
+            setting=Setting({f"knob_{k}": F(i, 7) for k in range(8)}),
+            throughput=1 / (i + 3),
+            signals={f"busy:knob_{k}": 1 / (i + k + 3) for k in range(8)},
+            last_seen=1e9 + i,
+        )
+        for i in range(count)
+    )
+    return replace(full_ledger(trials=MAX_TRIALS), rows=rows)
+
+
+def test_two_hundred_ordinary_rows_and_all_trials_fit() -> None:
+    """Five knobs, six signals, 200 rows of 40 settings: what one profile comes to."""
+    rows = tuple(
+        replace(
+            ROW,
+            setting=Setting({f"knob_{k}": F(i % 40 + k) for k in range(5)}),
+            load=60 / (i + 7),
+            throughput=59 / (i + 7),
+            latency=1 / (i + 9),
+            throughput_m2=1 / (i + 11),
+            latency_m2=1 / (i + 13),
+            last_seen=1.79e9 + i,
+            signals={f"busy:knob_{k}": 1 / (i + k + 3) for k in range(6)},
+        )
+        for i in range(200)
+    )
+    back = decode(stored(replace(full_ledger(trials=MAX_TRIALS), rows=rows)))
+    assert (len(back.rows), len(back.trials)) == (200, MAX_TRIALS)
+
+
+def test_what_is_too_large_loses_the_oldest_trials_first_and_then_the_oldest_rows() -> None:
+    body = stored(many_rows(600))
+    assert len(body["data"]["state"].encode()) <= MAX_BYTES
+    back = decode(body)
+    assert len(back.trials) == KEPT_TRIALS
+    assert 50 < len(back.rows) < 600
+    newest = [row.last_seen for row in many_rows(600).rows][-len(back.rows) :]
+    assert [row.last_seen for row in back.rows] == newest
+    assert back.intent == INTENT
+
+
+def test_only_the_newest_trials_are_kept() -> None:
+    trials = tuple(replace(TRIAL, id=f"t-{i}") for i in range(MAX_TRIALS + 5))
+    kept = decode(stored(replace(BARE, trials=trials))).trials
+    assert kept == trials[5:]
+
+
+def test_what_cannot_be_made_small_enough_is_refused_and_not_cut() -> None:
+    huge = replace(BARE, tokens={"try": "x" * MAX_BYTES})
+    with pytest.raises(InvalidInput, match="tune fewer knobs"):
+        stored(huge)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "what"),
+    [
+        pytest.param(replace(BARE, rows=(replace(ROW, load=float("nan")),)), "not JSON compliant", id="not a number"),
+        pytest.param(replace(BARE, forecasts=((1.0, 2.0, float("inf")),)), "not JSON compliant", id="infinity"),
+        pytest.param(replace(BARE, cooldown_until=datetime(2026, 1, 1)), "without a zone", id="a time of nowhere"),
+    ],
+)
+def test_what_is_no_data_is_not_written(ledger: Ledger, what: str) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        stored(ledger)
+
+
+def test_a_newer_ledger_is_refused_by_its_version() -> None:
+    body = stored(full_ledger())
+    body["data"] |= {"schemaVersion": 2, "sha256": "of another form", "later": "field"}
+    with pytest.raises(InvalidInput, match="reads versions up to 1: run the newer release"):
+        decode(body)
+
+
+def test_an_edited_state_is_refused_by_its_sum() -> None:
+    body = stored(full_ledger())
+    body["data"]["state"] = body["data"]["state"].replace('"generation":12', '"generation":13', 1)
+    with pytest.raises(InvalidInput, match="edited or torn"):
+        decode(body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda s: s.pop("profile_uid"), id="a required field is gone"),
+        pytest.param(lambda s: s.pop("settings"), id="the table of settings is gone"),
+        pytest.param(lambda s: s.update(incumbent=99), id="a setting that is not in the table"),
+        pytest.param(lambda s: s.update(incumbent=-1), id="a position from the end"),
+        pytest.param(lambda s: s.update(generation="12"), id="a text where a number belongs"),
+        pytest.param(lambda s: s.update(reporting=1), id="a number where a truth belongs"),
+        pytest.param(lambda s: s.update(halted="NoSuchReason"), id="a reason that nobody knows"),
+        pytest.param(lambda s: s.update(cooldown_until="yesterday"), id="a time that is none"),
+        pytest.param(lambda s: s.update(trials={}), id="a map where a list belongs"),
+        pytest.param(lambda s: s["breaker"].update(state="Ajar"), id="a state that is none"),
+        pytest.param(lambda s: s["rows"][0].pop(), id="a row that is too short"),
+        pytest.param(lambda s: s["settings"][0].update(workers=[1, 0]), id="a fraction over zero"),
+    ],
+)
+def test_a_state_that_this_release_cannot_read_is_refused_with_its_remedy(change: Any) -> None:
+    with pytest.raises(InvalidInput, match="delete the ledger to adopt the workload afresh"):
+        decode(with_state(change))
+
+
+@pytest.mark.parametrize("data", [None, {}, [], "text", {"schemaVersion": 1}], ids=repr)
+def test_an_object_without_its_data_is_refused(data: Any) -> None:
+    with pytest.raises(InvalidInput):
+        decode({"metadata": {"name": "checkout"}, "data": data})
