@@ -142,14 +142,18 @@ class SignalRows:
 class MetricsSource(Protocol):
     """A Prometheus-compatible server. Answers are values or Missing(reason); nothing is ever zero for want of data."""
 
-    async def fetch(self, query: SignalQuery, at: datetime) -> SignalRows | Missing: ...
+    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
+        """Rows of every profile of the class. Answers up to `max_age` seconds old may be reused; 0: none."""
+        ...
 
-    async def acknowledgements(self, namespace: str, at: datetime) -> Mapping[str, Acknowledgement] | Missing:
+    async def acknowledgements(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Acknowledgement] | Missing:
         """pod name -> what it says it runs, from samples fresher than the lookback."""
         ...
 
     async def setting_values(
-        self, namespace: str, at: datetime
+        self, namespace: str, at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Mapping[str, float]] | Missing:
         """pod name -> knob -> value in base units, from `pegbox_setting_value`."""
         ...

@@ -22,6 +22,7 @@ from pegbox.model.knobs import Knob, SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Window
 from pegbox.model.prediction import Row
 from pegbox.model.proposals import Proposal, ProposeRequest
+from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role, busy_signal
 
 LOAD = 60.0
@@ -92,6 +93,7 @@ class Loop:
     service: Service
     seed: int
     step: Fraction = Fraction(1)
+    load: float = LOAD
     admissible: Callable[[Setting], bool] = lambda _: True
     rows: tuple[Row, ...] = ()
     tried: list[Setting] = field(default_factory=list)
@@ -110,7 +112,7 @@ class Loop:
     def watch(self, setting: Setting, windows: int = 3) -> Observation:
         for _ in range(windows):
             self.clock += 1
-            seen = self.service.observe(setting, self.clock, self.noise)
+            seen = self.service.observe(setting, self.clock, self.noise, self.load)
             self.rows = merge(self.rows, seen, setting)
         return seen
 
@@ -145,6 +147,20 @@ class Loop:
             self.failures = (*self.failures, proposal.setting)
         return proposal
 
+    def cut(self) -> Setting | None:
+        """One trial of the cheap kind: accepted where everything is still served in time."""
+        before = self.watch(self.incumbent, 3)
+        proposal = propose(self.request(before), fit(self.space, ROLES, self.rows))
+        if isinstance(proposal, Missing):
+            return None
+        after = self.watch(proposal.setting)
+        assert not isinstance(after.latency, Missing)
+        if after.latency < 0.5:
+            self.incumbent = proposal.setting
+        else:
+            self.failures = (*self.failures, proposal.setting)
+        return proposal.setting
+
     def run(self, trials: int = TRIALS) -> list[Proposal | Missing]:
         found = []
         for _ in range(trials):
@@ -174,9 +190,51 @@ SERVICES = {
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_loop_serves_95_percent_of_the_load_within_ten_trials(service: Service, seed: int) -> None:
     loop = Loop(service, seed)
     assert service.capacity(loop.incumbent) < 0.2 * LOAD  # the start is bad, or the claim is empty
     loop.run()
     assert min(LOAD, service.capacity(loop.incumbent)) >= 0.95 * LOAD, (loop.incumbent, loop.tried)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_with_half_steps_it_takes_a_few_trials_more(seed: int) -> None:
+    loop = Loop(Service(), seed, step=Fraction(1, 2))
+    loop.run(12)
+    assert loop.service.capacity(loop.incumbent) >= 0.95 * LOAD
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_budget_is_exceeded_by_any_trial_and_the_best_within_it_is_found(seed: int) -> None:
+    """At most 10 upstream connections: 10 / 0.20 = 50 events/s is the best there is; workers x db <= 120."""
+
+    def admissible(setting: Setting) -> bool:
+        return setting.number("http_pool") <= 10 and setting.number("workers") * setting.number("db_pool") <= 120
+
+    loop = Loop(Service(), seed, admissible=admissible)
+    loop.run(12)
+    assert loop.tried
+    assert all(admissible(setting) for setting in loop.tried)
+    assert loop.service.capacity(loop.incumbent) >= 0.95 * 50
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_once_the_load_is_served_the_search_stops(seed: int) -> None:
+    loop = Loop(Service(), seed)
+    found = loop.run(20)
+    assert isinstance(found[-1], Missing)
+    assert found[-1].reason in (Reason.NOTHING_BETTER, Reason.SLO_AT_RISK)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_wasted_is_given_back_without_hurting_the_load(seed: int) -> None:
+    """64 of everything for 5 events/s, where 2 workers and 1 connection each would do."""
+    loop = Loop(Service(), seed, load=5.0)
+    loop.incumbent = loop.incumbent.with_values(workers=Fraction(64), http_pool=Fraction(64), db_pool=Fraction(64))
+    for _ in range(12):
+        proposal = loop.cut()
+        if proposal is None:
+            break
+        assert loop.service.capacity(proposal) > 5.0, proposal
+    assert sum(loop.incumbent.number(n) for n in ("workers", "http_pool", "db_pool")) <= 3 * 64 / 4

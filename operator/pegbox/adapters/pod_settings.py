@@ -1,7 +1,7 @@
 """`pegbox_pod_setting`: which pod runs which setting of which profile, for the server-side join.
 
 Labels are target_namespace and target_pod: a scrape would rename `namespace` and `pod`. Deleted pods are kept
-for the longest window that anybody reads, or the failures of pods that a trial killed would vanish with them.
+for the longest window that is read, or the failures of pods that a trial killed would vanish with them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 MAX_PODS = 20_000
 """Series exported at most; beyond it, deleted pods go first, then new pods are not taken in."""
+KEEP = timedelta(hours=1)
 LABELS = ("target_namespace", "target_pod", "class", "profile", "cohort", "setting")
 
 
@@ -39,9 +40,10 @@ class _Entry:
 class PodSettings(Collector):
     """One series per (class, pod): a second one would make the join many-to-many for the whole class."""
 
-    def __init__(self, limit: int = MAX_PODS) -> None:
+    def __init__(self, limit: int = MAX_PODS, keep: timedelta = KEEP) -> None:
+        """`keep`: the longest window that is read; deleted pods are shown for so long after their last time."""
         self._lock = threading.Lock()
-        self._limit = limit
+        self._limit, self._keep = limit, keep
         self._entries: dict[tuple[str, str, str], _Entry] = {}
         self._dropped = 0
 
@@ -52,6 +54,7 @@ class PodSettings(Collector):
         """
         namespace = profile.partition("/")[0]
         with self._lock:
+            self._forget_before(now - self._keep)
             for key, entry in self._entries.items():
                 if entry.profile == profile and entry.alive and (key[0] != class_name or key[2] not in pods):
                     self._entries[key] = replace(entry, alive=False)
@@ -62,13 +65,6 @@ class PodSettings(Collector):
                     continue
                 self._entries[key] = _Entry(namespace, profile, shown, now)
 
-    def forget_before(self, now: datetime, longest_window: timedelta) -> None:
-        """Drop pods that were last seen alive longer ago than the longest window."""
-        with self._lock:
-            self._entries = {
-                key: entry for key, entry in self._entries.items() if entry.alive or now - entry.seen <= longest_window
-            }
-
     def forget(self, profile: str) -> None:
         """The profile is gone: nobody reads its rows any more."""
         with self._lock:
@@ -78,6 +74,10 @@ class PodSettings(Collector):
         """Leadership is lost: the next leader shows the pods."""
         with self._lock:
             self._entries = {}
+
+    def _forget_before(self, oldest: datetime) -> None:
+        if any(not entry.alive and entry.seen < oldest for entry in self._entries.values()):
+            self._entries = {k: e for k, e in self._entries.items() if e.alive or e.seen >= oldest}
 
     def _room(self) -> bool:
         if len(self._entries) < self._limit:

@@ -6,7 +6,7 @@ whose series go with them. Methods take what the core returns, so that no caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -41,6 +41,7 @@ class Telemetry:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._sources: list[Callable[[], Usage]] = []
         r = self.registry
         self.pod_settings = PodSettings()
         r.register(self.pod_settings)
@@ -99,20 +100,22 @@ class Telemetry:
         self._breaker.remove_by_labels({"namespace": namespace, "profile": name})
 
     def watch_source(self, read: Callable[[], Usage]) -> None:
-        """Export what the metrics source was asked; once per registry."""
-        self.registry.register(_SourceUsage(read))
+        """Export what the metrics source was asked; several sources are added up."""
+        if not self._sources:
+            self.registry.register(_SourceUsage(self._sources))
+        self._sources.append(read)
 
 
 class _SourceUsage(Collector):
-    def __init__(self, read: Callable[[], Usage]) -> None:
-        self._read = read
+    def __init__(self, sources: Sequence[Callable[[], Usage]]) -> None:
+        self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        usage = self._read()
+        usages = [read() for read in self._sources]
         for name, text, value in (
-            ("queries", "HTTP queries to the metrics server.", usage.queries),
-            ("query_failures", "Queries that gave no answer to use.", usage.failures),
-            ("samples", "Samples returned by the metrics server.", usage.samples),
-            ("bytes", "Bytes returned by the metrics server.", usage.size),
+            ("queries", "HTTP queries to metrics servers.", sum(u.queries for u in usages)),
+            ("query_failures", "Queries that gave no answer to use.", sum(u.failures for u in usages)),
+            ("samples", "Samples returned by metrics servers.", sum(u.samples for u in usages)),
+            ("bytes", "Bytes returned by metrics servers.", sum(u.size for u in usages)),
         ):
             yield CounterMetricFamily(f"pegbox_prometheus_{name}", text, value=value)

@@ -24,7 +24,6 @@ from pegbox.model.trials import MAX_TRIALS, Ledger
 SCHEMA_VERSION = 1
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these
-_CHUNK = 5  # entries dropped at a time while the state is too large
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
 
 
@@ -105,21 +104,24 @@ def _nine(value: float) -> float:
 def _fit(ledger: Ledger) -> tuple[Ledger, str]:
     """What fits: without the oldest trials, then without the rows seen longest ago, then without the last trials."""
     state = _packed(ledger)
-    while len(state.encode()) > MAX_BYTES:
-        ledger = _smaller(ledger)
+    while (size := len(state.encode())) > MAX_BYTES:
+        ledger = _smaller(ledger, size)
         state = _packed(ledger)
     return ledger, state
 
 
-def _smaller(ledger: Ledger) -> Ledger:
+def _smaller(ledger: Ledger, size: int) -> Ledger:
+    """Half of what seems too much goes at once, so that little more is lost than must be."""
+    share = (1 - MAX_BYTES / size) / 2
     if len(ledger.trials) > KEPT_TRIALS:
-        return replace(ledger, trials=ledger.trials[-max(KEPT_TRIALS, len(ledger.trials) - _CHUNK) :])
+        cut = max(1, int(len(ledger.trials) * share))
+        return replace(ledger, trials=ledger.trials[min(cut, len(ledger.trials) - KEPT_TRIALS) :])
     if ledger.rows:
-        old = sorted(range(len(ledger.rows)), key=lambda i: ledger.rows[i].last_seen)[:_CHUNK]
+        cut = max(1, int(len(ledger.rows) * share))
+        old = set(sorted(range(len(ledger.rows)), key=lambda i: ledger.rows[i].last_seen)[:cut])
         return replace(ledger, rows=tuple(row for i, row in enumerate(ledger.rows) if i not in old))
     if ledger.trials:
         return replace(ledger, trials=ledger.trials[1:])
-    size = len(_packed(ledger).encode())
     raise InvalidInput(
         "ledger", f"{size} bytes", f"tune fewer knobs with one profile: a ledger holds {MAX_BYTES} bytes"
     )

@@ -32,7 +32,7 @@ class TargetKind(StrEnum):
 
 
 class Preset(StrEnum):
-    """Custom: only the knobs that the profile names. The others take the class's formulas as defaults."""
+    """Custom: only the knobs that the profile names, and its autoscaler's bounds. The others: formulas of the class."""
 
     CUSTOM = "Custom"
     BALANCED = "Balanced"

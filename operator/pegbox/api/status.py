@@ -244,7 +244,7 @@ def _model(report: ModelReport | Missing, conditions: tuple[Condition, ...]) -> 
         "samples": report.samples,
         "error": number(report.error),
         "baselineError": number(report.baseline_error),
-        "coefficients": [{"name": n, "value": number(v)} for n, v in sorted(report.coefficients.items())],
+        "coefficients": [{"name": n, "value": number(v)} for n, v in sorted(report.coefficients.items())[:64]],
     }
     if report.unidentified:
         body["missing"] = _cut(f"not identifiable yet: {', '.join(report.unidentified)}", 1024)

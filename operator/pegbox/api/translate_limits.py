@@ -97,10 +97,8 @@ def smallest(space: SearchSpace) -> Setting:
 
 def fewest_pods(spec: ProfileSpec) -> Fraction:
     """The least that `pods` can mean, counting what the autoscaler may add."""
-    scaled = spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)
-    if scaled:
-        return max(_least(knob) for knob in scaled)
-    return Fraction(spec.autoscaler.max_replicas if spec.autoscaler else 1)
+    scaled = spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)  # never both: the HPA sets replicas
+    return _least(scaled[0]) if scaled else Fraction(spec.autoscaler.max_replicas if spec.autoscaler else 1)
 
 
 def check_satisfiable(spec: ProfileSpec) -> None:

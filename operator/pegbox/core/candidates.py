@@ -20,6 +20,7 @@ USED = 0.5  # a limit that is busy for less than half gains nothing by being rai
 TARGET_BUSY = 0.65  # busy share that a limit is sized for
 RANDOM_MOVES = 16
 FRACTIONS = (Fraction(1), Fraction(1, 2), Fraction(0))  # of the step; 0 stands for one unit
+CUTS = (Fraction(1), Fraction(1, 2), Fraction(1, 4))  # parts of the way down
 COMMON = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 4))
 BISECTIONS = 32
 
@@ -135,31 +136,39 @@ def targets(request: ProposeRequest, coefficients: Mapping[str, float], load: fl
 
 
 def shrinks(request: ProposeRequest, busy: Mapping[str, float]) -> Iterator[Candidate]:
-    """Limits that are less than half busy, down to the target busy share: together and one by one."""
+    """Limits that are less than half busy, down to the target busy share or a part of the way: together and
+    one by one; and one pod less."""
     parent = request.incumbent
-    lower: dict[str, KnobValue] = {}
-    raw: dict[str, KnobValue] = {}
-    for knob in limits_of(request):
-        share, now = busy.get(knob.name), parent.number(knob.name)
-        if share is None or not 0.0 <= share < USED:
-            continue
-        bottom = reach(knob, now, smallest=request.smallest_step)[0]
-        units = math.ceil(float(now) * share / TARGET_BUSY / float(knob.unit))
-        needed = knob.clamp(knob.unit * max(1, units))
-        goal = max(bottom, needed)
-        if goal < now:
-            lower[knob.name], raw[knob.name] = goal, min(needed, goal)
-    if len(lower) > 1:
-        yield Candidate(parent.with_values(**lower), ProposalKind.SHRINK, parent.with_values(**raw))
-    for name, value in lower.items():
-        yield Candidate(
-            parent.with_values(**{name: value}), ProposalKind.SHRINK, parent.with_values(**{name: raw[name]})
-        )
+    unused = {k.name: _unused(k, parent.number(k.name), busy.get(k.name)) for k in limits_of(request)}
+    raw = {name: needed for name, needed in unused.items() if needed is not None}
+    for share in CUTS:
+        lower: dict[str, KnobValue] = {}
+        for name, needed in raw.items():
+            knob, now = request.space[name], parent.number(name)
+            goal = max(reach(knob, now, smallest=request.smallest_step)[0], needed)
+            cut = knob.unit * math.floor((now - goal) * share / knob.unit)
+            if cut > 0:
+                lower[name] = now - cut
+        if len(lower) > 1:
+            wish = parent.with_values(**{n: raw[n] for n in lower})
+            yield Candidate(parent.with_values(**lower), ProposalKind.SHRINK, wish)
+        for name, value in lower.items():
+            wish = parent.with_values(**{name: raw[name]})
+            yield Candidate(parent.with_values(**{name: value}), ProposalKind.SHRINK, wish)
     for knob in knobs_with(request, Role.REPLICAS):
         now = parent.number(knob.name)
         if reach(knob, now, smallest=True)[0] < now:
             fewer = parent.with_values(**{knob.name: reach(knob, now, smallest=True)[0]})
             yield Candidate(fewer, ProposalKind.SHRINK, fewer)
+
+
+def _unused(knob: Knob, now: Fraction, share: float | None) -> Fraction | None:
+    """The units that would be busy for the target share; None where the limit is used, or nothing says."""
+    if share is None or not 0.0 <= share < USED:
+        return None
+    units = math.ceil(float(now) * share / TARGET_BUSY / float(knob.unit))
+    needed = knob.clamp(knob.unit * max(1, units))
+    return needed if needed < now else None
 
 
 def one_knob_moves(request: ProposeRequest) -> Iterator[Candidate]:

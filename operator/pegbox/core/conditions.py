@@ -34,7 +34,7 @@ def conditions(
         ConditionType.PROGRESSING: _progressing(decision),
         ConditionType.SLO_MET: _slo_met(snapshot),
         ConditionType.DEGRADED: _degraded(snapshot, decision),
-        ConditionType.CONFLICT: _conflict(snapshot),
+        ConditionType.CONFLICT: _conflict(snapshot, decision),
     }
     states[ConditionType.READY] = _ready(states)
     generation = snapshot.spec.generation
@@ -140,12 +140,12 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     return Truth.FALSE, Reason.STABLE, SENTENCES[Reason.STABLE]
 
 
-def _conflict(snapshot: Snapshot) -> State:
+def _conflict(snapshot: Snapshot, decision: Decision) -> State:
     refusals = [f"{name}: {h.refusal.detail}" for name, h in sorted(snapshot.held.items()) if h.refusal is not None]
     reasons = [h.refusal.reason for _, h in sorted(snapshot.held.items()) if h.refusal is not None]
     if refusals:
         return Truth.TRUE, reasons[0], "; ".join(refusals)
-    kept = snapshot.ledger.intent.keep if snapshot.ledger.intent is not None else ()
+    kept = decision.ledger.intent.keep if decision.ledger.intent is not None else ()
     if kept:
         return Truth.TRUE, Reason.FOREIGN_CHANGE, f"left as others set them: {', '.join(kept)}"
     return Truth.FALSE, Reason.NO_CONFLICT, SENTENCES[Reason.NO_CONFLICT]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import breaker, guards, requests, transitions, under_way
+from pegbox.core import breaker, guards, requests, transitions, under_way, usage
+from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
 from pegbox.core.transitions import Begin
-from pegbox.core.verify import baseline_of
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event, Verdict
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
@@ -23,7 +23,7 @@ from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import IntentKind, Ledger
+from pegbox.model.trials import BreakerState, IntentKind, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Chance:
 
 def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chance: Chance = Chance()) -> Decision:
     """What this wake does. `proposal` is Missing while none was asked for (see `wants_proposal`)."""
+    replaced = _replaced(snapshot)
     snapshot = replace(snapshot, ledger=_current(snapshot, now))
     if snapshot.deleting:
         return under_way.delete(snapshot, now)
@@ -44,17 +45,19 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     snapshot, note = requests.absorb(snapshot, now)
     if snapshot.ledger.intent is not None:
         decision = under_way.proceed(under_way.note_sample(snapshot), workload, now, chance.jitter)
-    elif snapshot.ledger.incumbent is None or _own_objects_missing(snapshot):
+    elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
         decision = _at_rest(snapshot, workload, proposal, now)
-    return replace(decision, events=note + decision.events)
+    return replace(decision, events=replaced + note + decision.events)
 
 
 def wants_proposal(snapshot: Snapshot, now: datetime) -> bool:
     """Is a proposal of use? Not while an intent is under way or the breaker is Open, nor in Observe."""
     ledger = _current(snapshot, now)
-    if ledger.intent is not None or ledger.incumbent is None or snapshot.deleting:
+    if ledger.intent is not None or snapshot.deleting or ledger.breaker.state is BreakerState.OPEN:
+        return False
+    if _needs_adopting(replace(snapshot, ledger=ledger)):
         return False
     return snapshot.spec.mode is not Mode.OBSERVE and not isinstance(snapshot.workload, Missing)
 
@@ -65,17 +68,58 @@ def _current(snapshot: Snapshot, now: datetime) -> Ledger:
     uid = snapshot.workload.uid if isinstance(snapshot.workload, Workload) else ""
     if uid and ledger.target_uid and uid != ledger.target_uid:
         # Another object of the same name: nothing recorded for the old one may be written to it.
-        ledger = Ledger(profile_uid=ledger.profile_uid, generation=ledger.generation, tokens=ledger.tokens)
+        ledger = Ledger(
+            profile_uid=ledger.profile_uid,
+            generation=ledger.generation,
+            tokens=ledger.tokens,
+            paused_until=ledger.paused_until,
+        )
+    document = snapshot.document
+    if not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid:
+        ledger = transitions.catch_up(ledger, document.generation)
     return replace(ledger, target_uid=uid or ledger.target_uid)
+
+
+def _replaced(snapshot: Snapshot) -> tuple[Event, ...]:
+    known, workload = snapshot.ledger.target_uid, snapshot.workload
+    if isinstance(workload, Missing) or not known or workload.uid == known:
+        return ()
+    return (Event(Reason.TARGET_REPLACED, SENTENCES[Reason.TARGET_REPLACED], warning=True),)
+
+
+def _needs_adopting(snapshot: Snapshot) -> bool:
+    """Is there no incumbent for the profile's knobs yet, or are our own objects not as the profile wants them?"""
+    incumbent, space = snapshot.ledger.incumbent, snapshot.spec.space
+    if incumbent is None or any(k.name not in incumbent for k in space.tunable) or set(incumbent) - set(space.names):
+        return True
+    return _own_objects_missing(snapshot) or (_may_write(snapshot) and bool(_pins(snapshot.spec, incumbent)))
+
+
+def _pins(spec: ProfileSpec, setting: Setting) -> dict[str, KnobValue]:
+    """Pinned knobs of our own ConfigMap that the setting holds at another value; elsewhere a pin is the owner's."""
+    return {
+        k.name: k.pinned
+        for k in spec.space.knobs
+        if k.pinned is not None and k.location.kind.in_own_config_map and setting.get(k.name, k.pinned) != k.pinned
+    }
+
+
+def _may_write(snapshot: Snapshot) -> bool:
+    return snapshot.spec.mode is Mode.AUTO and unhealthy(snapshot.workload) is None
+
+
+def _our_document(snapshot: Snapshot) -> bool:
+    """A document that pods can read: of this profile, and with a hash that fits its values."""
+    document = snapshot.document
+    return not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid and not document.foreign
 
 
 def _own_objects_missing(snapshot: Snapshot) -> bool:
     """In Auto our ConfigMap (and the HPA that the profile creates) must exist, with the values in force."""
     spec = snapshot.spec
-    if spec.mode is not Mode.AUTO or unhealthy(snapshot.workload) is not None:
+    if not _may_write(snapshot):
         return False
-    own = spec.space.at(LocationKind.SETTINGS, LocationKind.ENV)
-    lost = bool(own) and isinstance(snapshot.document, Missing)
+    lost = bool(spec.space.at(LocationKind.SETTINGS, LocationKind.ENV)) and not _our_document(snapshot)
     hpa = spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX)
     created = spec.autoscaler is not None and spec.autoscaler.create
     return lost or (created and any(_absent(snapshot, k.name) for k in hpa))
@@ -92,15 +136,14 @@ def baseline_setting(snapshot: Snapshot) -> Setting | Missing:
     Missing(BaselineUnknown) names every knob whose value is known to no source.
     """
     values, unknown = {}, []
+    counted = {name for item in snapshot.spec.budgets for name in usage.knob_names(snapshot.spec, item)}
     for knob in snapshot.spec.space.knobs:
         held = snapshot.held.get(knob.name)
-        if knob.pinned is not None:
-            values[knob.name] = knob.pinned
-        elif held is not None and not isinstance(held.value, Missing):
+        if held is not None and not isinstance(held.value, Missing):
             values[knob.name] = held.value
         elif (chosen := _first_value(snapshot.spec, knob)) is not None:
             values[knob.name] = chosen
-        elif knob.tunable:
+        elif knob.tunable or knob.name in counted:
             unknown.append(knob.name)
     if unknown:
         return Missing(Reason.BASELINE_UNKNOWN, ", ".join(unknown))
@@ -108,8 +151,10 @@ def baseline_setting(snapshot: Snapshot) -> Setting | Missing:
 
 
 def _first_value(spec: ProfileSpec, knob: Knob) -> KnobValue | None:
-    """What the profile says it starts from: `initial`, or the bounds of the HPA that it creates."""
+    """What the profile says it starts from: its pin, `initial`, or the bounds of the HPA that it creates."""
     scaler = spec.autoscaler
+    if knob.pinned is not None:
+        return knob.pinned
     if knob.initial is None and scaler is not None and scaler.create:
         if knob.location.kind is LocationKind.HPA_MIN:
             return Fraction(scaler.min_replicas)
@@ -120,23 +165,40 @@ def _first_value(spec: ProfileSpec, knob: Knob) -> KnobValue | None:
 
 def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     """Take what is in force as the incumbent; in Auto also write our own objects with exactly those values."""
-    ledger = snapshot.ledger
-    setting = baseline_setting(snapshot)
-    if isinstance(setting, Missing):
-        return _hold(snapshot, setting.reason, setting.detail)
-    ledger = replace(ledger, incumbent=ledger.incumbent or setting, adopted=ledger.adopted or setting)
-    assert ledger.incumbent is not None
-    if set(ledger.incumbent) != set(setting):  # knobs were added or removed
-        shared = {n: v for n, v in ledger.incumbent.items() if n in setting}
-        ledger = replace(ledger, incumbent=Setting({**setting, **shared}))
-    if snapshot.spec.mode is not Mode.AUTO or unhealthy(workload) is not None or not _own_objects_missing(snapshot):
-        event = Event(Reason.ADOPTED, f"adopted {in_words(snapshot.spec.space, setting)}")
+    found = baseline_setting(snapshot)
+    if isinstance(found, Missing):
+        return _hold(snapshot, found.reason, found.detail)
+    incumbent = _remembered(snapshot, found)
+    known = snapshot.ledger.incumbent or incumbent
+    changes = {n: v for n, v in incumbent.items() if n in known and known[n] != v}
+    ledger = transitions.left_to_others(snapshot.ledger, changes)
+    before = ledger.adopted or found
+    ledger = replace(
+        ledger,
+        incumbent=incumbent,
+        adopted=found.with_values(**{n: v for n, v in before.items() if n in found}),
+    )
+    snapshot = replace(snapshot, ledger=ledger)
+    pins = _pins(snapshot.spec, incumbent) if _may_write(snapshot) else {}
+    if not pins and not _own_objects_missing(snapshot):
+        event = Event(Reason.ADOPTED, f"adopted {in_words(snapshot.spec.space, incumbent)}")
         return Decision(Action.ADOPT, Reason.ADOPTED, SENTENCES[Reason.ADOPTED], ledger, events=(event,))
-    incumbent = ledger.incumbent
-    assert incumbent is not None
-    item = Begin(IntentKind.ADOPT, incumbent, Reason.ADOPTED, now, revision=workload.revision)
+    wanted = incumbent.with_values(**pins)
+    over = guards.budgets_guard.budgets(snapshot, incumbent, wanted)
+    if pins and over.reason is Reason.BUDGET_EXCEEDED:
+        return _hold(snapshot, over.reason, over.detail, (over,))
+    item = Begin(IntentKind.ADOPT, wanted, Reason.ADOPTED, now, revision=workload.revision)
     ledger = transitions.begin(snapshot.spec, ledger, incumbent, item)
     return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.ADOPT)
+
+
+def _remembered(snapshot: Snapshot, found: Setting) -> Setting:
+    """What was found, but for values of a ConfigMap of ours that is gone: there the ledger knows better."""
+    incumbent = snapshot.ledger.incumbent
+    if incumbent is None or not isinstance(snapshot.document, Missing):
+        return found
+    own = (k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map)
+    return found.with_values(**{n: incumbent[n] for n in own if n in found and n in incumbent})
 
 
 def _at_rest(snapshot: Snapshot, workload: Workload, proposal: Proposal | Missing, now: datetime) -> Decision:
@@ -161,6 +223,12 @@ def _at_rest(snapshot: Snapshot, workload: Workload, proposal: Proposal | Missin
         held = _hold(snapshot, refused.reason, refused.detail, verdicts)
         return replace(held, proposal=proposal.uncapped, events=events)
     wanted = _capped(proposal.setting, checks)
+    if wanted != proposal.setting:
+        checks = guards.setting(snapshot, incumbent, wanted)  # what lies in between is another setting
+        objection = next((v for v in checks if v.admission is not Admission.ADMIT), None)
+        if objection is not None:
+            held = _hold(snapshot, objection.reason, objection.detail, verdicts + checks)
+            return replace(held, proposal=proposal.uncapped, events=events)
     decision = under_way.start(snapshot, workload, _trial(snapshot, workload, proposal, wanted, now), now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
 
@@ -198,17 +266,11 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
     events: tuple[Event, ...] = ()
     if changes:
         after = incumbent.with_values(**changes)
-        events = (
-            Event(
-                Reason.FOREIGN_CHANGE,
-                f"changed by others: {in_words(snapshot.spec.space, after, incumbent)}",
-                True,
-            ),
-        )
-        ledger = replace(ledger, incumbent=after)
+        text = f"changed by others: {in_words(snapshot.spec.space, after, incumbent)}"
+        events = (Event(Reason.FOREIGN_CHANGE, text, warning=True),)
+        ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
     if ledger.revision and workload.revision and ledger.revision != workload.revision:
-        # New code answers otherwise: what the ladder proved no longer holds.
-        ledger = replace(ledger, ladder=())
+        ledger = transitions.deployed(ledger, workload.revision)
     ledger = replace(ledger, revision=workload.revision or ledger.revision)
     return replace(snapshot, ledger=ledger), events
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.profile import ProfileSpec
@@ -50,7 +51,11 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     if intent.applied_at is None:
         return Force(False)
     space = spec.space
-    overdue = now >= intent.applied_at + timedelta(seconds=float(spec.guards.ack_timeout))
+    patience = timedelta(seconds=float(spec.guards.ack_timeout))
+    timed_out = now >= intent.applied_at + patience
+    if restarting(space, intent):
+        patience *= max(1, len(workload.unfinished))  # pods are restarted one after the other
+    overdue = now >= intent.applied_at + patience
     silent: set[str] = set()
     if space.at(LocationKind.SETTINGS):
         values = document_values(space, intent.current)
@@ -62,7 +67,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
         silent |= {p.name for p in workload.unfinished if not started_after(p, intent.applied_at)}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
-    if _unacknowledgeable(space, intent) and not overdue:
+    if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
         return Force(False, tuple(sorted(silent)), overdue)
     return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
 
@@ -76,6 +81,17 @@ def changed(intent: Intent) -> tuple[str, ...]:
 def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
     """Of those, the knobs that need a restart to come into force."""
     return tuple(n for n in changed(intent) if n in space and space[n].effect is Effect.RESTART)
+
+
+def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
+    """A lowered bound of pods is in force once the pods above it have gone: until then they use the budgets."""
+    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
+    pods = max(len(workload.unfinished), workload.replicas)
+    for knob in space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
+        old, new = before.get(knob.name), intent.current.get(knob.name)
+        if knob.tunable and isinstance(old, Fraction) and isinstance(new, Fraction) and new < old and new < pods:
+            return True
+    return False
 
 
 def own_document(space: SearchSpace) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import guards, tokens, transitions, under_way, verify
+from pegbox.core import guards, tokens, transitions, under_way
+from pegbox.core.baseline import baseline_of
 from pegbox.core.transitions import Begin
+from pegbox.core.wording import in_words
 from pegbox.model import units
-from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.decisions import Action, Admission, Decision, Event
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Request, Snapshot, Workload
-from pegbox.model.trials import Breaker, IntentKind, Ledger
+from pegbox.model.trials import Breaker, IntentKind, Ledger, TrialState
 
 AT_ONCE = frozenset({"pause", "resume", "reset"})
 KNOWN = AT_ONCE | {"try", "rollback"}
@@ -37,7 +39,7 @@ def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, E
     if request.verb == "resume":
         return replace(ledger, paused_until=None), Event(Reason.REQUESTED, "resumed")
     if request.verb == "reset":
-        fresh = replace(ledger, breaker=Breaker(), cooldown_until=None, halted=None, trials=(), rows=())
+        fresh = replace(ledger, breaker=Breaker(), cooldown_until=None, halted=None, trials=(), rows=(), forecasts=())
         return fresh, Event(Reason.REQUESTED, "reset: breaker closed, failures and learned figures forgotten")
     if not request.argument:
         far = datetime.max.replace(tzinfo=now.tzinfo)
@@ -66,7 +68,7 @@ def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime
     parent = snapshot.ledger.incumbent
     assert parent is not None
     try:
-        wanted = parent.with_values(**parse_assignments(snapshot, request.argument))
+        wanted = parent.with_values(**parse_assignments(snapshot, request.argument, parent))
     except InvalidInput as error:
         return _refuse(snapshot, str(error))
     if wanted == parent:
@@ -74,11 +76,11 @@ def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime
     verdicts = guards.readiness(snapshot, now, requested=True) + guards.setting(
         snapshot, parent, wanted, requested=True
     )
-    objections = [v for v in verdicts if v.admission.value != "Admit"]
+    objections = [v for v in verdicts if v.admission is not Admission.ADMIT]
     if objections:
         first = objections[0]
         return replace(_refuse(snapshot, f"{SENTENCES[first.reason]}: {first.detail}"), verdicts=verdicts)
-    baseline = verify.baseline_of(snapshot.baseline_windows)
+    baseline = baseline_of(snapshot.baseline_windows)
     item = Begin(
         IntentKind.TRIAL,
         wanted,
@@ -100,21 +102,37 @@ def _rollback(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision
     goal = transitions.last_known_good(ledger, besides=ledger.incumbent) or _last_parent(ledger)
     if goal is None or set(goal) != set(ledger.incumbent):
         return _refuse(snapshot, "no earlier setting is known to be good")
+    goal = ledger.incumbent.with_values(**{n: goal[n] for n in _ours(snapshot)})
+    if goal == ledger.incumbent:
+        return _refuse(snapshot, "what differs from the last known good setting is not ours to write")
+    for guard in (guards.limits.bounds, guards.limits.rules, guards.budgets_guard.budgets):
+        verdict = guard(snapshot, ledger.incumbent, goal)
+        if verdict.admission is Admission.REFUSE:
+            return _refuse(snapshot, f"{SENTENCES[verdict.reason]}: {verdict.detail}")
     item = Begin(IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision)
     decision = under_way.start(snapshot, workload, item, now)
-    return replace(decision, action=Action.REVERT)
+    text = f"rolling back {in_words(snapshot.spec.space, goal, ledger.incumbent)}: requested"
+    return replace(decision, action=Action.REVERT, message=text, events=(Event(Reason.ROLLING_BACK, text),))
+
+
+def _ours(snapshot: Snapshot) -> tuple[str, ...]:
+    """Knobs that may be written: tunable, in a place that nobody else holds."""
+    held = snapshot.held
+    return tuple(k.name for k in snapshot.spec.space.tunable if k.name in held and held[k.name].refusal is None)
 
 
 def _last_parent(ledger: Ledger) -> Setting | None:
-    return next((t.parent for t in reversed(ledger.trials) if t.setting == ledger.incumbent), None)
+    accepted = (t for t in reversed(ledger.trials) if t.state is TrialState.ACCEPTED)
+    return next((t.parent for t in accepted if t.setting == ledger.incumbent), None)
 
 
-def parse_assignments(snapshot: Snapshot, text: str) -> dict[str, KnobValue]:
+def parse_assignments(snapshot: Snapshot, text: str, known_now: Setting | None = None) -> dict[str, KnobValue]:
     """`worker_count=4,pool_size=8` as values. Raises InvalidInput."""
     out: dict[str, KnobValue] = {}
     for part in text.split(","):
         name, sign, raw = part.strip().partition("=")
-        if not sign or name not in snapshot.spec.space:
+        unknown = name not in snapshot.spec.space or (known_now is not None and name not in known_now)
+        if not sign or unknown:
             known = ", ".join(k.name for k in snapshot.spec.space.tunable)
             raise InvalidInput("try", part.strip(), f"write knob=value with a knob of this profile: {known}")
         out[name] = snapshot.spec.space[name].type.parse(raw, f"try {name}")

@@ -26,27 +26,27 @@ def reach(knob: Knob, current: Fraction, *, smallest: bool = False) -> tuple[Fra
     return min(low, current), max(high, current)
 
 
-def within_step(knob: Knob, current: KnobValue, wanted: KnobValue) -> bool:
+def within_step(knob: Knob, current: KnobValue, wanted: KnobValue, *, smallest: bool = False) -> bool:
     """May one trial move this knob from current to wanted?"""
     if current == wanted:
         return True
     if isinstance(current, Fraction) and isinstance(wanted, Fraction):
-        low, high = reach(knob, current)
+        low, high = reach(knob, current, smallest=smallest)
         return low <= wanted <= high
     if isinstance(current, str) and isinstance(wanted, str) and current in knob.choices and wanted in knob.choices:
         return abs(knob.choices.index(current) - knob.choices.index(wanted)) == 1
     return isinstance(current, bool) and isinstance(wanted, bool)
 
 
-def too_far(space: SearchSpace, parent: Setting, wanted: Setting) -> tuple[str, ...]:
+def too_far(space: SearchSpace, parent: Setting, wanted: Setting, *, smallest: bool = False) -> tuple[str, ...]:
     """Names of the knobs that moved further than one trial may, or not alone where they must."""
     moved = [n for n in parent.diff(wanted) if n in space and n in parent and n in wanted]
-    far = [n for n in moved if not within_step(space[n], parent[n], wanted[n])]
+    far = [n for n in moved if not within_step(space[n], parent[n], wanted[n], smallest=smallest)]
     alone = [n for n in moved if not space[n].type.numeric]
     return tuple(sorted(set(far) | (set(alone) if len(moved) > 1 else set())))
 
 
-def nearest(space: SearchSpace, parent: Setting, wanted: Setting) -> Setting | None:
+def nearest(space: SearchSpace, parent: Setting, wanted: Setting, *, smallest: bool = False) -> Setting | None:
     """The setting within one trial's reach that lies nearest to the wanted one; None where there is none."""
     moved = [n for n in parent.diff(wanted) if n in space and n in parent and n in wanted]
     alone = [n for n in moved if not space[n].type.numeric]
@@ -56,7 +56,7 @@ def nearest(space: SearchSpace, parent: Setting, wanted: Setting) -> Setting | N
     for name in moved:
         before, after = parent[name], wanted[name]
         if isinstance(before, Fraction) and isinstance(after, Fraction):
-            low, high = reach(space[name], before)
+            low, high = reach(space[name], before, smallest=smallest)
             changes[name] = min(max(after, low), high)
         elif not within_step(space[name], before, after):
             return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, plan, usage
+from pegbox.core import breaker, plan, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import ProfileSpec
@@ -26,6 +26,7 @@ from pegbox.model.trials import (
 
 REPLICATES = 3  # clean windows that meet every SLO before a setting is last-known-good
 MAX_FORECASTS = 30
+AFTER_DEPLOY = 0.5  # share of the weight that figures of older code keep: it is another workload, but not a stranger
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,22 @@ def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
     return replace(ledger, intent=following, generation=generation)
 
 
+def catch_up(ledger: Ledger, document: int) -> Ledger:
+    """A document of ours that is newer than the ledger (restored from a backup, or edited) is never written over
+    with an older number: the stage under way is numbered again, above it."""
+    if document <= ledger.generation:
+        return ledger
+    if ledger.intent is None:
+        return replace(ledger, generation=document)
+    again = replace(ledger.intent, generation=document + 1, stage_at=None, applied_at=None)
+    return replace(ledger, generation=document + 1, intent=again)
+
+
+def deployed(ledger: Ledger, revision: str) -> Ledger:
+    """New code answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
+    return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY), revision=revision)
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a trial ended, before its parent is put back."""
@@ -91,21 +108,24 @@ class Ending:
     counted: bool = False
     jitter: float = 0.0
     foreign: Mapping[str, KnobValue] = field(default_factory=dict)  # what others wrote meanwhile: it stays
+    seen: Sequence[Observation] = ()  # the evidence that was judged, if any
+    goal: Setting | None = None  # where to go back to, if not all the way to the parent
 
 
 def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending) -> Ledger:
     """The trial becomes a rollback to its parent; the breaker counts it now, so that no crash forgets it.
 
-    Stages run from the setting last written, which may be one in between, back to the parent.
+    Stages run from the setting last written, which may be one in between, back to the parent; none of them holds
+    an own value where somebody else wrote meanwhile.
     """
     names = [usage.knob_names(spec, b) for b in spec.budgets]
-    goal = keeping(intent.parent, ending.foreign)
+    here, goal = keeping(intent.current, ending.foreign), keeping(ending.goal or intent.parent, ending.foreign)
     generation = ledger.generation + 1
     rollback = replace(
         intent,
         kind=IntentKind.ROLLBACK,
-        parent=intent.current,
-        stages=plan.stages(intent.current, goal, names),
+        parent=here,
+        stages=plan.stages(here, goal, names),
         stage=0,
         generation=generation,
         stage_at=None,
@@ -120,9 +140,9 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
     state = ledger.breaker
     if ending.counted:
         state = breaker.fail(state, spec.guards, ending.now, ending.jitter)
-    summary = summarise(intent, ending)
+    summary = summarise(intent, ending, ending.seen)
     return replace(
-        ledger,
+        scored(ledger, intent, summary),
         intent=rollback,
         generation=generation,
         breaker=state,
@@ -141,6 +161,7 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
     rest = tuple(keeping(stage, foreign) for stage in intent.stages[intent.stage :])
     following = replace(
         intent,
+        parent=keeping(intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1], foreign),
         stages=rest,
         stage=0,
         generation=generation,
@@ -149,6 +170,13 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
         keep=tuple(sorted({*intent.keep, *foreign})),
     )
     return replace(ledger, intent=following, generation=generation)
+
+
+def left_to_others(ledger: Ledger, foreign: Mapping[str, KnobValue]) -> Ledger:
+    """What somebody else decided since the adoption is not ours to undo: a restore leaves it as they set it."""
+    if ledger.adopted is None or not foreign:
+        return ledger
+    return replace(ledger, adopted=keeping(ledger.adopted, foreign))
 
 
 def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Observation], now: datetime) -> Ledger:
@@ -170,7 +198,7 @@ def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Obs
 def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: datetime) -> Ledger:
     """The parent is in force again."""
     return replace(
-        ledger,
+        left_to_others(ledger, {n: intent.target[n] for n in intent.keep if n in intent.target}),
         intent=None,
         incumbent=intent.target,
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import force, guards, tokens, transitions, verify
+from pegbox.core import force, guards, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
-from pegbox.model.knobs import KnobValue
+from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import DeletionPolicy, Mode
 from pegbox.model.reasons import SENTENCES, Reason
@@ -74,17 +74,25 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
                 TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED, now, ", ".join(state.silent), jitter=jitter
             )
             return _turn_back(snapshot, workload, ending)
+        if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
+            return _restored(snapshot, state.silent)  # written; a silent pod never holds up a deletion
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
         waiting = _wait(snapshot, reason, ", ".join(state.silent))
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         return replace(waiting, desired=intent.current) if force.restarting(spec.space, intent) else waiting
     if intent.stage + 1 < len(intent.stages):
+        # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
+        ours = force.restarting(spec.space, intent)
+        intent = replace(intent, revision=workload.revision) if ours else intent
         ledger = transitions.next_stage(ledger, intent)
+        ledger = replace(ledger, revision=workload.revision) if ours else ledger
         return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     if intent.in_force_at is None:
         # A restart of ours is a new revision of ours: what counts as somebody else's deploy starts here.
+        ours = force.restarting(spec.space, intent)
+        revision = workload.revision if ours else ledger.revision
         intent = replace(intent, in_force_at=now, revision=workload.revision, pods=len(workload.unfinished))
-        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent, revision=workload.revision))
+        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent, revision=revision))
     match intent.kind:
         case IntentKind.TRIAL:
             return _judge(snapshot, workload, now, jitter)
@@ -93,17 +101,19 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         case IntentKind.ADOPT:
             return _adopted(snapshot)
         case IntentKind.RESTORE:
-            return _restored(snapshot)
+            return _restored(snapshot, ())
 
 
 def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = _under_way(snapshot)
-    verdict = verify.judge(snapshot.spec, intent, snapshot.baseline_windows, now)
+    windows = snapshot.baseline_windows
+    verdict = verify.judge(snapshot.spec, intent, windows, now, snapshot.observation)
+    seen = verify.usable(snapshot.spec, intent, windows)
     match verdict.outcome:
         case verify.Outcome.WAIT:
             return _wait(snapshot, verdict.reason, verdict.detail)
         case verify.Outcome.ACCEPT:
-            ledger = transitions.accept(snapshot.spec, ledger, intent, snapshot.baseline_windows, now)
+            ledger = transitions.accept(snapshot.spec, ledger, intent, seen, now)
             moved = in_words(snapshot.spec.space, intent.target, intent.parent)
             event = Event(Reason.TRIAL_ACCEPTED, f"accepted {moved}: {verdict.detail}")
             return Decision(
@@ -118,18 +128,22 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
             state = TrialState.REVERTED
         case verify.Outcome.INCONCLUSIVE:
             state = TrialState.INCONCLUSIVE
-    ending = Ending(state, verdict.reason, now, verdict.detail, counted=verdict.harmful, jitter=jitter)
+    ending = Ending(state, verdict.reason, now, verdict.detail, verdict.harmful, jitter)
+    if state is TrialState.REVERTED:
+        ending = replace(ending, seen=seen)  # what the model had promised is held against it, too
     return _turn_back(snapshot, workload, ending)
 
 
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
     _, intent = _under_way(snapshot)
-    hurt = verify.damage(intent, workload) if intent.stage_at is not None else None
+    hurt = verify.damage(intent, workload)
     if hurt is not None:
         return Ending(TrialState.REVERTED, hurt.reason, now, hurt.detail, counted=True, jitter=jitter)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
+        if verify.load_surged(snapshot.observation, intent.baseline):
+            return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
@@ -142,6 +156,13 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
+    over = guards.budgets_guard.budgets(snapshot, parent, intent.target)
+    if over.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
+        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, over.detail)
+    patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    if intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience:
+        why = "the values were not found as written: refused, or put back by somebody else"
+        return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
     return None
 
 
@@ -178,15 +199,23 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
 
 
 def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValue]:
-    """Values that are none of ours: neither the stage under way, nor (until it was read back) where we came from."""
+    """Values that are none of ours: neither the stage under way, nor (until it was written) where we came from.
+
+    Our own ConfigMap is written whole, so its generation tells whether the stage was; other places are ours to
+    write again until they were read back once. A value that was left to others is theirs, whatever it becomes.
+    """
     out: dict[str, KnobValue] = {}
+    document = snapshot.document
+    landed = not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid
+    landed = landed and not isinstance(document, Missing) and document.generation == intent.generation
     for name, held in snapshot.held.items():
-        if name not in intent.current or isinstance(held.value, Missing) or name in intent.keep:
+        if name not in intent.current or isinstance(held.value, Missing):
             continue
         if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable or held.refusal is not None:
             continue
         ours = [intent.current[name]]
-        if intent.applied_at is None:
+        written = landed and snapshot.spec.space[name].location.kind.in_own_config_map
+        if intent.applied_at is None and not written and name not in intent.keep:
             ours += [s[name] for s in (intent.parent, *intent.stages) if name in s]
         if held.value not in ours:
             out[name] = held.value
@@ -198,16 +227,36 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     ledger, intent = _under_way(snapshot)
     names = ", ".join(sorted(foreign))
     if intent.kind is IntentKind.TRIAL:
-        ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign)
+        here, goal = (transitions.keeping(s, foreign) for s in (intent.current, intent.parent))
+        goal = _affordable(snapshot, workload, here, goal)
+        ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
+    assert ledger.intent is not None
+    here = ledger.intent.parent
+    stages = tuple(_affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
+    ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
 
 
+def _affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
+    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile."""
+    for item, use in zip(snapshot.spec.budgets, usage.uses(snapshot, workload, goal), strict=True):
+        if isinstance(use, Missing) or use.fits:
+            continue
+        for name in usage.knob_names(snapshot.spec, item):
+            before, after = here.get(name), goal.get(name)
+            if isinstance(before, Fraction) and isinstance(after, Fraction) and before < after:
+                goal = goal.with_values(**{name: before})
+    return goal
+
+
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
     ledger, intent = _under_way(snapshot)
+    if ending.reason is Reason.DEPLOYED:
+        ledger = transitions.deployed(ledger, workload.revision)
     ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
@@ -232,6 +281,7 @@ def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
     ledger, intent = _under_way(snapshot)
     ledger = transitions.finish_rollback(snapshot.spec, ledger, intent, now)
+    ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
     text = f"back to {in_words(snapshot.spec.space, intent.target)}"
     event = Event(Reason.ROLLED_BACK, text)
     return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=_soon(snapshot))
@@ -244,7 +294,7 @@ def _adopted(snapshot: Snapshot) -> Decision:
         Action.CLOSE,
         Reason.ADOPTED,
         text,
-        replace(ledger, intent=None),
+        replace(ledger, intent=None, incumbent=intent.target),
         events=(Event(Reason.ADOPTED, text),),
         wake_after=_soon(snapshot),
     )
@@ -261,17 +311,33 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
         parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
-        begin = Begin(IntentKind.RESTORE, ledger.adopted, Reason.RESTORE_PENDING, now, revision=workload.revision)
+        foreign = foreign_at_restore(snapshot, parent)
+        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
+        begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
         ledger = transitions.begin(spec, ledger, parent, begin)
+        assert ledger.intent is not None
+        ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
         return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
     return proceed(snapshot, workload, now, 0.0)
 
 
-def _restored(snapshot: Snapshot) -> Decision:
+def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
+    """What others changed and no wake has noticed yet: a restore leaves it, as every other write does."""
+    ledger = snapshot.ledger
+    assert ledger.adopted is not None
+    if ledger.intent is not None:
+        return foreign_changes(snapshot, ledger.intent)
+    held = {n: h.value for n, h in snapshot.held.items() if not isinstance(h.value, Missing)}
+    return {n: v for n, v in held.items() if n in parent and v not in (parent[n], ledger.adopted.get(n))}
+
+
+def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     ledger, intent = _under_way(snapshot)
     text = f"restored {in_words(snapshot.spec.space, intent.target)}"
+    if silent:
+        text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
-    event = Event(Reason.RESTORED, text)
+    event = Event(Reason.RESTORED, text, warning=bool(silent))
     return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=_soon(snapshot))
 
 

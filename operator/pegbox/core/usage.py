@@ -30,8 +30,9 @@ class Use:
 def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
     """The most pods that may run: the unfinished ones now, and all that our own writes can add.
 
-    That is the HPA's maximum or the replicas in the setting, and the surge of a rollout where a changed knob
-    needs a restart. Foreign changes beyond that are a condition, not a bound.
+    That is the HPA's maximum or the replicas in the setting, and where a knob needs a restart the surge of a
+    rollout, or the one pod by which an eviction exceeds the replicas of a Deployment (its replacement starts while it
+    drains). Foreign changes beyond that are a condition, not a bound.
     """
     bound = max(len(workload.unfinished), workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
@@ -41,7 +42,8 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
     restarts = any(k.effect is Effect.RESTART and k.tunable for k in spec.space.knobs)
-    return bound + (workload.surge if restarts else 0)
+    evicted = 0 if workload.kind == "StatefulSet" else 1
+    return bound + (max(workload.surge, evicted) if restarts else 0)
 
 
 def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:
@@ -65,6 +67,9 @@ def uses(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use 
 
 
 def _use(snapshot: Snapshot, item: BudgetSpec, setting: Setting, pods: int) -> Use | Missing:
+    unknown = sorted(budget.parse(item.uses).knobs - set(setting))
+    if unknown:
+        return Missing(Reason.BASELINE_UNKNOWN, f"budget {item.name}: {', '.join(unknown)}")
     used = amount(snapshot.spec, item, setting, pods)
     if item.limit is not None:
         return Use(item.name, used, item.limit)

@@ -17,6 +17,8 @@ from enum import StrEnum
 from fractions import Fraction
 from statistics import NormalDist
 
+from pegbox.core import slo
+from pegbox.core.baseline import SERVED, geometric, mean, pool, served
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import Objective, OnNoData, ProfileSpec
@@ -32,8 +34,6 @@ GAIN = 0.03  # relative gain that counts as better
 CONFIDENCE = 0.9  # P(better) that accepts
 ALPHA = 0.01  # chance of a false rollback per trial
 LOAD_RANGE = 1.35  # offered load may differ by this factor between trial and baseline
-SERVED = 0.97  # throughput over offered load from which load counts as served
-DRAIN = 1.1  # throughput over offered load from which a backlog is being worked off
 MIN_SD = 0.05  # floor of the sd of a window's log mean latency (5 %)
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
@@ -59,8 +59,11 @@ WAITING = Judgement(Outcome.WAIT, Reason.JUDGING)
 
 
 def damage(intent: Intent, workload: Workload) -> Judgement | None:
-    """Hard guard on pods: memory kills and crash loops since the stage was written. Acts at once."""
-    since = intent.stage_at or intent.started_at
+    """Hard guard on pods: memory kills and crash loops since the trial's first write. Acts at once.
+
+    Since the first and not the newest write: what an earlier stage killed may be read only now.
+    """
+    since = intent.started_at
     for pod in workload.unfinished:
         if pod.oom_killed_at is not None and pod.oom_killed_at > since:
             return Judgement(Outcome.REVERT, Reason.OOM_KILLED, pod.name, harmful=True)
@@ -79,62 +82,123 @@ def bad_sample(observation: Observation | Missing, baseline: Baseline | None, sp
         # A backlog makes latency and refusals grow by themselves: only served load tells the settings apart.
         dropped = observation.throughput
         collapsed = not isinstance(dropped, Missing) and dropped * SURGE_RATIO <= baseline.throughput
-        return Reason.REGRESSION if collapsed else None
+        return Reason.REGRESSION if collapsed and not keeps_up(observation) else None
     if not isinstance(latency, Missing) and latency >= SURGE_RATIO * baseline.latency:
         return Reason.REGRESSION
     if not isinstance(errors, Missing) and errors > (baseline.errors or 0.0) + ERROR_RISE:
         return Reason.ERROR_SURGE
-    for slo in spec.slos:
-        seen = observation.slos.get(slo.name)
-        before = baseline.slo_shares.get(slo.name)
-        if isinstance(seen, Attainment) and before is not None and seen.total >= slo.minimum_events / 10:
-            lost = before >= float(slo.goal) and seen.share < float(slo.goal) - (1 - float(slo.goal))
+    for item in spec.slos:
+        seen = observation.slos.get(item.name)
+        before = baseline.slo_shares.get(item.name)
+        if isinstance(seen, Attainment) and before is not None and seen.total >= item.minimum_events / 10:
+            lost = before >= float(item.goal) and seen.share < float(item.goal) - (1 - float(item.goal))
             if lost:
                 return Reason.SLO_BREACHED
     return None
 
 
-def judge(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing], now: datetime) -> Judgement:
-    """The verdict on a trial in force. `windows` are disjoint, oldest first, of the trial's setting."""
-    if intent.in_force_at is None or intent.baseline is None:
+def load_surged(observation: Observation | Missing, baseline: Baseline | None) -> bool:
+    """Does much more arrive than while the parent was measured? Then what got worse says nothing of the setting."""
+    if baseline is None or isinstance(observation, Missing) or isinstance(observation.offered_load, Missing):
+        return False
+    return served(baseline) and observation.offered_load > baseline.load * LOAD_RANGE
+
+
+def keeps_up(observation: Observation) -> bool:
+    """Is all that arrives served? Then throughput is the load's figure, not the setting's."""
+    load, throughput = observation.offered_load, observation.throughput
+    return not isinstance(load, Missing) and not isinstance(throughput, Missing) and throughput >= SERVED * load
+
+
+def judge(
+    spec: ProfileSpec,
+    intent: Intent,
+    windows: Sequence[Observation | Missing],
+    now: datetime,
+    newest: Observation | Missing | None = None,
+) -> Judgement:
+    """The verdict on a trial in force. `windows` are disjoint, oldest first, of the trial's setting.
+
+    `newest` is what was seen last, clean or not, or why nothing was; without it the last window stands for it.
+    """
+    if intent.in_force_at is None:
         return WAITING
     settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
+    if now < settled:
+        return Judgement(Outcome.WAIT, Reason.SETTLING)
     late = now > intent.in_force_at + timedelta(seconds=float(spec.guards.trial_timeout))
-    evidence = [w for w in windows if isinstance(w, Observation) and w.clean and w.window.start >= settled]
-    no_data = _no_data(spec, windows, late)
+    if intent.baseline is None:
+        if late:
+            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "the parent had no clean window to compare with")
+        return WAITING
+    if newest is None:
+        newest = windows[-1] if windows else Missing(Reason.NO_DATA)
+    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
     if no_data is not None:
         return no_data
-    if not evidence:
+    seen = usable(spec, intent, windows)
+    if not seen:
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
-        return Judgement(Outcome.WAIT, Reason.SETTLING if now < settled else Reason.JUDGING)
-    verdict = _compare(spec, intent, intent.baseline, evidence)
-    if verdict.outcome is Outcome.WAIT and (late or len(evidence) >= MAX_WINDOWS):
-        return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(evidence)} windows")
+        return WAITING
+    verdict = _compare(spec, intent, intent.baseline, seen)
+    if verdict.outcome is Outcome.WAIT and (late or len(seen) >= MAX_WINDOWS):
+        if verdict.reason is Reason.NO_DATA:
+            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
+        return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
     return verdict
 
 
-def _no_data(spec: ProfileSpec, windows: Sequence[Observation | Missing], late: bool) -> Judgement | None:
-    """Each SLO's own policy where its data is missing in the newest window: Hold waits, Revert reverts."""
-    newest = windows[-1] if windows else Missing(Reason.NO_DATA)
-    for slo in spec.slos:
-        seen = newest if isinstance(newest, Missing) else newest.slos.get(slo.name, Missing(Reason.NO_DATA))
-        if not isinstance(seen, Missing) or slo.on_no_data is OnNoData.IGNORE:
+def usable(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]) -> tuple[Observation, ...]:
+    """Clean windows that began after the setting was in force and had settled; none before."""
+    if intent.in_force_at is None:
+        return ()
+    settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
+    return tuple(w for w in windows if isinstance(w, Observation) and w.clean and w.window.start >= settled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """What is needed to tell for how long an SLO has had no data."""
+
+    newest: Observation | Missing
+    windows: Sequence[Observation | Missing]
+    settled: datetime
+
+    def since(self, name: str) -> datetime:
+        """The end of the newest window with data of this SLO; at the earliest the end of settling."""
+        ends = [
+            w.window.end
+            for w in self.windows
+            if isinstance(w, Observation) and isinstance(w.slos.get(name), Attainment)
+        ]
+        return max([self.settled, *ends])
+
+
+def _no_data(spec: ProfileSpec, silence: _Silence, now: datetime, late: bool) -> Judgement | None:
+    """Each SLO's own policy where its data is missing: Hold waits; Revert reverts after a window's length of it."""
+    newest, patience = silence.newest, timedelta(seconds=float(spec.guards.trial_window))
+    for item in spec.slos:
+        seen = newest if isinstance(newest, Missing) else newest.slos.get(item.name, Missing(Reason.NO_DATA))
+        if not isinstance(seen, Missing) or item.on_no_data is OnNoData.IGNORE:
             continue
-        if slo.on_no_data is OnNoData.REVERT and len(windows) >= BAD_SAMPLES:
-            return Judgement(Outcome.REVERT, seen.reason, f"SLO {slo.name}: onNoData Revert")
+        if item.on_no_data is OnNoData.REVERT and now > silence.since(item.name) + patience:
+            return Judgement(Outcome.REVERT, seen.reason, f"SLO {item.name}: onNoData Revert")
         if late:
-            return Judgement(Outcome.INCONCLUSIVE, seen.reason, f"SLO {slo.name} without data until trialTimeout")
-        return Judgement(Outcome.WAIT, seen.reason, f"SLO {slo.name}: onNoData {slo.on_no_data.value}")
+            return Judgement(Outcome.INCONCLUSIVE, seen.reason, f"SLO {item.name} without data until trialTimeout")
+        return Judgement(Outcome.WAIT, seen.reason, f"SLO {item.name}: onNoData {item.on_no_data.value}")
     return None
 
 
 def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
-    load = _mean([w.offered_load for w in evidence])
-    throughput = _mean([w.throughput for w in evidence])
-    latency = _geometric([w.latency for w in evidence])
+    load = mean([w.offered_load for w in evidence])
+    throughput = mean([w.throughput for w in evidence])
+    latency = geometric([w.latency for w in evidence])
     if load is None or throughput is None or latency is None:
-        return WAITING
+        return Judgement(Outcome.WAIT, Reason.NO_DATA, "load, throughput or latency is missing")
+    broken = _slos_lost(spec, base, evidence)
+    if broken is not None and load <= base.load * LOAD_RANGE:
+        return broken
     seconds = sum(w.window.seconds for w in evidence)
     unserved = not served(base)
     if not unserved and not 1 / LOAD_RANGE <= load / max(base.load, 1e-9) <= LOAD_RANGE:
@@ -145,25 +209,30 @@ def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequen
         return Judgement(
             Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"throughput {base.throughput:.3g} to {throughput:.3g}/s"
         )
+    if unserved and not gained and throughput >= SERVED * load:
+        # All that arrives is served, and it is less than before: the load fell, which no setting can outdo.
+        detail = f"{base.load:.3g} to {load:.3g} per second"
+        return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, detail)
     if unserved and throughput < base.throughput * (1 - 2 * GAIN) and better < 1 - CONFIDENCE:
         return Judgement(Outcome.REVERT, Reason.REGRESSION, "throughput fell", harmful=True)
     if not unserved and regression(base, [w.latency for w in evidence if not isinstance(w.latency, Missing)]):
         return Judgement(Outcome.REVERT, Reason.REGRESSION, f"latency {base.latency:.3g} to {latency:.3g} s", True)
-    broken = _slos_lost(spec, base, evidence)
-    if broken is not None:
-        return broken
     if unserved:
         return WAITING
     return _served(spec, intent, base, evidence)
 
 
 def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
-    """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost."""
-    met_before = all(base.slo_shares.get(s.name, 0.0) >= float(s.goal) for s in spec.slos)
+    """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost.
+
+    An SLO of which nothing was known before was neither met nor missed.
+    """
+    known = {s.name: base.slo_shares[s.name] >= float(s.goal) for s in spec.slos if s.name in base.slo_shares}
+    met_before = len(known) == len(spec.slos) and all(known.values())
     met_now = _slos_met(spec, evidence)
-    if met_now and not met_before:
+    if met_now and not all(known.values()):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "SLOs are met now")
-    latency = _geometric([w.latency for w in evidence])
+    latency = geometric([w.latency for w in evidence])
     if latency is None:
         return WAITING
     log_ratio = math.log(latency / base.latency)
@@ -186,31 +255,25 @@ def cheaper(intent: Intent) -> bool:
 
 
 def _slos_met(spec: ProfileSpec, evidence: Sequence[Observation]) -> bool:
-    for slo in spec.slos:
-        pooled = _pool(slo.name, evidence)
-        if pooled is None or pooled.total < 1 or pooled.share < float(slo.goal):
-            return False
+    for item in spec.slos:
+        pooled = pool(item.name, evidence)
+        verdict = Missing(Reason.NO_DATA) if pooled is None else slo.judge(item, pooled)
+        if isinstance(verdict, Missing) or verdict.state is slo.SloState.BREACHED:
+            return False  # fewer than minimumEvents prove nothing
     return True
 
 
 def _slos_lost(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation]) -> Judgement | None:
     """An SLO that the parent met is missed by the pooled evidence, beyond what its count of events explains."""
-    for slo in spec.slos:
-        pooled, before, goal = _pool(slo.name, evidence), base.slo_shares.get(slo.name), float(slo.goal)
-        if pooled is None or before is None or before < goal or pooled.total < slo.minimum_events:
+    for item in spec.slos:
+        pooled, before, goal = pool(item.name, evidence), base.slo_shares.get(item.name), float(item.goal)
+        if pooled is None or before is None or before < goal or pooled.total < item.minimum_events:
             continue
         se = math.sqrt(goal * (1 - goal) / pooled.total)
         if pooled.share < goal - 2 * se:
-            detail = f"SLO {slo.name}: {pooled.share:.2%} of {goal:.2%}"
+            detail = f"SLO {item.name}: {pooled.share:.2%} of {goal:.2%}"
             return Judgement(Outcome.REVERT, Reason.SLO_BREACHED, detail, harmful=True)
     return None
-
-
-def _pool(name: str, evidence: Sequence[Observation]) -> Attainment | None:
-    seen = [a for w in evidence if isinstance(a := w.slos.get(name), Attainment)]
-    if not seen:
-        return None
-    return Attainment(sum(a.good for a in seen), sum(a.total for a in seen))
 
 
 def p_more(events: float, seconds: float, base_rate: float, base_seconds: float) -> float:
@@ -241,48 +304,3 @@ def regression(base: Baseline, latencies: Sequence[float]) -> bool:
     t = MIN_EFFECT**2
     ratio = math.log(v / (v + t)) / 2 + min(z * z * t / (2 * v * (v + t)), 700.0)
     return ratio > math.log(1 / ALPHA)
-
-
-def served(base: Baseline) -> bool:
-    """Did the parent keep up with its offered load?"""
-    return base.throughput >= SERVED * base.load
-
-
-def draining(window: Observation) -> bool:
-    """More leaves than arrives: a backlog shrinks. Its latency says nothing about the setting's steady state."""
-    load, throughput = window.offered_load, window.throughput
-    return not isinstance(load, Missing) and not isinstance(throughput, Missing) and throughput > DRAIN * load
-
-
-def baseline_of(windows: Sequence[Observation]) -> Baseline | None:
-    """The parent's side of the comparison, from its clean and steady windows; None without any."""
-    clean = [w for w in windows if w.clean and not draining(w)]
-    load = _mean([w.offered_load for w in clean])
-    throughput = _mean([w.throughput for w in clean])
-    latency = _geometric([w.latency for w in clean])
-    if load is None or throughput is None or latency is None or latency <= 0:
-        return None
-    logs = [math.log(w.latency) for w in clean if not isinstance(w.latency, Missing) and w.latency > 0]
-    mean = sum(logs) / len(logs)
-    sd = math.sqrt(sum((x - mean) ** 2 for x in logs) / (len(logs) - 1)) if len(logs) > 1 else 0.0
-    names = sorted({name for w in clean for name in w.slos})
-    pooled = {n: p for n in names if (p := _pool(n, clean)) is not None and p.total > 0}
-    return Baseline(
-        load=load,
-        throughput=throughput,
-        latency=latency,
-        errors=_mean([w.errors for w in clean]),
-        slo_shares={n: p.share for n, p in pooled.items()},
-        latency_sd=sd,
-        windows=len(clean),
-    )
-
-
-def _mean(values: Sequence[float | Missing]) -> float | None:
-    finite = [v for v in values if not isinstance(v, Missing)]
-    return sum(finite) / len(finite) if finite else None
-
-
-def _geometric(values: Sequence[float | Missing]) -> float | None:
-    finite = [v for v in values if not isinstance(v, Missing) and v > 0]
-    return math.exp(sum(math.log(v) for v in finite) / len(finite)) if finite else None

@@ -17,8 +17,8 @@ from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.features import Evidence
 from pegbox.learning.queueing import Array
 
-DRAWS = 96
-STEPS, WALK = 160, 2.38  # of the walk; 2.38 / sqrt(dimensions) of the spread is the usual step
+DRAWS = 80
+STEPS, WALK = 120, 2.38  # of the walk; 2.38 / sqrt(dimensions) of the spread is the usual step
 SEED = 20  # fixed: the same rows give the same predictor
 THROUGHPUT_FLOOR = 0.05  # log sd that replicates cannot tell: drift, windows that cut events
 LATENCY_FLOOR = 0.25
@@ -26,7 +26,9 @@ BUSY_FLOOR = 0.10
 SATURATED_LATENCY = 3.0  # such a latency depends on how long the queue has been filling: weigh it down
 UNIDENTIFIED = 0.25  # share of the prior variance that may remain
 CLOSE = 0.3  # of the spread at which a walk starts: near the centre the normal approximation still holds
+DIFFERENCE = 1e-6  # of a prior's sd, in numerical derivatives
 LEAST_WEIGHT = 0.03  # of a valley, relative to the best
+LEAST_BUSY = 0.001  # a share below it is mostly sampling
 FREE_POOL = 0.8  # below this busy share a pool keeps nobody waiting
 
 
@@ -69,8 +71,8 @@ def make_prior(layout: Layout, seen: Evidence, has_queue: bool) -> Prior:
         (fastest, spread, fastest - 4.0, fastest + 4.0),
         (0.0, 1.0, -4.0, 3.0),
         (queue[0], queue[1], queue[0] - 7.0, queue[0] + 7.0),
-        (0.0, 0.03, 0.0, 1.0),
-        (0.0, 0.001, 0.0, 0.1),
+        (0.0, 0.02, 0.0, 1.0),
+        (0.0, 0.0004, 0.0, 0.1),
         (most + 3.0, 1.0, most - 0.1, most + 9.0),
     ]
     if layout.batched:
@@ -107,7 +109,7 @@ def residuals(layout: Layout, seen: Evidence, theta: Array) -> Array:
 def _busy_misfit(layout: Layout, seen: Evidence, demands: Array) -> Array:
     """Utilisation law: busy = throughput x demand / units. A task that waits for a pool keeps its worker
     busy as well, so a worker's busy share is only an upper bound unless all pools are known to be free."""
-    known = np.isfinite(seen.busy) & (seen.busy > 0.02)
+    known = np.isfinite(seen.busy) & (seen.busy > LEAST_BUSY)
     said = np.log(np.where(known, seen.busy, 1.0))
     units = seen.x.limits * seen.x.pods[:, None]
     misfit = np.log(seen.throughput[:, None] * demands / units) - said
@@ -125,7 +127,7 @@ def starts(layout: Layout, seen: Evidence, prior: Prior) -> list[Array]:
     base = prior.mean.copy()
     with_busy = seen.busy * seen.x.limits * (seen.x.pods / seen.throughput)[:, None]
     for i in range(len(layout.limits)):
-        told = with_busy[np.isfinite(seen.busy[:, i]) & (seen.busy[:, i] > 0.02), i]
+        told = with_busy[np.isfinite(seen.busy[:, i]) & (seen.busy[:, i] > LEAST_BUSY), i]
         if told.size:
             base[i] = min(float(np.log(np.median(told))), bounds[i])
     found = []
@@ -150,11 +152,17 @@ def estimate(layout: Layout, seen: Evidence, has_queue: bool) -> Estimate:
     def misfits(theta: Array) -> Array:
         return np.concatenate([residuals(layout, seen, theta), (theta - prior.mean) / prior.sd], axis=1)
 
+    def slopes(theta: Array) -> Array:  # all forward differences in one evaluation
+        steps = DIFFERENCE * prior.sd * np.where(theta + DIFFERENCE * prior.sd > prior.high, -1.0, 1.0)
+        values = misfits(np.vstack([theta, theta + np.diag(steps)]))
+        return np.asarray((values[1:] - values[0]).T / steps, dtype=np.float64)
+
     valleys: list[Valley] = []
     for start in starts(layout, seen, prior):
         fit = least_squares(
             lambda theta: misfits(theta[None, :])[0],
             start,
+            jac=slopes,
             bounds=(prior.low, prior.high),
             loss="soft_l1",
             x_scale=prior.sd,

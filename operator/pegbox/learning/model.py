@@ -25,6 +25,7 @@ NEEDED = 3  # clean windows
 TRUST = 2.0  # factor by which a setting may leave the box of what was observed
 CONTRADICTION = 0.7  # log sd of saturated throughput around the physics: rows a factor 2 apart
 UNUSED = 0.5  # a limit that never was busier than this teaches nothing about raising it
+LEAST, MOST = 1e-9, 1e12  # of load, throughput, latency and pods, in base units
 Z90 = 1.645
 
 
@@ -32,7 +33,7 @@ def fit_model(
     space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[Forecast] = ()
 ) -> CapacityModel | Missing:
     """See pegbox.learning.fit."""
-    usable = [row for row in rows if min(row.load, row.throughput, row.latency, row.pods) > 0]
+    usable = [row for row in rows if _measurable(row)]
     windows = sum(row.count for row in usable)
     if windows < NEEDED:
         dropped = len(rows) - len(usable)
@@ -41,7 +42,11 @@ def fit_model(
     plan = make_plan(space, roles, usable)
     seen = evidence(plan, usable)
     layout = Layout(plan.limits or ("pod",), plan.concurrency, bool(plan.batch))
-    found = estimate(layout, seen, bool(plan.queue))
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+
+    # small matrices: a second thread costs more than it brings, and sums in thread order do not repeat
+    with threadpool_limits(limits=1):
+        found = estimate(layout, seen, bool(plan.queue))
     physics = evaluate(layout, found.best[None, :], seen.x)
     off = np.log(seen.throughput / physics.capacity[0])
     if np.any(seen.saturated) and float(np.sqrt(np.mean(off[seen.saturated] ** 2))) > CONTRADICTION:
@@ -63,6 +68,12 @@ def fit_model(
         report=_report(layout, found, plan, usable, forecasts),
         widening=_widening(forecasts),
     )
+
+
+def _measurable(row: Row) -> bool:
+    """Rates below one event in 30 years, or above what floats tell apart, are no measurements."""
+    values = (row.load, row.throughput, row.latency, row.pods)
+    return all(LEAST <= value <= MOST for value in values)
 
 
 def _residual(columns: Array, logs: Array, noise: Array, floor: float, picked: Mask) -> Residual:

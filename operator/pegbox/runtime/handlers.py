@@ -14,7 +14,6 @@ from typing import Any
 import kopf
 
 GROUP, VERSION = "pegbox.dev", "v1alpha1"
-PEERING = "pegbox"
 
 Mark = Callable[[str], None]
 MarkClass = Callable[[str], None]
@@ -25,10 +24,6 @@ log = logging.getLogger(__name__)
 def registry(mark: Mark, mark_class: MarkClass, mark_namespace: Mark) -> kopf.OperatorRegistry:
     """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps."""
     out = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=out)
-    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        tune(settings)
 
     @kopf.on.event(GROUP, VERSION, "performanceprofiles", registry=out)
     async def profile(namespace: str | None, name: str, **_: Any) -> None:
@@ -55,8 +50,10 @@ def registry(mark: Mark, mark_class: MarkClass, mark_namespace: Mark) -> kopf.Op
     return out
 
 
-def tune(settings: kopf.OperatorSettings) -> None:
+def tuned() -> kopf.OperatorSettings:
     """Kopf's own settings; each differs from the default for the reason beside it."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # our kinds are known: no rights on CRDs or namespaces are needed
     settings.persistence.finalizer = "pegbox.dev/kopf"  # never used: no handler of ours needs one
     settings.posting.enabled = False  # events are ours, deduplicated
     settings.watching.server_timeout = 600  # a watch that the server forgot ends by itself
@@ -67,9 +64,9 @@ def tune(settings: kopf.OperatorSettings) -> None:
     settings.queueing.worker_limit = 10
     settings.queueing.idle_timeout = 0.1  # a worker keeps its slot for this long: throughput = limit / timeout
     settings.process.ultimate_exiting_timeout = 25
-    selectors = getattr(settings.watching, "label_selectors", None)
-    if selectors is not None:  # server-side, so that not every ConfigMap of the cluster is sent to us
-        selectors["v1/configmaps"] = "app.kubernetes.io/managed-by=pegbox"
+    # Server-side, so that not every ConfigMap of the cluster is sent to us.
+    settings.watching.label_selectors["v1/configmaps"] = "app.kubernetes.io/managed-by=pegbox"
+    return settings
 
 
 async def watch(
@@ -78,12 +75,12 @@ async def watch(
     """Run kopf until `stop`; an error ends it, and the caller ends the process."""
     await kopf.operator(
         registry=handlers,
+        settings=tuned(),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),
         ready_flag=ready,
         stop_flag=stop,
-        peering_name=PEERING,
     )
 
 

@@ -126,21 +126,24 @@ class Reconciler:
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
-        acks = await source.acknowledgements(spec.namespace, now)
-        reported = await source.setting_values(spec.namespace, now)
+        age = self._max_age(found)
+        acks = await source.acknowledgements(spec.namespace, now, max_age=age)
+        reported = await source.setting_values(spec.namespace, now, max_age=age)
         found = reading.with_acknowledgements(found, acks)
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
-            names = frozenset(n for pod, values in reported.items() if pod in mine for n in values)
-            if memory.reported != names and names:
-                memory.reported = names  # the space may hold more knobs than were known: read it again with them
+            known = memory.reported or frozenset()
+            names = known | {n for pod, values in reported.items() if pod in mine for n in values}
+            if names != known:  # only ever more: a gap in the metrics must not shrink the space
+                memory.reported = names
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
                 found, spec = replace(found, spec=again.spec), again.spec
         ledger = self._ledger(memory, found)
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported)
-        self._show_pods(found, now)
+        if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
+            self._show_pods(found, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None
         memory.note_pods(found.workload, now, sick)
         snapshot = Snapshot(
@@ -155,11 +158,16 @@ class Reconciler:
             deleting=found.deleting,
             acks=acks if isinstance(acks, Missing) else None,
         )
-        return await self._observe(source, snapshot, memory, now), found
+        return await self._observe(source, snapshot, memory, age), found
 
-    async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory, now: datetime) -> Snapshot:
+    def _max_age(self, found: Objects) -> float:
+        """A trial in flight asks anew; at rest an answer of this interval serves all profiles of the class."""
+        in_flight = found.stored is not None and found.stored.intent is not None
+        return 0.0 if in_flight else float(found.spec.interval) / 2
+
+    async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory, age: float) -> Snapshot:
         """The newest window of the setting in force, and the disjoint clean ones before it."""
-        spec, setting = snapshot.spec, self._in_force(snapshot)
+        spec, setting, now = snapshot.spec, self._in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
         label = setting_label(snapshot)
@@ -176,9 +184,9 @@ class Reconciler:
             in_force_at=since,
             slo_window=window,
         )
-        wanted = assess.needed(spec, window, window)
+        wanted = [(s, w) for s, w in assess.needed(spec, window, window) if not s.knob or s.knob in spec.space]
         answers = await asyncio.gather(
-            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now) for s, w in wanted)
+            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=age) for s, w in wanted)
         )
         evidence = {(s.name, w): answer for (s, w), answer in zip(wanted, answers, strict=True)}
         seen = assess.assess(question, evidence)

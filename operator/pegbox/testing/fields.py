@@ -156,7 +156,7 @@ def drop(root: Object, path: Path) -> None:
     del holder[key]
     while trail and not holder:
         holder, key = trail.pop()
-        if not isinstance(holder, dict) or not trail:
+        if not isinstance(holder, dict):
             return
         del holder[key]
 
@@ -201,6 +201,11 @@ def spell(path: Path) -> str:
         else:
             text += f"[={body}]"
     return text
+
+
+def is_key(path: Path) -> bool:
+    """Whether this is the key field of a list's item: it lives and dies with the item."""
+    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in json.loads(path[-2][2:])
 
 
 def covered(path: Path, owned: Iterable[Path]) -> bool:

@@ -112,8 +112,10 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
         if path in changed or value is PRESENT:
             fields.put(merged, path, None if value is PRESENT else value)
     held = managed.claims.get(writer)
-    for path in sorted((held.paths if held else frozenset()) - wanted.keys(), key=len, reverse=True):
-        if not managed.owned_by_others(path, writer) and not fields.covered(path, wanted):
+    # Items before what is in them: an item that lost its key could not be found any more.
+    for path in sorted((held.paths if held else frozenset()) - wanted.keys(), key=len):
+        kept = managed.owned_by_others(path, writer) or fields.covered(path, wanted) or fields.is_key(path)
+        if not kept:
             fields.drop(merged, path)
     managed.take(frozenset(changed), but=writer)
     managed.own(writer, frozenset(wanted), stamp.time, stamp.api_version)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRow, SignalRows
 
@@ -29,20 +30,28 @@ class FakeMetrics:
         self.values: dict[str, dict[str, dict[str, float]]] = {}
         self.asked: list[SignalQuery] = []
 
-    async def fetch(self, query: SignalQuery, at: datetime) -> SignalRows | Missing:
+    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
         self.asked.append(query)
         if self.down is not None:
             return self.down
         answer = self.scenario(query, at)
         return answer if isinstance(answer, Missing) else SignalRows(tuple(answer), at)
 
-    async def acknowledgements(self, namespace: str, at: datetime) -> Mapping[str, Acknowledgement] | Missing:
-        return self.down if self.down is not None else dict(self.acks.get(namespace, {}))
-
-    async def setting_values(self, namespace: str, at: datetime) -> Mapping[str, Mapping[str, float]] | Missing:
+    async def acknowledgements(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Acknowledgement] | Missing:
         if self.down is not None:
             return self.down
-        return {pod: dict(values) for pod, values in self.values.get(namespace, {}).items()}
+        said = dict(self.acks.get(namespace, {}))
+        return said or Missing(Reason.NOT_REPORTED, "no pod says what it runs")
+
+    async def setting_values(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Mapping[str, float]] | Missing:
+        if self.down is not None:
+            return self.down
+        said = {pod: dict(values) for pod, values in self.values.get(namespace, {}).items()}
+        return said or Missing(Reason.NOT_REPORTED, "no pod says what it runs")
 
     async def check(self) -> Missing | None:
         return self.down

@@ -8,11 +8,13 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pegbox.runtime.settings import Settings, parse
 
 from dev import chart
 from dev.cluster.paths import REPOSITORY
@@ -170,6 +172,12 @@ class TestTheOperatorsSettings:
         assert config["watchNamespaces"] == ["shop", "billing"]
         assert (config["allowWrites"], config["nudgePods"], config["http"]["port"]) == (True, True, 9999)
         assert config["logFormat"] == "text"
+
+    @pytest.mark.parametrize("settings", [(), EVERYTHING], ids=["default", "everything"])
+    def test_are_what_the_operator_reads_field_by_field(self, settings: tuple[str, ...]) -> None:
+        config = _config(*settings)
+        assert config.keys() == {field.name for field in fields(Settings)}, "each one is set by the chart"
+        assert parse(config).leaderElection.namespace == chart.NAMESPACE
 
     def test_changed_restart_the_operator(self) -> None:
         def checksum(*settings: str) -> str:

@@ -19,13 +19,11 @@ WORKLOADS = {
 }  # fmt: skip
 READING = {"get", "list", "watch"}
 WRITES: set[Right] = {
-    ("", "configmaps", "create"), ("", "configmaps", "update"), ("", "configmaps", "patch"),
+    ("", "configmaps", "create"), ("", "configmaps", "patch"),
     ("apps", "deployments", "patch"), ("apps", "statefulsets", "patch"),
-    ("apps", "deployments/scale", "update"), ("apps", "deployments/scale", "patch"),
-    ("apps", "statefulsets/scale", "update"), ("apps", "statefulsets/scale", "patch"),
-    ("autoscaling", "horizontalpodautoscalers", "create"), ("autoscaling", "horizontalpodautoscalers", "update"),
-    ("autoscaling", "horizontalpodautoscalers", "patch"),
-    ("", "pods/eviction", "create"), ("pegbox.dev", "performanceprofiles/finalizers", "update"),
+    ("apps", "deployments/scale", "patch"), ("apps", "statefulsets/scale", "patch"),
+    ("autoscaling", "horizontalpodautoscalers", "create"), ("autoscaling", "horizontalpodautoscalers", "patch"),
+    ("", "pods/eviction", "create"),
 }  # fmt: skip
 
 
@@ -81,7 +79,7 @@ def test_a_recommend_only_install_writes_only_what_is_pegboxs_own_and_events_and
     assert {(group, resource) for group, resource, _ in written} == {
         ("pegbox.dev", "performanceprofiles"), ("pegbox.dev", "performanceprofiles/status"),
         ("pegbox.dev", "sharedbudgets/status"), ("pegbox.dev", "tuningledgers"),
-        ("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases"),
+        ("events.k8s.io", "events"), ("coordination.k8s.io", "leases"),
         ("authorization.k8s.io", "selfsubjectaccessreviews"),
     }  # fmt: skip
 
@@ -111,7 +109,7 @@ def test_the_lease_is_held_by_name_and_in_the_operators_own_namespace() -> None:
     (role,) = [d for d in _documents() if d["kind"] == "Role"]
     assert role["metadata"]["namespace"] == "pegbox-system"
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in role["rules"]] == [
-        (["create"], None), (["get", "update", "patch"], ["pegbox"]),
+        (["create"], None), (["get", "patch"], ["pegbox"]),
     ]  # fmt: skip
 
 

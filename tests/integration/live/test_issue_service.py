@@ -76,8 +76,8 @@ def test_a_killed_worker_loses_no_issue_and_none_is_committed_twice(run_local: A
         victim.wait()
         until(lambda: committed(running) == 400, within=60)
         rows = running.database.run_sql("select count(*), count(distinct issue_id) from issue_details", "issues")
-        # 4 statements per issue: claim, two details, commit.
-        assert rows == "800|400"
+        # 3 statements per issue: claim, one detail, commit.
+        assert rows == "400|400"
 
 
 def test_a_live_change_is_in_force_at_the_server_when_it_is_acknowledged(run_local: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
@@ -55,37 +56,50 @@ def test_a_pod_has_one_series_per_class_whatever_was_shown_before() -> None:
     assert [(s["profile"], s["setting"]) for s in shown(telemetry)] == [("shop/taken-over", "1")]
 
 
-def test_a_deleted_pod_is_shown_for_the_longest_window_as_it_was() -> None:
+def bounded(**limits: Any) -> Telemetry:
     telemetry = Telemetry()
+    telemetry.registry.unregister(telemetry.pod_settings)
+    telemetry.pod_settings = PodSettings(**limits)
+    telemetry.registry.register(telemetry.pod_settings)
+    return telemetry
+
+
+def test_a_deleted_pod_is_shown_for_the_longest_window_as_it_was() -> None:
+    telemetry = bounded(keep=LONGEST)
     pods = telemetry.pod_settings
     pods.show("shop/checkout", "worker", {"a": setting("7"), "b": setting("7")}, NOW)
-    pods.show("shop/checkout", "worker", {"a": setting("8")}, NOW + timedelta(minutes=1))
-    pods.forget_before(NOW + LONGEST, LONGEST)
+    pods.show("shop/checkout", "worker", {"a": setting("8")}, NOW + LONGEST)
     assert {(s["target_pod"], s["setting"]) for s in shown(telemetry)} == {("a", "8"), ("b", "7")}
-    pods.forget_before(NOW + LONGEST + timedelta(seconds=1), LONGEST)
+    pods.show("shop/another", "worker", {}, NOW + LONGEST + timedelta(seconds=1))
     assert {s["target_pod"] for s in shown(telemetry)} == {"a"}
 
 
 def test_a_living_pod_is_never_forgotten_for_its_age() -> None:
-    telemetry = Telemetry()
+    telemetry = bounded(keep=LONGEST)
     telemetry.pod_settings.show("shop/checkout", "worker", {"a": setting("7")}, NOW)
-    telemetry.pod_settings.forget_before(NOW + timedelta(days=1), LONGEST)
+    telemetry.pod_settings.show("shop/another", "worker", {}, NOW + timedelta(days=1))
     assert len(shown(telemetry)) == 1
 
 
+def test_a_pod_that_comes_back_is_alive_again() -> None:
+    telemetry = bounded(keep=LONGEST)
+    for pods in ({"a": setting("7")}, {}, {"a": setting("8")}):
+        telemetry.pod_settings.show("shop/checkout", "worker", pods, NOW)
+    telemetry.pod_settings.show("shop/another", "worker", {}, NOW + 2 * LONGEST)
+    assert [s["setting"] for s in shown(telemetry)] == ["8"]
+
+
 def test_a_profile_that_changes_its_class_leaves_its_old_rows_to_expire() -> None:
-    telemetry = Telemetry()
+    telemetry = bounded(keep=LONGEST)
     telemetry.pod_settings.show("shop/checkout", "old", {"a": setting("7")}, NOW)
     telemetry.pod_settings.show("shop/checkout", "new", {"a": setting("8")}, NOW)
-    telemetry.pod_settings.forget_before(NOW + 2 * LONGEST, LONGEST)
+    assert {s["class"] for s in shown(telemetry)} == {"old", "new"}
+    telemetry.pod_settings.show("shop/checkout", "new", {"a": setting("8")}, NOW + 2 * LONGEST)
     assert [s["class"] for s in shown(telemetry)] == ["new"]
 
 
 def test_the_number_of_series_is_bounded_and_deleted_pods_make_room_first() -> None:
-    telemetry = Telemetry()
-    telemetry.registry.unregister(telemetry.pod_settings)
-    telemetry.pod_settings = PodSettings(limit=2)
-    telemetry.registry.register(telemetry.pod_settings)
+    telemetry = bounded(limit=2)
     telemetry.pod_settings.show("a/x", "worker", {"p": setting("1"), "q": setting("1")}, NOW)
     telemetry.pod_settings.show("a/x", "worker", {"q": setting("1")}, NOW)
     telemetry.pod_settings.show("a/y", "worker", {"r": setting("1"), "s": setting("1")}, NOW)
@@ -149,3 +163,12 @@ def test_what_the_metrics_source_was_asked_is_exported(name: str, expected: floa
     assert value(telemetry, name) == expected
     usage.queries += 1
     assert value(telemetry, "pegbox_prometheus_queries_total") == 6.0
+
+
+def test_several_sources_are_added_up() -> None:
+    telemetry = Telemetry()
+    two, three = Usage(queries=2), Usage(queries=3)
+    telemetry.watch_source(lambda: two)
+    telemetry.watch_source(lambda: three)
+    assert len(shown(telemetry, "pegbox_prometheus_queries_total")) == 1
+    assert value(telemetry, "pegbox_prometheus_queries_total") == 5.0

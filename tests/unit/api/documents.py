@@ -78,7 +78,11 @@ CLASS: Document = {
         ],
         "rules": [
             {"name": "pool", "expr": "pool <= workers * 50", "message": "pool must not exceed 50 per worker"},
-            {"name": "replicas", "expr": "min_replicas <= max_replicas", "message": "min_replicas is above max_replicas"},
+            {
+                "name": "replicas",
+                "expr": "min_replicas <= max_replicas",
+                "message": "min_replicas is above max_replicas",
+            },
         ],
     },
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 from pegbox.model.knobs import Setting
 from pegbox.model.prediction import Row
@@ -22,8 +22,8 @@ from pegbox.model.trials import (
 
 from tests.unit.api.moments import HOUR, NOON, SECOND
 
-PARENT = Setting({"workers": F(4), "share": F(4, 5), "tracing": False, "level": "high"})
-TARGET = PARENT.with_values(workers=F(6))
+PARENT = Setting({"workers": Fraction(4), "share": Fraction(4, 5), "tracing": False, "level": "high"})
+TARGET = PARENT.with_values(workers=Fraction(6))
 TRIAL = TrialSummary(
     id="t-1",
     setting=TARGET,
@@ -40,7 +40,7 @@ INTENT = Intent(
     id="t-2",
     kind=IntentKind.TRIAL,
     parent=PARENT,
-    stages=(PARENT.with_values(workers=F(5)), TARGET),
+    stages=(PARENT.with_values(workers=Fraction(5)), TARGET),
     started_at=NOON,
     generation=12,
     stage=1,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from pegbox.api.budgets import Wish, claim, facts, held_by, release
 from pegbox.api.budget_wire import MAX_CLAIMS
+from pegbox.api.budgets import Wish, claim, facts, held_by, release
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
@@ -47,11 +47,21 @@ def granted(obj: Body, wanted: Wish) -> Body:
     ("obj", "found"),
     [
         pytest.param(budget(), SharedBudgetFacts("db", 90, 0, ""), id="100 less a reserve of 10"),
-        pytest.param(budget(entry("a", 30), entry("b", 25)), SharedBudgetFacts("db", 65, 30, ""), id="90 less the other's 25"),
-        pytest.param(budget(entry("b", 120)), SharedBudgetFacts("db", 0, 0, ""), id="over-claimed leaves nothing, not less"),
-        pytest.param(budget(entry("b", 25, trial="Holding")), SharedBudgetFacts("db", 65, 0, "shop/b"), id="b tries something"),
-        pytest.param(budget(entry("b", 25, NOON - SECOND, "Holding")), SharedBudgetFacts("db", 90, 0, ""), id="b expired"),
-        pytest.param(budget(entry("b", 25, NOON)), SharedBudgetFacts("db", 65, 0, ""), id="b expires this instant: it counts"),
+        pytest.param(
+            budget(entry("a", 30), entry("b", 25)), SharedBudgetFacts("db", 65, 30, ""), id="90 less the other's 25"
+        ),
+        pytest.param(
+            budget(entry("b", 120)), SharedBudgetFacts("db", 0, 0, ""), id="over-claimed leaves nothing, not less"
+        ),
+        pytest.param(
+            budget(entry("b", 25, trial="Holding")), SharedBudgetFacts("db", 65, 0, "shop/b"), id="b tries something"
+        ),
+        pytest.param(
+            budget(entry("b", 25, NOON - SECOND, "Holding")), SharedBudgetFacts("db", 90, 0, ""), id="b expired"
+        ),
+        pytest.param(
+            budget(entry("b", 25, NOON)), SharedBudgetFacts("db", 65, 0, ""), id="b expires this instant: it counts"
+        ),
     ],
 )
 def test_what_is_left_for_a(obj: Body, found: SharedBudgetFacts) -> None:
@@ -69,18 +79,26 @@ def test_a_budget_that_was_never_claimed_has_no_status() -> None:
     [
         pytest.param(budget(), wish(amount=90), {"a": 90}, id="everything but the reserve"),
         pytest.param(budget(entry("b", 60)), wish(amount=30), {"a": 30, "b": 60}, id="exactly what is left"),
-        pytest.param(budget(entry("a", 30), entry("b", 60)), wish(amount=20), {"a": 20, "b": 60}, id="less than before"),
-        pytest.param(budget(entry("b", 80, NOON - SECOND)), wish(amount=90), {"a": 90}, id="what an expired claim held"),
         pytest.param(
-            budget(entry("a", 30), entry("b", 20), capacity=40), wish(amount=30), {"a": 30, "b": 20},
+            budget(entry("a", 30), entry("b", 60)), wish(amount=20), {"a": 20, "b": 60}, id="less than before"
+        ),
+        pytest.param(
+            budget(entry("b", 80, NOON - SECOND)), wish(amount=90), {"a": 90}, id="what an expired claim held"
+        ),
+        pytest.param(
+            budget(entry("a", 30), entry("b", 20), capacity=40),
+            wish(amount=30),
+            {"a": 30, "b": 20},
             id="renewal after the capacity was cut below what is claimed: pods hold it already",
         ),
         pytest.param(
-            budget(entry("a", 30), entry("b", 20), capacity=40), wish(amount=25), {"a": 25, "b": 20},
+            budget(entry("a", 30), entry("b", 20), capacity=40),
+            wish(amount=25),
+            {"a": 25, "b": 20},
             id="a step down towards a capacity that was cut",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_claim_is_granted(obj: Body, wanted: Wish, claims: dict[str, int]) -> None:
     status = granted(obj, wanted)["status"]
     assert {c["uid"]: c["amount"] for c in status["claims"]} == claims
@@ -90,21 +108,35 @@ def test_a_claim_is_granted(obj: Body, wanted: Wish, claims: dict[str, int]) -> 
 @pytest.mark.parametrize(
     ("obj", "wanted", "reason", "detail"),
     [
-        pytest.param(budget(), wish(amount=91), Reason.BUDGET_EXCEEDED, "91 connections of db wanted, 90 left", id="the reserve"),
-        pytest.param(budget(entry("b", 61)), wish(amount=30), Reason.BUDGET_EXCEEDED, "29 left", id="one more than is left"),
         pytest.param(
-            budget(entry("a", 30), entry("b", 60)), wish(amount=31), Reason.BUDGET_EXCEEDED, "30 left", id="one more than before",
+            budget(), wish(amount=91), Reason.BUDGET_EXCEEDED, "91 connections of db wanted, 90 left", id="the reserve"
         ),
         pytest.param(
-            budget(entry("b", 5, trial="Holding")), wish(trial=True), Reason.WAITING_FOR_BUDGET, "shop/b holds the trial slot",
+            budget(entry("b", 61)), wish(amount=30), Reason.BUDGET_EXCEEDED, "29 left", id="one more than is left"
+        ),
+        pytest.param(
+            budget(entry("a", 30), entry("b", 60)),
+            wish(amount=31),
+            Reason.BUDGET_EXCEEDED,
+            "30 left",
+            id="one more than before",
+        ),
+        pytest.param(
+            budget(entry("b", 5, trial="Holding")),
+            wish(trial=True),
+            Reason.WAITING_FOR_BUDGET,
+            "shop/b holds the trial slot",
             id="two trials at once",
         ),
         pytest.param(
-            budget(*(entry(f"p{i}", 0) for i in range(MAX_CLAIMS))), wish(), Reason.WAITING_FOR_BUDGET, "200 claims",
+            budget(*(entry(f"p{i}", 0) for i in range(MAX_CLAIMS))),
+            wish(),
+            Reason.WAITING_FOR_BUDGET,
+            "200 claims",
             id="more holders than the object can hold",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_claim_is_refused_with_its_reason(obj: Body, wanted: Wish, reason: Reason, detail: str) -> None:
     answer = claim(obj, wanted, NOON)
     assert isinstance(answer, Missing)
@@ -153,5 +185,5 @@ def test_the_object_itself_is_not_changed() -> None:
 def test_a_budget_that_does_not_parse_is_refused_by_name() -> None:
     obj = budget()
     obj["spec"]["capacity"] = "100"
-    with pytest.raises(InvalidInput, match="SharedBudget db spec.capacity"):
+    with pytest.raises(InvalidInput, match=r"SharedBudget db spec\.capacity"):
         facts(obj, "a", NOON)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import fields, replace
 from datetime import datetime
-from fractions import Fraction as F
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -53,11 +53,20 @@ def test_every_field_of_the_ledger_is_kept(name: str) -> None:
 @pytest.mark.parametrize("name", [f.name for f in fields(Intent)])
 def test_every_field_of_an_intent_is_kept(name: str) -> None:
     others: dict[str, Any] = {
-        "str": "other", "int": 77, "bool": not getattr(INTENT, name), "float | None": 0.5,
-        "datetime": NOON.max.replace(tzinfo=NOON.tzinfo), "datetime | None": NOON, "tuple[str, ...]": ("pool",),
-        "tuple[Setting, ...]": (PARENT,), "Setting": Setting({"pool": F(1)}), "Baseline | None": None,
-        "TrialState | None": TRIAL.state, "IntentKind": INTENT.kind.ROLLBACK, "Reason": INTENT.reason.DEPLOYED,
-    }  # fmt: skip
+        "str": "other",
+        "int": 77,
+        "bool": not getattr(INTENT, name),
+        "float | None": 0.5,
+        "datetime": NOON.max.replace(tzinfo=NOON.tzinfo),
+        "datetime | None": NOON,
+        "tuple[str, ...]": ("pool",),
+        "tuple[Setting, ...]": (PARENT,),
+        "Setting": Setting({"pool": Fraction(1)}),
+        "Baseline | None": None,
+        "TrialState | None": TRIAL.state,
+        "IntentKind": INTENT.kind.ROLLBACK,
+        "Reason": INTENT.reason.DEPLOYED,
+    }
     hint = next(str(f.type) for f in fields(Intent) if f.name == name)
     changed = replace(INTENT, **{name: others[hint]})
     assert changed != INTENT
@@ -67,9 +76,9 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
 
 def test_a_boolean_and_a_one_are_two_settings() -> None:
     """To Python they are equal; a table that merged them would turn tracing=true into tracing=1."""
-    first = replace(TRIAL, setting=Setting({"x": F(1)}), parent=Setting({"x": True}))
+    first = replace(TRIAL, setting=Setting({"x": Fraction(1)}), parent=Setting({"x": True}))
     back = decode(stored(replace(BARE, trials=(first,)))).trials[0]
-    assert type(back.setting["x"]) is F
+    assert type(back.setting["x"]) is Fraction
     assert back.parent["x"] is True
 
 
@@ -103,7 +112,7 @@ def many_rows(count: int) -> Ledger:
     rows = tuple(
         replace(
             ROW,
-            setting=Setting({f"knob_{k}": F(i, 7) for k in range(8)}),
+            setting=Setting({f"knob_{k}": Fraction(i, 7) for k in range(8)}),
             throughput=1 / (i + 3),
             signals={f"busy:knob_{k}": 1 / (i + k + 3) for k in range(8)},
             last_seen=1e9 + i,
@@ -118,7 +127,7 @@ def test_two_hundred_ordinary_rows_and_all_trials_fit() -> None:
     rows = tuple(
         replace(
             ROW,
-            setting=Setting({f"knob_{k}": F(i % 40 + k) for k in range(5)}),
+            setting=Setting({f"knob_{k}": Fraction(i % 40 + k) for k in range(5)}),
             load=60 / (i + 7),
             throughput=59 / (i + 7),
             latency=1 / (i + 9),

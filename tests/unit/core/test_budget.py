@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 import pytest
 from pegbox.core import budget, rules
@@ -11,23 +11,32 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 
 SETTING = Setting(
-    {"workers": F(4), "pool": F(20), "overflow": F(15), "share": F(4, 5), "tracing": False, "level": "high"}
+    {
+        "workers": Fraction(4),
+        "pool": Fraction(20),
+        "overflow": Fraction(15),
+        "share": Fraction(4, 5),
+        "tracing": False,
+        "level": "high",
+    }
 )
 
 
 @pytest.mark.parametrize(
     ("text", "pods", "used"),
     [
-        pytest.param("pods * workers * (pool + overflow)", 3, F(420), id="3 pods x 4 workers x 35 connections = 420"),
-        pytest.param("pods * pool + 5", 3, F(65), id="multiplication binds stronger: 60 + 5"),
-        pytest.param("pods * (pool + 5)", 3, F(75), id="parentheses first: 3 x 25"),
-        pytest.param("0.5 * pool", 1, F(10), id="decimals are exact: half of 20"),
-        pytest.param("pool * share", 1, F(16), id="a Decimal knob of 0.8: 16, not 15.999"),
-        pytest.param("  7  ", 9, F(7), id="a number alone is a budget"),
-        pytest.param("pods", 0, F(0), id="no pods use nothing"),
+        pytest.param(
+            "pods * workers * (pool + overflow)", 3, Fraction(420), id="3 pods x 4 workers x 35 connections = 420"
+        ),
+        pytest.param("pods * pool + 5", 3, Fraction(65), id="multiplication binds stronger: 60 + 5"),
+        pytest.param("pods * (pool + 5)", 3, Fraction(75), id="parentheses first: 3 x 25"),
+        pytest.param("0.5 * pool", 1, Fraction(10), id="decimals are exact: half of 20"),
+        pytest.param("pool * share", 1, Fraction(16), id="a Decimal knob of 0.8: 16, not 15.999"),
+        pytest.param("  7  ", 9, Fraction(7), id="a number alone is a budget"),
+        pytest.param("pods", 0, Fraction(0), id="no pods use nothing"),
     ],
 )
-def test_a_budget_comes_to(text: str, pods: int, used: F) -> None:
+def test_a_budget_comes_to(text: str, pods: int, used: Fraction) -> None:
     assert budget.evaluate(text, SETTING, pods) == used
 
 

@@ -44,8 +44,8 @@ WRONG = [
     ("a key is missing", "cpu_ms", "cpu", r"cpu: unknown"),
     ("a number is negative", "cpu_ms = 1.5", "cpu_ms = -1", "cpu_ms: -1 is not a number of at least 0"),
     ("a number is a word", "cpu_ms = 1.5", 'cpu_ms = "1.5"', "cpu_ms: '1.5' is not a number"),
-    ("a count has decimals", "statements = 4", "statements = 4.5", "statements: 4.5 is not a whole number"),
-    ("too few statements", "statements = 4", "statements = 1", "the claim and the commit are 2"),
+    ("a count has decimals", "statements = 3", "statements = 3.5", "statements: 3.5 is not a whole number"),
+    ("too few statements", "statements = 3", "statements = 1", "the claim and the commit are 2"),
 ]
 
 

@@ -26,6 +26,8 @@ TIMEOUT_SECONDS = 10.0
 EVICT_TIMEOUT_SECONDS = 20.0
 """Before it answers that a pod has another uid, the server tries for 10 s (20 times every half second)."""
 SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
+MAX_BODY_BYTES = 1024 * 1024
+"""A ConfigMap may hold no more, and etcd little more; aiohttp warns of larger ones."""
 _MAX_PAGES = 1000
 _KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
 
@@ -163,6 +165,8 @@ class KubeCluster:
         return Ref(kind, metadata["namespace"] if kind.namespaced else "", metadata["name"])
 
     async def _send(self, request: _Request) -> Object:
+        if request.body is not None and len(json.dumps(request.body)) > MAX_BODY_BYTES:
+            raise Refused(f"{request.asked.what}: the body is over {MAX_BODY_BYTES} bytes", status=413)
         await self._limit.take()
         try:
             async with asyncio.timeout(request.timeout):

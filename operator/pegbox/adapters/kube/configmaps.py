@@ -43,7 +43,7 @@ def write_path(text: str, path: str, new: str) -> str:
     span = found.span
     after = text[: span.start] + spelled(span, new, path) + text[span.end :]
     if not _only_changed(found, after, steps, new):
-        raise InvalidInput(path, new, "the value cannot stand there as it is written: quote it in the text")
+        raise InvalidInput(path, new, "the value cannot stand there unquoted: quote the value in the text")
     return after
 
 

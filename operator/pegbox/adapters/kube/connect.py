@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from pegbox.model.errors import NotAvailable
 from pegbox.ports import Clock
 
+_UNREADABLE = (config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError)
+"""What the library raises for files that are absent, torn, or no kubeconfig."""
 REFRESH_SECONDS = 60.0
 """How long credentials of a kubeconfig are used before its plugin or token file is asked again."""
 
@@ -30,10 +33,11 @@ async def connect(clock: Clock, *, kubeconfig: Path | None = None, context: str 
                 str(kubeconfig), context=context, client_configuration=configuration, persist_config=False
             )
             configuration.refresh_api_key_hook = _refresh(clock, loader)  # type: ignore[assignment]
-    except (config.ConfigException, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         where = "the pod's service account" if kubeconfig is None else f"kubeconfig {kubeconfig}"
+        reason = " ".join(str(error).split())
         raise NotAvailable(
-            f"{where} cannot be read: {error}: run in a pod with a service account, or name a kubeconfig"
+            f"{where} cannot be read: {reason}: run in a pod with a service account, or name a kubeconfig"
         ) from error
     client = ApiClient(configuration)
     client.user_agent = "pegbox"

@@ -42,7 +42,7 @@ def _expression(each: Mapping[str, Any]) -> str:
 
 
 def decode(
-    target: Object, pods: Iterable[Object], replica_sets: Iterable[Object] = (), container: str = ""
+    target: Object, pods: Iterable[Object] = (), replica_sets: Iterable[Object] = (), container: str = ""
 ) -> Workload:
     """The workload as it stands. Pods and ReplicaSets of other owners are left out.
 

@@ -7,6 +7,7 @@ scalars over several lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from pegbox.model.errors import InvalidInput
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
 _NULL, _INT, _FLOAT, _STR = (f"tag:yaml.org,2002:{each}" for each in ("null", "int", "float", "str"))
+_PLAIN = re.compile(r"[A-Za-z0-9_+.-][A-Za-z0-9_+./%-]*")
+"""What is written unquoted: nothing that any YAML parser could take for a sign (libyaml and PyYAML do differ)."""
 _STYLES = {"'": Style.SINGLE, '"': Style.DOUBLE}
 _OPEN = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 _CLOSE = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
@@ -129,6 +132,8 @@ def written(span: Span, new: str, path: str) -> str:
     if old_tag != new_tag and not {old_tag, new_tag} <= numbers:
         old_type, new_type = (each.rpartition(":")[2] for each in (old_tag, new_tag))
         raise InvalidInput(path, new, f"the text holds a value of type {old_type} there, this would be {new_type}")
+    if not _PLAIN.fullmatch(new):
+        raise InvalidInput(path, new, "unquoted, parsers may read this differently: quote the value in the text")
     return new
 
 

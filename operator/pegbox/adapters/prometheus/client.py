@@ -81,6 +81,7 @@ class PrometheusSource:
         self._local = threading.local()
         self._transports: list[Transport] = []
         self._shared: dict[str, _Shared] = {}
+        self._longest_age = self._pace.reuse
 
     async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
         """Rows of every profile of the class. Answers up to `max_age` seconds old are reused; 0: none."""
@@ -145,6 +146,7 @@ class PrometheusSource:
         """The answer and the time that it holds for. Partial answers are Missing: they look complete."""
         at -= timedelta(seconds=self._pace.delay)
         limit = self._pace.reuse if max_age is None else max_age
+        self._longest_age = max(self._longest_age, limit)
         shared = self._shared.get(text)
         if shared is None or not 0 <= (at - shared.at).total_seconds() < limit:
             self._forget(at)
@@ -163,7 +165,8 @@ class PrometheusSource:
         return answer, shared.at
 
     def _forget(self, at: datetime) -> None:
-        oldest = at - timedelta(seconds=self._pace.reuse)
+        """Drop answers that no caller would take any more."""
+        oldest = at - timedelta(seconds=self._longest_age)
         self._shared = {k: s for k, s in self._shared.items() if not s.task.done() or s.at > oldest}
 
     async def _run(self, text: str, at: datetime | None) -> Answer | Missing:

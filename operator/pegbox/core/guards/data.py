@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from fractions import Fraction
 
+from pegbox.core.baseline import baseline_of
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import ProfileSpec
@@ -33,8 +34,8 @@ def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
         age = (now - snapshot.observation.window.end).total_seconds()
         if age > oldest_allowed(snapshot.spec):
             missing = Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago")
-        elif not snapshot.baseline_windows:
-            missing = Missing(Reason.LEARNING, "no clean window of the setting in force yet")
+        elif baseline_of(snapshot.baseline_windows) is None:
+            missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
     if missing is None:
         return Verdict("freshness", Admission.ADMIT, Reason.DATA_AVAILABLE)
     return Verdict("freshness", Admission.REFUSE, missing.reason, missing.detail)

@@ -8,7 +8,7 @@ from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import TrialState
+from pegbox.model.trials import BreakerState, TrialState
 
 REMEMBERED = 10  # the newest reverted trials that are not tried again
 
@@ -28,17 +28,19 @@ def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
             return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only")
         if not knob.admits(wanted[name]):
             texts = [knob.type.format(v) for v in (knob.minimum, knob.maximum) if v is not None]
-            detail = f"{name}={knob.type.format(wanted[name])} is outside of {' to '.join(texts) or knob.choices}"
+            allowed = " to ".join(texts) or ", ".join(knob.choices)
+            detail = f"{name}={knob.type.format(wanted[name])} is outside of {allowed}"
             return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, detail)
     return _admit("bounds")
 
 
 def step(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """maxStep of every moved knob; a Cap carries the nearest setting within reach."""
-    far = steps.too_far(snapshot.spec.space, parent, wanted)
+    """maxStep of every moved knob; a Cap carries the nearest setting within reach. One unit while HalfOpen."""
+    smallest = snapshot.ledger.breaker.state is BreakerState.HALF_OPEN
+    far = steps.too_far(snapshot.spec.space, parent, wanted, smallest=smallest)
     if not far:
         return _admit("step")
-    capped = steps.nearest(snapshot.spec.space, parent, wanted)
+    capped = steps.nearest(snapshot.spec.space, parent, wanted, smallest=smallest)
     if capped is None or capped == parent:
         return Verdict("step", Admission.REFUSE, Reason.STEP_TOO_LARGE, ", ".join(far))
     return Verdict("step", Admission.CAP, Reason.STEP_TOO_LARGE, ", ".join(far), capped)

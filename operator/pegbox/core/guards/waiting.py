@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pegbox.core import freeze
+from pegbox.core import freeze, slo
 from pegbox.model.decisions import Admission, Verdict
+from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
@@ -49,8 +50,19 @@ def cooldown(snapshot: Snapshot, now: datetime) -> Verdict:
 
 
 def frozen(snapshot: Snapshot, now: datetime) -> Verdict:
-    """A freeze of the profile is in force."""
+    """A freeze of the profile is in force. Where it allows what is urgent, a missed SLO may be mended."""
     for item in snapshot.spec.freezes:
-        if freeze.in_force(item, now):
+        if freeze.in_force(item, now) and not (item.allow_urgent and _urgent(snapshot)):
             return _verdict("frozen", Reason.FROZEN, f"freeze {item.name}")
     return _verdict("frozen", None)
+
+
+def _urgent(snapshot: Snapshot) -> bool:
+    seen = snapshot.observation
+    if isinstance(seen, Missing):
+        return False
+    for item in snapshot.spec.slos:
+        verdict = slo.judge(item, seen.slos.get(item.name, Missing(Reason.NO_DATA)))
+        if not isinstance(verdict, Missing) and verdict.state is slo.SloState.BREACHED:
+            return True
+    return False

@@ -319,6 +319,61 @@ async def what_we_patched_conflicts_with_our_own_apply(world: ClusterWorld) -> N
     assert [owner.manager for owner in error.owners] == ["pegbox"]
 
 
+@claim
+async def a_fence_makes_a_stale_leaders_late_write_fail(world: ClusterWorld) -> None:
+    """The new leader bumps an annotation by patch: an apply that stated it alone would release all our fields."""
+    made = await world.cluster.apply(world.config_map(a="1"))
+    fence = [
+        {"op": "test", "path": "/metadata/uid", "value": made["metadata"]["uid"]},
+        {"op": "add", "path": "/metadata/annotations", "value": {"pegbox.dev/fence": "2"}},
+    ]
+    fenced = await world.cluster.json_patch(world.ref(made), fence)
+    assert fenced["data"] == {"a": "1"} and version(fenced) != version(made)
+    late = locked(world.config_map(a="stale"), uid=made["metadata"]["uid"], version=version(made))
+    await raised(WriteConflict, world.cluster.apply(late))
+    current = locked(world.config_map(a="2"), version=version(fenced))
+    after = await world.cluster.apply(current)
+    assert after["metadata"]["annotations"] == {"pegbox.dev/fence": "2"} and after["data"] == {"a": "2"}
+
+
+@claim
+async def a_fence_that_repeats_its_value_fences_nothing(world: ClusterWorld) -> None:
+    made = await world.cluster.apply(world.config_map(a="1"))
+    same = [{"op": "add", "path": "/metadata/annotations", "value": {"pegbox.dev/fence": "2"}}]
+    first = await world.cluster.json_patch(world.ref(made), same)
+    again = await world.cluster.json_patch(world.ref(made), same)
+    assert version(again) == version(first)
+
+
+@claim
+async def an_apply_that_states_less_releases_the_rest(world: ClusterWorld) -> None:
+    await world.cluster.apply(world.config_map(a="1", b="2"))
+    noted = world.config_map()
+    del noted["data"]
+    noted["metadata"]["annotations"] = {"note": "x"}
+    assert "data" not in await world.cluster.apply(noted)
+
+
+@claim
+async def an_apply_without_uid_brings_a_deleted_object_back(world: ClusterWorld) -> None:
+    """So every write to an object that we did not just make carries its uid."""
+    made = await world.as_manager("helm").apply(world.hpa(minReplicas=1, maxReplicas=4))
+    await world.cluster.delete(world.ref(made))
+    body = world.hpa(maxReplicas=8)
+    await raised(WriteConflict, world.cluster.apply(locked(body, uid=made["metadata"]["uid"])))
+    back = await world.cluster.apply(body)
+    assert back["spec"]["maxReplicas"] == 8 and back["metadata"]["uid"] != made["metadata"]["uid"]
+
+
+@claim
+async def metrics_of_an_hpa_are_one_value(world: ClusterWorld) -> None:
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": _utilization(60)}}
+    await world.as_manager("helm").apply(world.hpa(maxReplicas=4, metrics=[metric]))
+    more = metric | {"resource": {"name": "memory", "target": _utilization(80)}}
+    error = await raised(WriteConflict, world.cluster.apply(world.hpa(maxReplicas=4, metrics=[metric, more])))
+    assert [tuple(owner) for owner in error.owners] == [("helm", ".spec.metrics")]
+
+
 # --- subresources and patches
 
 
@@ -479,6 +534,10 @@ async def _allow_disruptions(world: ClusterWorld, count: int) -> None:
         "expectedPods": 2,
     }
     await world.as_manager("kube-controller-manager").apply(body, force=True, subresource="status")
+
+
+def _utilization(percent: int) -> Object:
+    return {"type": "Utilization", "averageUtilization": percent}
 
 
 def _replicas(count: int) -> list[Object]:

@@ -291,6 +291,16 @@ async def test_an_answer_is_not_reused_beyond_its_age(
     assert len(server.asked) == 2
 
 
+async def test_a_caller_that_takes_older_answers_finds_them_whatever_was_asked_since(
+    server: _Server, source: PrometheusSource
+) -> None:
+    await source.fetch(QUERY, AT, max_age=30.0)
+    other = SignalQuery("other", QUERY.signal, 20)
+    await source.fetch(other, AT + timedelta(seconds=20))
+    await source.fetch(QUERY, AT + timedelta(seconds=25), max_age=30.0)
+    assert len(server.asked) == 2
+
+
 async def test_that_nobody_answered_is_not_remembered(server: _Server, source: PrometheusSource) -> None:
     server.reply = lambda _: Reply(500)
     await missing(source)

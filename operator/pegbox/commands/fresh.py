@@ -1,0 +1,156 @@
+"""One profile read afresh, as the operator reads it, without writing anything: for `explain` and `doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pegbox import learning
+from pegbox.api.status import in_force
+from pegbox.core import assess, decide, force, guards, propose
+from pegbox.learning.evaluate import accuracy, trust
+from pegbox.model.decisions import Verdict
+from pegbox.model.knobs import SearchSpace, Setting, values_hash
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.prediction import Predictor
+from pegbox.model.profile import Mode
+from pegbox.model.proposals import Proposal
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import Ledger
+from pegbox.ports import Cluster, MetricsSource, SignalQuery
+from pegbox.runtime import predicting, reading
+from pegbox.runtime.holding import held
+from pegbox.runtime.reading import Objects
+from pegbox.runtime.reconcile import setting_label
+
+UNASKED = Missing(Reason.METRICS_UNREACHABLE, "no metrics server was named: give --prometheus or --config")
+Reported = Mapping[str, Mapping[str, float]] | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What a wake of the operator would see now; `reported` is pod -> knob -> value in base units."""
+
+    found: Objects
+    snapshot: Snapshot
+    reported: Reported
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What it would make of that: model, proposal, and every guard's word on starting it now."""
+
+    model: Predictor | Missing
+    proposal: Proposal | Missing
+    wish: Setting | None  # uncapped
+    verdicts: tuple[Verdict, ...]
+
+
+async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, str], now: datetime) -> Fresh:
+    """Raises NotFound, Unacceptable (the profile cannot be worked on), NotAvailable, Refused."""
+    namespace, name = key
+    found = await reading.read_rest(cluster, await reading.read_spec(cluster, namespace, name, None))
+    acks = UNASKED if source is None else await source.acknowledgements(namespace, now)
+    reported: Reported = UNASKED if source is None else await source.setting_values(namespace, now)
+    found = reading.with_acknowledgements(found, acks)
+    exported = _exported(found, reported)
+    if exported:
+        found = replace(found, spec=(await reading.read_spec(cluster, namespace, name, exported)).spec)
+    snapshot = Snapshot(
+        spec=found.spec,
+        ledger=found.stored or Ledger(profile_uid=found.spec.uid),
+        workload=found.workload,
+        held=held(found, reported),
+        document=found.document,
+        observation=UNASKED,
+        budgets=reading.budget_facts(found, now),
+        requests=reading.requests(found),
+        deleting=found.deleting,
+        acks=acks if isinstance(acks, Missing) else None,
+    )
+    if snapshot.ledger.incumbent is None:
+        setting = decide.baseline_setting(snapshot)
+        if not isinstance(setting, Missing):
+            snapshot = replace(snapshot, ledger=replace(snapshot.ledger, incumbent=setting))
+    return Fresh(found, snapshot if source is None else await _observe(source, snapshot, now), reported)
+
+
+def _exported(found: Objects, reported: Reported) -> frozenset[str]:
+    """The knobs that the application knows: by its metrics, else by what was adopted or written before."""
+    if not isinstance(reported, Missing) and isinstance(found.workload, Workload):
+        mine = {pod.name for pod in found.workload.unfinished}
+        return frozenset(name for pod, values in reported.items() if pod in mine for name in values)
+    if found.stored is not None and found.stored.incumbent is not None:
+        return frozenset(found.stored.incumbent)
+    return frozenset() if isinstance(found.document, Missing) else frozenset(found.document.values)
+
+
+async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> Snapshot:
+    """The newest window of the setting in force; it also stands for the windows before it, which are not kept."""
+    spec, setting = snapshot.spec, in_force(snapshot.ledger, snapshot)
+    if setting is None:
+        return replace(snapshot, observation=Missing(Reason.BASELINE_UNKNOWN, "the setting in force is not known"))
+    window = int(spec.guards.trial_window)
+    intent = snapshot.ledger.intent
+    question = assess.Question(
+        spec=spec,
+        at=now,
+        window=window,
+        setting=setting_label(snapshot),
+        setting_hash=values_hash(force.document_values(spec.space, setting)),
+        workload=snapshot.workload,
+        in_force_at=intent.in_force_at if intent else None,
+        slo_window=window,
+    )
+    wanted = assess.needed(spec, window, window)
+    queries = [SignalQuery(spec.class_name, s, w, spec.matchers) for s, w in wanted]
+    answers = await asyncio.gather(*(source.fetch(query, now) for query in queries))
+    seen = assess.assess(question, {(s.name, w): a for (s, w), a in zip(wanted, answers, strict=True)})
+    clean = (seen,) if isinstance(seen, Observation) and seen.clean else ()
+    return replace(snapshot, observation=seen, baseline_windows=clean)
+
+
+def think(fresh: Fresh, now: datetime) -> Thought:
+    """Model, proposal and verdicts. Where nothing can be proposed now, the operator's last wish is judged."""
+    snapshot = fresh.snapshot
+    spec, ledger = snapshot.spec, snapshot.ledger
+    model = learning.fit(spec.space, spec.roles, ledger.rows, ledger.forecasts)
+    proposal = _proposal(snapshot, model)
+    verdicts = guards.readiness(snapshot, now)
+    wish = told(fresh.found.profile.get("status") or {}, spec.space, ledger.incumbent)
+    wanted = wish
+    if isinstance(proposal, Proposal):
+        wish, wanted = proposal.uncapped, proposal.setting
+    if ledger.incumbent is not None and wanted is not None and ledger.intent is None:
+        verdicts += guards.setting(snapshot, ledger.incumbent, wanted)
+    return Thought(model, proposal, wish, verdicts)
+
+
+def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Missing:
+    ledger, seen = snapshot.ledger, snapshot.observation
+    if ledger.intent is not None:
+        return Missing(Reason.TRIAL_IN_FLIGHT, f"{ledger.intent.kind.value} {ledger.intent.id}")
+    if ledger.incumbent is None:
+        return Missing(Reason.BASELINE_UNKNOWN, "the setting in force is not known")
+    if snapshot.spec.mode is Mode.OBSERVE:
+        return Missing(Reason.MODE_OBSERVE)
+    if isinstance(seen, Missing):
+        return seen
+    if not isinstance(model, Missing) and trust(accuracy(ledger.forecasts)) is Reason.MODEL_INACCURATE:
+        model = Missing(Reason.MODEL_INACCURATE)
+    return propose.propose(predicting.request(snapshot), model)
+
+
+def told(status: Mapping[str, object], space: SearchSpace, incumbent: Setting | None) -> Setting | None:
+    """The wish that status shows, completed by the incumbent; None where there is none, or it is not of these knobs."""
+    entries = status.get("proposal")
+    if incumbent is None or not isinstance(entries, list) or not entries:
+        return None
+    try:
+        values = space.parse({str(e["name"]): str(e["value"]) for e in entries})
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Setting({**incumbent, **{n: v for n, v in values.items() if n in incumbent}})

@@ -1,0 +1,92 @@
+"""What a server's refusal means. The bodies are those of Kubernetes 1.36.3, shortened."""
+
+import json
+
+import pytest
+from pegbox.adapters.kube.answers import Asked, error_of
+from pegbox.model.errors import NotAvailable, NotFound, Refused, WriteConflict
+from pegbox.ports import Object
+
+
+def status(message: str, details: Object | None = None) -> str:
+    return json.dumps({"kind": "Status", "status": "Failure", "message": message, "details": details or {}})
+
+
+def asked(verb: str = "apply") -> Asked:
+    return Asked(f"{verb} Deployment shop/web", "deployments.apps/v1", verb)
+
+
+HELM = {
+    "reason": "FieldManagerConflict",
+    "message": 'conflict with "helm" using apps/v1',
+    "field": ".spec.replicas",
+}
+UID = {"reason": "FieldValueInvalid", "message": 'Invalid value: "x": field is immutable', "field": "metadata.uid"}
+UNKNOWN = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.x: field not declared"
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "text", "kind"),
+    [
+        pytest.param("get", 404, status("gone", {"name": "web"}), NotFound, id="a missing object"),
+        pytest.param("list", 404, "404 page not found", NotAvailable, id="a type that is not served"),
+        pytest.param("apply", 409, status("x", {"causes": [HELM]}), WriteConflict, id="another owner"),
+        pytest.param("apply", 409, status("the object has been modified"), WriteConflict, id="a stale version"),
+        pytest.param("apply", 422, status("x", {"causes": [UID]}), WriteConflict, id="another uid"),
+        pytest.param("json_patch", 422, status("the server rejected"), WriteConflict, id="a failed test"),
+        pytest.param("apply", 422, status("the server rejected"), Refused, id="the same of another verb"),
+        pytest.param(
+            "json_patch", 422, status("-1", {"causes": [{"field": "spec.replicas"}]}), Refused, id="a bad value"
+        ),
+        pytest.param("apply", 500, status(UNKNOWN), Refused, id="an unknown field"),
+        pytest.param("apply", 500, status("etcdserver: request is too large"), Refused, id="too large"),
+        pytest.param("apply", 500, status("failed calling webhook"), NotAvailable, id="a webhook that is down"),
+        pytest.param("apply", 403, status("forbidden"), Refused, id="RBAC"),
+        pytest.param("create", 400, status("strict decoding error"), Refused, id="strict decoding"),
+        pytest.param("evict", 429, status("disruption budget"), Refused, id="a budget forbids an eviction"),
+        pytest.param("apply", 429, status("too many requests"), NotAvailable, id="flow control"),
+        pytest.param("get", 401, status("Unauthorized"), NotAvailable, id="credentials"),
+        pytest.param("get", 503, "upstream down", NotAvailable, id="a load balancer's own text"),
+        pytest.param("get", 504, "", NotAvailable, id="no text at all"),
+        pytest.param("get", 404, '["no", "status"]', NotAvailable, id="JSON that is no Status"),
+    ],
+)
+def test_each_answer_has_one_error(verb: str, code: int, text: str, kind: type[Exception]) -> None:
+    error = error_of(asked(verb), code, text)
+    assert type(error) is kind
+    assert f"{verb} Deployment shop/web" in str(error)
+
+
+def test_a_conflict_names_managers_and_fields() -> None:
+    odd = {
+        "reason": "FieldManagerConflict",
+        "message": 'conflict with "a \\"b\\"" with subresource "scale"',
+        "field": ".x",
+    }
+    other = {"reason": "Other", "message": 'conflict with "nobody"', "field": ".y"}
+    error = error_of(asked(), 409, status("conflict", {"causes": [HELM, odd, other]}))
+    assert isinstance(error, WriteConflict)
+    assert [tuple(owner) for owner in error.owners] == [("helm", ".spec.replicas"), ('a \\"b\\"', ".x")]
+
+
+def test_a_refusal_keeps_its_status() -> None:
+    error = error_of(asked("evict"), 429, status("later"))
+    assert isinstance(error, Refused) and error.status == 429
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "remedy"),
+    [
+        (404, "404 page not found", "apply its CustomResourceDefinition"),
+        (401, status("Unauthorized"), "renew the token"),
+        (500, status("request is too large"), "limit of 1.5 MiB"),
+        (503, "down", "try again later"),
+    ],
+    ids=["not served", "credentials", "too large", "down"],
+)
+def test_the_text_says_what_to_do(code: int, text: str, remedy: str) -> None:
+    assert remedy in str(error_of(asked(), code, text))
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert len(str(error_of(asked(), 422, status("x" * 100_000)))) < 700

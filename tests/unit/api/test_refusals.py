@@ -1,0 +1,239 @@
+"""Profiles that cannot be used: each is refused with its field, its value and the remedy."""
+
+from __future__ import annotations
+
+import pytest
+from pegbox.api.translate import to_model
+from pegbox.api.translate_limits import reason_of
+from pegbox.model.errors import InvalidInput
+from pegbox.model.reasons import Reason
+
+from tests.unit.api.documents import CLASS, Document, knob, profile
+
+CREATE = {"create": {"minReplicas": 2, "maxReplicas": 8}}
+POOL = {"name": "db", "uses": "pods * pool", "limit": 10}
+
+REFUSED = [
+    ("unknown field", profile(knobz=[]), "spec.knobz", "did you mean 'knobs'?"),
+    ("unknown nested field", knob(name="pool", maxx=3), "spec.knobs[pool].maxx", "did you mean 'max'?"),
+    ("unknown knob", knob(name="worker"), "spec.knobs[].name", "did you mean 'workers'?"),
+    ("unknown preset", profile(preset="Fast"), "spec.preset", "write one of Custom, Balanced"),
+    ("unknown mode", profile(mode="auto"), "spec.mode", "write one of Observe, Recommend, Auto"),
+    ("no target", profile(targetRef={}), "spec.targetRef.kind", "this field is required"),
+    ("target of another kind", profile(targetRef={"kind": "Pod", "name": "x"}), "spec.targetRef.kind", "Deployment"),
+    ("min above max", knob(name="pool", min=9, max=3), "spec.knobs[pool]", "raise max or lower min"),
+    (
+        "min above max in other units",
+        knob(name="cpu", min="2500m", max="2"),
+        "spec.knobs[cpu]",
+        "raise max or lower min",
+    ),
+    ("durations the wrong way round", knob(name="timeout", min="5m", max="90s"), "spec.knobs[timeout]", "raise max"),
+    ("wider than the class, above", knob(name="pool", max=101), "spec.knobs[pool].max", "the class allows 1 to 100"),
+    ("wider than the class, below", knob(name="pool", min=0), "spec.knobs[pool].min", "never widens"),
+    ("wider step than the class", knob(name="pool", maxStep="41%"), "spec.knobs[pool].maxStep", "at most 40%"),
+    ("a step of nothing", knob(name="pool", maxStep="0%"), "spec.knobs[pool].maxStep", "pin the knob"),
+    ("a knob twice", profile(knobs=[{"name": "pool"}] * 2), "spec.knobs", "stands twice"),
+    ("pinned and bounded", knob(name="pool", value=3, min=1), "spec.knobs[pool].value", "remove min, max"),
+    ("pinned outside", knob(name="pool", value=101), "spec.knobs[pool].value", "pool allows 1 to 100"),
+    ("initial outside", knob(name="pool", max=9, initial=10), "spec.knobs[pool].initial", "pool allows 1 to 9"),
+    ("bounds of a boolean", knob(name="tracing", min="false"), "spec.knobs[tracing].min", "has no bounds"),
+    ("no such choice", knob(name="level", value="middle"), "spec.knobs[level].value", "one of low, high"),
+    ("half a worker", knob(name="workers", max="2.5"), "spec.knobs[workers].max", "write a whole number"),
+    ("a number without quotes", knob(name="share", max=0.9), "spec.knobs[share].max", "write it in quotes"),
+    ("a boolean without quotes", knob(name="tracing", value=True), "spec.knobs[tracing].value", "write it in quotes"),
+    ("duration without unit", knob(name="timeout", max=30), "spec.knobs[timeout].max", "write a duration"),
+    ("unit of nothing", knob(name="memory", max="1Gb"), "spec.knobs[memory].max", "write a quantity"),
+    ("interval without unit", profile(interval="30"), "spec.interval", "write a duration"),
+    ("interval too short", profile(interval="100ms"), "spec.interval", "between 2s and 1h"),
+    (
+        "replicas beside an autoscaler",
+        profile(autoscaler=CREATE, knobs=[{"name": "replicas"}]),
+        "spec.knobs[].name",
+        "the autoscaler sets replicas",
+    ),
+    ("HPA knob without autoscaler", knob(name="max_replicas"), "spec.knobs[].name", "add spec.autoscaler"),
+    (
+        "autoscaler of both kinds",
+        profile(autoscaler={**CREATE, "ref": {"name": "x"}}),
+        "spec.autoscaler",
+        "exactly one",
+    ),
+    ("autoscaler of no kind", profile(autoscaler={}), "spec.autoscaler", "exactly one"),
+    (
+        "autoscaler upside down",
+        profile(autoscaler={"create": {"minReplicas": 9, "maxReplicas": 8}}),
+        "spec.autoscaler.create.minReplicas",
+        "raise maxReplicas (8)",
+    ),
+    (
+        "autoscaler beyond the class",
+        profile(autoscaler={"create": {"minReplicas": 1, "maxReplicas": 51}}),
+        "spec.autoscaler.create.maxReplicas",
+        "allows 1 to 50",
+    ),
+    (
+        "autoscaler starts outside the knob",
+        profile(autoscaler=CREATE, knobs=[{"name": "max_replicas", "max": 6}]),
+        "spec.knobs[max_replicas]",
+        "starts outside of 1 to 6",
+    ),
+    (
+        "location of an HPA bound",
+        profile(autoscaler=CREATE, knobs=[{"name": "max_replicas", "location": {"key": "x"}}]),
+        "spec.knobs[max_replicas].location",
+        "remove location",
+    ),
+    ("location without its ConfigMap", knob(name="cache"), "spec.knobs[cache].location.configMap", "application's own"),
+    (
+        "location without its key",
+        knob(name="cache", location={"configMap": "app"}),
+        "spec.knobs[cache].location.key",
+        "own key",
+    ),
+    (
+        "two knobs in one place",
+        profile(
+            knobs=[
+                {"name": "pool", "location": {"configMap": "app", "key": "N"}},
+                {"name": "overflow", "location": {"configMap": "app", "key": "N"}},
+            ]
+        ),
+        "spec.knobs[overflow].location",
+        "knob pool lives there too",
+    ),
+    (
+        "pinned against a rule",
+        profile(knobs=[{"name": "pool", "value": 51}, {"name": "workers", "value": 1}]),
+        "spec.knobs[pool].value",
+        "pool must not exceed 50 per worker",
+    ),
+    (
+        "unknown signal",
+        profile(slos=[{"name": "s", "signal": "durations", "threshold": "1s", "goal": "9%"}]),
+        "spec.slos[s].signal",
+        "did you mean 'duration'?",
+    ),
+    (
+        "SLO over a gauge",
+        profile(slos=[{"name": "s", "signal": "busy:workers", "goal": "9%"}]),
+        "spec.slos[s].signal",
+        "counts no events",
+    ),
+    (
+        "histogram without threshold",
+        profile(slos=[{"name": "s", "signal": "duration", "goal": "9%"}]),
+        "spec.slos[s].threshold",
+        "say how fast",
+    ),
+    (
+        "ratio with threshold",
+        profile(slos=[{"name": "s", "signal": "success", "threshold": "1s", "goal": "9%"}]),
+        "spec.slos[s].threshold",
+        "counts good events itself",
+    ),
+    (
+        "threshold of zero",
+        profile(slos=[{"name": "s", "signal": "duration", "threshold": "0s", "goal": "9%"}]),
+        "spec.slos[s].threshold",
+        "more than zero",
+    ),
+    (
+        "goal without percent",
+        profile(slos=[{"name": "s", "signal": "success", "goal": "0.95"}]),
+        "spec.slos[s].goal",
+        "write a percentage",
+    ),
+    (
+        "goal of everything",
+        profile(slos=[{"name": "s", "signal": "success", "goal": "100%"}]),
+        "spec.slos[s].goal",
+        "leaves no error budget",
+    ),
+    (
+        "goal of more",
+        profile(slos=[{"name": "s", "signal": "success", "goal": "101%"}]),
+        "spec.slos[s].goal",
+        "between 0% and 100%",
+    ),
+    ("no goal", profile(slos=[{"name": "s", "signal": "success"}]), "spec.slos[s].goal", "this field is required"),
+    ("an SLO twice", profile(slos=[{"name": "s", "signal": "success", "goal": "9%"}] * 2), "spec.slos", "stands twice"),
+    (
+        "SLO window too long",
+        profile(slos=[{"name": "s", "signal": "success", "goal": "9%", "window": "2d"}]),
+        "spec.slos[s].window",
+        "between 10s and 1d",
+    ),
+    (
+        "budget that is not monotone",
+        profile(budgets=[{**POOL, "uses": "100 - pool"}]),
+        "spec.budgets[db].uses",
+        "use only + * ( )",
+    ),
+    (
+        "budget over an unknown knob",
+        profile(budgets=[{**POOL, "uses": "pods * pol"}]),
+        "spec.budgets[db].uses",
+        "did you mean 'pool'?",
+    ),
+    (
+        "budget over a boolean",
+        profile(budgets=[{**POOL, "uses": "tracing"}]),
+        "spec.budgets[db].uses",
+        "no numeric knob",
+    ),
+    ("budget without limit", profile(budgets=[{"name": "db", "uses": "pool"}]), "spec.budgets[db]", "exactly one of"),
+    (
+        "budget of two limits",
+        profile(budgets=[{**POOL, "budgetRef": {"name": "x"}}]),
+        "spec.budgets[db]",
+        "exactly one of",
+    ),
+    ("a budget twice", profile(budgets=[POOL, POOL]), "spec.budgets", "stands twice"),
+    (
+        "one shared budget twice",
+        profile(
+            budgets=[
+                {"name": "a", "uses": "pool", "budgetRef": {"name": "db"}},
+                {"name": "b", "uses": "pods", "budgetRef": {"name": "db"}},
+            ]
+        ),
+        "spec.budgets[].budgetRef.name",
+        "add up their uses",
+    ),
+    (
+        "freeze of four fields",
+        profile(freezes=[{"name": "f", "schedule": "0 16 * *  ", "duration": "1h"}]),
+        "freezes[f].schedule",
+        "five cron fields",
+    ),
+    (
+        "freeze in no zone",
+        profile(freezes=[{"name": "f", "schedule": "0 16 * * 5", "duration": "1h", "timeZone": "Mars"}]),
+        "freezes[f].timeZone",
+        "IANA zone",
+    ),
+    (
+        "freeze for ever",
+        profile(freezes=[{"name": "f", "schedule": "0 16 * * 5", "duration": "30d"}]),
+        "spec.freezes[f].duration",
+        "between 1m and 8d",
+    ),
+    (
+        "matcher that is no label",
+        profile(matchLabels=[{"name": "a-b", "value": "x"}]),
+        "spec.matchLabels[a-b].name",
+        "match the pattern",
+    ),
+    ("a guard of zero", profile(guards={"trialWindow": "0s"}), "spec.guards.trialWindow", "more than zero"),
+    ("a guard beyond all", profile(guards={"maxStep": "101%"}), "spec.guards.maxStep", "between 0% and 100%"),
+]
+
+
+@pytest.mark.parametrize(("document", "field", "remedy"), [pytest.param(*case[1:], id=case[0]) for case in REFUSED])
+def test_a_profile_is_refused_with_field_value_and_remedy(document: Document, field: str, remedy: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        to_model(document, CLASS)
+    assert refused.value.field == field
+    assert remedy in refused.value.remedy
+    assert reason_of(refused.value) is Reason.INVALID_SPEC
