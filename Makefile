@@ -4,12 +4,23 @@ VENV    ?= .venv
 CACHE   ?= $(HOME)/.cache/pegbox
 UV      := $(CACHE)/uv-0.13.8/bin/uv
 BIN     := $(VENV)/bin
+CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test lock generate clean
+.PHONY: help venv check lint types imports unit test test-cluster test-other-python format lock generate \
+        demo demo-clean cluster-up cluster-status cluster-down kubectl images figures
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: venv  ## the main job on a real workload: a badly set service, tuned on a real cluster
+	@$(PYTHON) -m dev.demo $(ARGS)
+
+demo-clean:  ## remove the demo and its cluster
+	@$(PYTHON) -m dev.demo clean
+
+test: venv  ## everything: check, contract, kill points, integration, end to end
+	@bash dev/test.sh
 
 $(UV):
 	@echo "installing uv into $(dir $(UV))"
@@ -33,7 +44,7 @@ types: venv
 	@$(BIN)/mypy
 
 imports: venv
-	@$(BIN)/lint-imports --no-cache >/tmp/pegbox-imports.$$$$ 2>&1 || { cat /tmp/pegbox-imports.$$$$; rm -f /tmp/pegbox-imports.$$$$; exit 1; }; rm -f /tmp/pegbox-imports.$$$$
+	@out=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
 
 unit: venv
 	@$(BIN)/python -m pytest -q
@@ -45,4 +56,27 @@ LOCK := $(UV) pip compile -q --universal --generate-hashes --python-version 3.11
 lock: $(UV)  ## refresh the hashed requirement locks
 	@$(LOCK) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) pyproject.toml --extra operator -o requirements/operator.txt
+	@$(LOCK) requirements/issue-service.in -o requirements/issue-service.txt
 	@$(LOCK) pyproject.toml --extra operator --group dev -c requirements/operator.txt -o requirements/dev.txt
+
+generate: venv  ## CRDs, chart and install manifests, from the models
+	@$(BIN)/pegbox render-crds --out crds
+	@$(PYTHON) -m dev.chart install
+
+images: venv  ## the container images, without Docker
+	@$(PYTHON) -m dev.images build
+
+cluster-up: venv  ## a development cluster (PEGBOX_CLUSTER=existing|kind|local overrides the choice)
+	@$(CLUSTER) up $(ARGS)
+
+cluster-status:  ## what runs of it
+	@$(CLUSTER) status
+
+cluster-down:  ## stop it and leave nothing behind
+	@$(CLUSTER) down
+
+kubectl:  ## reach into it: make kubectl ARGS="get pods -A"
+	@$(CLUSTER) kubectl $(ARGS)
+
+figures: venv  ## print the operator's own figures (decision latency, memory, queries, writes)
+	@$(BIN)/python -m benchmarks

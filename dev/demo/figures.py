@@ -98,7 +98,8 @@ def budgets(namespace: str) -> Budgets:
     query = "select rolconnlimit from pg_roles where rolname = 'app'"
     limit = kubectl(
         "exec", "-n", namespace, "deployment/issue-postgres", "--",
-        "psql", "-h", "127.0.0.1", "-U", "postgres", "-d", "issues", "-tAc", query,
+        "env", "PGPASSWORD=demo-generator",
+        "psql", "-h", "127.0.0.1", "-U", "generator", "-d", "issues", "-tAc", query,
     )  # fmt: skip
     stats = service(namespace, "issue-upstream", 8081, "/stats")
     return Budgets(

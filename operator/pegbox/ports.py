@@ -54,11 +54,7 @@ class Ref:
     name: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind.kind} {self.namespace}/{self.name}"
-            if self.namespace
-            else f"{self.kind.kind} {self.name}"
-        )
+        return f"{self.kind.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind.kind} {self.name}"
 
 
 class Cluster(Protocol):
@@ -68,9 +64,7 @@ class Cluster(Protocol):
         """Raises NotFound."""
         ...
 
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500
-    ) -> list[Object]:
+    async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
         """All pages. `labels` is a label selector. Namespace "" lists the whole cluster."""
         ...
 

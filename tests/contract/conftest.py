@@ -13,14 +13,14 @@ from typing import Any, NoReturn
 
 import pytest
 import pytest_asyncio
+
+from dev.cluster.control import ControlPlane
+from dev.cluster.errors import ClusterError
 from pegbox.adapters.kube.client import KubeCluster
 from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld
-
-from dev.cluster.control import ControlPlane
-from dev.cluster.errors import ClusterError
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")

@@ -1,6 +1,7 @@
 """The claims of the cluster port, on a real API server: the same suite as for the fake."""
 
 import pytest
+
 from pegbox.testing.suites.cluster import CLAIMS, Claim, ClusterWorld
 
 

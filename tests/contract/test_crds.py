@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+
+from dev.cluster.control import ControlPlane
 from pegbox.api import ledger_codec, status
 from pegbox.api.budgets import Wish, claim
 from pegbox.model.observations import Missing
-
-from dev.cluster.control import ControlPlane
 from tests.unit.api.documents import CLASS, MANIFESTS, ROOT, Document, class_with, knob, profile
 from tests.unit.api.ledgers import full_ledger
 from tests.unit.api.snapshots import DECISION, REPORT, SNAPSHOT

@@ -12,7 +12,6 @@ from pegbox.model.snapshot import Workload
 from pegbox.ports import DEPLOYMENT, EVENT, LEASE, POD, REPLICA_SET, Ref
 from pegbox.testing.pods import FakePods
 from pegbox.testing.suites.cluster import ClusterWorld
-
 from tests.contract.conftest import SystemClock
 
 SHORT = Timing(lease=3.0, renew=2.0, retry=0.05)

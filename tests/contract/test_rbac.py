@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from pegbox.runtime.reading import VERBS as VERBS_OF_PROFILES
 
 from dev import chart
 from dev.cluster.control import ControlPlane
+from pegbox.runtime.reading import VERBS as VERBS_OF_PROFILES
 
 Right = tuple[str, str, str]
 _numbers = count(1)

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube.client import KubeCluster
 from pegbox.adapters.kube.gate import GuardedCluster
 from pegbox.model.errors import NotAvailable, NotFound, Refused
 from pegbox.ports import DEPLOYMENT, NAMESPACE, PROFILE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld, raised
-
-from dev.cluster.control import ControlPlane
 
 READER = """
 apiVersion: rbac.authorization.k8s.io/v1

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pegbox.api.budgets import Wish, claim, facts, release
 from pegbox.api.ledger_codec import MAX_BYTES, decode, encode, rounded, state_of
 from pegbox.api.packing import stamp

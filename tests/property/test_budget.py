@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pegbox.core import budget
 from pegbox.core.budget import Expression
 from pegbox.core.expression import MAX_CHARACTERS, Binary, Name, Node, Number

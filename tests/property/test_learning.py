@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pegbox.learning import fit
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 from pegbox.model.observations import Missing

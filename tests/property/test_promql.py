@@ -6,6 +6,7 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pegbox.adapters.prometheus import promql
 from pegbox.model.profile import Purpose, Signal, SignalKind
 from pegbox.ports import SignalQuery

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pegbox.core.propose import propose
 from pegbox.core.steps import too_far
 from pegbox.model.knobs import Knob, KnobType, KnobValue, SearchSpace, Setting

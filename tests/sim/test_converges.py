@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core.propose import propose
 from pegbox.core.statistics import merge
 from pegbox.learning import fit

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
-from pegbox.live import SettingsSource
 
 from issue_service import workload as numbers
 from issue_service.calibrate import calibrate
 from issue_service.workload import Workload
+from pegbox.live import SettingsSource
 
 EXIT_TOO_SLOW = 3
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pegbox.live import TaskMetrics
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from issue_service import store
+from issue_service.cpu import compute
 from issue_service.shared_queue import Issue, SharedQueue, now
 from issue_service.upstream_client import UpstreamClient, UpstreamFailed
 from issue_service.workload import Workload
+from pegbox.live import TaskMetrics
 
 logger = logging.getLogger("issue_service")
 
@@ -84,18 +84,3 @@ class Processor:
                 compute(issue.payload.encode(), self.workload.issue.cpu_ms)
                 await store.record(connection, issue.id, answers[issue.id], self.workload.issue.statements)
         return mine
-
-
-def compute(payload: bytes, cpu_ms: float) -> str:
-    """Hash until this thread has used `cpu_ms` of CPU time.
-
-    It runs in the event loop, not in a thread: at 1 to 2 ms it delays others less than a hop to a thread
-    pool and back would cost under the interpreter's lock (a switch may wait 5 ms). CPU time, not wall time,
-    so that a busy machine does the same work later instead of less of it.
-    """
-    digest = payload
-    stop = time.thread_time() + cpu_ms / 1000
-    while time.thread_time() < stop:
-        for _ in range(20):
-            digest = hashlib.sha256(digest + payload).digest()
-    return digest.hex()

@@ -57,6 +57,7 @@ class RateGate:
         self._limit, self._window = CAREFUL_LIMIT, 1.0
         self._stopped_until = 0.0
         self._line = asyncio.Lock()
+        self._in_line = 0
         self.waits = 0
 
     @property
@@ -65,11 +66,17 @@ class RateGate:
         return max(1, int(self._limit * SHARE)), self._window
 
     async def permit(self) -> None:
-        """Wait in line for a call's turn. One waiter per pod asks Redis; the others stand behind it."""
-        async with self._line:
-            while (wait := await self._seconds_to_wait()) > 0:
-                self.waits += 1
-                await asyncio.sleep(wait)
+        """Wait for a call's turn. Who must wait stands in line, so that one waiter per pod asks again."""
+        if self._in_line == 0 and await self._seconds_to_wait() <= 0:
+            return
+        self._in_line += 1
+        try:
+            async with self._line:
+                while (wait := await self._seconds_to_wait()) > 0:
+                    self.waits += 1
+                    await asyncio.sleep(wait)
+        finally:
+            self._in_line -= 1
 
     async def _seconds_to_wait(self) -> float:
         stopped = self._stopped_until - self._clock()

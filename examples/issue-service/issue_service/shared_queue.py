@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 POLL_SECONDS = 0.02
-"""How often one waiting worker per pod looks for issues that other pods accepted; its own pod's wake it at
+"""How often a pod with waiting workers looks for issues that other pods accepted; its own pod's wake it at
 once.
 """
 
@@ -112,8 +113,8 @@ class SharedQueue:
     def __init__(self, redis: Redis, lease: float, attempts: int) -> None:
         self._redis, self._lease, self._attempts = redis, lease, attempts
         self._arrived = asyncio.Event()
-        self._line = asyncio.Lock()
-        self._length = 0
+        self._takers: OrderedDict[asyncio.Future[list[Issue]], None] = OrderedDict()
+        self._poll: asyncio.Task[None] | None = None
 
     async def push(self, issues: Sequence[Issue], capacity: int) -> int:
         """Accept the first issues up to the capacity; return how many. The rest is rejected: the caller
@@ -125,26 +126,58 @@ class SharedQueue:
         return taken
 
     async def take(self, count: Callable[[], int]) -> list[Issue]:
-        """Wait for issues and lease up to `count()` of them. Cancelled, what it leased is put back."""
-        async with self._line:
-            while True:
+        """Wait in line for issues and lease up to `count()` of them. Cancelled, it has taken nothing."""
+        taker: asyncio.Future[list[Issue]] = asyncio.get_running_loop().create_future()
+        self._takers[taker] = None
+        if self._poll is None or self._poll.done():
+            self._poll = asyncio.ensure_future(self._serve(count))
+        try:
+            return await taker
+        except asyncio.CancelledError:
+            self._takers.pop(taker, None)
+            if taker.done() and not taker.cancelled() and taker.exception() is None:
+                await self.give_back(taker.result())
+            raise
+
+    async def stop(self) -> None:
+        """Once nobody takes any more: wait until what was on its way to a taker is back in the queue."""
+        if self._poll is not None:
+            await self._poll
+
+    async def _serve(self, count: Callable[[], int]) -> None:
+        """Serve this pod's takers with one question to Redis for all of them.
+
+        One question each, one after the other, would bind a pod's throughput to the round trip's time.
+        """
+        try:
+            while self._takers:
                 self._arrived.clear()
-                if issues := await self._pop(count()):
-                    return issues
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._arrived.wait()
+                size = count()
+                issues = await self._pop(size * len(self._takers))
+                rest = self._hand_over(issues, size)
+                if rest:
+                    await self.give_back(rest)
+                if not issues:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_SECONDS):
+                            await self._arrived.wait()
+        except Exception as error:
+            while self._takers:
+                taker, _ = self._takers.popitem(last=False)
+                if not taker.done():
+                    taker.set_exception(error)
+
+    def _hand_over(self, issues: list[Issue], size: int) -> list[Issue]:
+        """Give the takers their batches in the order of the line; return what nobody is there for any more."""
+        while issues and self._takers:
+            taker, _ = self._takers.popitem(last=False)
+            if not taker.done():
+                taker.set_result(issues[:size])
+                issues = issues[size:]
+        return issues
 
     async def _pop(self, count: int) -> list[Issue]:
-        # Shielded: a cancelled reply would leave the issues leased and nobody working on them until recovery.
-        pop = asyncio.ensure_future(self._script(_POP, count, self._lease))
-        try:
-            return [Issue.decode(entry) for entry in await asyncio.shield(pop)]
-        except asyncio.CancelledError:
-            issues = [Issue.decode(entry) for entry in await pop]
-            if issues:
-                await self.give_back(issues)
-            raise
+        return [Issue.decode(entry) for entry in await self._script(_POP, count, self._lease)]
 
     async def done(self, issues: Sequence[Issue]) -> None:
         await self._script(_DONE, *(issue.id for issue in issues))

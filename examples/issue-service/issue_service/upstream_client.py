@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pegbox.live.http_pool import HttpPool
-
 from issue_service.rate_gate import RateGate
 from issue_service.shared_queue import Issue
+from pegbox.live.http_pool import HttpPool
 
 MAX_CALL_ATTEMPTS = 5
 

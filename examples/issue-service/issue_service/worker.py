@@ -10,18 +10,6 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from pegbox.live import (
-    Gauge,
-    LiveSettings,
-    SettingsSource,
-    TaskMetrics,
-    Values,
-    WorkerGroup,
-    WorkloadMetrics,
-)
-from pegbox.live.database_pool import ResizableAsyncPool, pool_of, resize_engine
-from pegbox.live.http_pool import HttpPool
-from pegbox.live.redis_pool import ResizableRedisPool
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from redis.asyncio import Redis
@@ -34,6 +22,18 @@ from issue_service.rate_gate import RateGate, ask_redis
 from issue_service.shared_queue import Issue, SharedQueue, now
 from issue_service.upstream_client import UpstreamClient
 from issue_service.workload import Workload
+from pegbox.live import (
+    Gauge,
+    LiveSettings,
+    SettingsSource,
+    TaskMetrics,
+    Values,
+    WorkerGroup,
+    WorkloadMetrics,
+)
+from pegbox.live.database_pool import ResizableAsyncPool, pool_of, resize_engine
+from pegbox.live.http_pool import HttpPool
+from pegbox.live.redis_pool import ResizableRedisPool
 
 logger = logging.getLogger("issue_service")
 
@@ -110,6 +110,7 @@ class Worker:
             await runner.cleanup()
         await self.live.stop()
         await self.group.stop()
+        await self.queue.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

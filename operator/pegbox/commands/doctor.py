@@ -94,9 +94,13 @@ async def _profiles(on: Patient) -> tuple[list[Object], list[Finding]]:
 
 
 async def _profile(on: Patient, profile: Object, now: datetime) -> list[Finding]:
-    wanted = await source_name(on.cluster, profile)
-    source = opening.pick(on.sources, wanted)
-    fresh = await doctor_profile.read_profile(on.cluster, source, profile, now)
+    try:
+        wanted = await source_name(on.cluster, profile)
+        source = opening.pick(on.sources, wanted)
+        fresh = await doctor_profile.read_profile(on.cluster, source, profile, now)
+    except NotAvailable as error:  # a kind is not served: the other profiles are looked at all the same
+        about = f"{profile['metadata']['namespace']}/{profile['metadata']['name']}"
+        return [bad(about, output.one_line(error), "install what is missing, or try again later")]
     if isinstance(fresh, Finding):
         return [fresh]
     found = doctor_profile.look(profile, fresh)
@@ -117,4 +121,4 @@ def text(found: Sequence[Finding]) -> list[str]:
         if each.remedy:
             lines.append(f"{'':8} {'':{widths}}  -> {each.remedy}")
     wrong = sum(f.level is Level.FINDING for f in found)
-    return [*lines, f"{wrong} findings" if wrong else "all fine"]
+    return [*lines, f"{wrong} finding{'s' if wrong > 1 else ''}" if wrong else "all fine"]

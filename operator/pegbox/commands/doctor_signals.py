@@ -66,16 +66,17 @@ def _windows(spec: ProfileSpec, scrape_seconds: float | None) -> list[Finding]:
     """Windows hold at least four scrapes, by the stated scrape interval; the data itself is checked as well."""
     if scrape_seconds is None:
         return []
-    least = promql.MINIMUM_SCRAPES * scrape_seconds
+    least = Fraction(round(promql.MINIMUM_SCRAPES * scrape_seconds * 1000), 1000)
+    what = f"{promql.MINIMUM_SCRAPES} scrapes of {scrape_seconds:g}s"
     windows = [("guards.trialWindow", spec.guards.trial_window), *((f"SLO {s.name}", s.window) for s in spec.slos)]
     return [
         bad(
             spec.key,
-            f"{name}: {format_duration(window)} holds fewer than {promql.MINIMUM_SCRAPES} scrapes of {scrape_seconds:g}s",
-            f"widen it to at least {format_duration(Fraction(round(least * 1000), 1000))}, or scrape more often",
+            f"{name}: {format_duration(window)} holds fewer than {what}",
+            f"widen it to at least {format_duration(least)}, or scrape more often",
         )
         for name, window in windows
-        if window < Fraction(least)
+        if window < least
     ]
 
 

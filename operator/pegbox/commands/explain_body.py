@@ -124,8 +124,8 @@ def origin(ledger: Ledger, knob: Knob) -> str:
     if knob.mode is KnobMode.RECOMMEND:
         return "mode Recommend: shown, never written"
     incumbent = ledger.incumbent
-    if incumbent is None or knob.name not in incumbent:
-        return "not adopted yet"
+    if incumbent is None or knob.name not in incumbent or ledger.adopted is None:
+        return "as it stands: not adopted yet"
     value = incumbent[knob.name]
     moved = [t for t in ledger.trials if knob.name in t.setting and t.setting[knob.name] != t.parent.get(knob.name)]
     for trial in reversed(moved):

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pegbox.model.errors import InvalidInput
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the clients take most of a second to import
     from pegbox.adapters.kube.client import KubeCluster
     from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 
+Source = TypeVar("Source")
 BURST = 50  # a command is short: it may ask faster than the operator
 
 
@@ -113,7 +114,7 @@ def metrics_source(item: SourceSettings, pace: Pace | None = None) -> Prometheus
     return PrometheusSource(server, dialect, pace)
 
 
-def pick(opened: Mapping[str, PrometheusSource], wanted: str) -> PrometheusSource | None:
+def pick(opened: Mapping[str, Source], wanted: str) -> Source | None:
     """The source that a class names. A single one from the command line stands for all names."""
     if wanted in opened:
         return opened[wanted]

@@ -47,7 +47,7 @@ def _head(advice: Advice) -> list[str]:
 def _slo(slo: Slo, seen: Observation) -> str:
     found = seen.slos.get(slo.name)
     verdict = judge(slo, found) if found is not None else None
-    goal = f"goal {float(slo.goal):.4g}"
+    goal = f"goal {float(slo.goal * 100):.4g}%"
     if not isinstance(found, Attainment):
         return f"unknown, {goal}: {said(found) if found is not None else 'not asked'}"
     text = f"{found.share:.2%} of {found.total:.0f} events good, {goal}"
@@ -116,6 +116,8 @@ def _verdict(advice: Advice) -> list[str]:
 def _prediction(advice: Advice) -> list[str]:
     if not advice.expected:
         model = advice.model
+        if model == advice.proposal:
+            return _lacking(advice)
         reason = said(model) if isinstance(model, Missing) else "the offered load is not known"
         return [f"no prediction: {reason}", *_lacking(advice)]
     load = advice.expected[0].load

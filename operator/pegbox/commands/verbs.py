@@ -121,7 +121,7 @@ def _operations(profile: Object, asked: Asked) -> list[Object]:
 async def wait(cluster: Cluster, clock: Clock, asked: Asked, seconds: float) -> Answer:
     """The operator's answer; for try and rollback also how it ended, if that is within the time."""
     end = clock.monotonic() + seconds
-    taken = False
+    taken = began = False
     text = ""
     while True:
         try:
@@ -130,10 +130,11 @@ async def wait(cluster: Cluster, clock: Clock, asked: Asked, seconds: float) -> 
             return Answer("the profile was deleted meanwhile", Exit.FOUND)
         if _tokens(status).get(asked.verb) == asked.token:
             taken = True
+            began = began or bool(status.get("trial"))
             text = str(status.get("why", ""))
             refused = text.startswith(f"{Reason.REQUEST_REFUSED.value}:")
             if refused or asked.verb not in NEEDS_AUTO or not status.get("trial"):
-                return Answer(_outcome(status, asked, text), Exit.FOUND if refused else Exit.OK)
+                return Answer(_outcome(status, asked, began), Exit.FOUND if refused else Exit.OK)
         if clock.monotonic() >= end:
             break
         await clock.sleep(min(POLL, max(0.0, end - clock.monotonic())))
@@ -142,11 +143,12 @@ async def wait(cluster: Cluster, clock: Clock, asked: Asked, seconds: float) -> 
     return Answer(f"not taken up within {seconds:g} s: is the operator running? pegbox doctor tells", Exit.FOUND)
 
 
-def _outcome(status: Mapping[str, Any], asked: Asked, why: str) -> str:
+def _outcome(status: Mapping[str, Any], asked: Asked, began: bool) -> str:
+    """`began`: a trial was seen under way, so that the last one is this one and no older."""
     last = status.get("lastTrial")
     setting = ", ".join(f"{v['name']}={v['value']}" for v in status.get("setting", []))
-    lines = [why]
-    if asked.verb == "try" and last and not why.startswith(Reason.REQUEST_REFUSED.value):
+    lines = [str(status.get("why", ""))]
+    if asked.verb == "try" and last and began:
         lines.append(f"trial {last['id']}: {last['state']}: {last.get('why', '')}")
     if asked.verb in NEEDS_AUTO and setting:
         lines.append(f"in force: {setting}")

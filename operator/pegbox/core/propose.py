@@ -153,7 +153,7 @@ def _relieve(request: ProposeRequest, situation: Situation, predictor: Predictor
     now, options = _ask(request, situation, predictor, _raises(request, situation, goals))
     vouched = _slo_safe(situation, now, [o for o in options if o.expected.in_domain])
     for bound, kind in (("low", None), ("mean", None), ("high", ProposalKind.PROBE)):
-        best = _best(request, now, vouched, wanted, bound)
+        best = _frugal(request, now, vouched, wanted, bound)
         if best is not None:
             chosen = best.candidate if kind is None else replace(best.candidate, kind=kind)
             return _proposal(request, situation, chosen, best.expected)
@@ -216,6 +216,20 @@ def _slo_safe(situation: Situation, now: Prediction, options: Sequence[_Option])
 def _served(expected: Prediction, wanted: float, bound: str) -> float:
     capacity: float = getattr(expected.capacity, bound)
     return min(wanted, capacity)
+
+
+def _frugal(
+    request: ProposeRequest, now: Prediction, options: Sequence[_Option], wanted: float, bound: str
+) -> _Option | None:
+    """The best option that adds no pods; where none gains, the best of all: a pod costs more than a limit."""
+    pods = {k.name for k in knobs_with(request, Role.REPLICAS)}
+
+    def adds_pods(option: _Option) -> bool:
+        new = option.candidate.setting
+        return any(new.number(name) > request.incumbent.number(name) for name in pods)
+
+    frugal = [o for o in options if not adds_pods(o)]
+    return _best(request, now, frugal, wanted, bound) or _best(request, now, options, wanted, bound)
 
 
 def _best(
@@ -317,7 +331,7 @@ def _improve(request: ProposeRequest, situation: Situation, predictor: Predictor
     safe = _slo_safe(situation, now, vouched)
     if request.objective == "MinimizeLatency":
         wanted = min(wanted, now.capacity.low)
-    best = _best(request, now, safe, wanted, "low")
+    best = _frugal(request, now, safe, wanted, "low")
     if best is not None:
         return _proposal(request, situation, best.candidate, best.expected)
     if vouched and not safe:

@@ -160,7 +160,8 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     if over.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
         return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, over.detail)
     patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
-    if intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience:
+    tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
+    if tried and unwritten(snapshot, intent):
         why = "the values were not found as written: refused, or put back by somebody else"
         return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
     return None

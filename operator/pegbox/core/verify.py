@@ -34,6 +34,8 @@ GAIN = 0.03  # relative gain that counts as better
 CONFIDENCE = 0.9  # P(better) that accepts
 ALPHA = 0.01  # chance of a false rollback per trial
 LOAD_RANGE = 1.35  # offered load may differ by this factor between trial and baseline
+STRAINED = 0.9  # a share of good events below this: the parent was near saturation
+STRAINED_SD = 0.3  # floor of that sd for such a parent
 MIN_SD = 0.05  # floor of the sd of a window's log mean latency (5 %)
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
@@ -236,7 +238,7 @@ def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequenc
     if latency is None:
         return WAITING
     log_ratio = math.log(latency / base.latency)
-    sd = max(base.latency_sd, MIN_SD) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
+    sd = spread(base) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
     p_faster = NormalDist(log_ratio, sd).cdf(0.0)
     # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
     thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= 2
@@ -288,6 +290,15 @@ def p_more(events: float, seconds: float, base_rate: float, base_seconds: float)
     return NormalDist().cdf(math.log(events / seconds / base_rate) / sd)
 
 
+def spread(base: Baseline) -> float:
+    """The sd of a window's log mean latency, never below a floor: few windows understate it.
+
+    Near saturation a queue's mean wanders by far more than noise, so a parent that missed an SLO has a wide floor.
+    """
+    strained = not served(base) or any(share < STRAINED for share in base.slo_shares.values())
+    return max(base.latency_sd, STRAINED_SD if strained else MIN_SD)
+
+
 def regression(base: Baseline, latencies: Sequence[float]) -> bool:
     """mSPRT on log mean latency above the minimum effect, at level ALPHA.
 
@@ -300,7 +311,7 @@ def regression(base: Baseline, latencies: Sequence[float]) -> bool:
     z = sum(math.log(x / base.latency) for x in latencies) / len(latencies) - MIN_EFFECT
     if z <= 0:
         return False
-    v = max(base.latency_sd, MIN_SD) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1))
+    v = spread(base) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1))
     t = MIN_EFFECT**2
     ratio = math.log(v / (v + t)) / 2 + min(z * z * t / (2 * v * (v + t)), 700.0)
     return ratio > math.log(1 / ALPHA)

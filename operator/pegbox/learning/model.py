@@ -42,7 +42,7 @@ def fit_model(
     plan = make_plan(space, roles, usable)
     seen = evidence(plan, usable)
     layout = Layout(plan.limits or ("pod",), plan.concurrency, bool(plan.batch))
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits
 
     # small matrices: a second thread costs more than it brings, and sums in thread order do not repeat
     with threadpool_limits(limits=1):

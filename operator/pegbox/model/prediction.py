@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing
+from pegbox.model.roles import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,7 @@ class Interval:
 class Prediction:
     """What the model expects of one setting at one offered load.
 
-    `capacity` events/s that the workload can sustain (all pods), `latency` mean seconds per event at `load`,
-    `tail` the SLO quantile's seconds. `in_domain` is False outside of what was observed plus the trust region.
+    `capacity` events/s that the workload can sustain (all pods), `latency` mean seconds per event at `load`. `in_domain` is False outside of what was observed plus the trust region.
     """
 
     setting: Setting
@@ -79,4 +79,6 @@ class Predictor(Protocol):
 class Fit(Protocol):
     """Fits a predictor, or says why the data cannot carry one and what is missing."""
 
-    def __call__(self, space: SearchSpace, rows: Sequence[Row]) -> Predictor | Missing: ...
+    def __call__(
+        self, space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[tuple[float, float, float]]
+    ) -> Predictor | Missing: ...

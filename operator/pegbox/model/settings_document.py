@@ -45,7 +45,5 @@ def parse(text: str) -> Document:
     except InvalidInput:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInput(
-            KEY, text[:64], "let Pegbox write this key; it is not valid JSON of the format"
-        ) from error
+        raise InvalidInput(KEY, text[:64], "let Pegbox write this key; it is not valid JSON of the format") from error
     return Document(generation, stated, values, uid, foreign=values_hash(values) != stated)

@@ -115,4 +115,5 @@ class Snapshot:
     budgets: Mapping[str, SharedBudgetFacts | Missing] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
     deleting: bool = False
+    read_at: datetime | None = None
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were

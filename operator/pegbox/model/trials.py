@@ -159,6 +159,4 @@ class Ledger:
     reporting: bool = False  # has any pod ever acknowledged?
     revision: str = ""  # template revision that the incumbent was measured on
     halted: Reason | None = None
-    forecasts: tuple[
-        tuple[float, float, float], ...
-    ] = ()  # (model, baseline, outcome) throughput, newest last
+    forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last

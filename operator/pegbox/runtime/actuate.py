@@ -12,20 +12,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pegbox.adapters.kube import configmaps
+from pegbox.adapters.kube import configmaps, owners
 from pegbox.core import force
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import Knob, LocationKind, Setting
 from pegbox.model.observations import Missing
-from pegbox.model.profile import ProfileSpec
+from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
-from pegbox.model.trials import Intent
+from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
 from pegbox.runtime.holding import takes
 from pegbox.runtime.points import Point, Reached
-from pegbox.runtime.reading import KINDS, ORIGINALS, Objects
+from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
 
 RESTARTED = "pegbox.dev/restarted-for"
 REFRESH = "pegbox.dev/refresh"
@@ -85,7 +85,7 @@ class LiveActuator:
             meta = present["metadata"]
             body["metadata"] |= {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
             originals = (meta.get("annotations") or {}).get(ORIGINALS)
-            if originals:
+            if originals and adopted_before(change.found) is not None:
                 body["metadata"]["annotations"][ORIGINALS] = originals
             if present.get("data") == body["data"]:
                 return False
@@ -124,7 +124,9 @@ class LiveActuator:
                     key, path = knob.location.key, knob.location.path
                     whole = data.get(key, body["data"][key])
                     data[key] = configmaps.write_path(whole, path, text) if path else _replaced(whole, text)
-            forced = all(takes(change.spec, knob) for knob, _ in moved if knob.location.config_map == name)
+            forced = any(takes(change.spec, knob) for knob, _ in moved if knob.location.config_map == name)
+            # What an apply leaves out it releases, and a key that only we owned would vanish.
+            data = owners.applied(body).get("data", {}) | data
             self.reached(Point.BEFORE_CONFIG_MAP)
             await self.cluster.apply(_patch(body, CONFIG_MAP.api_version, "ConfigMap", data=data), force=forced)
             self.reached(Point.AFTER_CONFIG_MAP)
@@ -147,7 +149,7 @@ class LiveActuator:
         # Apply replaces all that we applied before: an HPA of ours is applied whole, or its metrics would vanish.
         body["spec"] = (present["spec"] if created else _ours(present)) | fields
         self.reached(Point.BEFORE_HPA)
-        await self.cluster.apply(body, force=created or all(takes(change.spec, k) for k, _ in moved))
+        await self.cluster.apply(body, force=created or any(takes(change.spec, k) for k, _ in moved))
         self.reached(Point.AFTER_HPA)
         return True
 
@@ -177,10 +179,13 @@ class LiveActuator:
         if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
             return False
         old = [p for p in workload.unfinished if not p.terminating and not force.started_after(p, intent.applied_at)]
-        if not old or unhealthy(workload) is not None:
+        sick = [p for p in old if not p.ready]
+        # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
+        back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling
+        if not old or (unhealthy(workload) is not None and not back):
             return False
         if len(workload.unfinished) >= 2:
-            return await self._evict(change, min(old, key=lambda p: p.name))
+            return await self._evict(change, min(sick if back else old, key=lambda p: p.name))
         return await self._rollout(change, workload)
 
     async def _evict(self, change: Change, pod: PodFacts) -> bool:
@@ -246,6 +251,14 @@ def created_hpa(change: Change) -> Object:
         if isinstance(value, Fraction):
             bounds["minReplicas" if knob.location.kind is LocationKind.HPA_MIN else "maxReplicas"] = int(value)
     profile = change.found.profile
+    owner = {
+        "apiVersion": profile["apiVersion"],
+        "kind": profile["kind"],
+        "name": spec.name,
+        "uid": spec.uid,
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
     return {
         "apiVersion": HPA.api_version,
         "kind": "HorizontalPodAutoscaler",
@@ -253,16 +266,7 @@ def created_hpa(change: Change) -> Object:
             "name": scaler.name,
             "namespace": spec.namespace,
             "labels": {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile": spec.name},
-            "ownerReferences": [
-                {
-                    "apiVersion": profile["apiVersion"],
-                    "kind": profile["kind"],
-                    "name": spec.name,
-                    "uid": spec.uid,
-                    "controller": False,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [] if spec.deletion_policy is DeletionPolicy.KEEP else [owner],
         },
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": spec.target.kind, "name": spec.target.name},

@@ -77,11 +77,18 @@ async def _swap(cluster: Cluster, ref: Ref, wish: budget_api.Wish, now: datetime
     raise WriteConflict(f"{ref}: claims kept moving: trying again later")
 
 
+def holds(found: Objects, now: datetime) -> bool:
+    """Does the profile hold any claim? It is kept true in every mode: a slot that nobody lowers blocks others."""
+    return any(budget_api.held_by(body, found.spec.uid, now) is not None for body in found.shared.values())
+
+
 async def release(cluster: Cluster, found: Objects, now: datetime) -> None:
-    """Give every claim back: after a restore, when nothing of the profile runs any more."""
-    for ref, body in found.shared.items():
+    """Give every claim back: after a restore, when nothing of the profile runs any more. Read anew: this wake
+    may have moved the budget itself."""
+    for ref in found.shared:
+        target = Ref(BUDGET, found.spec.namespace, ref)
+        body = await cluster.get(target)
         if budget_api.held_by(body, found.spec.uid, now) is not None:
-            target = Ref(BUDGET, found.spec.namespace, ref)
             await _put_status(cluster, target, body, budget_api.release(body, found.spec.uid, now))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,11 +17,7 @@ from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import TrialState
 from pegbox.runtime.memory import Memory
-
-REMEMBERED = 10
-Run = Callable[..., object]
 
 
 @dataclass
@@ -68,7 +63,7 @@ def request(snapshot: Snapshot) -> ProposeRequest:
     def admissible(wanted: Setting) -> bool:
         return guards.admissible(snapshot, incumbent, wanted)
 
-    failed = [t.setting for t in ledger.trials[-REMEMBERED:] if t.state is TrialState.REVERTED]
+    failed = [t.setting for t in guards.limits.recent_failures(snapshot)]
     pods = len(snapshot.workload.unfinished) if isinstance(snapshot.workload, Workload) else 1
     return ProposeRequest(
         space=spec.space,

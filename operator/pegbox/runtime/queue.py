@@ -23,7 +23,7 @@ class _Entry:
     due: float
     failures: int = 0
     running: bool = False
-    again: bool = False
+    again: float | None = None  # when it was marked to be due, while it was being worked on
 
 
 @dataclass
@@ -53,7 +53,7 @@ class KeyedQueue:
         if entry is None:
             entry = self._entries[key] = _Entry(due)
         elif entry.running:
-            entry.again = entry.again or after == 0.0
+            entry.again = due if entry.again is None else min(entry.again, due)
             return
         elif due >= entry.due:
             return
@@ -74,30 +74,37 @@ class KeyedQueue:
                 due, _, key = heapq.heappop(self._heap)
                 entry = self._entries.get(key)
                 if entry is not None and not entry.running and entry.due == due:
-                    entry.running, entry.again = True, False
+                    entry.running, entry.again = True, None
                     return key
             await self._sleep(self._heap[0][0] - now if self._heap else None)
 
     async def _sleep(self, seconds: float | None) -> None:
+        """Until a key is marked, or the clock says that the next one is due."""
         self._wake.clear()
+        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self._wake.wait())]
+        if seconds is not None:
+            waits.append(asyncio.ensure_future(self.clock.sleep(seconds)))
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     def done(self, key: str, after: float | None) -> None:
         """Finished; run again `after` seconds (None: only when marked)."""
         entry = self._entries.pop(key)
-        if entry.again:
-            self.add(key)
-        elif after is not None:
+        if entry.again is not None:
+            self.add(key, max(0.0, entry.again - self.clock.monotonic()))
+        if after is not None:
             self.add(key, after)
 
     def failed(self, key: str) -> float:
         """Failed; run again after 1, 2, 4 ... 60 s, stretched by up to a half. Returns the seconds."""
         entry = self._entries.pop(key)
         wait = min(BASE_BACKOFF * 2.0 ** min(entry.failures, 10), LONGEST_BACKOFF) * (1 + self.jitter() / 2)
+        if entry.again is not None:  # what it failed on may have been mended meanwhile
+            wait = min(wait, max(0.0, entry.again - self.clock.monotonic()))
         self.add(key, wait)
         self._entries[key].failures = entry.failures + 1
         return wait

@@ -68,6 +68,10 @@ class Objects:
         return bool(self.profile["metadata"].get("deletionTimestamp"))
 
 
+class ProfileGone(NotFound):
+    """The profile itself does not exist any more; any other NotFound is an object that vanished under a write."""
+
+
 class Unacceptable(Exception):
     """The profile cannot be worked on: `reason` and a message that names field, value and remedy."""
 
@@ -77,8 +81,10 @@ class Unacceptable(Exception):
 
 
 async def read_spec(cluster: Cluster, namespace: str, name: str, reported: frozenset[str] | None) -> Objects:
-    """Profile and class, merged. Raises NotFound (the profile is gone) and Unacceptable."""
-    profile = await cluster.get(Ref(PROFILE, namespace, name))
+    """Profile and class, merged. Raises ProfileGone and Unacceptable."""
+    profile = await _maybe(cluster, Ref(PROFILE, namespace, name))
+    if profile is None:
+        raise ProfileGone(f"PerformanceProfile {namespace}/{name} does not exist")
     class_name = profile.get("spec", {}).get("classRef", {}).get("name", "")
     try:
         class_ = await cluster.get(Ref(CLASS, "", class_name))
@@ -181,6 +187,17 @@ async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
     return replace(found, stored=ledger, ledger_version=version)
 
 
+def ledger_lost(found: Objects) -> str:
+    """Why the ledger is not believed, or that it is gone although we wrote settings; "" where all is well."""
+    document = found.document
+    if found.stored is not None:
+        return ""
+    if found.ledger_version:
+        return found.ledger_problem
+    ours = not isinstance(document, Missing) and document.profile_uid == found.spec.uid
+    return "it does not exist any more: the incumbent is read from the workload" if ours else ""
+
+
 def read_document(own: Object | None) -> Document | Missing:
     """Our settings document; Missing where the ConfigMap, the key or its sense is gone."""
     text = (own or {}).get("data", {}).get(settings_document.KEY)
@@ -215,7 +232,13 @@ def budget_facts(found: Objects, now: datetime) -> dict[str, SharedBudgetFacts |
 
 
 def adopted_before(found: Objects) -> Setting | None:
-    """The values at adoption, from the annotation on our own ConfigMap: a lost ledger does not lose them."""
+    """The values at adoption, from the annotation on our own ConfigMap: a lost ledger does not lose them.
+
+    A document of another profile of this name is not ours to restore from.
+    """
+    document = found.document
+    if not isinstance(document, Missing) and document.profile_uid != found.spec.uid:
+        return None
     annotations = (found.own_config_map or {}).get("metadata", {}).get("annotations") or {}
     try:
         texts = json.loads(annotations.get(ORIGINALS, "{}"))

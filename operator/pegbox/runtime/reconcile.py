@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import assess, decide, force, transitions
+from pegbox.core import assess, decide, force, transitions, under_way
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -33,7 +33,7 @@ from pegbox.runtime.holding import held as hold
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.predicting import Predicting
-from pegbox.runtime.reading import Objects, Unacceptable
+from pegbox.runtime.reading import Objects, ProfileGone, Unacceptable
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,10 @@ class Reconciler:
         started = self.clock.monotonic()
         try:
             return await self._reconcile(key)
-        except NotFound:
+        except ProfileGone:
             await self._forget(key)
             return None
-        except WriteConflict as error:
+        except (WriteConflict, NotFound) as error:
             log.info("the object moved, reading again", extra={"profile": key, "error": str(error)})
             self.telemetry.failed(Reason.WRITE_FAILED)
             return AGAIN
@@ -156,6 +156,7 @@ class Reconciler:
             budgets=reading.budget_facts(found, now),
             requests=reading.requests(found),
             deleting=found.deleting,
+            read_at=now,
             acks=acks if isinstance(acks, Missing) else None,
         )
         return await self._observe(source, snapshot, memory, age), found
@@ -218,11 +219,13 @@ class Reconciler:
         if found.stored is not None:
             memory.ledger_text = ledger_codec.state_of(found.stored)
             return found.stored
-        generation = 0
-        document = found.document
+        known, adopted, document = memory.ledger, reading.adopted_before(found), found.document
+        if known is not None and not found.ledger_version and known.intent and known.profile_uid == found.spec.uid:
+            return known  # lost in mid-course: what is under way is finished first
+        generation = 0 if adopted is None else 1
         if not isinstance(document, Missing) and document.profile_uid == found.spec.uid:
             generation = document.generation  # the ledger was lost: the counter only ever grows
-        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=reading.adopted_before(found))
+        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted)
 
     def _show_pods(self, found: Objects, now: datetime) -> None:
         if isinstance(found.workload, Missing):
@@ -242,7 +245,8 @@ class Reconciler:
         """Claim, record, write, read back: in this order, each of them repeatable."""
         if not self.leading():
             raise NotAvailable("leadership was lost")
-        if decision.action is Action.START or snapshot.spec.mode is Mode.AUTO:
+        auto = snapshot.spec.mode is Mode.AUTO
+        if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
             if refused is not None and decision.action is Action.START:
                 message = f"{SENTENCES[refused.reason]}: {refused.detail}"
@@ -261,7 +265,12 @@ class Reconciler:
         writes = writes or (decision.desired is not None and restoring and self.allow_writes)
         if writes and not found.deleting:
             await self._ensure_finalizer(found)
+        seen = _reads_back(snapshot)
+        if seen:
+            self.reached(Point.BEFORE_READ_BACK)
         await self._save(found, decision.ledger, memory, now)
+        if seen:
+            self.reached(Point.AFTER_READ_BACK)
         if writes and decision.desired is not None and decision.ledger.intent is not None:
             change = Change(found, snapshot, decision.ledger.intent, decision.desired)
             await self.actuator(change)
@@ -272,9 +281,8 @@ class Reconciler:
         text = ledger_codec.state_of(ledger)
         transition = _transition(ledger) != _transition(memory.ledger)
         stale = memory.ledger_saved_at is None or now - memory.ledger_saved_at > SAVE_EVERY
-        memory.ledger = ledger
-        if text == memory.ledger_text or not (transition or stale or not found.ledger_version):
-            memory.ledger_version = found.ledger_version
+        if found.ledger_version and (text == memory.ledger_text or not (transition or stale)):
+            memory.ledger, memory.ledger_version = ledger, found.ledger_version
             return
         body = ledger_codec.encode(
             ledger, namespace=found.spec.namespace, name=found.spec.name, profile=found.spec.name, written_at=now
@@ -287,7 +295,8 @@ class Reconciler:
         else:
             saved = await self.cluster.create(body)
         self.reached(Point.AFTER_LEDGER)
-        memory.ledger_version = str(saved["metadata"]["resourceVersion"])
+        # Only now: what was decided but not stored must not pass for stored on the next wake.
+        memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.ledger_saved_at, memory.ledger_text = now, text
 
     async def _ensure_finalizer(self, found: Objects) -> None:
@@ -300,11 +309,12 @@ class Reconciler:
         self.reached(Point.AFTER_FINALIZER)
 
     async def _release(self, found: Objects, now: datetime) -> None:
-        present = found.profile["metadata"].get("finalizers") or []
         await claims.release(self.cluster, found, now)
+        profile = await self.cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
+        present = profile["metadata"].get("finalizers") or []
         if FINALIZER in present:
             self.reached(Point.BEFORE_RELEASE)
-            await self._patch_finalizers(found.profile, [f for f in present if f != FINALIZER])
+            await self._patch_finalizers(profile, [f for f in present if f != FINALIZER])
             self.reached(Point.AFTER_RELEASE)
 
     async def _patch_finalizers(self, profile: Object, finalizers: list[str]) -> None:
@@ -326,10 +336,12 @@ class Reconciler:
         self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
     ) -> None:
         body = telling.status_of(found, snapshot, decision, memory, now)
-        if found.ledger_problem and found.stored is None:
-            event = Event(Reason.LEDGER_LOST, found.ledger_problem, warning=True)
+        lost = reading.ledger_lost(found)
+        if lost:
+            event = Event(Reason.LEDGER_LOST, lost, warning=True)
             await self.events.emit(found.profile, event)
         for event in decision.events:
+            log.info("%s: %s", event.reason.value, event.message, extra={"profile": found.spec.key})
             await self.events.emit(found.profile, event)
         self.telemetry.breaker(snapshot.spec.namespace, snapshot.spec.name, decision.ledger.breaker.state)
         await self._write_status(found.profile, body, memory)
@@ -355,6 +367,8 @@ class Reconciler:
 
     async def _unacceptable(self, key: str, memory: Memory, refusal: Unacceptable) -> float | None:
         """Said in conditions; looked at again when it changes, and now and then. Nothing of the workload moves."""
+        if not self.leading():
+            raise NotAvailable("leadership was lost")
         profile = refusal.profile
         if profile["metadata"].get("deletionTimestamp"):
             return await self._abandon(profile)
@@ -374,6 +388,8 @@ class Reconciler:
 
     async def _tell_failure(self, key: str, reason: Reason, text: str) -> None:
         """A failed reconcile is visible on the object too; failing to say so is only logged."""
+        if not self.leading():
+            return  # another process leads: it says what is so
         namespace, _, name = key.partition("/")
         try:
             profile = await self.cluster.get(Ref(PROFILE, namespace, name))
@@ -423,6 +439,14 @@ def _with_originals(snapshot: Snapshot, decision: Decision) -> Decision:
         if not knob.location.kind.in_own_config_map and (held := snapshot.held.get(knob.name)) is not None
     )
     return replace(decision, ledger=replace(ledger, originals=originals))
+
+
+def _reads_back(snapshot: Snapshot) -> bool:
+    """Is this the wake that first sees the stage under way as it was written?"""
+    intent = snapshot.ledger.intent
+    if intent is None or intent.applied_at is not None or intent.stage_at is None:
+        return False
+    return not under_way.unwritten(snapshot, intent)
 
 
 def _later(*moments: datetime | None) -> datetime | None:

@@ -8,8 +8,8 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-_TURNS = 20
-"""How often others may run before time moves: enough for a chain of a few awaits between two sleeps."""
+_TURNS = 50
+"""How often others may run before time moves: enough for a chain of fake calls between two sleeps."""
 
 
 class FakeClock:

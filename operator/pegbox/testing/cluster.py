@@ -6,6 +6,7 @@ What is not here is said to be so: schemas and their validation, admission, cont
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,10 +77,12 @@ class FakeCluster:
     # --- reading
 
     async def get(self, ref: Ref) -> Object:
+        await self._travel()
         self._enter(_Call("get", ref))
         return self._store.find(ref).render()
 
     async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
+        await self._travel()
         self._enter(_Call("list", Ref(kind, namespace, "")))
         found = []
         for entry in self._store.all(kind, namespace):
@@ -119,7 +122,7 @@ class FakeCluster:
             merged = ownership.apply(entry.body, stated, claims, stamp, force=force)
             return self._finish(entry, merged, claims, subresource)
 
-        return self._write(call, act)
+        return await self._write(call, act)
 
     async def create(self, body: Object) -> Object:
         ref = _ref(body)
@@ -140,7 +143,7 @@ class FakeCluster:
             self._update(entry, after, claims, "")
             return self._finish(entry, after, claims, "")
 
-        return self._write(_Call("create", ref), act)
+        return await self._write(_Call("create", ref), act)
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
         def act() -> tuple[Object, bool]:
@@ -159,7 +162,7 @@ class FakeCluster:
             self._update(entry, after, claims, subresource)
             return self._finish(entry, after, claims, subresource)
 
-        return self._write(_Call("json_patch", ref, subresource), act)
+        return await self._write(_Call("json_patch", ref, subresource), act)
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
         def act() -> tuple[Object, bool]:
@@ -167,7 +170,7 @@ class FakeCluster:
             _check_identity(entry, {"uid": uid} if uid else {})
             return self._store.delete(entry), True
 
-        self._write(_Call("delete", ref), act)
+        await self._write(_Call("delete", ref), act)
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         def act() -> tuple[Object, bool]:
@@ -176,9 +179,13 @@ class FakeCluster:
             self._store.spend_disruption(entry)
             return self._store.delete(entry), True
 
-        self._write(_Call("evict", pod, "eviction"), act)
+        await self._write(_Call("evict", pod, "eviction"), act)
 
     # --- parts
+
+    async def _travel(self) -> None:
+        """Others may act while a request is on its way, as with a real server; on the server it is one step."""
+        await asyncio.sleep(0)
 
     def _enter(self, call: _Call) -> None:
         kind = call.ref.kind
@@ -192,7 +199,8 @@ class FakeCluster:
         if self.faults.denies(call.rbac, group, resource, call.ref.namespace):
             raise Refused(f"RBAC does not allow {call.rbac} {resource} in {call.ref.namespace!r}", status=403)
 
-    def _write(self, call: _Call, act: Callable[[], tuple[Object, bool]]) -> Object:
+    async def _write(self, call: _Call, act: Callable[[], tuple[Object, bool]]) -> Object:
+        await self._travel()
         self._enter(call)
         record = WriteRecord(
             call.verb, call.ref.kind.kind, call.ref.namespace, call.ref.name, call.subresource, self.manager

@@ -31,6 +31,7 @@ LIST_KEYS: Mapping[str, tuple[str, ...]] = {
     "ports": ("containerPort", "protocol"),
     "conditions": ("type",),
     "ownerReferences": ("uid",),
+    "claims": ("uid",),
 }
 KEY_DEFAULTS: Mapping[str, Any] = {"protocol": "TCP"}
 ATOMIC_MAPS = frozenset({"selector", "scaleTargetRef", "nodeSelector", "fieldRef", "resourceFieldRef"})

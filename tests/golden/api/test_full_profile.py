@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import yaml
+
 from pegbox.api.translate import Context, to_model
 from pegbox.model.knobs import Knob
 from pegbox.model.profile import ProfileSpec

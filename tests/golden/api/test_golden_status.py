@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import yaml
-from pegbox.api import status
 
+from pegbox.api import status
 from tests.unit.api.snapshots import DECISION, REPORT, SNAPSHOT
 
 FILE = Path(__file__).parent / "status.yaml"

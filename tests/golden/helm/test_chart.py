@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
-from pegbox.runtime.settings import Settings, parse
 
 from dev import chart
 from dev.cluster.paths import REPOSITORY
 from dev.images import recipes
+from pegbox.runtime.settings import Settings, parse
 
 CHART = REPOSITORY / chart.CHART
 Document = dict[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pegbox.learning.queueing import bounded_wait, occupancy, sakasegawa_wait, utilisation
 
 

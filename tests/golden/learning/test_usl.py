@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+
 from pegbox.learning import fit
 from pegbox.learning.usl import ScalabilityLaw, fit_scalability
 from pegbox.model.knobs import Knob, SearchSpace, Setting

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from pegbox.adapters.prometheus.promql import Dialect, build, problems
 from pegbox.api.class_wire import ClassSpecWire
 from pegbox.api.translate_signals import signals

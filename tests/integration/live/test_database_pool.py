@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pegbox.live.database_pool import ResizableAsyncPool, pool_of, resize_engine
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from pegbox.live.database_pool import ResizableAsyncPool, pool_of, resize_engine
 
 LONGEST_QUERY = 0.05
 

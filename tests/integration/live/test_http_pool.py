@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
 from pegbox.live.http_pool import HttpPool
 
 LONGEST_REQUEST = 0.05

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from pegbox.live.redis_pool import ResizableRedisPool
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from pegbox.live.redis_pool import ResizableRedisPool
 
 LONGEST_COMMAND = 0.05
 RULE = 1 + LONGEST_COMMAND

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 @pytest.fixture
@@ -93,10 +94,10 @@ async def test_cancelled_takers_lose_nothing(queue_of) -> None:
         for found in await asyncio.gather(*takers, return_exceptions=True):
             if isinstance(found, list):
                 await queue.fail(found)
+        await queue.stop()
         assert await queue.length() == 50
         assert await queue.leased() == 0
-        # Not an attempt each time: only what was really handed out counts, and 3 attempts would lose them.
-        await queue.take(lambda: 50)
+        # Only what was handed out costs an attempt; three of those would make dead letters.
         await queue._redis.flushall()
         await queue.push(issues(50), capacity=100)
 
@@ -107,3 +108,23 @@ async def test_a_push_of_the_same_pod_wakes_a_waiting_taker(queue_of) -> None:
     await asyncio.sleep(0)
     await queue.push(issues(1), capacity=1)
     assert len(await asyncio.wait_for(taker, 5)) == 1
+
+
+async def test_one_question_serves_all_waiting_takers_in_the_order_of_their_line(queue_of) -> None:
+    queue = queue_of()
+    takers = [asyncio.ensure_future(queue.take(lambda: 2)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await queue.push(issues(5), capacity=10)
+    batches = await asyncio.wait_for(asyncio.gather(*takers), 5)
+    assert [[each.id for each in batch] for batch in batches] == [["id-0", "id-1"], ["id-2", "id-3"], ["id-4"]]
+
+
+async def test_a_queue_that_cannot_be_asked_tells_every_taker() -> None:
+    from issue_service.shared_queue import SharedQueue
+
+    nowhere = Redis(host="127.0.0.1", port=1)
+    queue = SharedQueue(nowhere, 30.0, 3)
+    takers = [asyncio.ensure_future(queue.take(lambda: 1)) for _ in range(3)]
+    found = await asyncio.wait_for(asyncio.gather(*takers, return_exceptions=True), 30)
+    assert [type(each) for each in found] == [RedisConnectionError] * 3
+    await nowhere.aclose()

@@ -24,11 +24,12 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
+from prometheus_client import generate_latest
+
 from pegbox.adapters.pod_settings import PodSetting
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
-from prometheus_client import generate_latest
 
 STALE_AFTER = 6.0
 """Seconds after which the pod `stale-1` stops answering."""

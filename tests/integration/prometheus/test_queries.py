@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from pegbox.adapters.prometheus import promql
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.promql import Dialect

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.prometheus.client import Usage
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(minutes=10)

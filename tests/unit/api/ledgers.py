@@ -19,7 +19,6 @@ from pegbox.model.trials import (
     TrialState,
     TrialSummary,
 )
-
 from tests.unit.api.moments import HOUR, NOON, SECOND
 
 PARENT = Setting({"workers": Fraction(4), "share": Fraction(4, 5), "tracing": False, "level": "high"})

@@ -14,7 +14,6 @@ from pegbox.model.prediction import ModelReport
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, PodFacts, SharedBudgetFacts, Snapshot, Workload
 from pegbox.model.trials import Breaker, Intent, IntentKind, Ledger, TrialState, TrialSummary
-
 from tests.unit.api.documents import CLASS, profile
 from tests.unit.api.moments import HOUR, NOON, SECOND
 

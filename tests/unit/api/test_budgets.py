@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from pegbox.api.budget_wire import MAX_CLAIMS
 from pegbox.api.budgets import Wish, claim, facts, held_by, release
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts
-
 from tests.unit.api.moments import HOUR, NOON, SECOND
 
 Body = dict[str, Any]

@@ -6,13 +6,13 @@ import copy
 from fractions import Fraction
 
 import pytest
+
 from pegbox.api.budgets import facts
 from pegbox.api.translate import Context, check_class, to_model
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobMode
 from pegbox.model.profile import Purpose
 from pegbox.model.roles import Role
-
 from tests.unit.api.documents import CLASS, Document, class_with, shipped
 from tests.unit.api.moments import NOON
 

@@ -10,11 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+
 from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, state_of
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.trials import MAX_TRIALS, Intent, Ledger
-
 from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, full_ledger
 from tests.unit.api.moments import NOON
 

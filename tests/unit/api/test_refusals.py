@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from pegbox.api.translate import to_model
 from pegbox.api.translate_limits import reason_of
 from pegbox.model.errors import InvalidInput
 from pegbox.model.reasons import Reason
-
 from tests.unit.api.documents import CLASS, Document, knob, profile
 
 CREATE = {"create": {"minReplicas": 2, "maxReplicas": 8}}

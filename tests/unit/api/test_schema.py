@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+
 from pegbox import ports
 from pegbox.api import schema
 from pegbox.api.schema import RESOURCES, Resource
-
 from tests.unit.api.documents import ROOT
 
 Node = dict[str, Any]

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+
 from pegbox.api import status
 from pegbox.model.decisions import ConditionType, Truth
 from pegbox.model.errors import InvalidInput
@@ -19,7 +20,6 @@ from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Breaker, BreakerState, Intent, IntentKind, Ledger
-
 from tests.unit.api.moments import HOUR, NOON
 from tests.unit.api.snapshots import DECISION, INTENT, LEDGER, PARENT, REPORT, SEEN, SNAPSHOT, SPEC, TARGET
 

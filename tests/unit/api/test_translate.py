@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import BudgetUnsatisfiable, reason_of
 from pegbox.model.knobs import KnobMode, LocationKind
 from pegbox.model.profile import Autoscaler, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
-
 from tests.unit.api.documents import CLASS, PROFILE, Document, class_with, knob, profile
 
 CREATE = {"create": {"minReplicas": 2, "maxReplicas": 8}}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core.assess import Evidence, Question, assess, needed
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Attainment, Missing, Observation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core import budget, rules
 from pegbox.core.expression import MAX_CHARACTERS, MAX_DEPTH
 from pegbox.model.errors import InvalidInput

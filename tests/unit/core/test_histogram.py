@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from pegbox.core.histogram import Bound, bound_for, cumulative, quantile
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason

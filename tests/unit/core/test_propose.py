@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core.propose import propose
 from pegbox.model.knobs import Knob, KnobMode, KnobType, SearchSpace, Setting
 from pegbox.model.observations import Measured, Missing, Observation, Window
@@ -252,6 +253,29 @@ class TestPressed:
         found = accepted(propose(request, known))
         assert found.setting.number("workers") == 12
         assert found.uncapped.number("workers") == 28
+
+    def test_limits_rise_before_pods_are_added(self) -> None:
+        """One more pod would double capacity, a joint raise of the limits gives half more: the raise is cheaper."""
+        known = Known(capacity=lambda s: float(s.number("pods") * min(s.number("workers"), s.number("http"))))
+        request = asked(
+            at(workers=8, http=8, db=8, pods=1),
+            *LIMITS,
+            knob("pods"),
+            observation=seen(throughput=8.0),
+            slo_headroom=False,
+        )
+        assert accepted(propose(request, known)).setting == at(workers=12, http=12, db=12, pods=1)
+
+    def test_the_twin_where_only_pods_help_they_are_added(self) -> None:
+        known = Known(capacity=lambda s: 8.0 * float(s.number("pods")))
+        request = asked(
+            at(workers=8, http=8, db=8, pods=1),
+            *LIMITS,
+            knob("pods"),
+            observation=seen(throughput=8.0),
+            slo_headroom=False,
+        )
+        assert accepted(propose(request, known)).setting == at(workers=8, http=8, db=8, pods=2)
 
     def test_where_the_model_sees_no_gain_nothing_is_tried(self) -> None:
         request = asked(observation=seen(throughput=26.7), slo_headroom=False)

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core.slo import SloJudgement, SloState, budget_spent, burn_rate, burning, judge
 from pegbox.model.observations import Attainment, Missing
 from pegbox.model.profile import Slo

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
+
 from pegbox.core.statistics import MAX_ROWS, decay, load_bin, merge
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation, Window

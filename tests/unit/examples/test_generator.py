@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice, takewhile
 
 import pytest
+
 from issue_service.calibrate import ALLOWED_LAG_P95, NEEDED_HASHES_PER_SECOND, judge
 from issue_service.generator import Counts, arrivals, latency_quantiles, quantile
 

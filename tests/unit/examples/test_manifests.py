@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from issue_service.knobs import declare
 
 MANIFESTS = Path(__file__).parents[3] / "examples" / "issue-service" / "manifests"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from issue_service.rate_gate import RateGate
 from issue_service.upstream import Books
 from issue_service.workload import Upstream
@@ -91,18 +92,24 @@ def test_before_the_first_answer_the_gate_is_careful() -> None:
 
 
 async def test_a_call_waits_until_the_shared_window_has_room() -> None:
-    shared = Shared(0.001, 0.001)
+    shared = Shared(0.001, 0.001, 0.001)
     gate = RateGate(shared)
     await gate.permit()
     assert gate.waits == 2
-    assert len(shared.asked) == 3
+    assert len(shared.asked) == 4, "once before the line, three times in it"
 
 
-async def test_one_waiter_of_a_pod_asks_and_the_others_stand_in_line() -> None:
-    shared = Shared(0.001)
+async def test_while_one_waits_the_others_stand_in_line_without_asking() -> None:
+    shared = Shared(0.001, 0.001)
     gate = RateGate(shared)
-    await asyncio.gather(*(gate.permit() for _ in range(10)))
-    assert len(shared.asked) == 11, "ten permits and one wait, not ten waits"
+    first = asyncio.ensure_future(gate.permit())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    others = [asyncio.ensure_future(gate.permit()) for _ in range(9)]
+    await asyncio.sleep(0)
+    assert len(shared.asked) == 2, "the first one before the line and in it"
+    await asyncio.gather(first, *others)
+    assert len(shared.asked) == 12, "ten permits and the first one's two waits"
 
 
 async def test_retry_after_closes_the_gate_for_its_time_without_asking() -> None:

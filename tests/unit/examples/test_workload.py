@@ -6,6 +6,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 import pytest
+
 from issue_service.workload import read
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "issue-service"

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+
 from pegbox.learning import fit
 from pegbox.model.knobs import Knob, KnobType, Location, LocationKind, SearchSpace, Setting
 from pegbox.model.observations import Missing

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
+
 from pegbox.learning.evaluate import (
     Accuracy,
     Forecast,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pegbox.learning.residual import LARGEST, Residual, fit_residual
 
 COLUMNS = np.log(np.array([[1.0], [2.0], [4.0], [8.0], [16.0], [32.0]]))

@@ -6,6 +6,7 @@ import asyncio
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from pegbox.live.bounded_queue import ResizableQueue
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pegbox.live.document import MAX_BYTES, RejectedLoad, RejectReason, parse, values_hash
 
 VALUES = {"worker_count": "8", "pool_size": "4"}

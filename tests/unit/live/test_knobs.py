@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from pegbox.live.document import RejectedLoad, RejectReason
 from pegbox.live.knobs import Declaration, Knob, boolean, decimal, duration, integer, text
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pegbox.live import Gauge, Resizable, TaskMetrics, WorkloadMetrics
 from prometheus_client import CollectorRegistry, generate_latest
+
+from pegbox.live import Gauge, Resizable, TaskMetrics, WorkloadMetrics
 
 
 async def test_a_watched_pool_shows_use_limit_line_and_busy_seconds() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pegbox.live import LiveSettings, RejectReason, SettingsSource, Values, integer, values_hash
 from prometheus_client import CollectorRegistry
+
+from pegbox.live import LiveSettings, RejectReason, SettingsSource, Values, integer, values_hash
 
 WORKERS = integer("worker_count", default=4, minimum=1, maximum=64)
 POOL = integer("pool_size", default=2, minimum=1, maximum=64)

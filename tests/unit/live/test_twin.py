@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pegbox.live import document
 from pegbox.model import settings_document as operators
 

@@ -6,6 +6,7 @@ import asyncio
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pegbox.live.bounded_queue import ResizableQueue
 from pegbox.live.workers import WorkerGroup
 

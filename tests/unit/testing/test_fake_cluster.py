@@ -1,6 +1,7 @@
 """The fake API server meets every claim that a real one meets, and its faults do what they say."""
 
 import pytest
+
 from pegbox.model.errors import NotAvailable, Refused
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, PROFILE, Object, Ref
 from pegbox.testing.cluster import FakeCluster

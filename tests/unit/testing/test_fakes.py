@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from pegbox.adapters.kube.workload import decode
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason

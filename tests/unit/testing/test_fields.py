@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pegbox.ports import Object
 from pegbox.testing import fields, managed
 from pegbox.testing.fields import Path

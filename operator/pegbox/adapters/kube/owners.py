@@ -116,3 +116,77 @@ def controller_uid(body: Object) -> str:
 
 def _owner_name(references: Iterable[Mapping[str, Any]], group: str) -> str:
     return next((str(each["name"]) for each in references if str(each.get("apiVersion", "")).startswith(group)), "")
+
+
+def applied(body: Object, *, manager: str = FIELD_MANAGER) -> Object:
+    """What we applied to an object so far, with the values that stand there now: state it all again in the
+    next apply, since whatever an apply leaves out it releases, and a released field vanishes.
+    """
+    stated: Object = {}
+    for entry in body.get("metadata", {}).get("managedFields") or ():
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            stated = _stated(body, entry.get("fieldsV1") or {})
+    return stated
+
+
+def _stated(value: Any, tree: Mapping[str, Any]) -> Any:
+    """The part of a value that a FieldsV1 tree names."""
+    if not any(element != "." for element in tree):
+        return value
+    if isinstance(value, Mapping):
+        named = ((element[2:], below) for element, below in tree.items() if element.startswith("f:"))
+        return {name: _stated(value[name], below) for name, below in named if name in value}
+    items = []
+    for element, below in tree.items():
+        wanted: Any = json.loads(element[2:]) if element != "." else {}
+        if element.startswith("v:") and wanted in value:
+            items.append(wanted)
+        elif element.startswith("k:"):
+            items += [_item(each, below, wanted) for each in value if wanted.items() <= each.items()]
+    return items
+
+
+def _item(item: Mapping[str, Any], below: Mapping[str, Any], keys: Mapping[str, Any]) -> Object:
+    part = _stated(item, below) if any(element != "." for element in below) else {}
+    return {**keys, **part}
+
+
+def give_back(body: Object, path: Path, to: Owner, *, manager: str = FIELD_MANAGER) -> list[Object]:
+    """The JSON patch that moves ownership of a field from us to its recorded owner, after Take.
+
+    It moves no value: put the recorded value back first. Held on Kubernetes 1.36: the owner's next apply of an
+    unchanged manifest passes, and a stale resourceVersion makes the patch a conflict.
+    """
+    metadata = body["metadata"]
+    entries: list[Object] = json.loads(json.dumps(metadata.get("managedFields") or []))
+    for entry in entries:
+        if entry.get("manager") == manager:
+            _prune(entry["fieldsV1"], path)
+    target = next((each for each in entries if _writer(each) == to), None)
+    if target is None:
+        target = {"manager": to.manager, "operation": to.operation, "apiVersion": body["apiVersion"]}
+        target |= {"fieldsType": "FieldsV1", "fieldsV1": {}}
+        target |= {"subresource": to.subresource} if to.subresource else {}
+        entries.append(target)
+    here = target["fieldsV1"]
+    for element in path:
+        here = here.setdefault(element, {})
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        {"op": "replace", "path": "/metadata/managedFields", "value": [each for each in entries if each["fieldsV1"]]},
+    ]
+
+
+def _writer(entry: Mapping[str, Any]) -> Owner:
+    return Owner(entry.get("manager", ""), entry.get("operation", ""), entry.get("subresource", ""))
+
+
+def _prune(tree: dict[str, Any], path: Path) -> None:
+    """Take a path out of a FieldsV1 tree, with what becomes empty by it."""
+    if len(path) == 1:
+        tree.pop(path[0], None)
+    elif path[0] in tree:
+        _prune(tree[path[0]], path[1:])
+        if not tree[path[0]]:
+            del tree[path[0]]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pegbox.core import rules as class_rules
 from pegbox.core import steps
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import BreakerState, TrialState
+from pegbox.model.trials import BreakerState, TrialState, TrialSummary
 
-REMEMBERED = 10  # the newest reverted trials that are not tried again
+REMEMBERED = 10  # trials: for as long as so many of them would take, a reverted setting is not tried again
 
 
 def _admit(guard: str) -> Verdict:
@@ -54,10 +56,20 @@ def rules(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
     return _admit("rules")
 
 
+def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
+    """Reverted trials that are not forgotten yet: what failed under one load may be right under the next."""
+    guards = snapshot.spec.guards
+    seconds = REMEMBERED * float(guards.settle + guards.trial_window + guards.cooldown)
+    failed = [t for t in snapshot.ledger.trials if t.state is TrialState.REVERTED]
+    if snapshot.read_at is None:
+        return failed[-REMEMBERED:]
+    oldest = snapshot.read_at - timedelta(seconds=seconds)
+    return [t for t in failed if t.ended_at >= oldest]
+
+
 def recently_failed(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
     """The same setting was reverted among the newest trials of this revision."""
-    failed = [t for t in snapshot.ledger.trials[-REMEMBERED:] if t.state is TrialState.REVERTED]
-    for trial in failed:
+    for trial in recent_failures(snapshot):
         if trial.setting == wanted:
             return Verdict("recently-failed", Admission.REFUSE, Reason.RECENTLY_FAILED, trial.reason.value)
     return _admit("recently-failed")

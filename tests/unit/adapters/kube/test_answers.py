@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from pegbox.adapters.kube.answers import Asked, error_of
 from pegbox.model.errors import NotAvailable, NotFound, Refused, WriteConflict
 from pegbox.ports import Object

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+
 from pegbox.adapters.kube import client as client_module
 from pegbox.adapters.kube.client import KubeCluster, path_of
 from pegbox.adapters.kube.connect import connect

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from pegbox.adapters.kube import configmaps
 from pegbox.adapters.kube.configmaps import MAX_JSON_BYTES, MAX_YAML_BYTES, read_path, write_path
 from pegbox.adapters.kube.textpath import parse_path, spell
 from pegbox.model.errors import InvalidInput
@@ -230,3 +232,16 @@ def test_in_any_yaml_one_leaf_changes_and_nothing_else_or_it_is_refused(
         return
     assert yaml.safe_load(after) == _replaced(tree, steps, value)
     assert after.startswith("# first\n")
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["a: 2\nb: 2\n", "a: 2\nb: '1'\n", "a: 2\nb: 1\nc: 3\n", "a: 3\nb: 1\n", "a: [2\nb: 1\n"],
+    ids=["another value", "another quoting", "another key", "another new value", "not parseable"],
+)
+def test_the_last_guard_sees_whatever_else_changed(after: str) -> None:
+    """Should a parser's positions ever be wrong, the edit is refused and not written."""
+    steps = parse_path("a")
+    found = configmaps._locate("a: 1\nb: 1\n", "a", steps)
+    assert configmaps._only_changed(found, "a: 2\nb: 1\n", steps, "2")
+    assert not configmaps._only_changed(found, after, steps, "2")

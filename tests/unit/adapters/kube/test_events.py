@@ -1,6 +1,7 @@
 """Events are said once in a while, never twice in a row, and never stand in the loop's way."""
 
 import pytest
+
 from pegbox.adapters.kube import events
 from pegbox.adapters.kube.events import KubeEvents
 from pegbox.model.decisions import Event

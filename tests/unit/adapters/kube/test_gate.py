@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from pegbox.adapters.kube.gate import GuardedCluster
 from pegbox.model.errors import Refused
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+
 from pegbox.adapters.kube.lease import LeaseElection, Timing
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.ports import CONFIG_MAP, LEASE, Object, Ref
@@ -170,3 +171,21 @@ def test_timing_that_would_allow_two_leaders_is_refused(timing: tuple[float, flo
 def test_only_a_lease_can_be_held(cluster: FakeCluster, clock: FakeClock) -> None:
     with pytest.raises(ValueError, match="no Lease"):
         LeaseElection(cluster, clock, Ref(CONFIG_MAP, "a", "b"), identity="one")
+
+
+async def test_a_renewal_counts_from_before_its_request(clock: FakeClock) -> None:
+    """The write takes 3 s and may have been stored at its very start: leading ends 10 s after that, not after 13."""
+
+    class Slow(FakeCluster):
+        async def create(self, body: Object) -> Object:
+            await clock.sleep(3)
+            return await super().create(body)
+
+    election = LeaseElection(Slow(clock), clock, REF, identity="one")
+    task = asyncio.ensure_future(election.wait())
+    await clock.advance(3)
+    assert task.done() and election.leading
+    await clock.advance(6.9)
+    assert election.leading
+    await clock.advance(0.2)
+    assert not election.leading

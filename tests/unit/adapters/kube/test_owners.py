@@ -1,14 +1,17 @@
 """Who holds a field, from managedFields as servers write them."""
 
 import pytest
+
 from pegbox.adapters.kube.owners import (
     MAX_REPLICAS,
     REPLICAS,
     Owner,
     Path,
+    applied,
     container_field,
     data_key,
     entries_owning,
+    give_back,
     keda,
     ours,
     owners,
@@ -128,3 +131,59 @@ def test_an_autoscaler_is_matched_to_its_target() -> None:
     assert targets(hpa, "Deployment", "web") and targets(scaled_object, "Deployment", "web")
     assert targets(sizer, "StatefulSet", "web") and not targets(sizer, "Deployment", "web")
     assert not targets(hpa, "Deployment", "api") and not targets({"spec": {}}, "Deployment", "web")
+
+
+TEMPLATE = {"spec": {"containers": [
+    {"name": "app", "image": "a:1", "env": [{"name": "W", "value": "4"}, {"name": "X", "value": "1"}]},
+    {"name": "sidecar", "image": "b:1"},
+]}}  # fmt: skip
+
+
+def test_what_we_applied_is_stated_again_and_nothing_else() -> None:
+    mine = {
+        "f:spec": {
+            "f:replicas": {},
+            "f:template": {"f:spec": {"f:containers": {'k:{"name":"app"}': {
+                ".": {}, "f:name": {}, "f:env": {'k:{"name":"W"}': {".": {}, "f:name": {}, "f:value": {}}},
+            }}}},
+        },
+        "f:metadata": {"f:finalizers": {'v:"pegbox.dev/restore"': {}}, "f:annotations": {"f:note": {}}},
+    }  # fmt: skip
+    found = body(HELM_REPLICAS, entry("pegbox", mine))
+    found |= {"spec": {"replicas": 5, "paused": True, "template": TEMPLATE}}
+    found["metadata"] |= {"finalizers": ["other", "pegbox.dev/restore"], "annotations": {"note": "x", "theirs": "y"}}
+    container = {"name": "app", "env": [{"name": "W", "value": "4"}]}
+    assert applied(found) == {
+        "spec": {"replicas": 5, "template": {"spec": {"containers": [container]}}},
+        "metadata": {"finalizers": ["pegbox.dev/restore"], "annotations": {"note": "x"}},
+    }
+
+
+def test_of_an_object_that_we_only_updated_or_never_wrote_nothing_is_stated() -> None:
+    updated = entry("pegbox", {"f:spec": {"f:replicas": {}}}, "Update")
+    scaled = entry("pegbox", {"f:spec": {"f:replicas": {}}}, "Apply", "scale")
+    assert applied(body(updated, scaled, HELM_REPLICAS) | {"spec": {"replicas": 5}}) == {}
+
+
+def test_a_field_that_is_owned_but_gone_is_not_stated() -> None:
+    assert applied(body(OURS) | {"spec": {}}) == {"spec": {}}
+
+
+def test_giving_back_moves_one_field_and_leaves_the_rest_with_us() -> None:
+    mine = entry("pegbox", {"f:data": {"f:a": {}, "f:b": {}}})
+    found = body(entry("helm", {"f:data": {"f:c": {}}}), mine) | {"apiVersion": "v1"}
+    found["metadata"] |= {"uid": "u", "resourceVersion": "7"}
+    *tests, patch = give_back(found, data_key("a"), Owner("helm", "Apply"))
+    assert [each["path"] for each in tests] == ["/metadata/uid", "/metadata/resourceVersion"]
+    trees = {each["manager"]: each["fieldsV1"] for each in patch["value"]}
+    assert trees == {"helm": {"f:data": {"f:c": {}, "f:a": {}}}, "pegbox": {"f:data": {"f:b": {}}}}
+    assert found["metadata"]["managedFields"][1] == mine  # the object that was read stays as it was
+
+
+def test_giving_back_the_last_field_leaves_no_entry_of_ours_and_makes_one_for_the_owner() -> None:
+    found = body(OURS) | {"apiVersion": "apps/v1"}
+    found["metadata"] |= {"uid": "u", "resourceVersion": "7"}
+    patch = give_back(found, REPLICAS, Owner("kubectl", "Update"))[-1]
+    [made] = patch["value"]
+    assert (made["manager"], made["operation"], made["apiVersion"]) == ("kubectl", "Update", "apps/v1")
+    assert made["fieldsV1"] == {"f:spec": {"f:replicas": {}}}

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from pegbox.adapters.kube.workload import decode, selector_text
 from pegbox.model.errors import InvalidInput
 from pegbox.ports import Object

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from pegbox.adapters.prometheus import decode
 from pegbox.adapters.prometheus.decode import Dated
 from pegbox.model.observations import Missing

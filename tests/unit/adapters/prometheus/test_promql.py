@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pegbox.adapters.prometheus import promql
 from pegbox.adapters.prometheus.promql import Dialect
 from pegbox.model.errors import InvalidInput

@@ -1,0 +1,269 @@
+"""What happens in each world, from its profile on. They run at the same time: most of it is waiting.
+
+A scenario returns what was seen; the tests say what of it must hold. Nothing here is judged.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+from tests.e2e.api import Object
+from tests.e2e.worlds import World
+
+Seen = dict[str, Any]
+ACK = 90.0  # seconds: a kubelet refreshes after 5 s here, then the application polls; the rest is a busy machine
+
+
+@contextmanager
+def sampled(look: Callable[[], Any], every: float = 1.0) -> Iterator[list[Any]]:
+    """Look once a second meanwhile; what could not be read is left out."""
+    seen: list[Any] = []
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.wait(every):
+            try:
+                seen.append(look())
+            except Exception:
+                continue
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def start(world: World) -> None:
+    """The profile is applied, adopted, and its setting measured."""
+    world.apply_profile()
+    world.adopted()
+    world.until("acknowledgement of the adopted document", world.in_force, ACK)
+    world.measured()
+
+
+def written(world: World, before: Object) -> Object:
+    """The document that follows `before`."""
+    world.until("a new document", lambda: world.document()["generation"] > before["generation"], every=0.3)
+    return world.document()
+
+
+def hot(world: World) -> Seen:
+    """A value changes in running pods."""
+    reported = world.reported("worker_count")
+    world.apply_profile()
+    world.adopted()
+    adopted = world.document()
+    world.until("acknowledgement", world.in_force, ACK)
+    containers = world.containers()
+    world.measured()
+    said = world.try_("worker_count=5")
+    document = written(world, adopted)
+    seconds = world.until("acknowledgement", lambda: {g for g, _ in world.acknowledged()} == {document["generation"]}, ACK, 0.3)
+    return {
+        "reported": reported,
+        "adopted": adopted,
+        "said": said,
+        "document": document,
+        "acknowledged": world.acknowledged(),
+        "workers": world.reported("worker_count"),
+        "seconds": seconds,
+        "containers": (containers, world.containers()),
+        "config_map": world.config_map(),
+    }
+
+
+def restart(world: World) -> Seen:
+    """A value that a container reads when it starts: pods are evicted one after the other."""
+    start(world)
+    before, pods = world.document(), world.pods()
+    started = time.monotonic()
+
+    def look() -> tuple[set[str], int]:
+        running = world.pods()
+        ready = [p for p in running if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"])]
+        return {p["metadata"]["uid"] for p in running}, len(ready)
+
+    with sampled(look) as samples:
+        world.try_("chunk=8")
+        written(world, before)
+        world.until("new env in every pod", lambda: world.reported("chunk") == [8.0, 8.0], 2 * PATIENCE_RESTART)
+        seconds = time.monotonic() - started
+        world.until("in force", lambda: world.setting().get("chunk") == "8", PATIENCE_RESTART)
+    return {
+        "old": {p["metadata"]["uid"] for p in pods},
+        "samples": samples,
+        "seconds": seconds,
+        "acknowledged": world.acknowledged(),
+        "document": world.document(),
+        "data": world.config_map()["data"],
+        "replica_sets": len(world.api.list("replicaset", world.namespace)),
+        "evictions": [e for e in world.api.list("event", world.namespace) if e["reason"] in ("Killing", "Evicted")],
+    }
+
+
+PATIENCE_RESTART = 120.0
+
+
+def autoscaled(world: World) -> Seen:
+    """Bounds of an HPA that the profile creates: raised by a trial, obeyed by the controller, put back."""
+    name = f"{world.application.name}-pegbox"
+    world.apply_profile()
+    world.adopted()
+    world.until("the metrics-server's figures", lambda: world.get("hpa", name)["status"].get("currentMetrics"), 180)
+    world.measured()
+    before = world.get("hpa", name)
+    world.try_("min_replicas=2,max_replicas=3")
+    world.until("raised bounds", lambda: world.get("hpa", name)["spec"]["minReplicas"] == 2, every=0.5)
+    raised = world.get("hpa", name)
+    acted = world.until("the HPA's act", lambda: world.get("deployment")["spec"]["replicas"] == 2)
+    demo_verb(world, "rollback")
+    world.until("the bounds of before", lambda: world.get("hpa", name)["spec"] == before["spec"])
+    world.at_rest()
+    return {"before": before, "raised": raised, "acted": acted, "after": world.get("hpa", name), "last": last(world)}
+
+
+def taken(world: World, hpa: Object) -> Seen:
+    """An HPA that a team applied, taken over by consent, then given its value back."""
+    world.apply_profile()
+    world.adopted()
+    world.until("acknowledgement", world.in_force, ACK)
+    before = world.get("hpa", hpa["metadata"]["name"])
+    world.try_("max_replicas=4")
+    world.until("the taken value", lambda: world.get("hpa", "team")["spec"]["maxReplicas"] == 4, every=0.5)
+    during = world.get("hpa", "team")
+    seconds = world.delete_profile()
+    return {"before": before, "during": during, "after": world.get("hpa", "team"), "seconds": seconds}
+
+
+def refused(world: World) -> Seen:
+    """The same without consent: said, and not written."""
+    before = world.get("hpa", "team")
+    world.apply_profile()
+    world.adopted()
+    world.until("the condition", lambda: world.condition("Conflict").get("status") == "True")
+    world.try_("max_replicas=4")
+    world.until("the answer", lambda: any("RequestRefused" in e for e in world.events()))
+    return {
+        "before": before,
+        "condition": world.condition("Conflict"),
+        "knobs": {k["name"]: k for k in world.status()["knobs"]},
+        "events": world.events(),
+        "after": world.get("hpa", "team"),
+    }
+
+
+def harmful(world: World) -> Seen:
+    """A value that makes the workload slow, twice: put back, acknowledged, and then the breaker is open."""
+    start(world)
+    values, tries = world.values_text(), []
+    for _ in range(2):
+        before = world.document()
+        asked = time.monotonic()
+        world.try_("worker_count=1")
+        bad = written(world, before)
+        wrote = time.monotonic()
+        world.until("the rollback", lambda b=bad: world.document()["generation"] > b["generation"], 180, 0.5)
+        rolled = time.monotonic()
+        degraded = world.condition("Degraded")
+        world.until("acknowledgement of the rollback", world.in_force, ACK, 0.5)
+        acknowledged = time.monotonic()
+        world.at_rest()
+        tries.append(
+            {
+                "bad": bad["values"],
+                "degraded": degraded,
+                "values": world.values_text(),
+                "last": last(world),
+                "breaker": world.status()["breaker"],
+                "seconds": {
+                    "to write": wrote - asked,
+                    "harm to rollback": rolled - wrote,
+                    "rollback to acknowledgement": acknowledged - rolled,
+                },
+            }
+        )
+        if world.status()["breaker"]["state"] != "Open":
+            time.sleep(20)  # what waited in the queue is worked off, and a clean window stands before the next try
+            world.measured()
+    world.until("the open breaker", lambda: world.status()["breaker"]["state"] == "Open", 60)
+    return {"values": values, "tries": tries, "events": world.events(), "degraded": world.condition("Degraded")}
+
+
+def restored(world: World) -> Seen:
+    """A trial is accepted, then the profile is deleted."""
+    start(world)
+    before, values = world.document(), world.values_text()
+    world.try_("worker_count=2")
+    world.until("the accepted trial", lambda: last(world).get("state") == "Accepted" and not world.intent(), 240)
+    tuned = world.document()
+    finalizers = world.get("profile")["metadata"].get("finalizers")
+    seconds = world.delete_profile()
+    acknowledged = world.until("acknowledgement of what was restored", world.in_force, ACK)
+    return {
+        "before": before,
+        "values": (values, world.values_text()),
+        "tuned": tuned,
+        "finalizers": finalizers,
+        "after": world.document(),
+        "workers": world.reported("worker_count"),
+        "seconds": {"profile gone": seconds, "acknowledged": acknowledged},
+    }
+
+
+def shared(first: World, second: World, seconds: float = 200.0) -> Seen:
+    """Two profiles that both want more of one budget than there is for both."""
+    for world in (first, second):
+        world.apply_profile()
+
+    def look() -> Object:
+        return dict(first.get("budget", "connections"))
+
+    def done() -> bool:
+        return all(any("TrialAccepted" in e for e in w.events_of()) for w in (first, second))
+
+    with sampled(look) as samples:
+        for world in (first, second):
+            world.adopted()
+        try:
+            first.until("accepted trials of both", done, seconds)
+        except AssertionError as error:
+            return {"samples": samples, "late": str(error), "events": first.events()}
+        time.sleep(20)  # nothing more is granted than there is, now that both have had some
+    return {"samples": samples, "late": "", "events": first.events(), "settings": [first.setting(), second.setting()]}
+
+
+def recommended(world: World) -> Seen:
+    """Mode Recommend: everything is read, nothing is written."""
+    before = objects(world)
+    world.apply_profile()
+    world.until("a proposal", lambda: world.status().get("proposal"), 240)
+    status = world.status()
+    return {"before": before, "after": objects(world), "status": status, "profile": world.get("profile")}
+
+
+def objects(world: World) -> dict[str, str]:
+    """uid -> resourceVersion of all that a workload is made of."""
+    kinds = ("deployment", "replicaset", "pod", "configmap", "hpa")
+    found = [o for kind in kinds for o in world.api.list(kind, world.namespace)]
+    return {f"{o['metadata']['name']} {o['metadata']['uid']}": o["metadata"]["resourceVersion"] for o in found}
+
+
+def last(world: World) -> Object:
+    return dict(world.status().get("lastTrial") or {})
+
+
+def demo_verb(world: World, verb: str) -> str:
+    """A verb without an argument, by the command line."""
+    from dev.demo import cluster
+
+    key = f"{world.namespace}/{world.application.name}"
+    said: str = cluster.cluster("exec", "--", str(cluster.REPOSITORY / ".venv/bin/pegbox"), verb, key)
+    return said

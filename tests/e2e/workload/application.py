@@ -1,0 +1,69 @@
+"""A tiny queue worker for the end-to-end tests: an open loop in one process, tuned through pegbox.live.
+
+ARRIVALS tasks a second come in evenly; each holds one of `worker_count` workers for SERVICE seconds. What finds QUEUE
+tasks waiting is rejected. So one worker too few makes latency grow within a second, and one more mends it.
+`chunk` comes by env and needs a restart. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+from prometheus_client import REGISTRY, start_http_server
+
+from pegbox.live import Gauge, LiveSettings, ResizableQueue, TaskMetrics, WorkerGroup, WorkloadMetrics, integer
+
+ARRIVALS = float(os.environ["ARRIVALS"])
+SERVICE = float(os.environ["SERVICE"])
+QUEUE = int(os.environ["QUEUE"])
+ACKNOWLEDGE_AFTER = float(os.environ.get("ACKNOWLEDGE_AFTER", "0"))
+WORKERS = integer("worker_count", default=int(os.environ["START_WORKER_COUNT"]), minimum=1, maximum=64)
+# Known to the document never, to the metrics always: an env knob's value in force is what the process started with.
+CHUNK = integer("chunk", default=int(os.environ.get("CHUNK", "4")), minimum=1, maximum=64)
+
+
+async def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    ended = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, ended.set)
+    tasks, workload = TaskMetrics(REGISTRY), WorkloadMetrics(REGISTRY)
+    queue: ResizableQueue[float] = ResizableQueue(QUEUE)
+
+    async def work(due: float) -> None:
+        await asyncio.sleep(SERVICE)
+        tasks.duration.observe(time.monotonic() - due)
+        tasks.outcomes.labels("success").inc()
+
+    group = WorkerGroup(queue.get, work, lambda error: logging.error("a task failed: %r", error))
+    workload.add(Gauge("pegbox_workers_busy", "Workers at work.", lambda: group.busy))
+    workload.add(Gauge("pegbox_workers_limit", "Workers.", lambda: group.limit))
+    settings = LiveSettings([WORKERS, CHUNK])
+
+    async def settled() -> None:
+        await group.settled()
+        await asyncio.sleep(ACKNOWLEDGE_AFTER)
+
+    settings.subscribe(lambda _, new: group.resize(new[WORKERS]), settled)
+    group.resize(WORKERS.default)
+    start_http_server(9100)
+    async with settings:
+        arrivals = asyncio.create_task(arrive(queue, tasks))
+        await ended.wait()
+        arrivals.cancel()
+
+
+async def arrive(queue: ResizableQueue[float], tasks: TaskMetrics) -> None:
+    """Evenly, and by the schedule: what the loop was too late for arrives at once, and its wait counts."""
+    due = time.monotonic()
+    while True:
+        due += 1 / ARRIVALS
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        tasks.arrived.inc()
+        if not queue.try_put(due):
+            tasks.outcomes.labels("rejected").inc()
+
+
+asyncio.run(main())

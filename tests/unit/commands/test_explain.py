@@ -1,0 +1,159 @@
+"""explain: why each knob has its value, what the guards say now, and what comes next."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from pegbox.commands import explain_body, explain_view
+from pegbox.commands.explain import explain, profile_of
+from pegbox.commands.explain_body import Body
+from pegbox.model.errors import InvalidInput
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import Breaker, BreakerState
+from pegbox.ports import CONFIG_MAP, LEDGER
+from tests.unit.commands.shop import KEY, Shop
+
+
+async def told(shop: Shop, *, metrics: bool = True) -> Body:
+    source = shop.metrics if metrics else None
+    found = await explain(shop.cluster, source, await profile_of(shop.cluster, KEY), shop.clock.now())
+    body = explain_body.body(found, 5)
+    json.dumps(body)  # every value is one that JSON has
+    return body
+
+
+def verdict(body: Body, guard: str) -> tuple[str, str]:
+    found = next(v for v in body["verdicts"] if v["guard"] == guard)
+    return found["verdict"], found["reason"]
+
+
+def words(body: Body) -> str:
+    return "\n".join(explain_view.text(body))
+
+
+async def test_a_value_won_by_a_trial_names_the_trial() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    [knob] = (await told(shop))["knobs"]
+    assert (knob["name"], knob["value"], knob["writable"]) == ("worker_count", "2", "True")
+    assert knob["why"].startswith("trial t-1 was accepted on 2026-01-05T12:00:00Z")
+
+
+async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
+    shop = await Shop(workers=2, load=60.0).open()
+    cooling = shop.clock.now() + timedelta(minutes=5)
+    await shop.remember(cooldown_until=cooling, breaker=Breaker(BreakerState.OPEN, 3, 1, cooling))
+    body = await told(shop)
+    assert [v["guard"] for v in body["verdicts"]] == [
+        "mode", "paused", "halted", "breaker", "cooldown", "frozen", "rollout-health", "freshness",
+        "ownership", "bounds", "step", "rules", "recently-failed", "budget",
+    ]  # fmt: skip
+    assert verdict(body, "mode") == ("Admit", "WithinLimits")
+    assert verdict(body, "breaker") == ("Refuse", "BreakerOpen")
+    assert verdict(body, "cooldown") == ("Refuse", "CoolingDown")
+    assert verdict(body, "freshness") == ("Admit", "DataAvailable")
+    assert body["breaker"]["state"] == "Open"
+    text = words(body)
+    assert "breaker: Open, 3 failures in a row, until" in text
+    assert "known good: worker_count=2 (up to 38/s by 3 windows at 100ms)" in text
+
+
+async def test_the_fresh_proposal_comes_with_its_uncapped_wish() -> None:
+    shop = await Shop(workers=2, load=60.0).open()
+    await shop.remember()
+    wish = (await told(shop))["wish"]
+    # 2 pods x 2 workers x 10/s serve 40 of 60; 50 % of 2 is one unit up, and 4 was reverted but 3 was not.
+    assert wish["from"] == "fresh read"
+    assert wish["recommended"] == {"worker_count": "3"}
+    assert "67% of the offered load is served" in wish["why"]
+
+
+async def test_the_newest_trials_come_first_with_what_they_changed() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    body = await told(shop)
+    assert [(t["id"], t["state"], t["changed"]) for t in body["trials"]] == [
+        ("t-2", "Reverted", {"worker_count": ["2", "4"]}),
+        ("t-1", "Accepted", {"worker_count": ["1", "2"]}),
+    ]
+    assert "worker_count 2 -> 4" in words(body)
+    assert "mean latency rose beyond what noise explains" in words(body)
+
+
+async def test_without_a_metrics_server_freshness_says_so_and_the_rest_is_still_asked() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    await shop.tell(proposal=[{"name": "worker_count", "value": "4"}])
+    body = await told(shop, metrics=False)
+    assert verdict(body, "freshness") == ("Refuse", "MetricsUnreachable")
+    assert verdict(body, "recently-failed") == ("Refuse", "RecentlyFailed")  # 4 was tried and reverted
+    assert verdict(body, "step") == ("Cap", "StepTooLarge")  # from 2 to 3 at most
+    assert body["wish"]["from"] == "status"
+    assert body["wish"]["setting"] == {"worker_count": "4"}
+    assert "give --prometheus" in words(body)
+
+
+async def test_a_server_that_is_down_is_told_as_the_reason() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    shop.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "connection refused")
+    assert verdict(await told(shop), "freshness") == ("Refuse", "MetricsUnreachable")
+
+
+async def test_without_the_right_to_read_the_workload_status_has_to_do() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    shop.cluster.faults.deny("get", "", "configmaps")
+    knob = {"name": "worker_count", "value": "2", "location": "Settings", "writable": "False", "reason": "Pinned"}
+    await shop.tell(why="Learning: too few", next="try", knobs=[knob])
+    body = await told(shop)
+    assert "RBAC does not allow get configmaps" in body["problem"]
+    assert body["knobs"][0]["why"] == "Pinned"
+    assert body["verdicts"] == []
+    assert [t["id"] for t in body["trials"]] == ["t-2", "t-1"]  # the ledger could be read
+    assert "not read afresh" in words(body)
+
+
+async def test_a_profile_that_cannot_be_worked_on_says_why() -> None:
+    shop = await Shop(profile={"classRef": {"name": "nobody"}}).open()
+    body = await told(shop)
+    assert "spec.classRef.name: 'nobody' does not exist" in body["problem"]
+
+
+async def test_a_torn_ledger_is_not_believed() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    body = (await shop.cluster.list(LEDGER, "shop"))[0]
+    data = {**body["data"], "state": body["data"]["state"] + " "}
+    meta = {"name": "checkout", "namespace": "shop"}
+    kind = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "TuningLedger"}
+    await shop.cluster.apply({**kind, "metadata": meta, "data": data}, force=True)
+    told_ = await told(shop)
+    assert "edited or torn" in told_["ledger"]
+    assert told_["trials"] == []
+
+
+async def test_a_profile_that_nobody_has_worked_on_yet_points_to_the_operator() -> None:
+    body = await told(await Shop().open())
+    assert "is it running?" in body["why"]
+    assert body["ledger"] == "none was written yet"
+    assert body["knobs"][0]["why"] == "as it stands: not adopted yet"
+
+
+async def test_a_profile_that_is_not_there_is_bad_input() -> None:
+    shop = await Shop().open()
+    with pytest.raises(InvalidInput, match="shop/nobody"):
+        await profile_of(shop.cluster, ("shop", "nobody"))
+
+
+async def test_explaining_writes_nothing() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    before = len(shop.cluster.writes)
+    await told(shop)
+    assert len(shop.cluster.writes) == before
+    assert (await shop.cluster.list(CONFIG_MAP, "shop"))[0]["data"]

@@ -1,0 +1,123 @@
+"""Written is not in force: who must have acknowledged what, and for how long it is waited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction as F
+
+import pytest
+from pegbox.core.force import Force, applied, in_force, restarting
+from pegbox.model.knobs import Effect, Knob, Location, LocationKind
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Guards
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Acknowledgement, Held, Workload
+from pegbox.model.trials import Intent, Ledger
+from tests.unit.core.build import ENV, HOT, HPA, POOL, acked, at, held, intent, pod, setting, spec, under_way, workload
+
+PROFILE = spec(guards=Guards(ack_timeout=F(180)))
+WRITTEN = intent(applied_at=at(10))  # so that ackTimeout ends at 190 s
+REPORTING, QUIET = under_way(reporting=True), under_way(reporting=False)
+TOOK = acked(pod("a"), PROFILE, WRITTEN)
+ACK = TOOK.ack
+assert ACK is not None
+
+
+@pytest.mark.parametrize(
+    ("pods", "ledger", "seconds", "expected"),
+    [
+        pytest.param((TOOK,), REPORTING, 11, Force(True), id="every_pod_acknowledged"),
+        pytest.param((TOOK, pod("b")), REPORTING, 11, Force(False, ("b",)), id="one_pod_is_silent"),
+        pytest.param((TOOK, pod("b")), REPORTING, 190, Force(False, ("b",), True), id="silent_for_too_long_is_overdue"),
+        pytest.param((pod("a"),), QUIET, 189, Force(False, ("a",)), id="without_reports_the_timeout_is_waited_for"),
+        pytest.param((pod("a"),), QUIET, 190, Force(True), id="and_then_believed"),
+        pytest.param((TOOK, pod("b", finished=True)), REPORTING, 11, Force(True), id="finished_pods_say_nothing"),
+        pytest.param((TOOK, pod("b", terminating=True)), REPORTING, 11, Force(False, ("b",)), id="terminating_ones_count"),
+        pytest.param((replace(TOOK, ack=replace(ACK, generation=1)),), REPORTING, 11, Force(False, ("a",)), id="older"),
+        pytest.param((replace(TOOK, ack=replace(ACK, hash="x")),), REPORTING, 11, Force(False, ("a",)), id="other_values"),
+        pytest.param(
+            (replace(TOOK, ack=Acknowledgement("other", ACK.generation, ACK.hash)),),
+            REPORTING,
+            11,
+            Force(False, ("a",)),
+            id="another_profiles_document",
+        ),
+    ],
+)
+def test_acknowledged(pods: tuple[object, ...], ledger: Ledger, seconds: int, expected: Force) -> None:
+    standing = workload(*pods)  # type: ignore[arg-type]
+    assert in_force(PROFILE, ledger, WRITTEN, standing, at(seconds)) == expected
+
+
+def test_what_was_not_read_back_is_in_force_nowhere() -> None:
+    assert in_force(PROFILE, REPORTING, intent(), workload(TOOK), at(10**6)) == Force(False)
+
+
+LOWER = intent(
+    parent=setting(workers=4, pool=4, max_replicas=3),
+    stages=(setting(workers=4, pool=4, max_replicas=2),),
+    applied_at=at(10),
+)
+RAISE = replace(LOWER, parent=setting(workers=4, pool=4, max_replicas=1))
+
+
+@pytest.mark.parametrize(
+    ("item", "names", "replicas", "reached"),
+    [
+        pytest.param(LOWER, "ab", 2, True, id="a_lowered_bound_once_the_pods_above_it_have_gone"),
+        pytest.param(LOWER, "abc", 2, False, id="not_while_one_more_pod_runs"),
+        pytest.param(LOWER, "ab", 3, False, id="not_while_one_more_is_asked_for"),
+        pytest.param(RAISE, "abc", 3, True, id="a_raised_bound_at_once"),
+    ],
+)
+def test_a_bound_of_pods(item: Intent, names: str, replicas: int, reached: bool) -> None:
+    profile = spec(HOT, POOL, HPA)
+    pods = [acked(pod(n), profile, item) for n in names]
+    found = in_force(profile, under_way(item), item, workload(*pods, replicas=replicas), at(11))
+    assert found.reached is reached
+
+
+THREADS = intent(parent=setting(threads=2), stages=(setting(threads=3),), applied_at=at(10))
+FRESH, OLD = pod("a", container_started_at=at(10)), pod("b", container_started_at=at(9))
+
+
+@pytest.mark.parametrize(
+    ("standing", "seconds", "expected"),
+    [
+        pytest.param(workload(FRESH), 11, Force(True), id="started_since_the_read_back"),
+        pytest.param(workload(FRESH, OLD), 11, Force(False, ("b",)), id="one_started_before"),
+        pytest.param(workload(FRESH, rolling=True), 11, Force(False), id="not_while_it_rolls_out"),
+        # one after the other: two pods have 2 * 180 s
+        pytest.param(workload(FRESH, OLD), 369, Force(False, ("b",)), id="each_pod_has_its_time"),
+        pytest.param(workload(FRESH, OLD), 370, Force(False, ("b",), True), id="and_no_more"),
+        pytest.param(workload(pod("c", container_started_at=None)), 11, Force(False, ("c",)), id="not_started_at_all"),
+    ],
+)
+def test_a_restart(standing: Workload, seconds: int, expected: Force) -> None:
+    assert in_force(spec(ENV, budgets=()), under_way(THREADS), THREADS, standing, at(seconds)) == expected
+
+
+FILE = Knob("cache", location=Location(LocationKind.CONFIG_MAP_PATH, "app", "conf", "cache"), effect=Effect.HOT)
+
+
+@pytest.mark.parametrize(("seconds", "reached"), [(189, False), (190, True)])
+def test_a_value_that_nobody_can_acknowledge_waits_for_the_timeout(seconds: int, reached: bool) -> None:
+    item = intent(parent=setting(cache=1), stages=(setting(cache=2),), applied_at=at(10))
+    assert in_force(spec(FILE, budgets=()), under_way(item), item, workload(), at(seconds)).reached is reached
+
+
+def test_only_what_we_may_write_is_missing_in_the_cluster() -> None:
+    profile = spec(HOT, replace(POOL, pinned=F(9)), HPA)
+    wanted = setting(workers=6, pool=9, max_replicas=4)
+    there = held(setting(workers=4, pool=4, max_replicas=2), max_replicas=Missing(Reason.OWNED_BY_OTHER))
+    assert applied(profile.space, wanted, there) == ("workers",)
+    assert applied(profile.space, wanted, {"workers": Held(F(6))}) == ()
+    assert applied(profile.space, wanted, {"workers": Held(Missing(Reason.NOT_REPORTED))}) == ("workers",)
+
+
+def test_a_stage_restarts_only_for_what_it_changes_itself() -> None:
+    first, last = setting(threads=2, workers=4), setting(threads=2, workers=6)
+    item = intent(parent=setting(threads=4, workers=4), stages=(first, last))
+    space = spec(ENV, HOT).space
+    assert restarting(space, item) == ("threads",)
+    assert restarting(space, replace(item, stage=1)) == ()

@@ -1,0 +1,315 @@
+"""A whole world around the reconciler: API server, pods that acknowledge, a service whose metrics answer.
+
+It works on the fake API server and on a real one alike, in virtual time: nothing sleeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pegbox.adapters.kube import configmaps
+from pegbox.adapters.kube.gate import GuardedCluster
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.api import ledger_codec
+from pegbox.model import settings_document
+from pegbox.model.errors import NotFound
+from pegbox.model.observations import Missing
+from pegbox.model.proposals import Proposal
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Document, Snapshot
+from pegbox.model.trials import Intent, Ledger
+from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PROFILE, Cluster, Object, Ref
+from pegbox.runtime.actuate import LiveActuator
+from pegbox.runtime.memory import Memory
+from pegbox.runtime.points import Point, Reached, nobody
+from pegbox.runtime.predicting import Predicting
+from pegbox.runtime.reconcile import Reconciler
+from pegbox.testing.clock import FakeClock
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.events import FakeEvents
+from pegbox.testing.metrics import FakeMetrics
+from pegbox.testing.pods import FakePods
+
+from tests.unit.runtime import documents
+from tests.unit.runtime.service import Service, answering
+
+PLACES = {"threads": "THREADS"}  # env names of the knobs that our ConfigMap holds as plain keys
+
+
+class Quiet(Predicting):
+    """Proposes nothing: what is tried is asked for by the verb `try`."""
+
+    async def proposal(self, snapshot: Snapshot, memory: Memory, now: Any) -> Proposal | Missing:
+        return Missing(Reason.NOTHING_BETTER)
+
+
+@dataclass
+class App:
+    """One profile, its target, its pods and what they serve."""
+
+    name: str
+    pods: FakePods
+    service: Service
+    silent: bool = False  # its pods acknowledge nothing
+    started_with: dict[str, dict[str, float]] = field(default_factory=dict)  # pod uid -> env when it started
+
+
+@dataclass
+class World:
+    """`pegbox` is the API server as the operator sees it, `outside` as everybody else does."""
+
+    pegbox: Cluster
+    outside: Cluster
+    clock: FakeClock = field(default_factory=lambda: FakeClock(auto=False))
+    namespace: str = documents.NAMESPACE
+    allow_writes: bool = True
+    predicting: Predicting = field(default_factory=Quiet)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
+    events: FakeEvents = field(default_factory=FakeEvents)
+    apps: dict[str, App] = field(default_factory=dict)
+    reached: Reached = nobody
+    leading: Callable[[], bool] = lambda: True
+    operator: Callable[[str], Awaitable[float | None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self.tokens = 0
+        answering(self.metrics, self.services)
+        self.restart()
+
+    def restart(self) -> None:
+        """A fresh process: all that was remembered is gone."""
+        gate = GuardedCluster(self.pegbox, allow_workload_writes=self.allow_writes)
+        telemetry = Telemetry()
+        reached: Callable[[Point], None] = lambda point: self.reached(point)  # noqa: E731
+        self.reconciler = Reconciler(
+            cluster=gate,
+            sources={"default": self.metrics},
+            events=self.events,
+            clock=self.clock,
+            actuator=LiveActuator(gate, reached),
+            predicting=self.predicting,
+            telemetry=telemetry,
+            pod_settings=telemetry.pod_settings,
+            allow_writes=self.allow_writes,
+            reached=reached,
+            jitter=lambda: 0.0,
+            leading=lambda: self.leading(),
+        )
+        self.operator = self.reconciler
+
+    # --- building
+
+    async def apply(self, *bodies: Object) -> None:
+        """What users and platform teams apply."""
+        for body in bodies:
+            await self.outside.apply(documents.placed(body, self.namespace), force=True)
+
+    async def add(self, profile: Object, target: Object | None = None, **values: float) -> App:
+        """A profile with its Deployment and running pods; `values` are what the application runs at the start."""
+        name = profile["metadata"]["name"]
+        target_name = profile["spec"]["targetRef"]["name"]
+        await self.apply(target or documents.deployment(target_name))
+        app = self.apps.get(name) or self._app(name, target_name)
+        app.service.values = values or {"workers": 2.0}
+        await self.apply(profile)
+        await self.pods_step(app)
+        return app
+
+    def _app(self, name: str, target: str) -> App:
+        ref = Ref(DEPLOYMENT, self.namespace, target)
+        pods = FakePods(self.outside, self.clock, ref, f"{target}-pegbox", self.metrics)
+        service = self.services[name] = Service(f"{self.namespace}/{name}")
+        app = self.apps[name] = App(name, pods, service)
+        return app
+
+    # --- time
+
+    async def wake(self, name: str = "checkout") -> float | None:
+        return await self.operator(f"{self.namespace}/{name}")
+
+    async def turn(self, name: str = "checkout") -> float | None:
+        """One wake, then the world answers, then time passes until the next wake."""
+        after = await self.wake(name)
+        if name in self.apps and after is not None:
+            await self.pods_step(self.apps[name])
+        await self.clock.advance(1.0 if after is not None and after < 0 else after or 0.0)
+        return after
+
+    async def turns(self, count: int, name: str = "checkout") -> None:
+        for _ in range(count):
+            await self.turn(name)
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], name: str = "checkout", limit: int = 60) -> int:
+        """Turns until something holds; how many it took. Fails beyond the limit."""
+        for count in range(limit):
+            if await holds():
+                return count
+            await self.turn(name)
+        raise AssertionError(f"not within {limit} wakes: {await self.why(name)}")
+
+    async def rest(self, name: str = "checkout", limit: int = 60) -> Ledger:
+        """Turns until nothing is under way and an incumbent stands."""
+
+        async def at_rest() -> bool:
+            ledger = await self.ledger(name)
+            return ledger is not None and ledger.intent is None and ledger.incumbent is not None
+
+        await self.turn(name)
+        await self.until(at_rest, name, limit)
+        ledger = await self.ledger(name)
+        assert ledger is not None
+        return ledger
+
+    async def steady(self, name: str = "checkout") -> Ledger:
+        """At rest, and with clean windows of the incumbent to compare with."""
+        await self.rest(name)
+        await self.turns(5, name)
+        return await self.rest(name)
+
+    async def pods_step(self, app: App) -> None:
+        """Autoscaler, controllers, kubelet and application take note of everything that was written."""
+        await self._scale(app)
+        await app.pods.settle()
+        if not app.silent:
+            await app.pods.acknowledge()
+        own = await self.find(Ref(CONFIG_MAP, self.namespace, f"{app.pods._target.name}-pegbox"))
+        app.service.values |= await self._in_force(app, own)
+        names = [pod["metadata"]["name"] for pod in await app.pods.pods()]
+        app.service.pods = len(names)
+        acks = self.metrics.acks.get(self.namespace, {})
+        uid = (await self.profile(app.name))["metadata"]["uid"] if await self.exists(app.name) else ""
+        labels: dict[str, int] = {}
+        for pod in names:
+            ack = acks.get(pod)
+            label = str(ack.generation) if ack is not None and ack.profile_uid == uid else "0"
+            labels[label] = labels.get(label, 0) + 1
+        app.service.labels = labels
+
+    async def _in_force(self, app: App, own: Object | None) -> dict[str, float]:
+        data = (own or {}).get("data", {})
+        found: dict[str, float] = {}
+        if settings_document.KEY in data and not app.silent:
+            found |= {k: float(v) for k, v in settings_document.parse(data[settings_document.KEY]).values.items()}
+        env = {name: float(data[key]) for name, key in PLACES.items() if key in data}
+        old, app.started_with = app.started_with, {}
+        for pod in await app.pods.pods():
+            uid = pod["metadata"]["uid"]
+            app.started_with[uid] = old.get(uid, env)
+        for name in env:  # the mean of what the pods started with
+            seen = [values[name] for values in app.started_with.values() if name in values]
+            found |= {name: sum(seen) / len(seen)} if seen else {}
+        theirs = await self.find(Ref(CONFIG_MAP, self.namespace, "app-config"))
+        if theirs is not None and "cache" in app.service.values and "app.yaml" in theirs["data"]:
+            found["cache"] = float(configmaps.read_path(theirs["data"]["app.yaml"], "cache.size"))
+        if theirs is not None and "backlog" in app.service.values and "BACKLOG" in theirs["data"]:
+            found["backlog"] = float(theirs["data"]["BACKLOG"])
+        return found
+
+    async def _scale(self, app: App) -> None:
+        """An HPA keeps replicas between its bounds; this one always wants the most."""
+        target = app.pods._target
+        for body in await self.outside.list(HPA, self.namespace):
+            if body["spec"]["scaleTargetRef"]["name"] == target.name:
+                operation = {"op": "replace", "path": "/spec/replicas", "value": body["spec"]["maxReplicas"]}
+                await self.outside.json_patch(target, [operation], subresource="scale")
+
+    # --- asking
+
+    async def find(self, ref: Ref) -> Object | None:
+        try:
+            return await self.outside.get(ref)
+        except NotFound:
+            return None
+
+    async def exists(self, name: str = "checkout") -> bool:
+        return await self.find(Ref(PROFILE, self.namespace, name)) is not None
+
+    async def profile(self, name: str = "checkout") -> Object:
+        return await self.outside.get(Ref(PROFILE, self.namespace, name))
+
+    async def status(self, name: str = "checkout") -> Object:
+        found: Object = (await self.profile(name)).get("status", {})
+        return found
+
+    async def condition(self, kind: str, name: str = "checkout") -> tuple[str, str, str]:
+        """(status, reason, message)."""
+        for each in (await self.status(name)).get("conditions", []):
+            if each["type"] == kind:
+                return each["status"], each["reason"], each["message"]
+        return "", "", ""
+
+    async def why(self, name: str = "checkout") -> str:
+        return str((await self.status(name)).get("why", "")) if await self.exists(name) else "the profile is gone"
+
+    async def ledger(self, name: str = "checkout") -> Ledger | None:
+        body = await self.find(Ref(LEDGER, self.namespace, name))
+        return None if body is None else ledger_codec.decode(body)
+
+    async def intent(self, name: str = "checkout") -> Intent | None:
+        ledger = await self.ledger(name)
+        return None if ledger is None else ledger.intent
+
+    async def own(self, name: str = "checkout") -> Object:
+        return await self.outside.get(Ref(CONFIG_MAP, self.namespace, f"{name}-pegbox"))
+
+    async def document(self, name: str = "checkout") -> Document:
+        return settings_document.parse((await self.own(name))["data"][settings_document.KEY])
+
+    async def values(self, name: str = "checkout") -> dict[str, str]:
+        return dict((await self.document(name)).values)
+
+    async def theirs(self, key: str = "app.yaml") -> str:
+        body = await self.outside.get(Ref(CONFIG_MAP, self.namespace, "app-config"))
+        return str(body["data"][key])
+
+    async def bounds(self, name: str = "checkout") -> tuple[int, int]:
+        spec = (await self.outside.get(Ref(HPA, self.namespace, name)))["spec"]
+        return spec["minReplicas"], spec["maxReplicas"]
+
+    async def claims(self, name: str = "postgres") -> dict[str, tuple[int, str]]:
+        """holder -> (amount, trial slot)."""
+        status = (await self.outside.get(Ref(BUDGET, self.namespace, name))).get("status", {})
+        return {each["holder"].split("/")[1]: (each["amount"], each["trial"]) for each in status.get("claims", [])}
+
+    # --- acting as a user
+
+    async def annotate(self, verb: str, argument: str = "", name: str = "checkout") -> str:
+        """A verb with a fresh token."""
+        self.tokens += 1
+        profile = await self.profile(name)
+        notes = profile["metadata"].get("annotations") or {}
+        value = notes | {f"pegbox.dev/{verb}": f"t{self.tokens} {argument}".strip()}
+        await self.patch(Ref(PROFILE, self.namespace, name), "/metadata/annotations", value)
+        return f"t{self.tokens}"
+
+    async def patch(self, ref: Ref, path: str, value: Any) -> None:
+        await self.outside.json_patch(ref, [{"op": "add", "path": path, "value": value}])
+
+    async def edit(self, name: str = "checkout", **spec: Any) -> None:
+        for key, value in spec.items():
+            await self.patch(Ref(PROFILE, self.namespace, name), f"/spec/{key}", value)
+
+    async def delete(self, name: str = "checkout") -> None:
+        await self.outside.delete(Ref(PROFILE, self.namespace, name))
+
+
+def written(cluster: Cluster, manager: str = "pegbox") -> list[tuple[str, str, str]]:
+    """(verb, kind, subresource) of every write of a field manager, as the fake API server logged it."""
+    assert isinstance(cluster, FakeCluster)
+    return [(w.verb, w.kind, w.subresource) for w in cluster.writes if w.manager == manager]
+
+
+async def make(classes: Mapping[str, Object] | None = None, **options: Any) -> World:
+    """A world on the fake API server, with the class installed."""
+    clock = FakeClock(auto=False)
+    server = FakeCluster(clock)
+    world = World(server, server.as_manager("kubelet"), clock, **options)
+    for body in (classes or {"service": documents.CLASS}).values():
+        await world.outside.apply(body)
+    return world
+
+
+__all__ = ["CLASS", "App", "Quiet", "World", "make", "written"]
