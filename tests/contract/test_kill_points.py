@@ -157,8 +157,8 @@ SCENARIOS = {
     "restart-back": Scenario(_env, _try("threads=4", way_back=True), LEDGER | READ_BACK | EVICTION, OWN),
     "rollout": Scenario(_guarded_env, _try("threads=3"), ROLLOUT, OWN | LEDGER | READ_BACK),
     "rollout-back": Scenario(_guarded_env, _try("threads=4", way_back=True), ROLLOUT, OWN | LEDGER | READ_BACK),
-    "scale": Scenario(_scaled, _try("replicas=3"), SCALE, OWN | LEDGER | READ_BACK),
-    "scale-back": Scenario(_scaled, _try("workers=4,replicas=3", way_back=True), SCALE, OWN | LEDGER | READ_BACK),
+    "scale": Scenario(_scaled, _try("replicas=2"), SCALE, OWN | LEDGER | READ_BACK),
+    "scale-back": Scenario(_scaled, _try("workers=4,replicas=2", way_back=True), SCALE, OWN | LEDGER | READ_BACK),
     "restore": Scenario(_mixed, _delete, LEDGER | PLACES | RELEASE, STATUS),
 }
 CASES = [

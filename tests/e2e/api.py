@@ -1,4 +1,4 @@
-"""The cluster as the end-to-end tests see it: one `kubectl proxy` on a private socket, so that looking often is cheap."""
+"""The cluster as the tests see it: one `kubectl proxy` on a private socket, so that looking often is cheap."""
 
 from __future__ import annotations
 

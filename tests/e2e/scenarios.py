@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Any
 
 from tests.e2e.api import Object
@@ -66,7 +65,9 @@ def hot(world: World) -> Seen:
     world.measured()
     said = world.try_("worker_count=5")
     document = written(world, adopted)
-    seconds = world.until("acknowledgement", lambda: {g for g, _ in world.acknowledged()} == {document["generation"]}, ACK, 0.3)
+    seconds = world.until(
+        "acknowledgement", lambda: {g for g, _ in world.acknowledged()} == {document["generation"]}, ACK, 0.3
+    )
     return {
         "reported": reported,
         "adopted": adopted,
@@ -88,7 +89,9 @@ def restart(world: World) -> Seen:
 
     def look() -> tuple[set[str], int]:
         running = world.pods()
-        ready = [p for p in running if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"])]
+        ready = [
+            p for p in running if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"])
+        ]
         return {p["metadata"]["uid"] for p in running}, len(ready)
 
     with sampled(look) as samples:
@@ -227,7 +230,7 @@ def shared(first: World, second: World, seconds: float = 200.0) -> Seen:
         return dict(first.get("budget", "connections"))
 
     def done() -> bool:
-        return all(any("TrialAccepted" in e for e in w.events_of()) for w in (first, second))
+        return all(any("TrialAccepted" in e for e in w.events()) for w in (first, second))
 
     with sampled(look) as samples:
         for world in (first, second):

@@ -169,9 +169,11 @@ class World:
         return out
 
     def events(self) -> list[str]:
-        """reason: message, of Pegbox's events."""
+        """reason: message, of the events on the profile."""
         found = self.api.list("event", self.namespace)
-        ours = [e for e in found if e.get("involvedObject", {}).get("kind") == "PerformanceProfile"]
+        name = self.application.name
+        about = [(e, e.get("involvedObject", {})) for e in found]
+        ours = [e for e, o in about if o.get("kind") == "PerformanceProfile" and o.get("name") == name]
         return [f"{e['reason']}: {e.get('message', e.get('note', ''))}" for e in ours]
 
     # --- waiting
@@ -223,6 +225,7 @@ class World:
         self.api.delete("profile", self.namespace, self.application.name)
 
         def gone() -> bool:
-            return not any(p["metadata"]["name"] == self.application.name for p in self.api.list("profile", self.namespace))
+            found = self.api.list("profile", self.namespace)
+            return self.application.name not in {p["metadata"]["name"] for p in found}
 
         return self.until("the profile's end", gone)

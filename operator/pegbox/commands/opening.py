@@ -27,8 +27,11 @@ def kubeconfig_of(named: Path | None, environment: Mapping[str, str], home: Path
         if not named.is_file():
             raise InvalidInput("--kubeconfig", str(named), "name a readable kubeconfig file")
         return named
-    if environment.get("KUBECONFIG"):
-        return Path(environment["KUBECONFIG"])
+    listed = environment.get("KUBECONFIG", "")
+    if listed:
+        if not any(Path(each).expanduser().is_file() for each in listed.split(os.pathsep)):
+            raise InvalidInput("KUBECONFIG", listed, "name a readable kubeconfig file in it, or unset it")
+        return Path(listed)
     usual = home / ".kube" / "config"
     return usual if usual.is_file() else None
 

@@ -61,6 +61,7 @@ class Objects:
     document: Document | Missing = Missing(Reason.NOT_REPORTED, "not written yet")
     stored: Ledger | None = None
     ledger_version: str = ""
+    ledger_uid: str = ""
     ledger_problem: str = ""
 
     @property
@@ -178,6 +179,7 @@ async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
     if body is None:
         return found
     version = str(body["metadata"].get("resourceVersion", ""))
+    found = replace(found, ledger_uid=str(body["metadata"].get("uid", "")))
     try:
         ledger = ledger_codec.decode(body)
     except InvalidInput as error:

@@ -288,7 +288,8 @@ class Reconciler:
             ledger, namespace=found.spec.namespace, name=found.spec.name, profile=found.spec.name, written_at=now
         )
         if found.ledger_version:
-            body["metadata"]["resourceVersion"] = found.ledger_version
+            # A resourceVersion alone does not stop an apply from creating what was deleted meanwhile.
+            body["metadata"] |= {"resourceVersion": found.ledger_version, "uid": found.ledger_uid}
         self.reached(Point.BEFORE_LEDGER)
         if found.ledger_version:
             saved = await self.cluster.apply(body, force=True)

@@ -147,7 +147,9 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     operator = Operator(settings, clock, cluster, sources, telemetry, queue, reconciler, asyncio.Event())
     if settings.leaderElection.enabled:
         where = Ref(LEASE, settings.leaderElection.namespace, settings.leaderElection.name)
-        operator.lease = LeaseElection(cluster, clock, where, identity=f"{identity}_{uuid.uuid4()}")
+        # A rate limit of its own: a busy loop must not starve the renewals.
+        apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
+        operator.lease = LeaseElection(apart, clock, where, identity=f"{identity}_{uuid.uuid4()}")
         reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
     return operator
 

@@ -30,8 +30,11 @@ def test_the_kubeconfig_is_the_named_one_else_the_environment_s_else_the_usual_o
     usual.parent.mkdir()
     usual.touch()
     assert opening.kubeconfig_of(None, {}, tmp_path) == usual
-    assert opening.kubeconfig_of(None, {"KUBECONFIG": "/a"}, tmp_path) == Path("/a")
-    assert opening.kubeconfig_of(named, {"KUBECONFIG": "/a"}, tmp_path) == named
+    listed = {"KUBECONFIG": f"/no/such:{named}"}
+    assert opening.kubeconfig_of(None, listed, tmp_path) == Path(f"/no/such:{named}")
+    assert opening.kubeconfig_of(usual, listed, tmp_path) == usual
+    with pytest.raises(InvalidInput, match="KUBECONFIG: '/no/such'"):
+        opening.kubeconfig_of(None, {"KUBECONFIG": "/no/such"}, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ class World:
         found: dict[str, float] = {}
         if settings_document.KEY in data and not app.silent:
             found |= {k: float(v) for k, v in settings_document.parse(data[settings_document.KEY]).values.items()}
-        env = {name: float(data[key]) for name, key in PLACES.items() if key in data}
+        env = {n: float(data.get(key, app.service.values[n])) for n, key in PLACES.items() if n in app.service.values}
         old, app.started_with = app.started_with, {}
         for pod in await app.pods.pods():
             uid = pod["metadata"]["uid"]
