@@ -64,12 +64,18 @@ class Generator:
 
 
 def pooled(lines: list[dict[str, Any]]) -> Figures:
-    """One figure of several intervals. P95 is the largest of the intervals' own, so it never flatters."""
+    """One figure of several intervals. P95 over a minute is the generator's own; over less, the intervals' largest.
+
+    What was accepted and neither committed nor committed before counts as failed, as do refused and lost issues.
+    """
     seconds = sum(line["seconds"] for line in lines)
     offered = sum(line["offered_per_s"] * line["seconds"] for line in lines)
     committed = sum(line["committed_per_s"] * line["seconds"] for line in lines)
-    failed = sum(line["rejected"] + line["lost"] + line.get("expired", 0) for line in lines)
+    left_over = max(0, lines[-1]["backlog"] - lines[0]["backlog"])
+    failed = sum(line["rejected"] + line["lost"] for line in lines) + left_over
     p95 = max((line["p95"] for line in lines if "p95" in line), default=float("inf"))
+    if len(lines) * INTERVAL >= 60 and "p95_minute" in lines[-1]:
+        p95 = lines[-1]["p95_minute"]
     success = 1 - failed / offered if offered else 0.0
     return Figures(seconds, offered / seconds, committed / seconds, p95, success)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
+from dev.cluster.control import ControlPlane
 from pegbox.model.errors import NotFound
 from pegbox.model.trials import IntentKind
 from pegbox.ports import DEPLOYMENT, Cluster, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.clock import FakeClock
-
-from dev.cluster.control import ControlPlane
 from tests.contract.conftest import Connect
 from tests.contract.kill_process import Ended, Operator
 from tests.unit.runtime import documents

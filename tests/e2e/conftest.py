@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -159,7 +160,7 @@ def running(api: Api, operator: Operator) -> Iterator[Running]:
                 "restore": lambda: scenarios.restored(worlds["restore"]),
                 "shared": lambda: scenarios.shared(worlds["first"], worlds["second"]),
                 "recommend": lambda: scenarios.recommended(worlds["recommend"]),
-                **{n: (lambda w=w: scenarios.start(w)) for n, w in worlds.items() if n.startswith("kill-")},
+                **{n: partial(scenarios.start, w) for n, w in worlds.items() if n.startswith("kill-")},
             }
             yield Running(worlds, {name: threads.submit(call) for name, call in work.items()})
     finally:
@@ -202,9 +203,8 @@ def _remove(api: Api, namespaces: list[str]) -> None:
     if not ours:
         return
     demo.kubectl("delete", "namespace", *ours, "--wait=false")
-    wait_for(
-        "the namespaces' end",
-        lambda: not set(ours) & {n["metadata"]["name"] for n in api.list("namespace", "")},
-        300,
-        2,
-    )
+
+    def gone() -> bool:
+        return not set(ours) & {n["metadata"]["name"] for n in api.list("namespace", "")}
+
+    wait_for("the namespaces' end", gone, 300, 2)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.e2e.api import Object
-from tests.e2e.worlds import World
+from tests.e2e.worlds import PATIENCE, World
 
 Seen = dict[str, Any]
 ACK = 90.0  # seconds: a kubelet refreshes after 5 s here, then the application polls; the rest is a busy machine
@@ -65,9 +65,11 @@ def hot(world: World) -> Seen:
     world.measured()
     said = world.try_("worker_count=5")
     document = written(world, adopted)
-    seconds = world.until(
-        "acknowledgement", lambda: {g for g, _ in world.acknowledged()} == {document["generation"]}, ACK, 0.3
-    )
+
+    def taken_up() -> bool:
+        return {g for g, _ in world.acknowledged()} == {document["generation"]}
+
+    seconds = world.until("acknowledgement", taken_up, ACK, 0.3)
     return {
         "reported": reported,
         "adopted": adopted,
@@ -97,9 +99,9 @@ def restart(world: World) -> Seen:
     with sampled(look) as samples:
         world.try_("chunk=8")
         written(world, before)
-        world.until("new env in every pod", lambda: world.reported("chunk") == [8.0, 8.0], 2 * PATIENCE_RESTART)
+        world.until("new env in every pod", lambda: world.reported("chunk") == [8.0, 8.0], 2 * PATIENCE)
         seconds = time.monotonic() - started
-        world.until("in force", lambda: world.setting().get("chunk") == "8", PATIENCE_RESTART)
+        world.until("in force", lambda: world.setting().get("chunk") == "8", PATIENCE)
     return {
         "old": {p["metadata"]["uid"] for p in pods},
         "samples": samples,
@@ -110,9 +112,6 @@ def restart(world: World) -> Seen:
         "replica_sets": len(world.api.list("replicaset", world.namespace)),
         "evictions": [e for e in world.api.list("event", world.namespace) if e["reason"] in ("Killing", "Evicted")],
     }
-
-
-PATIENCE_RESTART = 120.0
 
 
 def autoscaled(world: World) -> Seen:
@@ -127,7 +126,7 @@ def autoscaled(world: World) -> Seen:
     world.until("raised bounds", lambda: world.get("hpa", name)["spec"]["minReplicas"] == 2, every=0.5)
     raised = world.get("hpa", name)
     acted = world.until("the HPA's act", lambda: world.get("deployment")["spec"]["replicas"] == 2)
-    demo_verb(world, "rollback")
+    world.verb("rollback")
     world.until("the bounds of before", lambda: world.get("hpa", name)["spec"] == before["spec"])
     world.at_rest()
     return {"before": before, "raised": raised, "acted": acted, "after": world.get("hpa", name), "last": last(world)}
@@ -261,12 +260,3 @@ def objects(world: World) -> dict[str, str]:
 
 def last(world: World) -> Object:
     return dict(world.status().get("lastTrial") or {})
-
-
-def demo_verb(world: World, verb: str) -> str:
-    """A verb without an argument, by the command line."""
-    from dev.demo import cluster
-
-    key = f"{world.namespace}/{world.application.name}"
-    said: str = cluster.cluster("exec", "--", str(cluster.REPOSITORY / ".venv/bin/pegbox"), verb, key)
-    return said

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from dev.cluster.paths import REPOSITORY
 from dev.demo import cluster as demo
 from tests.e2e.api import Api, Object, samples, wait_for
 
@@ -212,13 +213,14 @@ class World:
         self.until("figures", lambda: self.condition("MetricsAvailable").get("status") == "True", 2 * PATIENCE)
         time.sleep(2 * WINDOW + 2 * INTERVAL)
 
-    def try_(self, argument: str) -> str:
-        """`pegbox try`, as a person would; its words."""
-        said: str = demo.cluster(
-            "exec", "--", str(demo.REPOSITORY / ".venv/bin/pegbox"), "try", f"{self.namespace}/{self.application.name}",
-            argument,
-        )  # fmt: skip
+    def verb(self, name: str, *arguments: str) -> str:
+        """`pegbox NAME`, as a person would; its words."""
+        program, key = str(REPOSITORY / ".venv/bin/pegbox"), f"{self.namespace}/{self.application.name}"
+        said: str = demo.cluster("exec", "--", program, name, key, *arguments)
         return said
+
+    def try_(self, argument: str) -> str:
+        return self.verb("try", argument)
 
     def delete_profile(self) -> float:
         """Seconds until it is gone, finalizer and all."""

@@ -103,7 +103,10 @@ class Loop(RuleBasedStateMachine):
         self._scale(min(n, self.hpa))
 
     @rule(
-        name=st.sampled_from(["workers", "pool", "max_replicas"]), value=st.integers(1, 16), sloppy=st.booleans(), ahead=st.sampled_from([0, 5])
+        name=st.sampled_from(["workers", "pool", "max_replicas"]),
+        value=st.integers(1, 16),
+        sloppy=st.booleans(),
+        ahead=st.sampled_from([0, 5]),
     )
     def somebody_edits(self, name: str, value: int, sloppy: bool, ahead: int) -> None:
         intent = self.ledger.intent
@@ -293,10 +296,9 @@ class Loop(RuleBasedStateMachine):
         """Connections at the most: each pod at the larger of what it runs and what is written for it, and as many
         more pods as the HPA may start."""
         found = self.document
-        told = {n: int(t) for n, t in found.values.items()} if found is not None else {}
-        most = [{n: max(p.runs[n], told.get(n, 0)) for n in DOCUMENT} for p in self.pods]
-        fresh = [told or self.pods[0].runs] * max(0, self.hpa - len(self.pods))
-        return sum(each["workers"] * each["pool"] for each in [*most, *fresh])
+        told = int(found.values["workers"]) * int(found.values["pool"]) if found is not None else 0
+        each = [max(p.runs["workers"] * p.runs["pool"], told) for p in self.pods]
+        return sum(each) + max(0, self.hpa - len(self.pods)) * each[0]
 
     @invariant()
     def the_budget_holds(self) -> None:

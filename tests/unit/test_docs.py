@@ -282,6 +282,14 @@ def test_the_readme_says_what_it_is_in_five_lines() -> None:
     assert len(first.splitlines()) <= 5
 
 
+@pytest.mark.parametrize("page", LINKED, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)) <= {
+        pair for name in targets for pair in ((name, ""), ("", name))
+    }
+
+
 # --- the settings document
 
 

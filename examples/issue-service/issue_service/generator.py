@@ -12,6 +12,7 @@ import math
 import random
 import sys
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -176,6 +177,7 @@ class Generator:
 
     async def _report(self) -> None:
         before, since = self.counts.copy(), now() - VISIBLE_AFTER
+        minute: deque[list[float]] = deque(maxlen=max(1, round(60 / self._plan.interval)))
         while True:
             await asyncio.sleep(self._plan.interval)
             until = now() - VISIBLE_AFTER
@@ -187,6 +189,7 @@ class Generator:
             latencies = [latency for committed_at, latency in rows if committed_at < until]
             self.totals.committed += len(latencies)
             self.totals.latencies.extend(latencies)
+            minute.append(latencies)
             still_counted_next_time = len(rows) - len(latencies)
             interval = Interval(
                 until - since,
@@ -196,7 +199,12 @@ class Generator:
                 self.counts.accepted - self.totals.committed - still_counted_next_time,
             )
             before, since = self.counts.copy(), until
-            self.latest = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **interval.as_dict()}
+            pooled = latency_quantiles([latency for part in minute for latency in part])
+            self.latest = {
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                **interval.as_dict(),
+                **({"p95_minute": round(pooled["p95"], 4)} if pooled else {}),
+            }
             print(json.dumps(self.latest), flush=True)
 
     async def _committed(self, since: float) -> list[tuple[float, float]]:

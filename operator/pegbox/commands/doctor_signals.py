@@ -98,7 +98,8 @@ async def _ask(source: ScopedSource, fresh: Fresh, signal: Signal, now: datetime
         return bad(about, text, "let Prometheus scrape the operator; wait for two scrapes after a profile is new")
     text = f"{name}: {direct.reason.value}: {direct.detail or SENTENCES[direct.reason]}"
     remedy = REMEDIES.get(direct.reason, SENTENCES[direct.reason])
-    return bad(about, text, remedy) if _matters(spec, signal) else note(about, text, remedy)
+    broken = direct.reason is Reason.QUERY_INVALID
+    return bad(about, text, remedy) if broken or _matters(spec, signal) else note(about, text, remedy)
 
 
 def _matters(spec: ProfileSpec, signal: Signal) -> bool:

@@ -16,6 +16,7 @@ from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import BreakerState, IntentKind
 
 State = tuple[Truth, Reason, str]
+TIE = 0.01  # mean absolute log errors closer than this are the same, as in learning.evaluate
 DEGRADING = frozenset({Reason.NOT_ACKNOWLEDGED, Reason.RESTORE_PENDING})
 
 
@@ -89,7 +90,7 @@ def trusted(model: ModelReport | Missing) -> State:
     if isinstance(model.error, Missing) or isinstance(model.baseline_error, Missing):
         return Truth.UNKNOWN, Reason.LEARNING, f"{model.samples} observations; no prediction came due yet"
     figures = f"error {model.error:.1%} against {model.baseline_error:.1%} of the baseline"
-    if model.error > model.baseline_error:
+    if model.error > model.baseline_error + TIE:
         return Truth.FALSE, Reason.MODEL_INACCURATE, figures
     return Truth.TRUE, Reason.MODEL_TRUSTED, figures
 

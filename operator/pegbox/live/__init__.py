@@ -7,7 +7,7 @@ ones you use.
 
 from pegbox.live.bounded_queue import ResizableQueue
 from pegbox.live.document import RejectedLoad, RejectReason, SettingsDocument, parse, values_hash
-from pegbox.live.knobs import Knob, Values, boolean, decimal, duration, integer, text
+from pegbox.live.knobs import Knob, Values, boolean, decimal, duration, integer, quantity, text
 from pegbox.live.limiter import Resizable
 from pegbox.live.metrics import Gauge, TaskMetrics, WorkloadMetrics
 from pegbox.live.settings import LiveSettings, SettingsSource
@@ -32,6 +32,7 @@ __all__ = [
     "duration",
     "integer",
     "parse",
+    "quantity",
     "text",
     "values_hash",
 ]

@@ -25,6 +25,9 @@ T = TypeVar("T", int, float, bool, str)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|ms|s|m|h|d)")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_FACTORS |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -55,6 +58,13 @@ def parse_duration(text: str) -> float:
     if not parts or "".join(part[0] for part in parts) != text:
         raise ValueError('a duration with a unit such as "30s", "500ms" or "1h30m"')
     return math.fsum(float(part[1]) * _SECONDS[part[2]] for part in parts)
+
+
+def parse_quantity(text: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError('a quantity such as "8Ki", "512Mi", "250m" or "2"')
+    return float(match[1]) * _FACTORS[match[2] or ""]
 
 
 def parse_text(text: str) -> str:
@@ -108,6 +118,11 @@ def decimal(name: str, *, default: float, minimum: float, maximum: float) -> Kno
 def duration(name: str, *, default: str, minimum: str, maximum: str) -> Knob[float]:
     """Bounds and default as text ("30s"); the value is a float in seconds."""
     return Knob(name, parse_duration(default), parse_duration, parse_duration(minimum), parse_duration(maximum))
+
+
+def quantity(name: str, *, default: str, minimum: str, maximum: str) -> Knob[float]:
+    """Bytes or cores as Kubernetes writes them ("8Ki", "250m", "2"); the value is a float in bytes or cores."""
+    return Knob(name, parse_quantity(default), parse_quantity, parse_quantity(minimum), parse_quantity(maximum))
 
 
 def boolean(name: str, *, default: bool) -> Knob[bool]:

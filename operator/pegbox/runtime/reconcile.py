@@ -341,6 +341,9 @@ class Reconciler:
         if lost:
             event = Event(Reason.LEDGER_LOST, lost, warning=True)
             await self.events.emit(found.profile, event)
+        known = {t.id for t in snapshot.ledger.trials}
+        for ended in (t for t in decision.ledger.trials if t.id not in known):
+            self.telemetry.trial_ended(ended.state, ended.reason)
         for event in decision.events:
             log.info("%s: %s", event.reason.value, event.message, extra={"profile": found.spec.key})
             await self.events.emit(found.profile, event)

@@ -104,6 +104,7 @@ def metrics_source(item: SourceSettings) -> PrometheusSource:
         url=item.url,
         token_file=item.tokenFile,
         ca_file=item.caFile,
+        insecure=item.insecure,
         headers=dict(item.headers),
         read_timeout=item.timeoutSeconds,
     )
@@ -119,7 +120,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     client = await connect(clock, kubeconfig=kubeconfig)
     kube = KubeCluster(client, clock, limit=TokenBucket(clock, rate=settings.kubeQps, burst=int(2 * settings.kubeQps)))
     stack.push_async_callback(kube.close)
-    cluster = GuardedCluster(kube, allow_workload_writes=settings.allowWrites)
+    cluster = GuardedCluster(kube, allow_workload_writes=settings.allowWrites, wrote=telemetry.wrote)
     sources: dict[str, MetricsSource] = {}
     for item in settings.metricsSources:
         source = metrics_source(item)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from pegbox.api import ledger_codec, schema
@@ -27,16 +28,24 @@ PROFILE_REF = Ref(PROFILE, *KEY)
 ONE, TWO, FOUR = (Setting({"worker_count": Fraction(n)}) for n in (1, 2, 4))
 
 
+@cache
+def _definitions() -> tuple[Object, ...]:
+    """As a server answers them. Shared: who changes one puts a copy in its place."""
+    established = {"conditions": [{"type": "Established", "status": "True"}]}
+    return tuple(schema.crd(resource) | {"status": established} for resource in schema.RESOURCES)
+
+
+@cache
+def _class() -> Object:
+    return load(str(shipped_classes()["python-worker"]))[0]
+
+
 class Server(FakeCluster):
     """The fake with our CustomResourceDefinitions in it, of which it knows nothing by itself."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
-        self.definitions: dict[str, Object] = {}
-        for resource in schema.RESOURCES:
-            body = schema.crd(resource)
-            body["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
-            self.definitions[body["metadata"]["name"]] = body
+        self.definitions = {body["metadata"]["name"]: body for body in _definitions()}
 
     async def get(self, ref: Ref) -> Object:
         if ref.kind == CRD:
@@ -68,7 +77,7 @@ class Shop:
     async def open(self) -> Shop:
         """Apply everything, with the settings document of generation 3 acknowledged by two pods."""
         helm = self.cluster.as_manager("helm")
-        await helm.apply(load(str(shipped_classes()["python-worker"]))[0])
+        await helm.apply(_class())
         self.applied = await helm.apply(self._profile())
         await helm.apply(self._deployment())
         document = settings_document.render(self.uid, 3, {"worker_count": str(self.workers)})

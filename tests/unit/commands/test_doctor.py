@@ -53,7 +53,9 @@ def older_crd(shop: Shop) -> None:
 
 
 def other_version(shop: Shop) -> None:
-    shop.cluster.definitions["sharedbudgets.pegbox.dev"]["spec"]["versions"][0]["name"] = "v1"
+    body = copy.deepcopy(shop.cluster.definitions["sharedbudgets.pegbox.dev"])
+    body["spec"]["versions"][0]["name"] = "v1"
+    shop.cluster.definitions["sharedbudgets.pegbox.dev"] = body
 
 
 def no_pods_right(shop: Shop) -> None:
@@ -82,6 +84,16 @@ def rare_scrapes(shop: Shop) -> None:
     shop.metrics.scenario = lambda query, at: few
 
 
+def unparsable(shop: Shop) -> None:
+    answers = shop.metrics.scenario
+
+    def strict(query: SignalQuery, at: datetime) -> object:
+        wrong = Missing(Reason.QUERY_INVALID, "parse error: unknown function rat")
+        return wrong if query.signal.knob == "worker_count" else answers(query, at)
+
+    shop.metrics.scenario = strict  # type: ignore[assignment]
+
+
 def no_acks(shop: Shop) -> None:
     shop.metrics.acks.clear()
 
@@ -101,6 +113,9 @@ def no_acks(shop: Shop) -> None:
         pytest.param(down, "metrics server default", "connection refused", "URL", id="the_metrics_server_is_down"),
         pytest.param(silent_load, "shop/checkout", "signal tasks_arrived: NoData", "scrape the pods", id="no_load"),
         pytest.param(rare_scrapes, "shop/checkout", "fewer than 4 scrapes", "at least four times", id="rare_scrapes"),
+        pytest.param(
+            unparsable, "shop/checkout", "unknown function rat", "correct the PromQL", id="promql_that_is_none"
+        ),
         pytest.param(no_acks, "shop/checkout", "pegbox_settings_generation", "pegbox.live", id="pods_do_not_report"),
     ],
 )

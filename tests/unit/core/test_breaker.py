@@ -6,6 +6,7 @@ from datetime import timedelta
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core.breaker import LONGEST, fail, open_time, succeed, tick
 from pegbox.model.profile import Guards
 from pegbox.model.trials import Breaker, BreakerState

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core.force import Force, applied, in_force, restarting
 from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.observations import Missing
@@ -32,9 +33,13 @@ assert ACK is not None
         pytest.param((pod("a"),), QUIET, 189, Force(False, ("a",)), id="without_reports_the_timeout_is_waited_for"),
         pytest.param((pod("a"),), QUIET, 190, Force(True), id="and_then_believed"),
         pytest.param((TOOK, pod("b", finished=True)), REPORTING, 11, Force(True), id="finished_pods_say_nothing"),
-        pytest.param((TOOK, pod("b", terminating=True)), REPORTING, 11, Force(False, ("b",)), id="terminating_ones_count"),
+        pytest.param(
+            (TOOK, pod("b", terminating=True)), REPORTING, 11, Force(False, ("b",)), id="terminating_ones_count"
+        ),
         pytest.param((replace(TOOK, ack=replace(ACK, generation=1)),), REPORTING, 11, Force(False, ("a",)), id="older"),
-        pytest.param((replace(TOOK, ack=replace(ACK, hash="x")),), REPORTING, 11, Force(False, ("a",)), id="other_values"),
+        pytest.param(
+            (replace(TOOK, ack=replace(ACK, hash="x")),), REPORTING, 11, Force(False, ("a",)), id="other_values"
+        ),
         pytest.param(
             (replace(TOOK, ack=Acknowledgement("other", ACK.generation, ACK.hash)),),
             REPORTING,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core.freeze import in_force, parse
 from pegbox.model.errors import InvalidInput
 from pegbox.model.profile import Freeze
@@ -57,7 +58,21 @@ def test_one_hour_from(schedule: str, now: str, frozen: bool) -> None:
 
 @pytest.mark.parametrize(
     "schedule",
-    ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-1 * * * *", "*/0 * * * *", "a * * * *", "1, * * * *", "-1 * * * *"],
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * * 13 *",
+        "* * * * 8",
+        "5-1 * * * *",
+        "*/0 * * * *",
+        "a * * * *",
+        "1, * * * *",
+        "-1 * * * *",
+    ],
 )
 def test_what_is_no_schedule_is_refused_by_name(schedule: str) -> None:
     with pytest.raises(InvalidInput, match=r"freezes\[x\]\.schedule"):

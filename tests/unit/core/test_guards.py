@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core import guards
 from pegbox.core.guards import data, limits, ownership, waiting
 from pegbox.core.guards.budgets import budgets
@@ -33,7 +34,9 @@ OPEN, HALF = Breaker(BreakerState.OPEN, until=at(60)), Breaker(BreakerState.HALF
         pytest.param(spec(mode=Mode.RECOMMEND), ledger(), Reason.MODE_RECOMMEND, id="mode_recommend"),
         pytest.param(spec(), ledger(paused_until=at(1)), Reason.PAUSED, id="paused"),
         pytest.param(spec(), ledger(paused_until=T0), None, id="no_longer_paused"),
-        pytest.param(spec(), ledger(halted=Reason.LAST_KNOWN_GOOD_FAILING), Reason.LAST_KNOWN_GOOD_FAILING, id="halted"),
+        pytest.param(
+            spec(), ledger(halted=Reason.LAST_KNOWN_GOOD_FAILING), Reason.LAST_KNOWN_GOOD_FAILING, id="halted"
+        ),
         pytest.param(spec(), ledger(breaker=OPEN), Reason.BREAKER_OPEN, id="breaker_open"),
         pytest.param(spec(), ledger(breaker=HALF), None, id="breaker_half_open_lets_a_probe_through"),
         pytest.param(spec(), ledger(cooldown_until=at(1)), Reason.COOLING_DOWN, id="cooling_down"),
@@ -70,7 +73,9 @@ def test_a_freeze_that_allows_what_is_urgent(seen: Observation | Missing, reason
         pytest.param(workload(rolling=True), Reason.ROLLOUT_IN_PROGRESS, id="rolling_out"),
         pytest.param(workload(stuck=True), Reason.ROLLOUT_IN_PROGRESS, id="stuck"),
         pytest.param(workload(pod(ready=False)), Reason.WORKLOAD_NOT_READY, id="not_ready"),
-        pytest.param(workload(pod(), pod("b", ready=False, terminating=True)), None, id="one_that_leaves_may_be_unready"),
+        pytest.param(
+            workload(pod(), pod("b", ready=False, terminating=True)), None, id="one_that_leaves_may_be_unready"
+        ),
     ],
 )
 def test_rollout_health(standing: Workload | Missing, reason: Reason | None) -> None:
@@ -88,7 +93,9 @@ DRAINING = window(throughput=20.0)
         pytest.param(window(), (window(),), 60, Reason.DATA_AVAILABLE, id="two_intervals_old_is_fresh"),
         pytest.param(window(), (window(),), 61, Reason.STALE_DATA, id="a_second_older_is_stale"),
         pytest.param(Missing(Reason.NO_DATA), (window(),), 0, Reason.NO_DATA, id="nothing_seen"),
-        pytest.param(window(latency=Missing(Reason.NOT_A_NUMBER)), (window(),), 0, Reason.NOT_A_NUMBER, id="no_latency"),
+        pytest.param(
+            window(latency=Missing(Reason.NOT_A_NUMBER)), (window(),), 0, Reason.NOT_A_NUMBER, id="no_latency"
+        ),
         pytest.param(window(), (), 0, Reason.LEARNING, id="no_clean_window_to_compare_with"),
         pytest.param(window(), (DRAINING,), 0, Reason.LEARNING, id="a_draining_backlog_is_nothing_to_compare_with"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pegbox.core.plan import stages
 from pegbox.model.knobs import Setting
 from tests.unit.core.build import setting
@@ -31,9 +32,14 @@ OLD = setting(workers=8, pool=4, batch=1, level="low")
         pytest.param(
             OLD.with_values(**setting(workers=4, pool=8)), [("workers",), ("pool",)], ["new"], id="two_budgets_no_trade"
         ),
-        pytest.param(OLD.with_values(**setting(level="mid", workers=9)), [("level", "workers")], ["new"], id="a_choice"),
         pytest.param(
-            OLD.with_values(**setting(workers=4, pool=8)), [("workers", "pool", "gone")], 2, id="an_unknown_name_is_no_move"
+            OLD.with_values(**setting(level="mid", workers=9)), [("level", "workers")], ["new"], id="a_choice"
+        ),
+        pytest.param(
+            OLD.with_values(**setting(workers=4, pool=8)),
+            [("workers", "pool", "gone")],
+            2,
+            id="an_unknown_name_is_no_move",
         ),
         pytest.param(OLD, DB, ["new"], id="no_change"),
     ],

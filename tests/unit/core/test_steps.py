@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core.steps import nearest, reach, too_far, within_step
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 from tests.unit.core.build import HOT, LEVEL, POOL, setting

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction as F
 
 import pytest
+
 from pegbox.core.usage import Use, knob_names, pods_bound, uses
 from pegbox.model.knobs import Location, LocationKind, SearchSpace
 from pegbox.model.observations import Missing

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pegbox.live.document import RejectedLoad, RejectReason
-from pegbox.live.knobs import Declaration, Knob, boolean, decimal, duration, integer, text
+from pegbox.live.knobs import Declaration, Knob, boolean, decimal, duration, integer, quantity, text
 
 WORKERS = integer("worker_count", default=4, minimum=1, maximum=64)
 SHARE = decimal("backpressure_threshold", default=0.8, minimum=0.0, maximum=1.0)
@@ -80,3 +80,20 @@ def test_bounds_that_no_value_meets_are_refused_at_the_declaration() -> None:
 def test_a_default_outside_its_own_bounds_is_refused_at_the_declaration() -> None:
     with pytest.raises(ValueError, match="from 1 to 4"):
         integer("worker_count", default=5, minimum=1, maximum=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("8Ki", 8192.0, id="binary units count in 1024"),
+        pytest.param("250m", 0.25, id="millicores are thousandths"),
+        pytest.param("2", 2.0, id="a plain number is whole units"),
+    ],
+)
+def test_quantities_are_read_as_the_operator_writes_them(text: str, value: float) -> None:
+    assert quantity("q", default="1", minimum="0", maximum="1Gi").parse(text) == value
+
+
+def test_a_quantity_with_an_unknown_unit_is_refused() -> None:
+    with pytest.raises(RejectedLoad, match="8Ki"):
+        quantity("q", default="1", minimum="0", maximum="1Gi").parse("8KB")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pegbox.model.trials import TrialState
-
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import make
 

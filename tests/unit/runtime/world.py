@@ -31,7 +31,6 @@ from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.events import FakeEvents
 from pegbox.testing.metrics import FakeMetrics
 from pegbox.testing.pods import FakePods
-
 from tests.unit.runtime import documents
 from tests.unit.runtime.service import Service, answering
 

@@ -29,8 +29,11 @@ def everything(api_version: str, kind: str) -> bool:
 class GuardedCluster:
     """Implements ports.Cluster over another one. `writes` counts, by kind, what was let through."""
 
-    def __init__(self, cluster: Cluster, *, allow_workload_writes: bool) -> None:
-        self._cluster = cluster
+    def __init__(
+        self, cluster: Cluster, *, allow_workload_writes: bool, wrote: Callable[[str, str], None] | None = None
+    ) -> None:
+        """`wrote(kind, verb)` is told of every write that was let through, with the verb as in RBAC."""
+        self._cluster, self._wrote = cluster, wrote
         self._allow: Allow = everything if allow_workload_writes else own_objects_only
         self.writes: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -42,23 +45,23 @@ class GuardedCluster:
         return await self._cluster.list(kind, namespace, labels=labels, limit=limit)
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
-        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")))
+        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")), "patch")
         return await self._cluster.apply(body, force=force, subresource=subresource)
 
     async def create(self, body: Object) -> Object:
-        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")))
+        self._pass(str(body.get("apiVersion", "")), str(body.get("kind", "")), "create")
         return await self._cluster.create(body)
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
-        self._pass(ref.kind.api_version, ref.kind.kind)
+        self._pass(ref.kind.api_version, ref.kind.kind, "patch")
         return await self._cluster.json_patch(ref, operations, subresource=subresource)
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
-        self._pass(ref.kind.api_version, ref.kind.kind)
+        self._pass(ref.kind.api_version, ref.kind.kind, "delete")
         await self._cluster.delete(ref, uid=uid)
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
-        self._pass(pod.kind.api_version, pod.kind.kind)
+        self._pass(pod.kind.api_version, pod.kind.kind, "create")
         await self._cluster.evict(pod, uid=uid)
 
     async def allowed(
@@ -66,7 +69,7 @@ class GuardedCluster:
     ) -> bool:
         return await self._cluster.allowed(verb, group, resource, namespace=namespace, subresource=subresource)
 
-    def _pass(self, api_version: str, kind: str) -> None:
+    def _pass(self, api_version: str, kind: str, verb: str) -> None:
         if not self._allow(api_version, kind):
             self.refused[kind] += 1
             raise Refused(
@@ -75,3 +78,5 @@ class GuardedCluster:
                 status=403,
             )
         self.writes[kind] += 1
+        if self._wrote is not None:
+            self._wrote(kind, verb)

@@ -38,6 +38,7 @@ class Server:
     url: str
     token_file: str = ""
     ca_file: str = ""
+    insecure: bool = False  # True: the server's certificate is not checked
     client_certificate: tuple[str, str] | None = None  # (certificate file, key file)
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
     def __init__(self, server: Server) -> None:
         session = requests.Session()
         session.trust_env = server.trust_environment
-        session.verify = server.ca_file or True
+        session.verify = False if server.insecure else server.ca_file or True
         session.cert = server.client_certificate
         # Only what cannot have been executed twice, and a gateway's hiccup once. Answers that did not come in
         # time are not asked again: the server is busy with the first.

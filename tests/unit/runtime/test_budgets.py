@@ -1,0 +1,114 @@
+"""Two profiles on one shared budget: never above capacity minus reserve, one trial at a time."""
+
+from __future__ import annotations
+
+from pegbox.api import budgets
+from pegbox.model.errors import WriteConflict
+from pegbox.ports import BUDGET, Ref
+from pegbox.testing.cluster import FakeCluster
+from tests.unit.runtime import documents
+from tests.unit.runtime.world import World, make
+
+NAMES = "checkout", "basket"
+USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+
+
+async def two(capacity: int, reserve: int = 0) -> World:
+    """Two pods each, two workers each: 4 units each."""
+    world = await make()
+    await world.apply(documents.budget(capacity=capacity, reserve=reserve))
+    for name in NAMES:
+        await world.add(documents.profile(name, budgets=[USES]), workers=2)
+    for name in NAMES:
+        await world.steady(name)
+    return world
+
+
+async def both(world: World, turns: int) -> list[int]:
+    """Turns of both in alternation; what was claimed after each wake."""
+    claimed = []
+    for _ in range(turns):
+        for name in NAMES:
+            await world.wake(name)
+            await world.pods_step(world.apps[name])
+            claimed.append(sum(amount for amount, _ in (await world.claims()).values()))
+            slots = [slot for _, slot in (await world.claims()).values()]
+            assert slots.count("Holding") <= 1
+        await world.clock.advance(5)
+    return claimed
+
+
+async def test_the_incumbents_are_claimed_and_a_raise_takes_the_slot_while_it_is_tried() -> None:
+    world = await two(capacity=20)
+    assert await world.claims() == {"checkout": (4, "None"), "basket": (4, "None")}
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert await world.claims() == {"checkout": (6, "Holding"), "basket": (4, "None")}
+    await world.annotate("try", "workers=3", "basket")
+    await world.turn("basket")
+    assert (await world.claims())["basket"] == (4, "None")
+    assert await world.values("basket") == {"workers": "2"}
+    await both(world, 15)
+    assert (await world.claims())["checkout"] == (6, "None")
+
+
+async def test_what_is_left_after_the_reserve_is_never_exceeded() -> None:
+    """10 - 1 = 9 units: 4 + 4 are claimed, and a raise by two does not fit."""
+    world = await two(capacity=10, reserve=1)
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert "RequestRefused" in world.events.reasons()
+    assert max(await both(world, 10)) == 8
+
+
+async def test_a_claim_that_moved_is_read_again_and_one_that_keeps_moving_gives_up_for_now() -> None:
+    world = await two(capacity=20)
+    await world.annotate("try", "workers=3")
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    server.faults.fail_next("json_patch", BUDGET, WriteConflict("moved"))
+    await world.turn()
+    assert (await world.claims())["checkout"] == (6, "Holding")
+    await world.rest()
+    await world.annotate("try", "workers=4")
+    server.faults.fail_next("json_patch", BUDGET, WriteConflict("moved"), times=5)
+    assert await world.wake() == -1.0
+    assert await world.values() == {"workers": "3"}
+
+
+async def test_the_slot_taken_between_decision_and_claim_holds_the_trial_back() -> None:
+    """The other one claims after this wake read the budget: compare-and-swap refuses, nothing is written."""
+    world = await two(capacity=20)
+    before = await world.document()
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    rival = (await world.profile("basket"))["metadata"]["uid"]
+    reads = 0
+
+    original = server.get
+
+    async def get(ref: Ref) -> dict[str, object]:
+        nonlocal reads
+        if ref.kind == BUDGET:
+            reads += 1
+            if reads == 2:  # the claim's own reading
+                await _take_slot(world, rival)
+        return await original(ref)
+
+    server.get = get  # type: ignore[method-assign]
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert await world.document() == before
+    assert "WaitingForBudget" in await world.why()
+
+
+async def _take_slot(world: World, uid: str) -> None:
+    from datetime import timedelta
+
+    ref = Ref(BUDGET, world.namespace, "postgres")
+    body = await world.outside.get(ref)
+    wish = budgets.Wish(uid, f"{world.namespace}/basket", 4, world.clock.now() + timedelta(hours=1), True)
+    granted = budgets.claim(body, wish, world.clock.now())
+    assert isinstance(granted, dict)
+    operation = {"op": "add", "path": "/status", "value": granted["status"]}
+    await world.outside.json_patch(ref, [operation], subresource="status")

@@ -1,0 +1,179 @@
+"""Modes, deletion and idleness: who may write what, and what stays afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from pegbox.ports import HPA, LEDGER, PROFILE, Ref
+from pegbox.runtime.reconcile import FINALIZER
+from pegbox.testing.cluster import FakeCluster
+from tests.unit.runtime import documents
+from tests.unit.runtime.world import make, written
+
+TAKE = {"conflictPolicy": "Take"}
+OWN = {"PerformanceProfile", "TuningLedger", "SharedBudget", "Lease", "Event"}
+
+
+@pytest.mark.parametrize("mode", ["Observe", "Recommend"])
+@pytest.mark.parametrize("allow_writes", [True, False], ids=["operator may write", "operator may not write"])
+async def test_other_modes_than_auto_write_only_objects_of_pegbox(mode: str, allow_writes: bool) -> None:
+    world = await make(allow_writes=allow_writes)
+    await world.apply(documents.config_map(), documents.budget())
+    knobs = (
+        documents.hot(),
+        documents.path(**TAKE),
+        documents.env(),
+        {"name": "max_replicas", "min": 1, "max": 8, "initial": 3},
+    )
+    body = documents.profile(
+        "checkout",
+        *knobs,
+        mode=mode,
+        autoscaler={"create": {"minReplicas": 2, "maxReplicas": 3}},
+        budgets=[{"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}],
+    )
+    await world.add(body, workers=2, cache=2, threads=2)
+    await world.turns(20)
+    await world.annotate("try", "workers=3")
+    await world.turns(5)
+    assert {kind for _, kind, _ in written(world.pegbox)} == {"PerformanceProfile", "TuningLedger"}
+    assert "finalizers" not in (await world.profile())["metadata"]
+    assert await world.claims() == {}
+    assert "RequestRefused" in world.events.reasons()
+
+
+async def test_auto_under_an_operator_that_may_not_write_writes_nothing_either() -> None:
+    world = await make(allow_writes=False)
+    await world.add(documents.profile(), workers=2)
+    await world.turns(20)
+    assert {kind for _, kind, _ in written(world.pegbox)} <= OWN
+
+
+async def test_two_hundred_idle_wakes_write_nothing() -> None:
+    world = await make()
+    await world.apply(documents.budget(capacity=1000))
+    budget = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    await world.add(documents.profile(budgets=[budget]), workers=2)
+    await world.steady()
+    await world.turns(10)
+    before = len(written(world.pegbox))
+    emitted = len(world.events.emitted)
+    await world.turns(200)
+    assert written(world.pegbox)[before:] == []
+    assert len(world.events.emitted) == emitted
+
+
+async def test_statistics_alone_are_saved_within_the_hour() -> None:
+    """They are worth a write now and then: a restart must not forget a day."""
+    world = await make()
+    await world.add(documents.profile(interval="5m"), workers=2)
+    await world.steady()
+    before = len(written(world.pegbox))
+    await world.turns(14)  # 70 minutes
+    kinds = [kind for _, kind, _ in written(world.pegbox)[before:]]
+    assert 1 <= kinds.count("TuningLedger") <= 3
+
+
+async def test_leaving_auto_in_mid_trial_writes_nothing_more_and_frees_the_trial_slot() -> None:
+    world = await make()
+    await world.apply(documents.budget())
+    budget = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    await world.add(documents.profile(budgets=[budget]), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert (await world.claims())["checkout"] == (6, "Holding")
+    document = await world.document()
+    await world.edit(mode="Recommend")
+    ledger = await world.rest()
+    assert await world.document() == document
+    assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 3
+    assert (await world.claims())["checkout"] == (6, "None")
+
+
+@pytest.mark.parametrize("policy", ["Restore", "Keep"])
+async def test_deleting_the_profile_restores_or_keeps_and_lets_go_of_everything(policy: str) -> None:
+    world = await make()
+    await world.apply(documents.config_map(), documents.budget(), documents.hpa())
+    knobs = documents.hot(), documents.path(**TAKE), documents.env(), {"name": "max_replicas", "min": 1, "max": 8}
+    body = documents.profile(
+        "checkout",
+        *knobs,
+        autoscaler={"ref": {"name": "checkout"}},
+        conflictPolicy="Take",
+        deletionPolicy=policy,
+        budgets=[{"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}],
+    )
+    await world.add(body, workers=2, cache=2, threads=2)
+    await world.steady()
+    assert FINALIZER in (await world.profile())["metadata"]["finalizers"]
+    await world.annotate("try", "workers=3,cache=3,threads=3,max_replicas=5")
+    await world.turn()
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    await world.delete()
+    for _ in range(30):
+        if not await world.exists():
+            break
+        await world.turn()
+    assert not await world.exists()
+    kept = policy == "Keep"
+    assert await world.values() == {"workers": "3" if kept else "2"}
+    assert (await world.own())["data"]["THREADS"] == ("3" if kept else "2")
+    assert await world.theirs() == (documents.APP.replace("size: 2 ", "size: 3 ") if kept else documents.APP)
+    assert await world.bounds() == ((2, 5) if kept else (2, 4))
+    assert await world.claims() == {}
+    assert await world.find(Ref(LEDGER, world.namespace, "checkout")) is not None  # for whoever comes back
+    assert await world.wake() is None
+
+
+async def test_a_silent_pod_does_not_hold_up_a_deletion() -> None:
+    world = await make()
+    app = await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    app.silent = True
+    await world.delete()
+    await world.turns(20)
+    assert not await world.exists()
+    assert await world.values() == {"workers": "2"}
+
+
+async def test_a_foreign_change_at_rest_is_theirs_after_the_deletion_too() -> None:
+    world = await make()
+    await world.apply(documents.hpa())
+    knob = {"name": "max_replicas", "min": 1, "max": 8} | TAKE
+    body = documents.profile("checkout", documents.hot(), knob, autoscaler={"ref": {"name": "checkout"}})
+    await world.add(body, workers=2)
+    await world.steady()
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/maxReplicas", 7)
+    await world.turns(2)
+    assert "ForeignChange" in world.events.reasons()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    await world.delete()
+    await world.turns(10)
+    assert await world.bounds() == (2, 7)
+
+
+async def test_a_profile_that_is_gone_is_forgotten_and_one_whose_objects_vanish_is_not() -> None:
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    from pegbox.model.errors import NotFound
+
+    server.faults.fail_next("apply", None, NotFound("the ConfigMap vanished between reading and writing"))
+    assert await world.wake() == -1.0  # again soon, not forgotten
+    assert f"{world.namespace}/checkout" in world.reconciler.memories
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    await world.outside.json_patch(
+        Ref(PROFILE, world.namespace, "checkout"), [{"op": "replace", "path": "/metadata/finalizers", "value": []}]
+    )
+    await world.delete()
+    assert await world.wake() is None
+    assert world.reconciler.memories == {}
