@@ -24,7 +24,8 @@ class Interval:
 class Prediction:
     """What the model expects of one setting at one offered load.
 
-    `capacity` events/s that the workload can sustain (all pods), `latency` mean seconds per event at `load`. `in_domain` is False outside of what was observed plus the trust region.
+    `capacity`: events/s that the workload can sustain (all pods). `latency`: mean seconds per event at `load`.
+    `in_domain` is False outside of what was observed plus the trust region.
     """
 
     setting: Setting

@@ -272,7 +272,8 @@ class Reconciler:
         if seen:
             self.reached(Point.AFTER_READ_BACK)
         if writes and decision.desired is not None and decision.ledger.intent is not None:
-            change = Change(found, snapshot, decision.ledger.intent, decision.desired)
+            decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
+            change = Change(found, decided, decision.ledger.intent, decision.desired)
             await self.actuator(change)
         return decision
 
