@@ -59,7 +59,11 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     with plane:
         for manifest in sorted(CRDS.glob("*.yaml")):
             plane.apply(manifest.read_text())
-            established = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(manifest))
+            # Right after the apply a CRD has no conditions at all, which `kubectl wait` takes for an error.
+            for _ in range(5):
+                established = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(manifest))
+                if established.returncode == 0:
+                    break
             assert established.returncode == 0, established.stderr
         yield plane
 
