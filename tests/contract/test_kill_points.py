@@ -153,8 +153,8 @@ SCENARIOS = {
     "adopt": Scenario(_mixed, _nothing, CLAIM | FINALIZER | LEDGER | DOCUMENT | AUTOSCALER | READ_BACK | STATUS),
     "apply": Scenario(_mixed, _try("workers=3,cache=3,max_replicas=4"), EACH_LEDGER | PLACES | STATUS),
     "rollback": Scenario(_mixed, _try("workers=4,cache=3,max_replicas=4", way_back=True), EACH_LEDGER | PLACES, STATUS),
-    "restart": Scenario(_env, _try("threads=3"), LEDGER | READ_BACK | EVICTION, OWN),
-    "restart-back": Scenario(_env, _try("threads=4", way_back=True), LEDGER | READ_BACK | EVICTION, OWN),
+    "restart": Scenario(_env, _try("threads=3"), READ_BACK | EVICTION, OWN | LEDGER),
+    "restart-back": Scenario(_env, _try("threads=4", way_back=True), EVICTION, OWN | LEDGER | READ_BACK),
     "rollout": Scenario(_guarded_env, _try("threads=3"), ROLLOUT, OWN | LEDGER | READ_BACK),
     "rollout-back": Scenario(_guarded_env, _try("threads=4", way_back=True), ROLLOUT, OWN | LEDGER | READ_BACK),
     "scale": Scenario(_scaled, _try("replicas=2"), SCALE, OWN | LEDGER | READ_BACK),
@@ -231,7 +231,7 @@ async def _settle(case: Killing) -> None:
         resting = ledger is not None and ledger.intent is None and ledger.incumbent is not None
         deleting = (await case.world.profile())["metadata"].get("deletionTimestamp")
         quiet = quiet + 1 if resting and not deleting else 0
-        if quiet == 4:
+        if quiet == 2:
             return
     raise AssertionError(f"nothing settled within {WAKES} wakes: {await case.world.why()}")
 

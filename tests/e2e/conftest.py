@@ -183,7 +183,7 @@ def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None
     demo.apply((WORKLOAD / "class.yaml").read_text())
     head = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "SharedBudget"}
     meta = {"name": "connections", "namespace": "e2e-shared"}
-    budget = {**head, "metadata": meta, "spec": {"capacity": 6, "reserve": 1, "unit": "connections"}}
+    budget = {**head, "metadata": meta, "spec": {"capacity": 8, "reserve": 1, "unit": "connections"}}
     items = [*spaces, budget, *(m for w in worlds.values() for m in w.manifests())]
     demo.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     for name in ("take", "held"):

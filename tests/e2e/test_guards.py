@@ -7,7 +7,7 @@ from tests.e2e.api import samples
 from tests.e2e.conftest import Running
 from tests.e2e.operators import Operator
 
-CAPACITY, RESERVE = 6, 1
+CAPACITY, RESERVE = 8, 1
 
 
 def test_a_value_that_makes_the_workload_slow_is_put_back_byte_for_byte(running: Running) -> None:

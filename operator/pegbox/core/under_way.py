@@ -234,9 +234,10 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
-    here = ledger.intent.parent
-    stages = tuple(_affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
-    ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
+    if intent.kind is not IntentKind.RESTORE:  # a deletion promises the originals, whatever stands beside them
+        here = ledger.intent.parent
+        stages = tuple(_affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
+        ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))

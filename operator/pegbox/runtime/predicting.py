@@ -16,7 +16,7 @@ from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
 from pegbox.runtime.memory import Memory
 
 
@@ -34,6 +34,9 @@ class Predicting:
         waiting = [v for v in refused if v.reason is not Reason.MODE_RECOMMEND]
         if waiting:
             return Missing(waiting[0].reason, waiting[0].detail)
+        slot = next((f for f in snapshot.budgets.values() if _taken(f, snapshot.spec.key)), None)
+        if isinstance(slot, SharedBudgetFacts):  # nothing is admissible now: "no raise is left" would be another story
+            return Missing(Reason.WAITING_FOR_BUDGET, f"{slot.name}: a trial of {slot.trial_holder} is in flight")
         await self._fit(snapshot, memory)
         predictor = memory.predictor
         if not isinstance(predictor, Missing) and not _trusted(snapshot):
@@ -79,6 +82,11 @@ def request(snapshot: Snapshot) -> ProposeRequest:
         admissible=admissible,
         smallest_step=transitions.smallest_step(ledger),
     )
+
+
+def _taken(facts: SharedBudgetFacts | Missing, key: str) -> bool:
+    """Does another profile hold the shared budget's trial slot?"""
+    return isinstance(facts, SharedBudgetFacts) and facts.trial_holder not in ("", key)
 
 
 def _slos_met(snapshot: Snapshot) -> bool | Missing:

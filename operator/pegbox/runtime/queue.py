@@ -16,6 +16,7 @@ from pegbox.ports import Clock
 
 BASE_BACKOFF = 1.0
 LONGEST_BACKOFF = 60.0
+TICK = 0.001  # seconds: a key that is due within it is due, or rounding would make a sleep of nothing
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class KeyedQueue:
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _heap: list[tuple[float, int, str]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _sleepers: set[asyncio.Future[None]] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,7 +60,9 @@ class KeyedQueue:
             return
         entry.due = due
         heapq.heappush(self._heap, (due, next(self._order), key))
-        self._wake.set()
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
 
     def forget(self, key: str) -> None:
         entry = self._entries.get(key)
@@ -70,7 +73,7 @@ class KeyedQueue:
         """The next due key; it is running until `done` or `failed`."""
         while True:
             now = self.clock.monotonic()
-            while self._heap and self._heap[0][0] <= now:
+            while self._heap and self._heap[0][0] <= now + TICK:
                 due, _, key = heapq.heappop(self._heap)
                 entry = self._entries.get(key)
                 if entry is not None and not entry.running and entry.due == due:
@@ -80,13 +83,15 @@ class KeyedQueue:
 
     async def _sleep(self, seconds: float | None) -> None:
         """Until a key is marked, or the clock says that the next one is due."""
-        self._wake.clear()
-        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self._wake.wait())]
+        marked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.add(marked)
+        waits: list[asyncio.Future[None]] = [marked]
         if seconds is not None:
             waits.append(asyncio.ensure_future(self.clock.sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._sleepers.discard(marked)
             for each in waits:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)

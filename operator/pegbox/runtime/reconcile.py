@@ -162,9 +162,12 @@ class Reconciler:
         return await self._observe(source, snapshot, memory, age), found
 
     def _max_age(self, found: Objects) -> float:
-        """A trial in flight asks anew; at rest an answer of this interval serves all profiles of the class."""
+        """A trial in flight asks anew; at rest an answer of this interval serves all profiles of the class.
+
+        A whole interval: wakes are spread over it, and with half of one every question would be asked twice.
+        """
         in_flight = found.stored is not None and found.stored.intent is not None
-        return 0.0 if in_flight else float(found.spec.interval) / 2
+        return 0.0 if in_flight else float(found.spec.interval)
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory, age: float) -> Snapshot:
         """The newest window of the setting in force, and the disjoint clean ones before it."""
@@ -268,7 +271,9 @@ class Reconciler:
         seen = _reads_back(snapshot)
         if seen:
             self.reached(Point.BEFORE_READ_BACK)
-        await self._save(found, decision.ledger, memory, now)
+        if found.ledger_version or not (snapshot.deleting and decision.action is Action.CLOSE):
+            # A terminating namespace takes no new object, and has deleted the ledger: nothing is left to remember.
+            await self._save(found, decision.ledger, memory, now)
         if seen:
             self.reached(Point.AFTER_READ_BACK)
         if writes and decision.desired is not None and decision.ledger.intent is not None:

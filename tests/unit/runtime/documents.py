@@ -59,7 +59,7 @@ QUICK = {
     "maxStep": "100%",
     "ackTimeout": "30s",
     "trialWindow": "5s",
-    "trialTimeout": "5m",
+    "trialTimeout": "2m",
     "failuresToOpen": 3,
 }
 

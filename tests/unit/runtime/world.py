@@ -119,7 +119,7 @@ class World:
 
     def _app(self, name: str, target: str) -> App:
         ref = Ref(DEPLOYMENT, self.namespace, target)
-        pods = FakePods(self.outside, self.clock, ref, f"{target}-pegbox", self.metrics)
+        pods = FakePods(self.outside, self.clock, ref, f"{target}-pegbox", FakeMetrics())
         service = self.services[name] = Service(f"{self.namespace}/{name}")
         app = self.apps[name] = App(name, pods, service)
         return app
@@ -136,6 +136,10 @@ class World:
             await self.pods_step(self.apps[name])
         await self.clock.advance(1.0 if after is not None and after < 0 else after or 0.0)
         return after
+
+    async def turn_without_pods(self, name: str = "checkout") -> None:
+        """A wake while there is no target for controllers to act on."""
+        await self.clock.advance(await self.wake(name) or 0.0)
 
     async def turns(self, count: int, name: str = "checkout") -> None:
         for _ in range(count):
@@ -171,12 +175,13 @@ class World:
     async def pods_step(self, app: App) -> None:
         """Autoscaler, controllers, kubelet and application take note of everything that was written."""
         await self._scale(app)
-        await app.pods.settle()
+        pods = await app.pods.settle()
         if not app.silent:
             await app.pods.acknowledge()
+        self._scrape()
         own = await self.find(Ref(CONFIG_MAP, self.namespace, f"{app.pods._target.name}-pegbox"))
-        app.service.values |= await self._in_force(app, own)
-        names = [pod["metadata"]["name"] for pod in await app.pods.pods()]
+        app.service.values |= await self._in_force(app, own, pods)
+        names = [pod["metadata"]["name"] for pod in pods]
         app.service.pods = len(names)
         acks = self.metrics.acks.get(self.namespace, {})
         uid = (await self.profile(app.name))["metadata"]["uid"] if await self.exists(app.name) else ""
@@ -187,19 +192,29 @@ class World:
             labels[label] = labels.get(label, 0) + 1
         app.service.labels = labels
 
-    async def _in_force(self, app: App, own: Object | None) -> dict[str, float]:
+    def _scrape(self) -> None:
+        """What the pods of every application export, as one server knows it."""
+        acks, values = self.metrics.acks, self.metrics.values
+        acks[self.namespace], values[self.namespace] = {}, {}
+        for each in self.apps.values():
+            acks[self.namespace] |= each.pods.metrics.acks.get(self.namespace, {})
+            values[self.namespace] |= each.pods.metrics.values.get(self.namespace, {})
+
+    async def _in_force(self, app: App, own: Object | None, pods: list[Object]) -> dict[str, float]:
         data = (own or {}).get("data", {})
         found: dict[str, float] = {}
         if settings_document.KEY in data and not app.silent:
             found |= {k: float(v) for k, v in settings_document.parse(data[settings_document.KEY]).values.items()}
         env = {n: float(data.get(key, app.service.values[n])) for n, key in PLACES.items() if n in app.service.values}
         old, app.started_with = app.started_with, {}
-        for pod in await app.pods.pods():
+        for pod in pods:
             uid = pod["metadata"]["uid"]
             app.started_with[uid] = old.get(uid, env)
         for name in env:  # the mean of what the pods started with
             seen = [values[name] for values in app.started_with.values() if name in values]
             found |= {name: sum(seen) / len(seen)} if seen else {}
+        if not {"cache", "backlog"} & app.service.values.keys():
+            return found
         theirs = await self.find(Ref(CONFIG_MAP, self.namespace, "app-config"))
         if theirs is not None and "cache" in app.service.values and "app.yaml" in theirs["data"]:
             found["cache"] = float(configmaps.read_path(theirs["data"]["app.yaml"], "cache.size"))
