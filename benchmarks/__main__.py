@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from benchmarks import run, table
 from benchmarks.servers import CannotMeasure
 from dev.cluster.errors import ClusterError
+
+
+def _stop(*_: object) -> None:
+    """Told to end: what was started is ended first."""
+    raise SystemExit(143)
 
 
 def main() -> int:
@@ -20,10 +26,14 @@ def main() -> int:
     parser.add_argument("--interval", metavar="SECONDS", type=int, default=30, help="the profiles' interval")
     parser.add_argument("--cycles", metavar="N", type=int, default=2, help="cycles measured at each size")
     parser.add_argument("--settle", metavar="N", type=int, default=run.START_CYCLES, help="cycles before that")
+    parser.add_argument(
+        "--watch", metavar="SECONDS", type=float, default=0.0, help="watch the development cluster for acknowledgements"
+    )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _stop)
     sizes = tuple(int(each) for each in given.sizes.split(","))
     try:
-        figures = run.run(run.Plan(sizes, given.interval, given.cycles, given.settle))
+        figures = run.run(run.Plan(sizes, given.interval, given.cycles, given.settle, given.watch))
     except CannotMeasure as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1

@@ -1,8 +1,8 @@
 """Acknowledgement delay: how long running pods take to say that they run a setting, on the development cluster.
 
-Only looks: it reads the ledgers of whatever Pegbox tunes there (the demo, the end-to-end tests) and waits for trials and
-rollbacks to come into force. The delay is the operator's own: from its first write of the last stage to the wake at
-which every pod had acknowledged it. The kubelet's refresh, a scrape and a wake are all in it.
+Only looks: it reads the ledgers of whatever Pegbox tunes there (the demo, the end-to-end tests) and waits for trials
+and rollbacks to come into force. The delay is the operator's own: from its first write of the last stage to the wake
+at which every pod had acknowledged it. The kubelet's refresh, a scrape and a wake are all in it.
 """
 
 from __future__ import annotations

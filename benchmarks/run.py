@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from os import getloadavg
 from pathlib import Path
 
-from benchmarks import fleet, latency, servers, table
+from benchmarks import acknowledged, fleet, latency, servers, table
 from benchmarks.counters import Counters, Readings
 from benchmarks.exporter import VALUES, Exporter
 from benchmarks.table import Figures, mebibytes, milliseconds
@@ -32,6 +32,7 @@ class Plan:
     interval: int = 30
     cycles: int = 2
     settle: int = START_CYCLES
+    watch: float = 0.0  # seconds for which the development cluster is watched for acknowledgements
 
     @property
     def limit(self) -> float:
@@ -74,7 +75,7 @@ async def _measure(plan: Plan, directory: Path, plane: ControlPlane, figures: Fi
         raise
     finally:
         await apps.close()
-    figures.add("acknowledgement delay", "not measured in this run", note="no kubelet here: see below")
+    _acknowledgements(plan, figures)
 
 
 @dataclass
@@ -84,50 +85,58 @@ class _Run:
     readings: Readings
     operator: servers.Process
     figures: Figures
+    quiet: float = 0.0  # reads per second of the API server while there is no profile
 
     async def idle(self) -> None:
+        """Without profiles: what the process weighs, and what the API server asks of itself."""
+        await asyncio.sleep(IDLE_SECONDS / 2)
+        before = self.readings.read()
         await asyncio.sleep(IDLE_SECONDS)
+        found = self.readings.read().since(before)
+        self.quiet = (found.requests - sum(found.writes.values())) / IDLE_SECONDS
         self.figures.add("operator RSS, 0 profiles", mebibytes(self.operator.resident), note="nothing was fitted yet")
 
     async def size(self, size: int) -> None:
-        """Grow, let it settle, then read the counters over whole cycles."""
+        """Grow, let it settle, then read the counters over whole intervals."""
         await self.apps.grow(size)
-        await asyncio.sleep(self.plan.settle * self.plan.interval)  # by time: each write wakes its profile once more
-        await self._cycles(1)
+        await asyncio.sleep(self.plan.settle * self.plan.interval)
+        await self._round()
         before, cpu, started = self.readings.read(), self.operator.cpu_seconds, time.monotonic()
-        done = await self._cycles(self.plan.cycles)
+        await asyncio.sleep(self.plan.cycles * self.plan.interval)
         found = self.readings.read().since(before)
         seconds, cpu = time.monotonic() - started, self.operator.cpu_seconds - cpu
-        await self._tell(size, found, done, seconds, cpu)
+        await self._tell(size, found, seconds, cpu)
 
-    async def _cycles(self, count: int) -> float:
-        """Wait until every profile was looked at `count` times on average; how many times it was."""
-        first, started = self.readings.reconciles(), time.monotonic()
-        while True:
+    async def _round(self) -> None:
+        """Until every profile was looked at once more, on average."""
+        first, limit = self.readings.reconciles(), time.monotonic() + self.plan.limit
+        while time.monotonic() < limit:
+            if self.readings.reconciles() - first >= self.apps.size:
+                return
             await asyncio.sleep(1.0)
-            done = (self.readings.reconciles() - first) / self.apps.size
-            if done >= count or time.monotonic() - started > count * self.plan.limit:
-                return done
 
-    async def _tell(self, size: int, found: Counters, cycles: float, seconds: float, cpu: float) -> None:
-        if cycles == 0:
+    async def _tell(self, size: int, found: Counters, seconds: float, cpu: float) -> None:
+        """A cycle is an interval of time: a profile that is woken by a write is looked at twice in one."""
+        if not found.reconciles:
             raise servers.CannotMeasure(f"with {size} profiles nothing was reconciled in {seconds:.0f} s")
         add, per = self.figures.add, f"{size} profile" + ("s" if size > 1 else "")
+        cycles = seconds / self.plan.interval
         signals, around = fleet.distinct(set(VALUES), {"task_duration"}), 2 * self.apps.namespaces
-        note = f"{signals} distinct signals, {around} for acknowledgements and values of {self.apps.namespaces} ns"
+        note = f"{signals} distinct signals + 2 for each of {self.apps.namespaces} namespaces"
         add(f"Prometheus queries per cycle, {per}", _per(found.queries, cycles), str(signals + around), note)
         add(f"the same, counted by Prometheus, {per}", _per(found.served, cycles), str(signals + around))
         add(f"samples per cycle, {per}", _per(found.samples, cycles))
         add(f"bytes per cycle, {per}", f"{found.size / cycles / 1024:.1f} KiB")
-        add(f"reconciles counted, {per}", f"{found.reconciles:.0f}", note=f"{cycles:.1f} cycles")
-        add(f"one cycle took, {per}", f"{seconds / cycles:.1f} s", f"{self.plan.interval} s")
-        mean = found.reconcile_seconds / max(found.reconciles, 1)
+        add(
+            f"reconciles per cycle, {per}", _per(found.reconciles, cycles), str(size), f"{found.reconciles:.0f} counted"
+        )
+        mean = found.reconcile_seconds / found.reconciles
         add(f"one reconcile in the running operator, {per}", milliseconds(mean), note="mean, its limits included")
         writes = found.writes - Counter({LEASES: found.writes[LEASES]})
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(writes.items()))
         add(f"writes per cycle, {per}", _per(sum(writes.values()), cycles), "0", kinds or "the Lease apart")
-        reads = found.requests - sum(found.writes.values())
-        add(f"reads of the API server per reconcile, {per}", _per(reads, max(found.reconciles, 1)))
+        reads = found.requests - sum(found.writes.values()) - self.quiet * seconds
+        add(f"reads of the API server per reconcile, {per}", _per(reads, found.reconciles))
         add(f"operator RSS, {per}", mebibytes(self.operator.resident), note=f"peak {mebibytes(self.operator.peak)}")
         add(f"operator CPU, {per}", f"{cpu / seconds:.2f} cores", note=f"load average {getloadavg()[0]:.1f}")
         why = (await self.apps.status(self.apps.keys[-1])).get("why", "no status was written")
@@ -179,6 +188,15 @@ class _Run:
         note = f"over {seconds:.0f} s of the trial in force, {found.reconciles:.0f} reconciles"
         name = f"Prometheus queries per interval, {self.apps.size} profiles, 1 trial"
         self.figures.add(name, _per(found.queries, cycles), str(signals + around + 2), note)
+
+
+def _acknowledgements(plan: Plan, figures: Figures) -> None:
+    seen = sorted(acknowledged.delays(plan.watch)) if plan.watch else []
+    if not seen:
+        figures.add("acknowledgement delay", "not measured in this run", note="no trial was seen on a real cluster")
+        return
+    text = f"{seen[0]:.0f} to {seen[-1]:.0f} s"
+    figures.add("acknowledgement delay", text, note=f"{len(seen)} settings on the development cluster")
 
 
 def _decisions(found: latency.Reconciled, figures: Figures) -> None:

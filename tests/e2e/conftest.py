@@ -23,7 +23,7 @@ from dev.demo.run import VALUES
 from tests.e2e import api as access
 from tests.e2e import kills, scenarios
 from tests.e2e.api import Api, Object, required, wait_for
-from tests.e2e.operators import Operator
+from tests.e2e.operators import NotHere, Operator
 from tests.e2e.worlds import WORKLOAD, Application, World
 
 FAST = ("operator.kubeQps=60",)  # ten profiles that look every four seconds, where one would look every thirty
@@ -174,7 +174,10 @@ def killed(running: Running, operator: Operator) -> dict[str, Any]:
     running.all_done()
     for name in ("kill-written", "kill-judging", "kill-rollback"):
         running.seen(name)
-    return kills.kills(operator, running["kill-written"], running["kill-judging"], running["kill-rollback"])
+    try:
+        return kills.kills(operator, running["kill-written"], running["kill-judging"], running["kill-rollback"])
+    except NotHere as error:
+        cannot_run(str(error))
 
 
 def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:

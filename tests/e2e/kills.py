@@ -12,11 +12,13 @@ Seen = dict[str, Any]
 
 
 def kills(operator: Operator, unacknowledged: World, judged: World, reverting: World) -> dict[str, Seen]:
-    """The worlds were measured before. What is asked of the next world starts before the kill of this one ends."""
+    """Two worlds were measured before; their trials begin together, so that both know what to compare with."""
     worlds = {"written": unacknowledged, "judging": judged, "rollback": reverting}
     before = {name: (w.document(), w.values_text()) for name, w in worlds.items()}
     moments: dict[str, Seen] = {}
 
+    judged.try_("worker_count=2")
+    judged.until("the trial", lambda: judged.intent().startswith("Trial"), every=0.3)
     unacknowledged.try_("worker_count=2")
     document = written(unacknowledged, before["written"][0])
     moments["written"] = {
@@ -24,13 +26,13 @@ def kills(operator: Operator, unacknowledged: World, judged: World, reverting: W
         "acknowledged": unacknowledged.acknowledged(),
         "document": document,
     }
-    judged.try_("worker_count=2")
     moments["written"]["restart"] = operator.killed()
 
-    reverting.try_("worker_count=1")
     judged.until("judging", lambda: judged.why().startswith("Judging"), 180, 0.5)
     moments["judging"] = {"intent": judged.intent(), "why": judged.why(), "restart": operator.killed()}
 
+    reverting.measured()  # windows are the process's own memory: the next one has none to compare a trial with yet
+    reverting.try_("worker_count=1")
     reverting.until("a rollback", lambda: reverting.intent().startswith("Rollback"), 240, 0.3)
     moments["rollback"] = {"intent": reverting.intent(), "values": reverting.values_text()}
     moments["rollback"]["restart"] = operator.killed()

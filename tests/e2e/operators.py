@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.api import Api, Late, Object, samples, wait_for
+from tests.e2e.api import Api, Object, samples, wait_for
 
 SYSTEM = "pegbox-system"
 PORT = 8080
+
+
+class NotHere(Exception):
+    """The operator's process is not on this machine, so that it cannot be killed by its id."""
 
 
 @dataclass(frozen=True)
@@ -63,4 +67,4 @@ def process_of(pod: Object) -> int:
             continue
         if mine and b"run" in words and b"--config" in words:
             return int(folder.name)
-    raise Late(f"no process of pod {pod['metadata']['name']} on this machine: the kills need the local cluster")
+    raise NotHere(f"no process of pod {pod['metadata']['name']} on this machine: the kills need the local cluster")

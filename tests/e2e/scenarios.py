@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from tests.e2e.api import Object
@@ -168,12 +169,12 @@ def harmful(world: World) -> Seen:
     values, tries = world.values_text(), []
     for _ in range(2):
         before = world.document()
-        asked = time.monotonic()
         world.try_("worker_count=1")
+        asked = time.monotonic()
         bad = written(world, before)
         wrote = time.monotonic()
         world.until("the rollback", lambda b=bad: world.document()["generation"] > b["generation"], 180, 0.5)
-        rolled = time.monotonic()
+        rolled, intent = time.monotonic(), world.ledger()["intent"] or {}
         degraded = world.condition("Degraded")
         world.until("acknowledgement of the rollback", world.in_force, ACK, 0.5)
         acknowledged = time.monotonic()
@@ -186,8 +187,9 @@ def harmful(world: World) -> Seen:
                 "last": last(world),
                 "breaker": world.status()["breaker"],
                 "seconds": {
-                    "to write": wrote - asked,
-                    "harm to rollback": rolled - wrote,
+                    "asked to written": wrote - asked,
+                    "first bad sample to first write of the rollback": between(intent, "first_bad_at", "stage_at"),
+                    "written to put back": rolled - wrote,
                     "rollback to acknowledgement": acknowledged - rolled,
                 },
             }
@@ -256,6 +258,15 @@ def objects(world: World) -> dict[str, str]:
     kinds = ("deployment", "replicaset", "pod", "configmap", "hpa")
     found = [o for kind in kinds for o in world.api.list(kind, world.namespace)]
     return {f"{o['metadata']['name']} {o['metadata']['uid']}": o["metadata"]["resourceVersion"] for o in found}
+
+
+def between(intent: Object, first: str, second: str) -> float:
+    """Seconds between two moments of an intent; NaN where one of them was not caught."""
+    moments = [intent.get(name) for name in (first, second)]
+    if not all(moments):
+        return float("nan")
+    start, end = (datetime.fromisoformat(str(moment)) for moment in moments)
+    return (end - start).total_seconds()
 
 
 def last(world: World) -> Object:

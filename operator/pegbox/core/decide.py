@@ -169,6 +169,8 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     if isinstance(found, Missing):
         return _hold(snapshot, found.reason, found.detail)
     incumbent = _remembered(snapshot, found)
+    if guards.budgets_guard.budgets(snapshot, found, incumbent).reason is Reason.BUDGET_EXCEEDED:
+        incumbent = found  # beside what others changed, the remembered values would no longer fit
     known = snapshot.ledger.incumbent or incumbent
     changes = {n: v for n, v in incumbent.items() if n in known and known[n] != v}
     ledger = transitions.left_to_others(snapshot.ledger, changes)

@@ -88,7 +88,7 @@ def catch_up(ledger: Ledger, document: int) -> Ledger:
         return ledger
     if ledger.intent is None:
         return replace(ledger, generation=document)
-    again = replace(ledger.intent, generation=document + 1, stage_at=None, applied_at=None)
+    again = replace(ledger.intent, generation=document + 1)
     return replace(ledger, generation=document + 1, intent=again)
 
 

@@ -61,6 +61,8 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
             return write(snapshot, workload, now, Action.CONTINUE)
         intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
         snapshot = replace(snapshot, ledger=replace(ledger, intent=intent))
+    elif _renumbered(snapshot, intent):
+        return write(snapshot, workload, now, Action.CONTINUE)
     return _once_written(snapshot, workload, now, jitter)
 
 
@@ -197,6 +199,13 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
         if document.generation != intent.generation:
             return True
     return bool(force.applied(spec.space, intent.current, snapshot.held))
+
+
+def _renumbered(snapshot: Snapshot, intent: Intent) -> bool:
+    """Was the stage numbered again since it was read back, because somebody moved the document's number?"""
+    document = snapshot.document
+    ours = not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid
+    return ours and not isinstance(document, Missing) and document.generation < intent.generation
 
 
 def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValue]:

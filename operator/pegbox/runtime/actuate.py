@@ -182,7 +182,8 @@ class LiveActuator:
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling
-        if not old or (unhealthy(workload) is not None and not back):
+        leaving = any(p.terminating for p in workload.unfinished)  # it still holds its connections
+        if not old or leaving or (unhealthy(workload) is not None and not back):
             return False
         if len(workload.unfinished) >= 2:
             return await self._evict(change, min(sick if back else old, key=lambda p: p.name))
@@ -223,7 +224,7 @@ def own_config_map(change: Change) -> Object:
     spec, space = change.spec, change.spec.space
     texts = space.format(change.desired)
     data = {k.location.key or k.name.upper(): texts[k.name] for k in space.at(LocationKind.ENV) if k.name in texts}
-    if space.at(LocationKind.SETTINGS):
+    if force.own_document(space):  # with env knobs alone too: its generation tells which stage was written
         values = force.document_values(space, change.desired)
         data[settings_document.KEY] = settings_document.render(spec.uid, change.intent.generation, values)
     adopted = change.snapshot.ledger.adopted

@@ -176,7 +176,8 @@ class Reconciler:
             return snapshot
         label = setting_label(snapshot)
         since = _later(snapshot.ledger.intent.in_force_at if snapshot.ledger.intent else None, memory.disturbed_at)
-        memory.settle(label, since)
+        # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
+        memory.settle(f"{label} {values_hash(spec.space.format(setting))}", since)
         window = int(spec.guards.trial_window)
         question = assess.Question(
             spec=spec,

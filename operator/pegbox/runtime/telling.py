@@ -43,7 +43,8 @@ def failure_status(profile: Object, reason: Reason, message: str, now: datetime)
     generation = int(profile["metadata"].get("generation", 1))
     said = conditions.degraded(generation, reason, message, previous, now)
     rendered = status.render_refusal(generation, said, f"{reason.value}: {message}")
-    return before | {"conditions": rendered["conditions"], "why": rendered["why"]}
+    # A first wake that fails has no status to keep: the server asks for the fields that every status has.
+    return rendered | before | {"conditions": rendered["conditions"], "why": rendered["why"]}
 
 
 def canonical(body: Object) -> str:

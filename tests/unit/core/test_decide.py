@@ -457,3 +457,23 @@ def test_a_silent_pod_never_holds_up_a_deletion() -> None:
 )
 def test_when_a_proposal_is_of_use(seen: Snapshot, asked: bool) -> None:
     assert wants_proposal(seen, T0) is asked
+
+
+def test_remembered_values_are_not_restored_over_the_budget() -> None:
+    # the pods run 2 workers; the HPA was raised to 6 by hand: 4 * 4 * 6 = 96 of 72 would be too many
+    profile = spec(HOT, POOL, HPA, budgets=(BudgetSpec("db", "pods * workers * pool", limit=F(72)),))
+    here = setting(workers=2, pool=4, max_replicas=6)
+    seen = snapshot(profile, ledger(setting(workers=4, pool=4, max_replicas=4)), document=NOTHING, held=held(here))
+    assert decide(seen, NO_WISH, T0).desired == here
+
+
+def test_an_edit_that_also_moves_the_number_back_to_the_parent_is_seen_as_foreign() -> None:
+    seen = snapshot(memory=under_way(intent(applied_at=at(5))), held=held(NOW), document=document(spec(), NOW, 9))
+    found = decide(seen, NO_WISH, at(10))
+    assert (found.reason, found.desired) == (Reason.FOREIGN_CHANGE, NOW)
+
+
+def test_a_stage_whose_number_was_moved_is_written_again() -> None:
+    seen = snapshot(memory=under_way(intent(applied_at=at(5))), document=document(spec(), MORE, 9))
+    found = decide(seen, NO_WISH, at(10))
+    assert (found.action, found.desired, found.ledger.generation) == (Action.CONTINUE, MORE, 10)

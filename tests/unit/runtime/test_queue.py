@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pegbox.runtime.queue import LONGEST_BACKOFF, TICK, KeyedQueue, work
 from pegbox.testing.clock import FakeClock
 from tests.unit.runtime import documents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pegbox.model.errors import NotAvailable, Refused
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pegbox.model.errors import InvalidInput
 from pegbox.runtime.points import Point, killer, nobody
 from pegbox.runtime.settings import Settings, load, parse
