@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pegbox.model.trials import TrialState
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, PROFILE, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Ref
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make, written
 
@@ -188,3 +188,23 @@ async def test_where_nothing_may_be_evicted_a_rollout_restarts(why: str) -> None
     assert "pegbox.dev/restarted-for" in body["spec"]["template"]["metadata"]["annotations"]
     assert written(world.pegbox).count(("apply", "Deployment", "")) == 1
     assert ("evict", "Pod", "eviction") not in written(world.pegbox)
+
+
+async def test_on_the_way_back_pods_that_the_trial_made_sick_are_restarted_although_nothing_is_healthy() -> None:
+    """They run, crash nothing and are not ready: waiting for health first would wait for ever."""
+    world = await make()
+    app = await world.add(documents.profile("checkout", documents.hot(), documents.env()), workers=2, threads=2)
+    await world.steady()
+    await world.annotate("try", "threads=3")
+    await world.turns(4)
+    for pod in await app.pods.pods():
+        status = pod["status"] | {"conditions": [{"type": "Ready", "status": "False"}]}
+        ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+        await world.outside.json_patch(
+            ref, [{"op": "replace", "path": "/status", "value": status}], subresource="status"
+        )
+    evicted = written(world.pegbox).count(("evict", "Pod", "eviction"))
+    await world.annotate("rollback")
+    ledger = await world.rest()
+    assert ledger.incumbent is not None and ledger.incumbent.number("threads") == 2
+    assert written(world.pegbox).count(("evict", "Pod", "eviction")) == evicted + 2
