@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from contextlib import AsyncExitStack
@@ -10,11 +11,12 @@ from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks import servers
 from benchmarks.servers import CannotMeasure
 from pegbox import learning
 from pegbox.core import decide, propose
 from pegbox.model.knobs import Setting
-from pegbox.model.observations import Missing
+from pegbox.model.observations import Missing, Observation
 from pegbox.model.prediction import Row
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import Reason
@@ -23,6 +25,7 @@ from pegbox.model.snapshot import Snapshot
 from pegbox.runtime import predicting, settings, wiring
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.reconcile import Reconciler
+from pegbox.runtime.server import Health, serve
 
 DECISIONS = 2000
 FITS = 5
@@ -50,35 +53,44 @@ def spread(seconds: list[float]) -> Spread:
 
 @dataclass
 class Watching(predicting.Predicting):
-    """The operator's own, which keeps the last snapshot that it saw."""
+    """The operator's own, which keeps the snapshots that it saw."""
 
     seen: list[tuple[Snapshot, datetime]] = field(default_factory=list)
 
     async def proposal(self, snapshot: Snapshot, memory: Memory, now: datetime) -> Proposal | Missing:
-        self.seen[:] = [(snapshot, now)]
+        self.seen.append((snapshot, now))
         return await super().proposal(snapshot, memory, now)
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    first: Spread  # the first wake of each profile in a new process: the model is fitted anew
+    first: Spread  # the wake of each profile in a new process that sees its first figures: the model is fitted
     later: Spread
     snapshot: Snapshot
     now: datetime
 
 
-async def reconciles(document: dict[str, object], kubeconfig: Path, keys: list[str]) -> Reconciled:
-    """One wake after the other on the real server, with the operator's own wiring, without its limit of requests."""
-    free = document | {"kubeQps": 2000.0, "leaderElection": {"enabled": False}}
+async def reconciles(read: settings.Settings, kubeconfig: Path, keys: list[str], interval: int) -> Reconciled:
+    """One wake after the other on the real server, with the operator's own wiring, without its limit of requests.
+
+    It is scraped like any operator: without its `pegbox_pod_setting` every figure would be missing.
+    """
+    free = replace(read, kubeQps=2000.0, leaderElection=settings.LeaderElection(enabled=False))
     async with AsyncExitStack() as stack:
-        operator = await wiring.build(settings.parse(free), kubeconfig, stack)
+        operator = await wiring.build(free, kubeconfig, stack)
+        health = Health(operator.dead, operator.unready)
+        runner = await serve(free.http.port, operator.telemetry.registry, health)
+        stack.push_async_callback(runner.cleanup)
         watching = operator.reconciler.predicting = Watching()
+        for key in keys:
+            await operator.reconciler(key)  # shows the pods
+        await asyncio.sleep(max(float(interval), 2 * servers.SCRAPE_SECONDS) + 1)  # no answer from before is used
         first = [await _timed(operator.reconciler, key) for key in keys]
         later = [await _timed(operator.reconciler, key) for _ in range(ROUNDS) for key in keys]
-        if not watching.seen:
-            raise CannotMeasure("no reconcile came as far as a decision")
-        snapshot, now = watching.seen[0]
-        return Reconciled(spread(first), spread(later), snapshot, now)
+        whole = [(s, now) for s, now in watching.seen if isinstance(s.observation, Observation)]
+        if not whole:
+            raise CannotMeasure("no reconcile saw any figures")
+        return Reconciled(spread(first), spread(later), *whole[-1])
 
 
 async def _timed(reconciler: Reconciler, key: str) -> float:
@@ -119,9 +131,12 @@ def predictions(snapshot: Snapshot, count: int) -> Predicted:
         fitted = time.perf_counter()
         if isinstance(model, Missing):
             raise CannotMeasure(f"{count} rows carry no model: {model}")
-        propose.propose(predicting.request(snapshot), model)
+        found = propose.propose(predicting.request(snapshot), model)
+        done = time.perf_counter()
+        if isinstance(found, Missing) and found.reason not in (Reason.NOTHING_BETTER, Reason.SLO_MET):
+            raise CannotMeasure(f"nothing was weighed: {found}")
         fits.append(fitted - started)
-        proposals.append(time.perf_counter() - fitted)
+        proposals.append(done - fitted)
     return Predicted(len(rows), spread(fits), spread(proposals))
 
 

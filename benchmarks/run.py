@@ -17,6 +17,7 @@ from benchmarks.counters import Counters, Readings
 from benchmarks.exporter import VALUES, Exporter
 from benchmarks.table import Figures, mebibytes, milliseconds
 from dev.cluster.control import ControlPlane
+from pegbox.runtime import settings
 
 LEASES = "leases"
 IDLE_SECONDS = 10.0
@@ -67,7 +68,8 @@ async def _measure(plan: Plan, directory: Path, plane: ControlPlane, figures: Fi
                     await run.size(size)
                     if size == min(TRIAL_AT, plan.sizes[-1]):
                         await run.trial()
-            found = await latency.reconciles(servers.settings(own, ask), plane.kubeconfig, apps.keys)
+            read = settings.parse(servers.settings(own, ask))
+            found = await latency.reconciles(read, plane.kubeconfig, apps.keys, plan.interval)
         _decisions(found, figures)
     except servers.CannotMeasure:
         log = directory / "operator.log"
@@ -205,7 +207,7 @@ def _decisions(found: latency.Reconciled, figures: Figures) -> None:
         figures.add(name, text, note=f"{seen.count} times" + (f"; {note}" if note else ""))
 
     tell("one reconcile alone, p50 / p99", found.later, "real API server, no limit of requests, model fitted already")
-    tell("the first reconcile after a start, p50 / p99", found.first, "reads the ledger, fits, asks Prometheus")
+    tell("one that fits the model too, p50 / p99", found.first, "the first with figures after a start")
     knobs = len(found.snapshot.spec.space.knobs)
     tell("core.decide without prediction, p50 / p99", latency.decisions(found.snapshot, found.now), f"{knobs} knobs")
     for count in (50, 200):

@@ -210,7 +210,7 @@ def _at_rest(snapshot: Snapshot, workload: Workload, proposal: Proposal | Missin
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
     asked = requests.pending(snapshot)
-    if asked is not None:
+    if asked is not None and not requests.too_early(snapshot, asked):
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)

@@ -56,6 +56,12 @@ def pending(snapshot: Snapshot) -> Request | None:
     return tokens.fresh(snapshot, "rollback") or tokens.fresh(snapshot, "try")
 
 
+def too_early(snapshot: Snapshot, request: Request) -> bool:
+    """A try waits for a measured parent: without one no guard could see that it does harm."""
+    measured = baseline_of(snapshot.baseline_windows) is not None
+    return request.verb == "try" and snapshot.spec.mode is Mode.AUTO and not measured
+
+
 def serve(snapshot: Snapshot, workload: Workload, request: Request, now: datetime) -> Decision:
     """Act on a try or rollback while nothing else is under way, or refuse it with the reason."""
     snapshot = replace(snapshot, ledger=tokens.done(snapshot.ledger, request))

@@ -106,10 +106,16 @@ def test_try_is_refused_once_with_the_reason(text: str, seen: Snapshot, words: s
     assert second.reason is not Reason.REQUEST_REFUSED
 
 
-def test_try_waits_for_no_cooldown_no_freeze_and_no_data() -> None:
+def test_try_waits_for_no_cooldown_and_no_freeze() -> None:
     frozen = spec(freezes=(Freeze("lunch", "0 12 * * *", "UTC", F(3600)),))
-    seen = snapshot(frozen, ledger(cooldown_until=at(60)), observation=Missing(Reason.NO_DATA), baseline_windows=())
+    seen = snapshot(frozen, ledger(cooldown_until=at(60)), observation=Missing(Reason.NO_DATA))
     assert decide(asked("try", "workers=6", seen), NO_WISH, T0).desired == MORE
+
+
+def test_try_waits_for_a_measured_parent_since_no_guard_could_see_harm_without() -> None:
+    decision = decide(asked("try", "workers=6", snapshot(baseline_windows=())), NO_WISH, T0)
+    assert decision.desired is None
+    assert "try" not in decision.ledger.tokens  # still to be served
 
 
 def test_try_waits_while_something_is_under_way() -> None:
