@@ -79,4 +79,4 @@ kubectl:  ## reach into it: make kubectl ARGS="get pods -A"
 	@$(CLUSTER) kubectl $(ARGS)
 
 figures: venv  ## print the operator's own figures (decision latency, memory, queries, writes)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)

@@ -29,6 +29,7 @@ from pegbox.runtime.server import Health, serve
 
 DECISIONS = 2000
 FITS = 5
+UNWEIGHED = frozenset({Reason.NO_DATA, Reason.NOT_A_NUMBER, Reason.NO_TUNABLE_KNOB})
 ROUNDS = 3
 SECONDS_HELD = {"worker_count": 0.30, "http_pool": 0.20, "pool_size": 0.08, "redis_pool": 0.02}
 """What the simulated service holds per event; the least of limit / seconds is its capacity."""
@@ -133,7 +134,7 @@ def predictions(snapshot: Snapshot, count: int) -> Predicted:
             raise CannotMeasure(f"{count} rows carry no model: {model}")
         found = propose.propose(predicting.request(snapshot), model)
         done = time.perf_counter()
-        if isinstance(found, Missing) and found.reason not in (Reason.NOTHING_BETTER, Reason.SLO_MET):
+        if isinstance(found, Missing) and found.reason in UNWEIGHED:
             raise CannotMeasure(f"nothing was weighed: {found}")
         fits.append(fitted - started)
         proposals.append(done - fitted)

@@ -212,8 +212,8 @@ def _decisions(found: latency.Reconciled, figures: Figures) -> None:
     tell("core.decide without prediction, p50 / p99", latency.decisions(found.snapshot, found.now), f"{knobs} knobs")
     for count in (50, 200):
         seen = latency.predictions(found.snapshot, count)
-        tell(f"fit, {seen.rows} rows, p50 / p99", seen.fit)
-        tell(f"propose, {seen.rows} rows, p50 / p99", seen.propose, "every candidate through the guards")
+        tell(f"fit, {seen.rows} rows, median / longest", seen.fit)
+        tell(f"propose, {seen.rows} rows, median / longest", seen.propose, "every candidate through the guards")
 
 
 def _per(total: float, cycles: float) -> str:

@@ -51,7 +51,7 @@ def machine() -> dict[str, str]:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
 def mebibytes(size: float) -> str:

@@ -51,6 +51,7 @@ def main(options: argparse.Namespace) -> int:
     passed = result["passed"]
     if passed and not options.no_break:
         result["break"] = breaking.main(NAMESPACE, numbers)
+    print("demo: all of it is still there to look at; `make demo-clean` removes it")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0 if passed else 1

@@ -20,16 +20,22 @@ CAREFUL_LIMIT = 10
 """Calls per second until the first answer's headers tell the limit."""
 
 _POLICY = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)")
-_KEYS = ("issues:calls", "issues:calls:number")
+_KEYS = ("issues:calls", "issues:calls:number", "issues:calls:limit")
 
 # Returns the seconds until a call may go, as text since Redis cuts numbers; "0" when it may go now and was
 # noted.
 _ASK = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+local limit = tonumber(ARGV[1])
 local window = tonumber(ARGV[2])
+if ARGV[3] == '1' then
+  redis.call('SET', KEYS[3], ARGV[1])
+else
+  limit = tonumber(redis.call('GET', KEYS[3]) or limit)
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now - window))
-if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
+if redis.call('ZCARD', KEYS[1]) < limit then
   local number = redis.call('INCR', KEYS[2])
   redis.call('ZADD', KEYS[1], string.format('%.6f', now), number)
   redis.call('PEXPIRE', KEYS[1], math.ceil(window * 2000))
@@ -44,7 +50,9 @@ Ask = Callable[[int, float], Awaitable[float]]
 
 def ask_redis(redis: Redis) -> Ask:
     async def ask(limit: int, window: float) -> float:
-        return float(await redis.eval(_ASK, len(_KEYS), *_KEYS, limit, window))
+        # A pod that joins knows no limit yet. Among busy ones its own careful one would never let it call.
+        learned = int(limit > CAREFUL_LIMIT)
+        return float(await redis.eval(_ASK, len(_KEYS), *_KEYS, limit, window, learned))
 
     return ask
 

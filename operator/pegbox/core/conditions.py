@@ -88,7 +88,7 @@ def trusted(model: ModelReport | Missing) -> State:
     if isinstance(model, Missing):
         return Truth.FALSE, model.reason, f"{SENTENCES[model.reason]}: {model.detail}"
     if isinstance(model.error, Missing) or isinstance(model.baseline_error, Missing):
-        return Truth.UNKNOWN, Reason.LEARNING, f"{model.samples} observations; no prediction came due yet"
+        return Truth.UNKNOWN, Reason.LEARNING, "no prediction came due yet"
     figures = f"error {model.error:.1%} against {model.baseline_error:.1%} of the baseline"
     if model.error > model.baseline_error + TIE:
         return Truth.FALSE, Reason.MODEL_INACCURATE, figures
@@ -116,9 +116,9 @@ def _slo_met(snapshot: Snapshot) -> State:
         if isinstance(verdict, Missing):
             unknown = unknown or verdict
         elif verdict.state is slo.SloState.BREACHED:
-            missed.append(f"{item.name} {verdict.share:.2%} of {float(item.goal):.2%}")
+            missed.append(item.name)  # its share stands in status.slos: here it would change with every scrape
     if missed:
-        return Truth.FALSE, Reason.SLO_BREACHED, "; ".join(missed)
+        return Truth.FALSE, Reason.SLO_BREACHED, f"{SENTENCES[Reason.SLO_BREACHED]}: {', '.join(missed)}"
     if unknown is not None:
         return Truth.UNKNOWN, unknown.reason, f"{SENTENCES[unknown.reason]}: {unknown.detail}"
     return Truth.TRUE, Reason.SLO_MET, SENTENCES[Reason.SLO_MET]

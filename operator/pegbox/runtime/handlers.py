@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -21,13 +23,25 @@ MarkClass = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
-def registry(mark: Mark, mark_class: MarkClass, mark_namespace: Mark) -> kopf.OperatorRegistry:
+def registry(
+    mark: Mark, mark_class: MarkClass, mark_namespace: Mark, kubeconfig: Path | None = None
+) -> kopf.OperatorRegistry:
     """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps."""
     out = kopf.OperatorRegistry()
 
+    known: dict[str, object] = {}
+
     @kopf.on.event(GROUP, VERSION, "performanceprofiles", registry=out)
-    async def profile(namespace: str | None, name: str, **_: Any) -> None:
-        mark(f"{namespace}/{name}")
+    async def profile(namespace: str | None, name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
+        """Our own status writes come back as events too: only what a person may have changed wakes the loop."""
+        key, seen = f"{namespace}/{name}", _changeable(meta)
+        if type == "DELETED":
+            known.pop(key, None)
+        elif known.get(key) == seen:
+            return
+        else:
+            known[key] = seen
+        mark(key)
 
     @kopf.on.event(GROUP, VERSION, "performanceclasses", registry=out)
     async def class_(name: str, **_: Any) -> None:
@@ -45,9 +59,18 @@ def registry(mark: Mark, mark_class: MarkClass, mark_namespace: Mark) -> kopf.Op
 
     @kopf.on.login(registry=out)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        if kubeconfig is not None:
+            os.environ["KUBECONFIG"] = str(kubeconfig)  # the only way to tell kopf which one
+            return kopf.login_with_kubeconfig(**kwargs)
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     return out
+
+
+def _changeable(meta: Mapping[str, Any]) -> object:
+    names = ("uid", "generation", "deletionTimestamp")
+    annotations = tuple(sorted((meta.get("annotations") or {}).items()))
+    return tuple(str(meta.get(n)) for n in names), annotations, tuple(meta.get("finalizers") or ())
 
 
 def tuned() -> kopf.OperatorSettings:

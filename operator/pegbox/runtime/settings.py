@@ -50,7 +50,7 @@ class Settings:
     leaderElection: LeaderElection = LeaderElection()  # noqa: N815
     http: Http = Http()
     workers: int = 4  # reconciles at a time: each waits for the API server most of its time
-    kubeQps: float = 20.0  # noqa: N815  requests per second to the API server, burst twice as many
+    kubeQps: float = 50.0  # noqa: N815  requests per second to the API server, burst twice as many
     nudgePods: bool = False  # noqa: N815  touch a pod annotation so that the kubelet refreshes its volumes at once
     logFormat: str = "json"  # noqa: N815
 

@@ -54,6 +54,7 @@ class Operator:
     reconciler: Reconciler
     synced: asyncio.Event
     lease: LeaseElection | None = None
+    kubeconfig: Path | None = None
 
     def dead(self) -> str:
         """Liveness: keys that nobody takes although they are due mean that the loop is gone."""
@@ -145,7 +146,9 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         jitter=chance.random,
     )
     queue = KeyedQueue(clock, chance.random)
-    operator = Operator(settings, clock, cluster, sources, telemetry, queue, reconciler, asyncio.Event())
+    operator = Operator(
+        settings, clock, cluster, sources, telemetry, queue, reconciler, asyncio.Event(), kubeconfig=kubeconfig
+    )
     if settings.leaderElection.enabled:
         where = Ref(LEASE, settings.leaderElection.namespace, settings.leaderElection.name)
         # A rate limit of its own: a busy loop must not starve the renewals.
@@ -196,7 +199,7 @@ async def _hold(lease: LeaseElection) -> None:
 
 
 async def _work(operator: Operator, stop: asyncio.Event) -> int:
-    registry = handlers.registry(operator.queue.add, operator.mark_class, operator.mark_namespace)
+    registry = handlers.registry(operator.queue.add, operator.mark_class, operator.mark_namespace, operator.kubeconfig)
     watching = asyncio.Event()
     stop_watch = asyncio.Event()
     tasks = [
