@@ -8,6 +8,11 @@ bin=.venv/bin
 failed=()
 summary=()
 
+tools() {
+  # What the levels below need; the end-to-end level builds the rest. Cached outside the repository.
+  "$python" -m dev.cluster build control && "$python" -m dev.cluster tool prometheus && "$python" -m dev.cluster tool helm
+}
+
 level() {  # level NAME COMMAND...: run it, note its time, go on
   local name=$1 started=$SECONDS
   shift
@@ -16,6 +21,18 @@ level() {  # level NAME COMMAND...: run it, note its time, go on
     summary+=("FAILED  $((SECONDS - started)) s  $name")
     failed+=("$name")
   fi
+}
+
+integration() {
+  # Real PostgreSQL and Redis on loopback, started by the tests themselves; nothing is left running as a service.
+  if ! { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+      echo "installing postgresql and redis-server (apt-get)"
+      { apt-get -qq update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install -y --no-install-recommends postgresql redis-server; } >/dev/null 2>&1
+    fi
+  fi
+  "$bin/python" -m pytest -q tests/integration
 }
 
 end_to_end() {
@@ -29,9 +46,9 @@ end_to_end() {
 }
 
 level "check" make --no-print-directory check
-level "tools: control plane, Prometheus, Helm" "$python" -m dev.cluster build control
+level "tools: etcd, API server, Prometheus, Helm" tools
 level "golden and simulated: chart, PromQL, learning" "$bin/python" -m pytest -q tests/golden tests/sim
-level "integration: real PostgreSQL, Redis, Prometheus" "$bin/python" -m pytest -q tests/integration
+level "integration: real PostgreSQL, Redis, Prometheus" integration
 level "contract: the real API server" "$bin/python" -m pytest -q tests/contract
 level "end to end: the real cluster" end_to_end
 
