@@ -49,7 +49,8 @@ class Processes:
         except (FileNotFoundError, ValueError):
             return None
         pid = int(recorded["pid"])
-        return pid if start_time(pid) == recorded["started"] else None
+        started = start_time(pid)  # None on both sides: it had ended before it was recorded
+        return pid if started is not None and started == recorded["started"] else None
 
     def start(self, service: Service) -> int:
         """Start the process unless it runs already; gives its pid."""

@@ -164,7 +164,7 @@ class TestTheOperatorsSettings:
             ],
             "watchNamespaces": [], "allowWrites": False,
             "leaderElection": {"enabled": True, "namespace": "pegbox-system", "name": "pegbox"},
-            "http": {"port": 8080}, "workers": 4, "kubeQps": 20, "nudgePods": False, "logFormat": "json",
+            "http": {"port": 8080}, "workers": 4, "kubeQps": 50, "nudgePods": False, "logFormat": "json",
         }  # fmt: skip
 
     def test_follow_the_values(self) -> None:

@@ -142,3 +142,12 @@ def test_a_kubeconfig_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
 
     assert file.stat().st_mode & 0o077 == 0
     assert json.loads(file.read_text())["users"][0]["user"] == {"token": "secret"}
+
+
+def test_a_process_that_ended_before_it_was_recorded_is_not_running(processes: Processes) -> None:
+    pid = processes.start(Service("a", ["true"]))
+    os.waitpid(pid, 0)
+    record = processes.state / "pids" / "a.pid"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "started": None}))
+
+    assert processes.pid("a") is None
