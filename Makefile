@@ -35,7 +35,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml | $(UV)
 
 venv: $(VENV)/.installed  ## the virtual environment, from the hashed locks
 
-check: venv lint types imports unit  ## the fast gate: seconds
+check: venv lint types imports unit  ## the fast gate: under a minute
 
 lint: venv
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
@@ -47,7 +47,7 @@ imports: venv
 	@out=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
 
 unit: venv
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q tests/unit
 
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

@@ -145,9 +145,10 @@ def test_a_kubeconfig_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ended_before_it_was_recorded_is_not_running(processes: Processes) -> None:
-    pid = processes.start(Service("a", ["true"]))
-    os.waitpid(pid, 0)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
     record = processes.state / "pids" / "a.pid"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "started": None}))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps({"pid": ended.pid, "started": None, "command": "true"}))
 
     assert processes.pid("a") is None
