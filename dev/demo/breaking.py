@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import datetime
 from typing import Any
 
 from dev.demo import cluster, figures
@@ -74,7 +73,3 @@ def status(namespace: str) -> dict[str, Any]:
 def bounds(namespace: str) -> tuple[int, int]:
     spec = cluster.get("hpa", "issue-workers-pegbox", namespace)["spec"]
     return spec["minReplicas"], spec["maxReplicas"]
-
-
-def seconds_since(stamp: str) -> float:
-    return time.time() - datetime.fromisoformat(stamp).timestamp()

@@ -147,7 +147,7 @@ class LiveActuator:
         body = _patch(present, HPA.api_version, "HorizontalPodAutoscaler")
         created = scaler is not None and scaler.create
         # Apply replaces all that we applied before: an HPA of ours is applied whole, or its metrics would vanish.
-        body["spec"] = (present["spec"] if created else _ours(present)) | fields
+        body["spec"] = (present["spec"] if created else owners.applied(present).get("spec", {})) | fields
         self.reached(Point.BEFORE_HPA)
         await self.cluster.apply(body, force=created or any(takes(change.spec, k) for k, _ in moved))
         self.reached(Point.AFTER_HPA)
@@ -290,17 +290,6 @@ def _patch(present: Object, api_version: str, kind: str, **rest: object) -> Obje
     meta = present["metadata"]
     head = {k: meta[k] for k in ("name", "namespace", "uid", "resourceVersion")}
     return {"apiVersion": api_version, "kind": kind, "metadata": head, **rest}
-
-
-def _ours(hpa: Object) -> dict[str, object]:
-    """The bounds that we applied before: leaving them out of the next apply would release them."""
-    out: dict[str, object] = {}
-    for entry in hpa["metadata"].get("managedFields", []):
-        if entry.get("manager") == "pegbox" and entry.get("operation") == "Apply":
-            for name in ("minReplicas", "maxReplicas"):
-                if f"f:{name}" in entry.get("fieldsV1", {}).get("f:spec", {}):
-                    out[name] = hpa["spec"][name]
-    return out
 
 
 def _replaced(whole: str, text: str) -> str:

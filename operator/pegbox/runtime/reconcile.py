@@ -63,7 +63,6 @@ class Reconciler:
         self.memories: dict[str, Memory] = {}
         self.decisions: dict[str, Decision] = {}
         self.classes: dict[str, str] = {}
-        self.last_cycle: float = self.clock.monotonic()
 
     async def __call__(self, key: str) -> float | None:
         """One wake. Seconds until the next, None when the profile is gone, AGAIN after a failure."""
@@ -89,7 +88,6 @@ class Reconciler:
             await self._tell_failure(key, Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             return AGAIN
         finally:
-            self.last_cycle = self.clock.monotonic()
             self.telemetry.reconciled(self.clock.monotonic() - started, self.clock.now())
 
     async def _reconcile(self, key: str) -> float | None:
@@ -254,13 +252,12 @@ class Reconciler:
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
             if refused is not None and decision.action is Action.START:
                 message = f"{SENTENCES[refused.reason]}: {refused.detail}"
-                ledger = replace(snapshot.ledger, generation=max(snapshot.ledger.generation, 0))
                 decision = replace(
                     decision,
                     action=Action.HOLD,
                     reason=refused.reason,
                     message=message,
-                    ledger=ledger,
+                    ledger=snapshot.ledger,
                     desired=None,
                     events=(),
                 )
