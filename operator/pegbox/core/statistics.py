@@ -15,6 +15,7 @@ from pegbox.model.prediction import Row
 
 MAX_ROWS = 200
 BIN_RATIO = 1.25
+MORE = 1.2  # share of windows more than at the last fit that is worth another
 
 
 def load_bin(load: float) -> int:
@@ -39,6 +40,18 @@ def merge(rows: Sequence[Row], observation: Observation, setting: Setting) -> tu
         return merged
     oldest = min(range(len(merged)), key=lambda i: merged[i].last_seen)
     return merged[:oldest] + merged[oldest + 1 :]
+
+
+def tell_more(rows: Sequence[Row], fitted: Sequence[Row]) -> bool:
+    """Do the rows say enough more than those of the last fit to be worth another?
+
+    A new or vanished row does, as do a fifth more windows, or fewer (after a deploy): one more window of thirty under
+    the same setting moves nothing, and a fit costs a second.
+    """
+    if {_key(row) for row in rows} != {_key(row) for row in fitted}:
+        return True
+    before, now = sum(row.count for row in fitted), sum(row.count for row in rows)
+    return now >= MORE * before or now < before
 
 
 def decay(rows: Sequence[Row], factor: float) -> tuple[Row, ...]:

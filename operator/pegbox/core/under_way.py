@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import force, guards, tokens, transitions, usage, verify
+from pegbox.core import force, guards, looks, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
@@ -37,11 +37,12 @@ def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) ->
 def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action) -> Decision:
     """Desire the stage under way. Its first writing time is recorded before the write."""
     ledger, intent = _under_way(snapshot)
+    wake = looks.SOON  # written before and not found: whoever put it back is not fought any faster
     if intent.stage_at is None:
-        ledger = replace(ledger, intent=replace(intent, stage_at=now))
+        ledger, wake = replace(ledger, intent=replace(intent, stage_at=now)), looks.LEAST
     reason = Reason.ROLLING_BACK if intent.kind is IntentKind.ROLLBACK else Reason.WAITING_FOR_PODS
     message = f"writing {in_words(snapshot.spec.space, intent.current, intent.parent)}"
-    return Decision(action, reason, message, ledger, desired=intent.current, wake_after=_soon(snapshot))
+    return Decision(action, reason, message, ledger, desired=intent.current, wake_after=wake)
 
 
 def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
@@ -79,7 +80,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
             return _restored(snapshot, state.silent)  # written; a silent pod never holds up a deletion
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
-        waiting = _wait(snapshot, reason, ", ".join(state.silent))
+        waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         return replace(waiting, desired=intent.current) if force.restarting(spec.space, intent) else waiting
     if intent.stage + 1 < len(intent.stages):
@@ -113,7 +114,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
     seen = verify.usable(snapshot.spec, intent, windows)
     match verdict.outcome:
         case verify.Outcome.WAIT:
-            return _wait(snapshot, verdict.reason, verdict.detail)
+            return _wait(snapshot, verdict.reason, verdict.detail, now)
         case verify.Outcome.ACCEPT:
             ledger = transitions.accept(snapshot.spec, ledger, intent, seen, now)
             moved = in_words(snapshot.spec.space, intent.target, intent.parent)
@@ -124,7 +125,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
                 event.message,
                 ledger,
                 events=(event,),
-                wake_after=_soon(snapshot),
+                wake_after=looks.SOON,
             )
         case verify.Outcome.REVERT:
             state = TrialState.REVERTED
@@ -286,7 +287,7 @@ def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
     ledger = transitions.close(ledger, intent, intent.current.with_values(**here), ending)
     text = "the mode forbids writes: the workload stays as it is"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
-    return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=_soon(snapshot))
+    return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=looks.SOON)
 
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
@@ -295,7 +296,7 @@ def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
     text = f"back to {in_words(snapshot.spec.space, intent.target)}"
     event = Event(Reason.ROLLED_BACK, text)
-    return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=_soon(snapshot))
+    return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=looks.SOON)
 
 
 def _adopted(snapshot: Snapshot) -> Decision:
@@ -307,7 +308,7 @@ def _adopted(snapshot: Snapshot) -> Decision:
         text,
         replace(ledger, intent=None, incumbent=intent.target),
         events=(Event(Reason.ADOPTED, text),),
-        wake_after=_soon(snapshot),
+        wake_after=looks.SOON,
     )
 
 
@@ -317,7 +318,7 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     keep = spec.deletion_policy is DeletionPolicy.KEEP or ledger.adopted is None or ledger.generation == 0
     if keep or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
-        return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=_soon(snapshot))
+        return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
     assert ledger.adopted is not None
     workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
@@ -349,19 +350,16 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
     event = Event(Reason.RESTORED, text, warning=bool(silent))
-    return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=_soon(snapshot))
+    return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
 
 
-def _wait(snapshot: Snapshot, reason: Reason, detail: str) -> Decision:
+def _wait(snapshot: Snapshot, reason: Reason, detail: str, now: datetime) -> Decision:
     message = f"{SENTENCES[reason]}: {detail}" if detail else SENTENCES[reason]
-    return Decision(Action.CONTINUE, reason, message, snapshot.ledger, wake_after=_soon(snapshot))
+    ledger, intent = _under_way(snapshot)
+    wake = looks.wake_after(snapshot.spec, intent, snapshot.baseline_windows, now)
+    return Decision(Action.CONTINUE, reason, message, ledger, wake_after=wake)
 
 
 def _under_way(snapshot: Snapshot) -> tuple[Ledger, Intent]:
     assert snapshot.ledger.intent is not None
     return snapshot.ledger, snapshot.ledger.intent
-
-
-def _soon(snapshot: Snapshot) -> Fraction:
-    """While something is under way, look again within the interval, and at most every two seconds."""
-    return max(min(snapshot.spec.interval, Fraction(5)), Fraction(2))

@@ -8,15 +8,26 @@ from datetime import datetime
 
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.prediction import Predictor
+from pegbox.model.prediction import Predictor, Row
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
+from pegbox.model.roles import Roles
 from pegbox.model.snapshot import Workload
 from pegbox.model.trials import Ledger
 
 MAX_WINDOWS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What the predictor in memory was fitted to."""
+
+    space: SearchSpace
+    roles: Roles
+    rows: tuple[Row, ...]
+    forecasts: tuple[tuple[float, float, float], ...]
 
 
 @dataclass
@@ -29,13 +40,14 @@ class Memory:
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
     disturbed_at: datetime | None = None
+    settled_at: datetime | None = None  # end of the settle time after a rollback or an adoption
     ledger: Ledger | None = None
     ledger_version: str = ""
     ledger_saved_at: datetime | None = None
     ledger_text: str = ""
     status_saved_at: datetime | None = None
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
-    fitted_rows: tuple[object, ...] = ()
+    fitted: Fitted | None = None
     reported: frozenset[str] | None = None
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:

@@ -9,15 +9,14 @@ from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, guards, propose, transitions
+from pegbox.core import decide, guards, propose, statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
-from pegbox.runtime.memory import Memory
+from pegbox.runtime.memory import Fitted, Memory
 
 
 @dataclass
@@ -44,16 +43,17 @@ class Predicting:
         return propose.propose(request(snapshot), predictor)
 
     async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
-        """Refit when the statistics changed."""
-        rows = snapshot.ledger.rows
-        if memory.fitted_rows == rows and rows:
+        """Refit when the statistics, or what came of predictions, say something new."""
+        spec, rows, forecasts = snapshot.spec, snapshot.ledger.rows, snapshot.ledger.forecasts
+        last = memory.fitted
+        same = last is not None and (last.space, last.roles, last.forecasts) == (spec.space, spec.roles, forecasts)
+        if same and last is not None and not statistics.tell_more(rows, last.rows):
             return
-        spec = snapshot.spec
         loop = asyncio.get_running_loop()
         memory.predictor = await loop.run_in_executor(
-            self.threads, learning.fit, spec.space, spec.roles, rows, snapshot.ledger.forecasts
+            self.threads, learning.fit, spec.space, spec.roles, rows, forecasts
         )
-        memory.fitted_rows = rows
+        memory.fitted = Fitted(spec.space, spec.roles, rows, forecasts)
 
 
 def request(snapshot: Snapshot) -> ProposeRequest:
@@ -107,6 +107,3 @@ def _trusted(snapshot: Snapshot) -> bool:
     from pegbox.learning.evaluate import accuracy, trust
 
     return trust(accuracy(snapshot.ledger.forecasts)) is not Reason.MODEL_INACCURATE
-
-
-__all__ = ["Mode", "Predicting", "request"]

@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import assess, decide, force, transitions, under_way
+from pegbox.core import assess, decide, force, looks, transitions, under_way
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -110,6 +110,8 @@ class Reconciler:
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
         decision = await self._act(found, snapshot, decision, memory, now)
+        if snapshot.ledger.intent is not None and decision.action is Action.CLOSE:
+            memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
             await self._release(found, now)
@@ -124,9 +126,9 @@ class Reconciler:
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
-        age = self._max_age(found)
-        acks = await source.acknowledgements(spec.namespace, now, max_age=age)
-        reported = await source.setting_values(spec.namespace, now, max_age=age)
+        intent = found.stored.intent if found.stored is not None else None
+        acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
+        reported = await source.setting_values(spec.namespace, now, max_age=float(spec.interval))
         found = reading.with_acknowledgements(found, acks)
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
@@ -157,25 +159,22 @@ class Reconciler:
             read_at=now,
             acks=acks if isinstance(acks, Missing) else None,
         )
-        return await self._observe(source, snapshot, memory, age), found
+        return await self._observe(source, snapshot, memory), found
 
-    def _max_age(self, found: Objects) -> float:
-        """A trial in flight asks anew; at rest an answer of this interval serves all profiles of the class.
-
-        A whole interval: wakes are spread over it, and with half of one every question would be asked twice.
-        """
-        in_flight = found.stored is not None and found.stored.intent is not None
-        return 0.0 if in_flight else float(found.spec.interval)
-
-    async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory, age: float) -> Snapshot:
+    async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
         """The newest window of the setting in force, and the disjoint clean ones before it."""
         spec, setting, now = snapshot.spec, self._in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
         label = setting_label(snapshot)
-        since = _later(snapshot.ledger.intent.in_force_at if snapshot.ledger.intent else None, memory.disturbed_at)
+        intent = snapshot.ledger.intent
+        settled = None
+        if intent is not None:  # what is not in force yet has not settled either
+            settled = (intent.in_force_at or now) + timedelta(seconds=float(spec.guards.settle))
+        since = _later(settled, memory.disturbed_at, memory.settled_at)
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
         memory.settle(f"{label} {values_hash(spec.space.format(setting))}", since)
+        age = looks.signal_age(spec, intent, tuple(memory.windows), now)
         window = int(spec.guards.trial_window)
         question = assess.Question(
             spec=spec,

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import pytest
 
-from pegbox.core.statistics import MAX_ROWS, decay, load_bin, merge
+from pegbox.core.statistics import MAX_ROWS, decay, load_bin, merge, tell_more
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation, Window
 from pegbox.model.prediction import Row
@@ -139,3 +139,24 @@ def test_decay_drops_what_is_less_than_a_window() -> None:
 def test_a_decay_factor_outside_of_0_to_1_is_refused(factor: float) -> None:
     with pytest.raises(ValueError, match=r"outside of 0\.\.1"):
         decay((), factor)
+
+
+TEN = merged(*(window(20 * i) for i in range(10)))
+ELSEWHERE = merge(TEN, window(300), Setting({"workers": Fraction(5)}))
+WORTH_A_FIT = [
+    ("one more window of ten is not", (replace(TEN[0], count=11),), False),
+    ("two more of ten are", (replace(TEN[0], count=12),), True),
+    ("another setting is", ELSEWHERE, True),
+    ("fewer windows, after a deploy, are", (replace(TEN[0], count=9),), True),
+    ("a vanished row is", (), True),
+    ("the same is not", TEN, False),
+]
+
+
+@pytest.mark.parametrize(("rows", "worth"), [r[1:] for r in WORTH_A_FIT], ids=[r[0] for r in WORTH_A_FIT])
+def test_what_is_worth_another_fit(rows: tuple[Row, ...], worth: bool) -> None:
+    assert tell_more(rows, TEN) is worth
+
+
+def test_the_first_window_is_worth_a_fit() -> None:
+    assert tell_more(TEN, ())

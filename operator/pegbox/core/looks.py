@@ -1,0 +1,75 @@
+"""Looks: when a profile with an intent under way is looked at again, and how old answers may be by then. Pure.
+
+A trial must be watched closely and must not cost the metric source much. So signals are asked once per interval, and
+beside that only where an answer would decide something: when a window has become whole, and again soon after a bad
+sample. Acknowledgements alone are asked more often, until the pods have taken what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from pegbox.core import verify
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.trials import Intent, IntentKind
+
+LEAST = Fraction(2)  # seconds between two looks
+SOON = Fraction(5)  # the longest that a rollback waits for its next look
+SCRAPES = 4  # least number of scrapes in a window: a quarter of it holds a new one
+SLACK = 0.9  # answers of the look before are too old for this one, in spite of jitter
+
+
+def pace(spec: ProfileSpec, intent: Intent) -> Fraction:
+    """Seconds between looks until what was written is in force: a third of the interval, for what leads back sooner."""
+    wait = spec.interval / 3
+    return max(LEAST, wait if intent.kind is IntentKind.TRIAL else min(wait, SOON))
+
+
+def wake_after(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing], now: datetime) -> Fraction:
+    """Seconds until the next look. `windows` are those kept of the setting in force, oldest first."""
+    if intent.in_force_at is None or intent.kind is not IntentKind.TRIAL:
+        return pace(spec, intent)
+    if intent.bad_samples:
+        # Half an interval at most: both bad samples are then seen within two intervals of the first bad scrape.
+        return max(LEAST, min(spec.interval / 2, spec.guards.trial_window / SCRAPES))
+    ahead = Fraction((window_due(spec, intent, windows) - now).total_seconds())
+    if ahead <= 0:  # it is due and is not there: not clean, or no data
+        return max(LEAST, min(spec.interval, spec.guards.trial_window / 2))
+    return max(LEAST, min(spec.interval, ahead))
+
+
+def window_due(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]) -> datetime:
+    """When the next whole window that may be judged can have ended."""
+    assert intent.in_force_at is not None
+    start = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
+    judged = verify.usable(spec, intent, windows)
+    if judged:
+        start = max(start, judged[-1].window.end)
+    return start + timedelta(seconds=float(spec.guards.trial_window))
+
+
+def signal_age(
+    spec: ProfileSpec, intent: Intent | None, windows: Sequence[Observation | Missing], now: datetime
+) -> float:
+    """Seconds: how old answers to signal queries may be.
+
+    A whole interval at rest: wakes are spread over it, and with half of one every question would be asked twice.
+    """
+    interval = float(spec.interval)
+    if intent is None:
+        return interval
+    if intent.in_force_at is None or intent.kind is not IntentKind.TRIAL:
+        return SLACK * interval
+    if intent.bad_samples or now >= window_due(spec, intent, windows):
+        return 0.0
+    return interval / 2  # another profile's answer from right before the first bad scrape must not hide it for long
+
+
+def acknowledgement_age(spec: ProfileSpec, intent: Intent | None) -> float:
+    """Seconds: how old acknowledgements may be. Once in force they are asked like everything else."""
+    if intent is None or intent.in_force_at is not None:
+        return float(spec.interval)
+    return SLACK * float(pace(spec, intent))

@@ -1,0 +1,97 @@
+"""What the metric source is asked: signals once per interval for everybody, two questions more for a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+import pytest
+
+from pegbox.core import looks
+from pegbox.model.observations import Missing
+from pegbox.model.snapshot import Acknowledgement
+from pegbox.ports import SignalQuery, SignalRows
+from pegbox.testing.metrics import FakeMetrics
+from tests.unit.runtime import documents
+from tests.unit.runtime.world import World, make
+
+SIGNALS, PER_NAMESPACE, PER_TRIAL = 3, 2, 2
+INTERVAL = 30.0
+
+
+class Sharing(FakeMetrics):
+    """Reuses answers as young as the caller takes, as the real source does; `sent` are the times of the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[datetime] = []
+        self.kept: dict[Any, tuple[datetime, Any]] = {}
+
+    async def _shared(self, key: Any, at: datetime, age: float | None, ask: Callable[[], Any]) -> Any:
+        then, answer = self.kept.get(key, (None, None))
+        if then is None or not 0 <= (at - then).total_seconds() < (age or 0.0):
+            answer = await ask()
+            self.kept[key] = at, answer
+            self.sent.append(at)
+        return answer
+
+    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
+        found = await self._shared(query.signal.name, at, max_age, lambda: super(Sharing, self).fetch(query, at))
+        assert isinstance(found, SignalRows | Missing)
+        return found
+
+    async def acknowledgements(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Acknowledgement] | Missing:
+        ask = lambda: super(Sharing, self).acknowledgements(namespace, at)  # noqa: E731
+        found: Mapping[str, Acknowledgement] | Missing = await self._shared("acks", at, max_age, ask)
+        return found
+
+    async def setting_values(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Mapping[str, float]] | Missing:
+        ask = lambda: super(Sharing, self).setting_values(namespace, at)  # noqa: E731
+        found: Mapping[str, Mapping[str, float]] | Missing = await self._shared("values", at, max_age, ask)
+        return found
+
+
+async def a_trial(window: str, acknowledged_after: int) -> tuple[Sharing, World, float, float]:
+    """Start a harmless `try`, and follow it to its end. Gives the times of its beginning and end."""
+    metrics = Sharing()
+    world = await make(metrics=metrics)
+    guards = documents.QUICK | {"trialWindow": window, "ackTimeout": "5m", "trialTimeout": "20m"}
+    await world.add(documents.profile(guards=guards, interval="30s"), workers=2)
+    await world.rest()
+    await world.turns(8)
+    app = world.apps["checkout"]
+    app.silent = True
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    began = world.clock.now()
+    while await world.intent() is not None:
+        app.silent = (world.clock.now() - began).total_seconds() < acknowledged_after
+        await world.turn()
+    return metrics, world, began.timestamp(), world.clock.now().timestamp()
+
+
+@pytest.mark.parametrize("window", ["30s", "2m"])
+@pytest.mark.parametrize("acknowledged_after", [0, 60])
+async def test_a_trial_costs_two_questions_per_interval_beside_those_that_serve_everybody(
+    window: str, acknowledged_after: int
+) -> None:
+    metrics, world, began, ended = await a_trial(window, acknowledged_after)
+    ledger = await world.ledger()
+    assert ledger is not None and [t.state.value for t in ledger.trials] == ["Accepted"]
+    asked = sum(began < at.timestamp() <= ended for at in metrics.sent)
+    intervals = ceil((ended - began) / INTERVAL)
+    assert asked <= intervals * (SIGNALS + PER_NAMESPACE + PER_TRIAL)
+
+
+async def test_without_reuse_it_would_cost_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: what the test above counts can exceed its bound."""
+    monkeypatch.setattr(looks, "signal_age", lambda *_: 0.0)
+    metrics, _, began, ended = await a_trial("30s", 60)
+    asked = sum(began < at.timestamp() <= ended for at in metrics.sent)
+    assert asked > ceil((ended - began) / INTERVAL) * (SIGNALS + PER_NAMESPACE + PER_TRIAL)
