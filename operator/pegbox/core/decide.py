@@ -12,13 +12,14 @@ from datetime import datetime
 from fractions import Fraction
 
 from pegbox.core import breaker, guards, requests, transitions, under_way, usage
+from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event, Verdict
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
-from pegbox.model.observations import Missing, Observation
+from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
@@ -48,7 +49,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
-        decision = _at_rest(snapshot, workload, proposal, now)
+        decision = _at_rest(snapshot, workload, proposal, now, chance.jitter)
     return replace(decision, events=replaced + note + decision.events)
 
 
@@ -203,12 +204,17 @@ def _remembered(snapshot: Snapshot, found: Setting) -> Setting:
     return found.with_values(**{n: incumbent[n] for n in own if n in found and n in incumbent})
 
 
-def _at_rest(snapshot: Snapshot, workload: Workload, proposal: Proposal | Missing, now: datetime) -> Decision:
+def _at_rest(
+    snapshot: Snapshot, workload: Workload, proposal: Proposal | Missing, now: datetime, jitter: float
+) -> Decision:
     """No intent: learn who changed what, serve a request, or start a trial if every guard agrees."""
     snapshot, events = _take_note_of_changes(snapshot, workload)
-    snapshot = replace(snapshot, ledger=_watch_incumbent(snapshot))
+    snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
+    back = _take_back(snapshot, workload, now, jitter)
+    if back is not None:
+        return replace(back, events=events + back.events)
     asked = requests.pending(snapshot)
     if asked is not None and not requests.too_early(snapshot, asked):
         decision = requests.serve(snapshot, workload, asked, now)
@@ -233,6 +239,22 @@ def _at_rest(snapshot: Snapshot, workload: Workload, proposal: Proposal | Missin
             return replace(held, proposal=proposal.uncapped, events=events)
     decision = under_way.start(snapshot, workload, _trial(snapshot, workload, proposal, wanted, now), now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
+
+
+def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision | None:
+    """Down the ladder, where an accepted setting does worse than what stood before it."""
+    incumbent, spec = snapshot.ledger.incumbent, snapshot.spec
+    why = incumbents.degraded(snapshot, workload) if spec.mode is Mode.AUTO else None
+    if why is None or incumbent is None:
+        return None
+    ledger = incumbents.take_back(snapshot, workload, why, now, jitter)
+    if isinstance(ledger, Missing):
+        return None
+    assert ledger.intent is not None
+    decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
+    moved = in_words(spec.space, ledger.intent.target, incumbent)
+    text = f"taking back what was accepted, {moved}: {why.reason.value}: {why.detail}"
+    return replace(decision, reason=why.reason, message=text, events=(Event(Reason.ROLLING_BACK, text, warning=True),))
 
 
 def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:
@@ -275,18 +297,6 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         ledger = transitions.deployed(ledger, workload.revision)
     ledger = replace(ledger, revision=workload.revision or ledger.revision)
     return replace(snapshot, ledger=ledger), events
-
-
-def _watch_incumbent(snapshot: Snapshot) -> Ledger:
-    """Halt while the last known good setting does worse than its own record at no more than its proven load."""
-    ledger, seen = snapshot.ledger, snapshot.observation
-    if not isinstance(seen, Observation) or isinstance(seen.latency, Missing) or isinstance(seen.offered_load, Missing):
-        return ledger
-    rung = next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
-    if rung is None or rung.replicates < transitions.REPLICATES:
-        return replace(ledger, halted=None)
-    failing = seen.offered_load <= rung.proven_load * 1.1 and seen.latency > 2 * rung.latency
-    return replace(ledger, halted=Reason.LAST_KNOWN_GOOD_FAILING if failing else None)
 
 
 def _hold(snapshot: Snapshot, reason: Reason, detail: str, verdicts: tuple[Verdict, ...] = ()) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import guards, tokens, transitions, under_way
+from pegbox.core import guards, incumbent, tokens, under_way
 from pegbox.core.baseline import baseline_of
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -13,10 +13,11 @@ from pegbox.model import units
 from pegbox.model.decisions import Action, Admission, Decision, Event
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobValue, Setting
+from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Request, Snapshot, Workload
-from pegbox.model.trials import Breaker, IntentKind, Ledger, TrialState
+from pegbox.model.trials import Breaker, IntentKind, Ledger
 
 AT_ONCE = frozenset({"pause", "resume", "reset"})
 KNOWN = AT_ONCE | {"try", "rollback"}
@@ -102,34 +103,14 @@ def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime
 
 
 def _rollback(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
-    """To the newest last-known-good other than the incumbent, else to the parent of the last accepted trial."""
-    ledger = snapshot.ledger
+    ledger, goal = snapshot.ledger, incumbent.goal(snapshot)
     assert ledger.incumbent is not None
-    goal = transitions.last_known_good(ledger, besides=ledger.incumbent) or _last_parent(ledger)
-    if goal is None or set(goal) != set(ledger.incumbent):
-        return _refuse(snapshot, "no earlier setting is known to be good")
-    goal = ledger.incumbent.with_values(**{n: goal[n] for n in _ours(snapshot)})
-    if goal == ledger.incumbent:
-        return _refuse(snapshot, "what differs from the last known good setting is not ours to write")
-    for guard in (guards.limits.bounds, guards.limits.rules, guards.budgets_guard.budgets):
-        verdict = guard(snapshot, ledger.incumbent, goal)
-        if verdict.admission is Admission.REFUSE:
-            return _refuse(snapshot, f"{SENTENCES[verdict.reason]}: {verdict.detail}")
+    if isinstance(goal, Missing):
+        return _refuse(snapshot, goal.detail)
     item = Begin(IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision)
     decision = under_way.start(snapshot, workload, item, now)
     text = f"rolling back {in_words(snapshot.spec.space, goal, ledger.incumbent)}: requested"
     return replace(decision, action=Action.REVERT, message=text, events=(Event(Reason.ROLLING_BACK, text),))
-
-
-def _ours(snapshot: Snapshot) -> tuple[str, ...]:
-    """Knobs that may be written: tunable, in a place that nobody else holds."""
-    held = snapshot.held
-    return tuple(k.name for k in snapshot.spec.space.tunable if k.name in held and held[k.name].refusal is None)
-
-
-def _last_parent(ledger: Ledger) -> Setting | None:
-    accepted = (t for t in reversed(ledger.trials) if t.state is TrialState.ACCEPTED)
-    return next((t.parent for t in accepted if t.setting == ledger.incumbent), None)
 
 
 def parse_assignments(snapshot: Snapshot, text: str, known_now: Setting | None = None) -> dict[str, KnobValue]:

@@ -140,7 +140,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
     _, intent = _under_way(snapshot)
-    hurt = verify.damage(intent, workload)
+    hurt = verify.damage(intent.started_at, workload)
     if hurt is not None:
         return Ending(TrialState.REVERTED, hurt.reason, now, hurt.detail, counted=True, jitter=jitter)
     if intent.bad_samples >= verify.BAD_SAMPLES:

@@ -60,12 +60,11 @@ class Judgement:
 WAITING = Judgement(Outcome.WAIT, Reason.JUDGING)
 
 
-def damage(intent: Intent, workload: Workload) -> Judgement | None:
-    """Hard guard on pods: memory kills and crash loops since the trial's first write. Acts at once.
+def damage(since: datetime, workload: Workload) -> Judgement | None:
+    """Hard guard on pods: memory kills and crash loops since the trial began. Acts at once.
 
-    Since the first and not the newest write: what an earlier stage killed may be read only now.
+    Since its first and not its newest write: what an earlier stage killed may be read only now.
     """
-    since = intent.started_at
     for pod in workload.unfinished:
         if pod.oom_killed_at is not None and pod.oom_killed_at > since:
             return Judgement(Outcome.REVERT, Reason.OOM_KILLED, pod.name, harmful=True)

@@ -47,14 +47,14 @@ def clean(count: int, **changes: Any) -> tuple[Observation, ...]:
     ],
 )
 def test_damage(item: PodFacts, reason: Reason | None) -> None:
-    found = damage(intent(), workload(item))
+    found = damage(intent().started_at, workload(item))
     assert (found.reason if found else None) is reason
     assert found is None or found.harmful
 
 
 def test_what_the_first_stage_killed_counts_in_the_second() -> None:
     second = intent(stages=(setting(workers=3, pool=4), setting(workers=3, pool=6)), stage=1, stage_at=at(300))
-    found = damage(second, workload(pod(oom_killed_at=at(200))))
+    found = damage(second.started_at, workload(pod(oom_killed_at=at(200))))
     assert found is not None
     assert found.reason is Reason.OOM_KILLED
 

@@ -1,0 +1,141 @@
+"""The incumbent at rest: does it still hold what it was accepted for, and where would one go back to? Pure.
+
+A trial is judged on few windows; some harm shows only later (a leak, a slow queue, a fuller cache). So a setting stays
+on probation until it is last-known-good itself: until then, doing worse than the one before it takes it back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pegbox.core import breaker, guards, slo, transitions, verify
+from pegbox.core.transitions import Begin
+from pegbox.model.decisions import Admission
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import IntentKind, Ledger, Rung, TrialState, TrialSummary
+
+WORSE = 2.0  # mean latency beyond this multiple of the record is failing
+COMPARABLE = 1.1  # offered load up to this multiple of the proven one can be held against a setting
+WINDOWS = 2  # in a row that have to say so
+
+
+def watch(snapshot: Snapshot) -> Ledger:
+    """Halt while the last known good setting does worse than its own record at no more than its proven load."""
+    ledger, seen = snapshot.ledger, snapshot.observation
+    if not isinstance(seen, Observation) or isinstance(seen.latency, Missing) or isinstance(seen.offered_load, Missing):
+        return ledger
+    rung = _rung(ledger)
+    if rung is None or rung.replicates < transitions.REPLICATES:
+        return replace(ledger, halted=None)
+    failing = seen.offered_load <= rung.proven_load * COMPARABLE and seen.latency > WORSE * rung.latency
+    return replace(ledger, halted=Reason.LAST_KNOWN_GOOD_FAILING if failing else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """Why an accepted setting is taken back."""
+
+    reason: Reason
+    detail: str
+
+
+def degraded(snapshot: Snapshot, workload: Workload) -> Degraded | None:
+    """Does an accepted setting that is still on probation do worse than what stood before it?
+
+    Only what a trial put there is taken back, never what somebody else set, and not after a deploy: then it is
+    other code that answers.
+    """
+    ledger, spec = snapshot.ledger, snapshot.spec
+    trial, rung = _acceptance(ledger), _rung(ledger)
+    proven = rung is not None and rung.replicates >= transitions.REPLICATES
+    if trial is None or proven or workload.rolling or (ledger.revision and workload.revision != ledger.revision):
+        return None
+    hurt = verify.damage(trial.started_at, workload)
+    if hurt is not None:
+        return Degraded(hurt.reason, hurt.detail)
+    record = _record(ledger)
+    newest = snapshot.baseline_windows[-WINDOWS:]
+    if record is None or len(newest) < WINDOWS:
+        return None
+    reasons = [_worse(spec, record, window) for window in newest]
+    if any(reason is None for reason in reasons):
+        return None
+    assert reasons[-1] is not None
+    return Degraded(reasons[-1], f"worse than the setting before it in {WINDOWS} windows, under no more load")
+
+
+def _worse(spec: ProfileSpec, record: Rung, window: Observation) -> Reason | None:
+    """Worse than the record, under a load that the record was proven for. Rungs met every SLO."""
+    load, latency = window.offered_load, window.latency
+    if isinstance(load, Missing) or load > record.proven_load * COMPARABLE:
+        return None
+    if not isinstance(latency, Missing) and latency > WORSE * record.latency:
+        return Reason.REGRESSION
+    for item in spec.slos:
+        verdict = slo.judge(item, window.slos.get(item.name, Missing(Reason.NO_DATA)))
+        if not isinstance(verdict, Missing) and verdict.state is slo.SloState.BREACHED:
+            return Reason.SLO_BREACHED
+    return None
+
+
+def goal(snapshot: Snapshot) -> Setting | Missing:
+    """Where to go back to: the newest last-known-good other than the incumbent, else the parent of the trial that
+    was accepted; less what is not ours to write. Missing says why there is no such place."""
+    ledger = snapshot.ledger
+    assert ledger.incumbent is not None
+    trial = _acceptance(ledger)
+    wanted = transitions.last_known_good(ledger, besides=ledger.incumbent) or (trial.parent if trial else None)
+    if wanted is None or set(wanted) != set(ledger.incumbent):
+        return Missing(Reason.NOTHING_BETTER, "no earlier setting is known to be good")
+    wanted = ledger.incumbent.with_values(**{n: wanted[n] for n in _ours(snapshot)})
+    if wanted == ledger.incumbent:
+        return Missing(Reason.OWNED_BY_OTHER, "what differs from the last known good setting is not ours to write")
+    for guard in (guards.limits.bounds, guards.limits.rules, guards.budgets_guard.budgets):
+        verdict = guard(snapshot, ledger.incumbent, wanted)
+        if verdict.admission is Admission.REFUSE:
+            return Missing(verdict.reason, f"{SENTENCES[verdict.reason]}: {verdict.detail}")
+    return wanted
+
+
+def take_back(snapshot: Snapshot, workload: Workload, why: Degraded, now: datetime, jitter: float) -> Ledger | Missing:
+    """The ledger with the way back begun; the breaker counts it, and the setting is remembered as one that failed."""
+    ledger, parent, wanted = snapshot.ledger, snapshot.ledger.incumbent, goal(snapshot)
+    if isinstance(wanted, Missing):
+        return wanted
+    trial = _acceptance(ledger)
+    assert parent is not None and trial is not None
+    failed = replace(trial, state=TrialState.REVERTED, reason=why.reason, ended_at=now)
+    ledger = replace(
+        ledger,
+        breaker=breaker.fail(ledger.breaker, snapshot.spec.guards, now, jitter),
+        trials=tuple(failed if t is trial else t for t in ledger.trials),
+    )
+    item = Begin(IntentKind.ROLLBACK, wanted, why.reason, now, why=why.detail, revision=workload.revision)
+    return transitions.begin(snapshot.spec, ledger, parent, item)
+
+
+def _rung(ledger: Ledger) -> Rung | None:
+    return next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
+
+
+def _record(ledger: Ledger) -> Rung | None:
+    """The newest proven rung other than the incumbent's."""
+    enough = (r for r in ledger.ladder if r.replicates >= transitions.REPLICATES and r.setting != ledger.incumbent)
+    return next(enough, None)
+
+
+def _acceptance(ledger: Ledger) -> TrialSummary | None:
+    """The trial whose setting is the incumbent now, if it was the last that was accepted."""
+    accepted = next((t for t in reversed(ledger.trials) if t.state is TrialState.ACCEPTED), None)
+    return accepted if accepted is not None and accepted.setting == ledger.incumbent else None
+
+
+def _ours(snapshot: Snapshot) -> tuple[str, ...]:
+    """Knobs that may be written: tunable, in a place that nobody else holds."""
+    held = snapshot.held
+    return tuple(k.name for k in snapshot.spec.space.tunable if k.name in held and held[k.name].refusal is None)
