@@ -213,9 +213,11 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     """Values that are none of ours: neither the stage under way, nor (until it was written) where we came from.
 
     Our own ConfigMap is written whole, so its generation tells whether the stage was; other places are ours to
-    write again until they were read back once. A value that was left to others is theirs, whatever it becomes.
+    write again until they were read back once, or this process knows that it wrote them: whoever put the parent's
+    value back right after decided so. A value that was left to others is theirs, whatever it becomes.
     """
     out: dict[str, KnobValue] = {}
+    whole = snapshot.written == intent.generation
     document = snapshot.document
     landed = not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid
     landed = landed and not isinstance(document, Missing) and document.generation == intent.generation
@@ -226,7 +228,7 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
             continue
         ours = [intent.current[name]]
         written = landed and snapshot.spec.space[name].location.kind.in_own_config_map
-        if intent.applied_at is None and not written and name not in intent.keep:
+        if intent.applied_at is None and not (written or whole) and name not in intent.keep:
             ours += [s[name] for s in (intent.parent, *intent.stages) if name in s]
         if held.value not in ours:
             out[name] = held.value

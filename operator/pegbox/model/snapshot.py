@@ -116,4 +116,5 @@ class Snapshot:
     requests: tuple[Request, ...] = ()
     deleting: bool = False
     read_at: datetime | None = None
+    written: int = 0  # document generation of the newest stage that this process wrote whole; 0: none it knows of
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were

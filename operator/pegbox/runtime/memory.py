@@ -48,6 +48,7 @@ class Memory:
     status_saved_at: datetime | None = None
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
+    written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:

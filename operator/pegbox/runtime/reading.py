@@ -260,6 +260,12 @@ def requests(found: Objects) -> tuple[Request, ...]:
     return tuple(out)
 
 
+def echoed_tokens(found: Objects) -> dict[str, str]:
+    """verb -> token that the status says was acted on: a lost ledger must not act on them again."""
+    listed = (found.profile.get("status") or {}).get("tokens") or []
+    return {str(item["name"]): str(item["value"]) for item in listed if item.get("name") in VERBS and "value" in item}
+
+
 def gate_reads_writes(spec: ProfileSpec, allow_writes: bool) -> bool:
     """May this profile's workload be written at all?"""
     return allow_writes and spec.mode is Mode.AUTO

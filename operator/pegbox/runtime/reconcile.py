@@ -157,6 +157,7 @@ class Reconciler:
             requests=reading.requests(found),
             deleting=found.deleting,
             read_at=now,
+            written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
         )
         return await self._observe(source, snapshot, memory), found
@@ -226,7 +227,8 @@ class Reconciler:
         generation = 0 if adopted is None else 1
         if not isinstance(document, Missing) and document.profile_uid == found.spec.uid:
             generation = document.generation  # the ledger was lost: the counter only ever grows
-        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted)
+        tokens = reading.echoed_tokens(found)
+        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted, tokens=tokens)
 
     def _show_pods(self, found: Objects, now: datetime) -> None:
         if isinstance(found.workload, Missing):
@@ -277,6 +279,7 @@ class Reconciler:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
             change = Change(found, decided, decision.ledger.intent, decision.desired)
             await self.actuator(change)
+            memory.written = change.intent.generation
         return decision
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:

@@ -155,3 +155,16 @@ async def test_a_process_that_lost_its_leadership_writes_nothing_at_all() -> Non
     await world.add(documents.profile(), workers=2)
     await world.turns(3)
     assert written(world.pegbox) == [] and world.events.emitted == []
+
+
+async def test_a_request_that_was_acted_on_is_not_acted_on_again_when_ledger_and_memory_are_lost() -> None:
+    world = await in_mid_trial()
+    await world.rest()
+    before = (await world.document()).generation
+    await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+    world.restart()
+    await world.rest()
+    await world.turns(6)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.trials == () and ledger.intent is None
+    assert (await world.document()).generation <= before + 1  # the adoption, no trial

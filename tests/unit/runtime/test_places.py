@@ -76,7 +76,7 @@ async def test_taking_one_knob_and_owning_another_nobody_holds_is_one_write() ->
 
 
 def _only_yaml(world: World) -> list[object]:
-    fields = {"f:data": {"f:app.yaml": {}}}
+    fields: dict[str, object] = {"f:data": {"f:app.yaml": {}}}
     entry = {"manager": "kubelet", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-05T12:00:00Z"}
     return [entry | {"fieldsType": "FieldsV1", "fieldsV1": fields}]
 
@@ -208,3 +208,25 @@ async def test_on_the_way_back_pods_that_the_trial_made_sick_are_restarted_altho
     ledger = await world.rest()
     assert ledger.incumbent is not None and ledger.incumbent.number("threads") == 2
     assert written(world.pegbox).count(("evict", "Pod", "eviction")) == evicted + 2
+
+
+async def test_self_heal_that_puts_the_parent_back_at_once_is_not_fought() -> None:
+    """A second write would only start a war: their revert ends the trial before it was read back even once."""
+    world = await make()
+    await world.apply(documents.config_map())
+    knobs = documents.hot(), documents.plain(**TAKE)
+    await world.add(documents.profile("checkout", *knobs), workers=2, backlog=2)
+    await world.steady()
+    await world.annotate("try", "backlog=3")
+    await world.turn()
+    assert (await world.theirs("BACKLOG")).strip() == "3"
+    written = 0
+    for _ in range(10):
+        if (await world.theirs("BACKLOG")).strip() == "3":
+            written += 1
+            await world.apply(documents.config_map())  # with force, as self-heal does
+        await world.turn()
+    assert written == 1
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "ForeignChange")]
+    assert (await world.theirs("BACKLOG")).strip() == "2"
