@@ -116,6 +116,14 @@ async def _delete(case: Killing) -> None:
     await case.world.delete()
 
 
+async def _takeover(case: Killing) -> None:
+    """A trial is written but not read back, and its process is gone: the next one has to fence first."""
+    await _try("workers=3,cache=3,max_replicas=4")(case)
+    await case.turn()
+    case.operator.close()
+    case.start()
+
+
 async def _nothing(case: Killing) -> None:
     """From the very first wake on."""
 
@@ -146,6 +154,8 @@ ROLLOUT = {P.BEFORE_EVICTION: 1, P.BEFORE_ROLLOUT: 1, P.AFTER_ROLLOUT: 1}
 SCALE = {P.BEFORE_SCALE: 1, P.AFTER_SCALE: 1}
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
+FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA
+GIVE_BACK = {P.BEFORE_GIVE_BACK: 1, P.AFTER_GIVE_BACK: 1}
 PLACES = CLAIM | DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
 OWN = DOCUMENT | STATUS
 
@@ -159,7 +169,8 @@ SCENARIOS = {
     "rollout-back": Scenario(_guarded_env, _try("threads=4", way_back=True), ROLLOUT, OWN | LEDGER | READ_BACK),
     "scale": Scenario(_scaled, _try("replicas=2"), SCALE, OWN | LEDGER | READ_BACK),
     "scale-back": Scenario(_scaled, _try("workers=4,replicas=2", way_back=True), SCALE, OWN | LEDGER | READ_BACK),
-    "restore": Scenario(_mixed, _delete, LEDGER | PLACES | RELEASE, STATUS),
+    "takeover": Scenario(_mixed, _takeover, FENCE, LEDGER | READ_BACK | STATUS | CLAIM),
+    "restore": Scenario(_mixed, _delete, LEDGER | PLACES | GIVE_BACK | RELEASE, STATUS),
 }
 CASES = [
     (name, point, count)

@@ -79,17 +79,14 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             return _turn_back(snapshot, workload, ending)
         if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
             return _restored(snapshot, state.silent)  # written; a silent pod never holds up a deletion
+        if state.overdue and _beside_silent(snapshot, workload, len(state.silent)):
+            return _next_stage(snapshot, workload, now)
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
         waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         return replace(waiting, desired=intent.current) if force.restarting(spec.space, intent) else waiting
     if intent.stage + 1 < len(intent.stages):
-        # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
-        ours = force.restarting(spec.space, intent)
-        intent = replace(intent, revision=workload.revision) if ours else intent
-        ledger = transitions.next_stage(ledger, intent)
-        ledger = replace(ledger, revision=workload.revision) if ours else ledger
-        return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+        return _next_stage(snapshot, workload, now)
     if intent.in_force_at is None:
         # A restart of ours is a new revision of ours: what counts as somebody else's deploy starts here.
         ours = force.restarting(spec.space, intent)
@@ -105,6 +102,26 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             return _adopted(snapshot)
         case IntentKind.RESTORE:
             return _restored(snapshot, ())
+
+
+def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
+    ledger, intent = _under_way(snapshot)
+    # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
+    ours = force.restarting(snapshot.spec.space, intent)
+    intent = replace(intent, revision=workload.revision) if ours else intent
+    ledger = transitions.next_stage(ledger, intent)
+    ledger = replace(ledger, revision=workload.revision) if ours else ledger
+    return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+
+
+def _beside_silent(snapshot: Snapshot, workload: Workload, silent: int) -> bool:
+    """May the way back go on beside pods that never acknowledged? Where they fit at their old values, it may:
+    a silent pod holds up a raise of a trial, never a rollback."""
+    _, intent = _under_way(snapshot)
+    if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
+        return False
+    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
+    return usage.fits_beside(snapshot, workload, silent, before, intent.stages[intent.stage + 1])
 
 
 def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:

@@ -66,6 +66,22 @@ def uses(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use 
     return tuple(_use(snapshot, item, setting, pods) for item in snapshot.spec.budgets)
 
 
+def fits_beside(snapshot: Snapshot, workload: Workload, silent: int, old: Setting, new: Setting) -> bool:
+    """Do the budgets hold while so many pods say nothing, and all others take the new setting?
+
+    Nobody knows what a silent pod runs, so it counts at the larger of old and new. What a budget counts per pod adds
+    up; what it counts once is counted twice here, which errs on the safe side.
+    """
+    bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (old, new))
+    for item in snapshot.spec.budgets:
+        quiet = [_use(snapshot, item, setting, silent) for setting in (old, new)]
+        other = _use(snapshot, item, new, max(bound - silent, 0))
+        known = [use.used for use in quiet if isinstance(use, Use)]
+        if isinstance(other, Missing) or len(known) < len(quiet) or max(known) + other.used > other.limit:
+            return False
+    return True
+
+
 def _use(snapshot: Snapshot, item: BudgetSpec, setting: Setting, pods: int) -> Use | Missing:
     unknown = sorted(budget.parse(item.uses).knobs - set(setting))
     if unknown:

@@ -63,7 +63,8 @@ class Held:
     """One knob's value as it stands where it lives, and who holds it.
 
     `value` is Missing where the object or field does not exist or cannot be read. `owners` are the field
-    managers other than us; `refusal` says why we may not write it (None: we may).
+    managers other than us, `entries` the same with operation and subresource, as they are recorded for giving the
+    field back; `refusal` says why we may not write it (None: we may).
     """
 
     value: KnobValue | Missing
@@ -71,6 +72,7 @@ class Held:
     owners: tuple[str, ...] = ()
     refusal: Missing | None = None
     object_uid: str = ""
+    entries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def _hpa(found: Objects, knob: Knob) -> Held:
 
 
 def _replicas(found: Objects, knob: Knob) -> Held:
-    """/scale only where nothing else holds it: no HPA, no KEDA, no other field manager."""
+    """/scale only where nothing else holds it: no HPA, no KEDA, no VPA, no other field manager."""
     body = found.target
     if body is None:
         return Held(Missing(Reason.TARGET_NOT_FOUND))
@@ -124,13 +124,17 @@ def _replicas(found: Objects, knob: Knob) -> Held:
         names = ", ".join(h["metadata"]["name"] for h in found.hpas) or "created by this profile"
         refusal = Missing(Reason.OWNED_BY_OTHER, f"the HPA ({names}) sets spec.replicas: tune its bounds instead")
         return replace(value, refusal=refusal)
+    sized = owners.vpa(found.pods)
+    if sized is not None:
+        return replace(value, refusal=sized)
     return _consent(found.spec, knob, body, owners.REPLICAS, value)
 
 
 def _consent(spec: ProfileSpec, knob: Knob, body: Object, path: owners.Path, value: Held) -> Held:
     """Refused while another field manager holds the place, unless the profile says Take."""
     others = owners.owners(body, path)
-    value = replace(value, owners=others, object_uid=body["metadata"]["uid"])
+    entries = tuple(str(e) for e in owners.entries_owning(body, path) if e.manager in others)
+    value = replace(value, owners=others, entries=entries, object_uid=body["metadata"]["uid"])
     if value.refusal is not None or not others or takes(spec, knob):
         return value
     detail = f"field manager {', '.join(others)} holds {'.'.join(p.removeprefix('f:') for p in path)}"

@@ -48,6 +48,7 @@ class Memory:
     status_saved_at: datetime | None = None
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
+    fenced: bool = False  # nothing under way was begun by another process, or it was fenced
     written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 
 class Point(StrEnum):
+    BEFORE_FENCE = "before-fence"
+    AFTER_FENCE = "after-fence"
     BEFORE_CLAIM = "before-claim"
     AFTER_CLAIM = "after-claim"
     BEFORE_FINALIZER = "before-finalizer"
@@ -35,6 +37,8 @@ class Point(StrEnum):
     AFTER_READ_BACK = "after-read-back"
     BEFORE_STATUS = "before-status"
     AFTER_STATUS = "after-status"
+    BEFORE_GIVE_BACK = "before-give-back"
+    AFTER_GIVE_BACK = "after-give-back"
     BEFORE_RELEASE = "before-release"
     AFTER_RELEASE = "after-release"
 

@@ -26,9 +26,10 @@ from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
-from pegbox.ports import LEDGER, PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import claims, reading, telling
-from pegbox.runtime.actuate import Actuator, Change, nothing
+from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
+from pegbox.runtime import claims, leaving, reading, telling
+from pegbox.runtime import fence as fencing
+from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.holding import held as hold
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached
@@ -37,7 +38,6 @@ from pegbox.runtime.reading import Objects, ProfileGone, Unacceptable
 
 log = logging.getLogger(__name__)
 
-FINALIZER = "pegbox.dev/restore"
 SAVE_EVERY = timedelta(minutes=30)  # statistics alone are saved this often: frequent writes fill etcd
 AGAIN = -1.0  # the queue's sign for "failed: back off"
 
@@ -58,6 +58,7 @@ class Reconciler:
     reached: Reached
     jitter: Callable[[], float]
     leading: Callable[[], bool] = lambda: True
+    identity: str = "pegbox"
 
     def __post_init__(self) -> None:
         self.memories: dict[str, Memory] = {}
@@ -99,7 +100,7 @@ class Reconciler:
             return await self._unacceptable(key, memory, refusal)
         self.classes[key] = found.spec.class_name
         try:
-            found = await reading.read_rest(self.cluster, found)
+            found = await self._fenced(await reading.read_rest(self.cluster, found), memory)
         except Unacceptable as refusal:
             return await self._unacceptable(key, memory, refusal)
         snapshot, found = await self._snapshot(key, memory, found)
@@ -114,7 +115,7 @@ class Reconciler:
             memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
-            await self._release(found, now)
+            await leaving.release(self.cluster, found, snapshot.held, decision.ledger, now, self.reached)
             return None
         return float(decision.wake_after)
 
@@ -123,6 +124,17 @@ class Reconciler:
         return self.classes.get(key, "")
 
     # --- read
+
+    async def _fenced(self, found: Objects, memory: Memory) -> Objects:
+        """An intent that another process began is fenced once, before anything of it is decided or written."""
+        intent = found.stored.intent if found.stored is not None else None
+        if not memory.fenced and intent is not None and self.leading():
+            restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
+            if restoring or reading.gate_reads_writes(found.spec, self.allow_writes):
+                await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
+                found = await reading.read_rest(self.cluster, found)
+        memory.fenced = True
+        return found
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -266,7 +278,7 @@ class Reconciler:
         restoring = decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
         writes = writes or (decision.desired is not None and restoring and self.allow_writes)
         if writes and not found.deleting:
-            await self._ensure_finalizer(found)
+            await leaving.ensure_finalizer(self.cluster, found.profile, self.reached)
         seen = _reads_back(snapshot)
         if seen:
             self.reached(Point.BEFORE_READ_BACK)
@@ -305,37 +317,6 @@ class Reconciler:
         # Only now: what was decided but not stored must not pass for stored on the next wake.
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.ledger_saved_at, memory.ledger_text = now, text
-
-    async def _ensure_finalizer(self, found: Objects) -> None:
-        """Before the first write to a workload, and never for a profile that writes nothing."""
-        present = found.profile["metadata"].get("finalizers") or []
-        if FINALIZER in present:
-            return
-        self.reached(Point.BEFORE_FINALIZER)
-        await self._patch_finalizers(found.profile, [*present, FINALIZER])
-        self.reached(Point.AFTER_FINALIZER)
-
-    async def _release(self, found: Objects, now: datetime) -> None:
-        await claims.release(self.cluster, found, now)
-        profile = await self.cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
-        present = profile["metadata"].get("finalizers") or []
-        if FINALIZER in present:
-            self.reached(Point.BEFORE_RELEASE)
-            await self._patch_finalizers(profile, [f for f in present if f != FINALIZER])
-            self.reached(Point.AFTER_RELEASE)
-
-    async def _patch_finalizers(self, profile: Object, finalizers: list[str]) -> None:
-        meta = profile["metadata"]
-        ref = Ref(PROFILE, meta["namespace"], meta["name"])
-        operation = "replace" if "finalizers" in meta else "add"
-        await self.cluster.json_patch(
-            ref,
-            [
-                {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
-                {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
-                {"op": operation, "path": "/metadata/finalizers", "value": finalizers},
-            ],
-        )
 
     # --- tell
 
@@ -389,11 +370,9 @@ class Reconciler:
 
     async def _abandon(self, profile: Object) -> float | None:
         """Deleted while unusable: what was written stays as it is, and is said; deletion is not held up for ever."""
-        finalizers = profile["metadata"].get("finalizers") or []
-        if FINALIZER in finalizers:
+        if await leaving.drop_finalizer(self.cluster, profile):
             text = "the profile cannot be read, so nothing was restored: the originals stand on our ConfigMap"
             await self.events.emit(profile, Event(Reason.RESTORE_PENDING, text, warning=True))
-            await self._patch_finalizers(profile, [f for f in finalizers if f != FINALIZER])
         return None
 
     async def _tell_failure(self, key: str, reason: Reason, text: str) -> None:
@@ -444,7 +423,7 @@ def _with_originals(snapshot: Snapshot, decision: Decision) -> Decision:
     if ledger.originals or ledger.adopted is None:
         return decision
     originals = tuple(
-        Original(str(knob.location), held.raw, ", ".join(held.owners), held.object_uid)
+        Original(str(knob.location), held.raw, leaving.SEPARATOR.join(held.entries), held.object_uid)
         for knob in snapshot.spec.space.knobs
         if not knob.location.kind.in_own_config_map and (held := snapshot.held.get(knob.name)) is not None
     )
@@ -462,6 +441,3 @@ def _reads_back(snapshot: Snapshot) -> bool:
 def _later(*moments: datetime | None) -> datetime | None:
     known = [m for m in moments if m is not None]
     return max(known) if known else None
-
-
-__all__ = ["AGAIN", "FINALIZER", "LEDGER", "Reconciler", "nothing", "setting_label"]

@@ -27,7 +27,7 @@ from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.errors import PegboxError
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
-from pegbox.runtime import handlers, points
+from pegbox.runtime import cleanup, handlers, points
 from pegbox.runtime.actuate import LiveActuator, nothing
 from pegbox.runtime.predicting import Predicting
 from pegbox.runtime.queue import KeyedQueue, work
@@ -93,6 +93,17 @@ class Operator:
                 log.warning("profiles could not be listed", extra={"error": str(error)})
                 await self.clock.sleep(5.0)
 
+    async def clean_up(self) -> None:
+        """Once a day; a day that failed is made up for by the next."""
+        wait = cleanup.FIRST
+        while True:
+            await self.clock.sleep(wait)
+            wait = cleanup.EVERY
+            try:
+                await cleanup.remove_old_ledgers(self.cluster, self.settings.watchNamespaces or ("",), self.clock.now())
+            except PegboxError as error:
+                log.warning("old ledgers could not be removed", extra={"error": str(error)})
+
     async def report_depth(self) -> None:
         while True:
             self.telemetry.queue_depth(len(self.queue))
@@ -144,6 +155,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         allow_writes=settings.allowWrites,
         reached=reached,
         jitter=chance.random,
+        identity=identity,
     )
     queue = KeyedQueue(clock, chance.random)
     operator = Operator(
@@ -208,6 +220,7 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
     ]
     tasks.append(asyncio.create_task(operator.list_profiles(), name="list"))
     tasks.append(asyncio.create_task(operator.report_depth(), name="depth"))
+    tasks.append(asyncio.create_task(operator.clean_up(), name="clean-up"))
     watch = handlers.watch(registry, operator.settings.watchNamespaces, watching, stop_watch)
     tasks.append(asyncio.create_task(watch, name="watch"))
     stopping = asyncio.create_task(stop.wait())

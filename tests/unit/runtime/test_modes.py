@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pegbox.ports import HPA, LEDGER, PROFILE, Ref
-from pegbox.runtime.reconcile import FINALIZER
+from pegbox.runtime.leaving import FINALIZER
 from pegbox.testing.cluster import FakeCluster
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import make, written

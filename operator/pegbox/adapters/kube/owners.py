@@ -47,6 +47,19 @@ class Owner:
     operation: str
     subresource: str = ""
 
+    def __str__(self) -> str:
+        """As it is recorded: "Apply helm", "Update/scale kubectl"."""
+        return f"{self.operation}{'/' if self.subresource else ''}{self.subresource} {self.manager}"
+
+    @classmethod
+    def parse(cls, text: str) -> Owner:
+        """The reverse of `str`. A bare name, as older ledgers hold, is taken for an Apply."""
+        how, space, manager = text.partition(" ")
+        if not space:
+            return cls(text, "Apply")
+        operation, _, subresource = how.partition("/")
+        return cls(manager, operation, subresource)
+
 
 def entries_owning(body: Object, path: Path) -> tuple[Owner, ...]:
     """Every entry that holds the field, something inside it, or a whole (atomic) field around it."""

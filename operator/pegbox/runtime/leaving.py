@@ -1,0 +1,100 @@
+"""The finalizer and the end of a profile: what was taken goes back to its owners, then the profile may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pegbox.adapters.kube import owners
+from pegbox.model.knobs import Knob, LocationKind
+from pegbox.model.profile import DeletionPolicy
+from pegbox.model.snapshot import Held
+from pegbox.model.trials import Ledger
+from pegbox.ports import CONFIG_MAP, HPA, PROFILE, Cluster, Object, Ref
+from pegbox.runtime import claims
+from pegbox.runtime.points import Point, Reached
+from pegbox.runtime.reading import KINDS, Objects
+
+FINALIZER = "pegbox.dev/restore"
+SEPARATOR = "; "  # between recorded owners of one field
+
+
+async def ensure_finalizer(cluster: Cluster, profile: Object, reached: Reached) -> None:
+    """Before the first write to a workload, and never for a profile that writes nothing."""
+    present = profile["metadata"].get("finalizers") or []
+    if FINALIZER not in present:
+        reached(Point.BEFORE_FINALIZER)
+        await _patch_finalizers(cluster, profile, [*present, FINALIZER])
+        reached(Point.AFTER_FINALIZER)
+
+
+async def drop_finalizer(cluster: Cluster, profile: Object) -> bool:
+    """Let the profile go. False where the finalizer was not there."""
+    present = profile["metadata"].get("finalizers") or []
+    if FINALIZER not in present:
+        return False
+    await _patch_finalizers(cluster, profile, [f for f in present if f != FINALIZER])
+    return True
+
+
+async def release(
+    cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, now: datetime, reached: Reached
+) -> None:
+    """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
+    if found.spec.deletion_policy is DeletionPolicy.RESTORE:
+        await _give_back(cluster, found, values, ledger, reached)
+    await claims.release(cluster, found, now)
+    profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
+    reached(Point.BEFORE_RELEASE)
+    await drop_finalizer(cluster, profile)
+    reached(Point.AFTER_RELEASE)
+
+
+async def _give_back(
+    cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, reached: Reached
+) -> None:
+    """What was taken by consent and has its old value again belongs to its recorded owner again.
+
+    Without this, the owner's next apply of another value would be a conflict with a tool that is no longer there.
+    """
+    originals = {o.location: o for o in ledger.originals}
+    for knob in found.spec.space.knobs:
+        original, value = originals.get(str(knob.location)), values.get(knob.name)
+        if original is None or value is None or not original.owner:
+            continue
+        if (value.raw, value.object_uid) != (original.raw, original.uid):
+            continue  # somebody else's by now, or another object of the same name
+        ref, path = _place(found, knob)
+        body = await cluster.get(ref)
+        owner = owners.Owner.parse(original.owner.partition(SEPARATOR)[0])
+        if owners.ours(body, path) and owner not in owners.entries_owning(body, path):
+            reached(Point.BEFORE_GIVE_BACK)
+            await cluster.json_patch(ref, owners.give_back(body, path, owner))
+            reached(Point.AFTER_GIVE_BACK)
+
+
+def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path]:
+    """The object and the field that hold a knob outside of our own ConfigMap."""
+    spec, where = found.spec, knob.location
+    match where.kind:
+        case LocationKind.HPA_MIN | LocationKind.HPA_MAX:
+            assert found.hpa is not None
+            path = owners.MIN_REPLICAS if where.kind is LocationKind.HPA_MIN else owners.MAX_REPLICAS
+            return Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), path
+        case LocationKind.REPLICAS:
+            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), owners.REPLICAS
+        case _:
+            return Ref(CONFIG_MAP, spec.namespace, where.config_map), owners.data_key(where.key)
+
+
+async def _patch_finalizers(cluster: Cluster, profile: Object, finalizers: list[str]) -> None:
+    meta = profile["metadata"]
+    operation = "replace" if "finalizers" in meta else "add"
+    await cluster.json_patch(
+        Ref(PROFILE, meta["namespace"], meta["name"]),
+        [
+            {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+            {"op": operation, "path": "/metadata/finalizers", "value": finalizers},
+        ],
+    )
