@@ -22,7 +22,8 @@ def main() -> int:
         if options.action == "clean":
             return run.clean()
         if options.action == "break":
-            return breaking.main()
+            breaking.main()
+            return 0
         return run.main(options)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
