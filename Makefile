@@ -49,6 +49,14 @@ imports: venv
 unit: venv
 	@$(BIN)/python -m pytest -q tests/unit
 
+OTHER ?= python3.13
+test-other-python: $(UV)  ## the tests that need no server, with another Python: make test-other-python OTHER=python3.13
+	@$(UV) venv -q --clear --python $(OTHER) .venv-other
+	@$(UV) pip install -q --python .venv-other/bin/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python .venv-other/bin/python --no-deps -e .
+	@.venv-other/bin/python --version
+	@.venv-other/bin/python -m pytest -q tests/unit tests/property tests/adversarial tests/golden tests/sim
+
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
