@@ -1,7 +1,7 @@
 # One gate: `make check` (seconds) and `make test` (everything). `make help` lists the rest.
 PYTHON  ?= python3
 VENV    ?= .venv
-CACHE   ?= $(HOME)/.cache/pegbox
+CACHE   ?= $(or $(PEGBOX_CACHE),$(HOME)/.cache/pegbox)
 UV      := $(CACHE)/uv-0.13.8/bin/uv
 BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster

@@ -21,7 +21,8 @@ from pegbox.runtime import settings
 
 LEASES = "leases"
 IDLE_SECONDS = 10.0
-START_CYCLES = 4  # adoption, first windows, first fit
+START_CYCLES = 8  # adoption, three windows, first fit and proposal: what is told of those is no idle cycle
+TRIAL_CYCLES = 3  # settle time and a window: a trial's whole time in force
 TRIAL_AT = 10  # profiles beside which a trial is measured
 
 
@@ -154,7 +155,7 @@ class _Run:
                 why = (await self.apps.status(key)).get("why")
                 raise servers.CannotMeasure(f"no trial came into force within {2 * self.plan.limit:.0f} s: {why}")
             before, started = self.readings.read(), time.monotonic()
-            await self._ended(key, self.plan.interval)
+            await self._ended(key, TRIAL_CYCLES * self.plan.interval)
             seconds = time.monotonic() - started
             self._tell_trial(self.readings.read().since(before), seconds)
             await self.apps.recommend_only(key)
