@@ -20,6 +20,7 @@ LEAST = Fraction(2)  # seconds between two looks
 SOON = Fraction(5)  # the longest that a rollback waits for its next look
 SCRAPES = 4  # least number of scrapes in a window: a quarter of it holds a new one
 SLACK = 0.9  # answers of the look before are too old for this one, in spite of jitter
+AT_REST = 0.99  # the same at rest, where every part of an interval less would be asked for by a large fleet
 
 
 def pace(spec: ProfileSpec, intent: Intent) -> Fraction:
@@ -56,11 +57,11 @@ def signal_age(
 ) -> float:
     """Seconds: how old answers to signal queries may be.
 
-    A whole interval at rest: wakes are spread over it, and with half of one every question would be asked twice.
+    About a whole interval at rest: wakes are spread over it, and with half of one every question would be asked twice.
     """
     interval = float(spec.interval)
     if intent is None:
-        return interval
+        return AT_REST * interval
     if intent.in_force_at is None or intent.kind is not IntentKind.TRIAL:
         return SLACK * interval
     if intent.bad_samples or now >= window_due(spec, intent, windows):
@@ -71,5 +72,5 @@ def signal_age(
 def acknowledgement_age(spec: ProfileSpec, intent: Intent | None) -> float:
     """Seconds: how old acknowledgements may be. Once in force they are asked like everything else."""
     if intent is None or intent.in_force_at is not None:
-        return float(spec.interval)
+        return AT_REST * float(spec.interval)
     return SLACK * float(pace(spec, intent))

@@ -140,7 +140,7 @@ class Reconciler:
         source, spec, now = self._source(found), found.spec, self.clock.now()
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
-        reported = await source.setting_values(spec.namespace, now, max_age=float(spec.interval))
+        reported = await source.setting_values(spec.namespace, now, max_age=looks.AT_REST * float(spec.interval))
         found = reading.with_acknowledgements(found, acks)
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
