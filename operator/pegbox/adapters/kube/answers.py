@@ -51,7 +51,7 @@ def error_of(asked: Asked, status: int, text: str) -> PegboxError:
 def _status(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
