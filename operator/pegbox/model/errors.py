@@ -13,6 +13,9 @@ from __future__ import annotations
 MAX_SHOWN = 300
 """Characters of a value that an error shows: it ends in conditions, Events and logs, which all have limits."""
 
+MAX_REMEDY = 2000
+"""Characters of a remedy: some list what is known, or say what another program said."""
+
 
 class PegboxError(Exception):
     """Root of everything that Pegbox raises on purpose."""
@@ -23,7 +26,7 @@ class InvalidInput(PegboxError, ValueError):
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
-        super().__init__(f"{_cut(field)}: {shown(value)} cannot be used: {remedy}")
+        super().__init__(f"{_cut(field)}: {shown(value)} cannot be used: {remedy[:MAX_REMEDY]}")
 
 
 def shown(value: object) -> str:
