@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pegbox.adapters.kube import jsontext, yamltext
-from pegbox.adapters.kube.textpath import Span, Step, parse_path
+from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, parse_path
 from pegbox.model.errors import InvalidInput
 
 MAX_JSON_BYTES = 1024 * 1024
@@ -54,6 +54,8 @@ def _locate(text: str, path: str, steps: tuple[Step, ...]) -> _Found:
         raise InvalidInput("path", path, "the text holds half of a character (a surrogate): write it anew") from error
     if size > MAX_JSON_BYTES:
         raise InvalidInput("path", path, f"the text has {size} bytes, over the limit of {MAX_JSON_BYTES}")
+    if text.lstrip()[:1] in ("[", "{") and jsontext.too_deep(text):
+        raise InvalidInput("path", path, f"the text is nested deeper than {MAX_DEPTH} levels")
     if jsontext.is_json(text):
         return _Found(jsontext.find(text, steps))
     if size > MAX_YAML_BYTES:
