@@ -24,6 +24,7 @@ class SourceSettings:
     caFile: str = ""  # noqa: N815
     insecure: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # e.g. X-Scope-OrgID; no credentials
+    ownLabels: Mapping[str, str] = field(default_factory=dict)  # noqa: N815  which pegbox_pod_setting is the operator's
     podLabel: str = "pod"  # noqa: N815  as the scrape configuration names it
     namespaceLabel: str = "namespace"  # noqa: N815
     timeoutSeconds: float = 10.0  # noqa: N815
@@ -103,16 +104,22 @@ def _source(raw: Any) -> SourceSettings:
     if url and (not _usable(url) or urlsplit(url).username is not None or urlsplit(url).password is not None):
         remedy = "write http:// or https:// with a host and no user or password: name a mounted tokenFile instead"
         raise InvalidInput("metricsSources.url", _hidden(url), remedy)
-    headers = values.get("headers") or {}
-    if not isinstance(headers, dict) or not all(isinstance(part, str) for pair in headers.items() for part in pair):
-        raise InvalidInput("metricsSources.headers", _hidden(headers), "write a mapping of texts")
+    headers, own = (_texts(values.get(name), name) for name in ("headers", "ownLabels"))
     for name in headers:
         if _CREDENTIALS.search(name):
             remedy = "credentials are given by reference only: mount a Secret and name its file as tokenFile"
             raise InvalidInput(f"metricsSources.headers.{name}", "(hidden)", remedy)
-    for name in ("podLabel", "namespaceLabel"):
-        promql.label(values.get(name, "pod"))
-    return SourceSettings(**{**values, "headers": headers})
+    for name in (values.get("podLabel", "pod"), values.get("namespaceLabel", "pod"), *own):
+        promql.label(name)
+    return SourceSettings(**{**values, "headers": headers, "ownLabels": own})
+
+
+def _texts(raw: Any, name: str) -> dict[str, str]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict) or not all(isinstance(part, str) for pair in raw.items() for part in pair):
+        raise InvalidInput(f"metricsSources.{name}", _hidden(raw), "write a mapping of texts")
+    return raw
 
 
 def _usable(url: str) -> bool:
