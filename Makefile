@@ -8,7 +8,8 @@ CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
 .PHONY: help venv check lint types imports unit test test-cluster test-other-python format lock generate \
-        demo demo-clean cluster-up cluster-status cluster-down kubectl images figures
+        demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
+        audit sbom fuzz
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,3 +89,18 @@ kubectl:  ## reach into it: make kubectl ARGS="get pods -A"
 
 figures: venv  ## print the operator's own figures (decision latency, memory, queries, writes)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: venv  ## feed every parser what it does not expect (ARGS="--minutes 10 --parser ledger")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# Tools that look at the locks and at nothing else; each in an environment of its own.
+LOCKS := operator issue-service dev uv
+audit: $(UV)  ## known vulnerabilities in the locks; fails too where no advisory service can be asked
+	@for lock in $(LOCKS); do echo "requirements/$$lock.txt"; $(UV) tool run -q --from pip-audit==2.10.1 pip-audit \
+	  -r requirements/$$lock.txt --require-hashes --disable-pip --strict --progress-spinner off || exit 1; done
+
+sbom: $(UV)  ## a CycloneDX list of what is shipped, into build/sbom
+	@mkdir -p build/sbom
+	@for lock in operator issue-service; do $(UV) tool run -q --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+	  requirements/$$lock.txt --pyproject pyproject.toml --output-reproducible --spec-version 1.6 --validate \
+	  --output-format JSON --output-file build/sbom/$$lock.cdx.json 2>/dev/null || exit 1; done; ls build/sbom

@@ -43,15 +43,12 @@ def _table(text: str) -> set[Right]:
 CLASSES = _table("pegbox.dev performanceclasses get list watch")
 READ = _table("""
 -              configmaps                  get list watch
--              pods                        get list
-apps           deployments                 get list
-apps           deployments/scale           get list
-apps           replicasets                 get list
-apps           statefulsets                get list
-apps           statefulsets/scale          get list
+-              pods                        list
+apps           deployments                 get
+apps           replicasets                 list
+apps           statefulsets                get
 autoscaling    horizontalpodautoscalers    get list
 events.k8s.io  events                      create
-policy         poddisruptionbudgets        get list
 pegbox.dev     performanceprofiles         get list watch patch
 pegbox.dev     performanceprofiles/status  patch
 pegbox.dev     sharedbudgets               get list watch

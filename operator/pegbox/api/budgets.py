@@ -14,6 +14,7 @@ from typing import Any
 from pegbox.api.budget_wire import MAX_CLAIMS, Claim, SharedBudgetSpec, SharedBudgetStatus, TrialSlot
 from pegbox.api.packing import stamp
 from pegbox.api.wire import API_VERSION, read
+from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts
@@ -87,7 +88,17 @@ def _parse(obj: Mapping[str, Any], now: datetime) -> tuple[SharedBudgetSpec, lis
     where = f"SharedBudget {_name(obj)}"
     spec = read(SharedBudgetSpec, obj.get("spec", {}), f"{where} spec")
     status = read(SharedBudgetStatus, obj.get("status") or {}, f"{where} status")
-    return spec, [entry for entry in status.claims if datetime.fromisoformat(entry.expires) >= now]
+    return spec, [entry for entry in status.claims if _time(entry.expires, f"{where} status") >= now]
+
+
+def _time(text: str, where: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{where}.claims[].expires", text, "write an RFC 3339 time") from error
+    if when.tzinfo is None:
+        raise InvalidInput(f"{where}.claims[].expires", text, "write an RFC 3339 time with its zone, such as Z")
+    return when
 
 
 def _body(obj: Mapping[str, Any], claims: list[Claim]) -> dict[str, Any]:

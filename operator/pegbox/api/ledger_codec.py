@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from pegbox.api.ledger_wire import MAX_STATE, LedgerData, LedgerSummary
 from pegbox.api.packing import Table, pack, setting_in, stamp, unpack
@@ -63,14 +63,18 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         remedy = f"this release reads versions up to {SCHEMA_VERSION}: run the newer release, or delete the ledger"
         raise InvalidInput(f"{where}.schemaVersion", version, remedy)
     data = read(LedgerData, raw, where)
-    if hashlib.sha256(data.state.encode()).hexdigest() != data.sha256:
+    if hashlib.sha256(data.state.encode(errors="replace")).hexdigest() != data.sha256:
         remedy = "it is not the sum of state, which was edited or torn: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.sha256", data.sha256, remedy)
     try:
-        return _unpacked(json.loads(data.state))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ZeroDivisionError) as error:
+        return _unpacked(json.loads(data.state, parse_constant=_no_constant))
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__}: {error})") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def state_of(ledger: Ledger) -> str:

@@ -9,6 +9,7 @@ than an addition gets a new schema version.
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -19,7 +20,11 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+from pegbox.model import units
 from pegbox.model.knobs import KnobValue, Setting
+
+MAX_PART = 10**100
+"""Of numerator and denominator: a quantity has at most 64 characters, its unit twelve more."""
 
 
 def stamp(when: datetime) -> str:
@@ -60,7 +65,16 @@ def setting_in(entry: Mapping[str, Any]) -> Setting:
 def _value_in(raw: Any) -> KnobValue:
     if isinstance(raw, bool | str):
         return raw
-    return Fraction(*raw) if isinstance(raw, list) else Fraction(raw)
+    if isinstance(raw, list):
+        numerator, denominator = raw
+        return Fraction(_whole(numerator), _whole(denominator))
+    return Fraction(_whole(raw))
+
+
+def _whole(raw: Any) -> int:
+    if not isinstance(raw, int) or abs(raw) > MAX_PART:
+        raise TypeError(f"{raw!r:.40} where a whole number is expected")
+    return raw
 
 
 def pack(value: Any, table: Table) -> Any:
@@ -115,12 +129,28 @@ def _scalar(hint: Any, raw: Any, settings: list[Setting]) -> Any:
     if issubclass(hint, Enum):
         return hint(raw)
     if hint is datetime:
-        return datetime.fromisoformat(raw)
+        return _datetime(raw)
     if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw)
+        return _finite(float(raw))
     if type(raw) is not hint:
         raise TypeError(f"{raw!r:.40} where {hint.__name__} is expected")
+    if hint is int and abs(raw) > units.MAX_WHOLE:
+        raise ValueError(f"a whole number beyond {units.MAX_WHOLE}")
     return raw
+
+
+def _datetime(raw: Any) -> datetime:
+    when = datetime.fromisoformat(raw)
+    if when.tzinfo is None:
+        raise ValueError(f"time without a zone: {raw:.40}")
+    return when
+
+
+def _finite(value: float) -> float:
+    """JSON has no infinity, but 1e999 is read as one."""
+    if not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    return value
 
 
 @cache

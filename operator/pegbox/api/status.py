@@ -73,7 +73,8 @@ def check(status: Mapping[str, Any]) -> dict[str, Any]:
 def read_conditions(status: Mapping[str, Any]) -> dict[ConditionType, Condition]:
     """The conditions of a status as read from the server; those that this release does not know are left out."""
     found: dict[ConditionType, Condition] = {}
-    for raw in status.get("conditions", []):
+    listed = status.get("conditions")
+    for raw in listed if isinstance(listed, list) else ():
         try:
             item = read(wire.ConditionWire, raw, "status.conditions[]")
             since, reason = datetime.fromisoformat(item.last_transition_time), Reason(item.reason)

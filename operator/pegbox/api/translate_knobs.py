@@ -159,7 +159,7 @@ def _default(knob: Knob, raw: str | int, field: str, cpus: Fraction | None) -> K
     except InvalidInput:
         if not knob.type.numeric:
             raise
-        parsed = formula.parse(str(raw), field)
+        parsed = formula.parse(units.text_of(raw, field), field)
         if parsed.needs_cpus and cpus is None:
             return None
         value = parsed.evaluate(Fraction(0) if cpus is None else cpus)

@@ -86,7 +86,7 @@ def _budget(wire: profile_wire.Budget, space: SearchSpace) -> BudgetSpec:
     if (wire.limit is None) == (wire.budget_ref is None):
         found = "both" if wire.limit is not None else "neither"
         raise InvalidInput(where, found, "give exactly one of limit and budgetRef")
-    limit = None if wire.limit is None else units.parse_quantity(str(wire.limit), f"{where}.limit")
+    limit = None if wire.limit is None else units.parse_quantity(units.text_of(wire.limit, where), f"{where}.limit")
     return BudgetSpec(wire.name, wire.uses, limit, wire.budget_ref.name if wire.budget_ref else "")
 
 

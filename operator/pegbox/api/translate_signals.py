@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from pegbox.api import profile_wire
+from pegbox.api import profile_wire, promql_rules
 from pegbox.api.class_wire import ClassSpecWire, SignalWire
 from pegbox.api.wire import suggest
 from pegbox.model import units
@@ -87,6 +87,7 @@ def _check_query(text: str, field: str, kind: SignalKind) -> None:
     if len(_WELL_PLACED.findall(text)) != text.count("$matchers"):
         remedy = 'write $matchers last between the braces, alone or after a comma: x{a="b",$matchers}'
         raise InvalidInput(field, text, remedy)
+    promql_rules.check(text, field)
 
 
 def slos(wires: Sequence[profile_wire.Slo], known: tuple[Signal, ...]) -> tuple[Slo, ...]:

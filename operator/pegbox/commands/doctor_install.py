@@ -30,7 +30,7 @@ class Right:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
-_GET, _LIST, _WATCH = ("get",), ("get", "list"), ("get", "list", "watch")
+_LIST, _WATCH = ("get", "list"), ("get", "list", "watch")
 READ = (
     Right(GROUP, "performanceclasses", _WATCH, cluster_wide=True),
     Right(GROUP, "performanceprofiles", (*_WATCH, "patch")),
@@ -38,14 +38,12 @@ READ = (
     Right(GROUP, "sharedbudgets", _WATCH),
     Right(GROUP, "sharedbudgets/status", ("patch",)),
     Right(GROUP, "tuningledgers", (*_LIST, "create", "patch", "delete")),
-    Right("apps", "deployments", _LIST),
-    Right("apps", "statefulsets", _LIST),
-    Right("apps", "replicasets", _LIST),
-    Right("apps", "deployments/scale", _GET),
-    Right("", "pods", _LIST),
+    Right("apps", "deployments", ("get",)),
+    Right("apps", "statefulsets", ("get",)),
+    Right("apps", "replicasets", ("list",)),
+    Right("", "pods", ("list",)),
     Right("", "configmaps", _WATCH),
     Right("autoscaling", "horizontalpodautoscalers", _LIST),
-    Right("policy", "poddisruptionbudgets", _LIST),
     Right("events.k8s.io", "events", ("create",)),
 )
 WRITE = (

@@ -10,15 +10,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pegbox.adapters import yamlfile
 from pegbox.api.wire import API_VERSION, suggest
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobValue, SearchSpace
 
 Document = dict[str, Any]
-MAX_BYTES = 1024 * 1024
 NAMESPACE = "default"
+LIMIT = yamlfile.MAX_BYTES + 1
+"""Bytes that are read: one more than may be there, so that too much is seen."""
 _CHECKOUT = "manifests/classes"
 
 
@@ -67,19 +67,19 @@ def shipped_classes() -> dict[str, Traversable]:
 def load(file: str) -> list[Document]:
     """The Kubernetes documents of a YAML file, `-` for stdin. Raises InvalidInput."""
     try:
-        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if file == "-" else Path(file).read_bytes()
+        raw = sys.stdin.buffer.read(LIMIT) if file == "-" else _start_of(Path(file))
     except OSError as error:
         raise InvalidInput("file", file, f"name a readable file: {error.strerror}") from error
     return _parse(raw, file)
 
 
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LIMIT)
+
+
 def _parse(raw: bytes, file: str) -> list[Document]:
-    if len(raw) > MAX_BYTES:
-        raise InvalidInput("file", file, f"give at most {MAX_BYTES} bytes of YAML")
-    try:
-        found = [d for d in yaml.safe_load_all(raw) if d is not None]
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput("file", file, f"write YAML: {' '.join(str(error).split())}") from error
+    found = yamlfile.load_all(raw, "file", file)
     for document in found:
         if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict) or "kind" not in document:
             raise InvalidInput("file", file, "write Kubernetes documents, each with apiVersion, kind and metadata")

@@ -7,6 +7,7 @@ clock change skips or repeats follow the zone's own wall clock.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +16,9 @@ from pegbox.model.profile import Freeze
 
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 LONGEST = timedelta(days=8)
+MAX_TEXT = 100
+"""Characters of a schedule: five fields, each a list of a few ranges."""
+_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
 
 
 def in_force(item: Freeze, now: datetime) -> bool:
@@ -40,7 +44,7 @@ def in_force(item: Freeze, now: datetime) -> bool:
 
 def parse(schedule: str, name: str) -> tuple[frozenset[int], ...]:
     """The five fields as sets. Raises InvalidInput."""
-    fields = schedule.split()
+    fields = schedule.split() if len(schedule) <= MAX_TEXT else []
     if len(fields) != 5:
         raise InvalidInput(
             f"freezes[{name}].schedule", schedule, "write five cron fields: minute hour day month weekday"
@@ -51,7 +55,7 @@ def parse(schedule: str, name: str) -> tuple[frozenset[int], ...]:
 def zone(text: str, name: str) -> ZoneInfo:
     """The time zone. Raises InvalidInput."""
     try:
-        return ZoneInfo(text)
+        return ZoneInfo(text[:MAX_TEXT])
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(f"freezes[{name}].timeZone", text, "write an IANA zone such as Europe/Berlin") from error
 
@@ -60,11 +64,13 @@ def _field(text: str, low: int, high: int, name: str, schedule: str) -> frozense
     out: set[int] = set()
     try:
         for part in text.split(","):
-            span, _, step_text = part.partition("/")
-            step = int(step_text) if step_text else 1
-            first, _, last = span.partition("-")
-            start = low if first == "*" else int(first)
-            end = high if first == "*" else int(last) if last else (high if step_text else start)
+            found = _PART.fullmatch(part)
+            if found is None:
+                raise ValueError(part)
+            first, last, step_text = found.groups()
+            step = int(step_text or 1)
+            start = int(first or low)
+            end = high if first is None else int(last) if last else (high if step_text else start)
             if not (low <= start <= end <= high and step >= 1):
                 raise ValueError(part)
             out.update(range(start, end + 1, step))

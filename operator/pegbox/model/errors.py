@@ -10,6 +10,12 @@ PegboxError
 
 from __future__ import annotations
 
+MAX_SHOWN = 300
+"""Characters of a value that an error shows: it ends in conditions, Events and logs, which all have limits."""
+
+MAX_REMEDY = 2000
+"""Characters of a remedy: some list what is known, or say what another program said."""
+
 
 class PegboxError(Exception):
     """Root of everything that Pegbox raises on purpose."""
@@ -20,7 +26,19 @@ class InvalidInput(PegboxError, ValueError):
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
-        super().__init__(f"{field}: {value!r} cannot be used: {remedy}")
+        super().__init__(f"{_cut(field)}: {shown(value)} cannot be used: {remedy[:MAX_REMEDY]}")
+
+
+def shown(value: object) -> str:
+    """The value as an error shows it: escaped, cut, and of any value, also one nested too deep to be spelled."""
+    try:
+        return _cut(repr(value))
+    except (RecursionError, ValueError):  # ValueError: a whole number of more than 4300 digits
+        return f"a {type(value).__name__} that is too large to show"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 class NotAvailable(PegboxError):

@@ -31,7 +31,7 @@ class KnobType(Enum):
 
     def parse(self, raw: str | int | bool, field: str) -> KnobValue:
         """The canonical value of what a person or an object wrote. Raises InvalidInput."""
-        text = ("true" if raw else "false") if isinstance(raw, bool) else str(raw)
+        text = units.text_of(raw, field)
         match self:
             case KnobType.INTEGER:
                 value = units.parse_decimal(text, field)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import values_hash
 from pegbox.model.snapshot import Document
@@ -17,6 +18,14 @@ from pegbox.model.snapshot import Document
 KEY = "settings.json"
 VERSION = 1
 MAX_BYTES = 256 * 1024
+MAX_KNOBS = 256
+MAX_NAME = 63
+MAX_VALUE = 1024
+"""Characters of one value, and of uid and hash."""
+MAX_GENERATION = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact; pegbox.live has the same limits."""
+
+_REMEDY = "let Pegbox write this key"
 
 
 def render(profile_uid: str, generation: int, values: Mapping[str, str]) -> str:
@@ -34,16 +43,49 @@ def render(profile_uid: str, generation: int, values: Mapping[str, str]) -> str:
 
 def parse(text: str) -> Document:
     """The document, or InvalidInput. `foreign` is True where the hash does not match the values."""
-    if len(text.encode()) > MAX_BYTES:
+    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidInput(KEY, f"{len(text)} characters", f"keep the document under {MAX_BYTES} bytes")
     try:
-        body: Any = json.loads(text)
-        if not isinstance(body, dict) or body.get("version") != VERSION:
-            raise InvalidInput(f"{KEY}.version", str(body)[:64], f"this release reads version {VERSION}")
-        values = {str(k): str(v) for k, v in body["values"].items()}
-        generation, uid, stated = int(body["generation"]), str(body["profileUID"]), str(body["hash"])
-    except InvalidInput:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInput(KEY, text[:64], "let Pegbox write this key; it is not valid JSON of the format") from error
+        body: Any = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(KEY, text[:64], f"{_REMEDY}; it is not JSON") from error
+    if not isinstance(body, dict) or body.get("version") != VERSION:
+        raise InvalidInput(f"{KEY}.version", text[:64], f"this release reads version {VERSION}")
+    generation = body.get("generation")
+    if type(generation) is not int or not 0 <= generation <= MAX_GENERATION:
+        raise InvalidInput(f"{KEY}.generation", generation, f"{_REMEDY}; a whole number up to {MAX_GENERATION}")
+    uid, stated = (_text(body.get(name), name) for name in ("profileUID", "hash"))
+    values = _values(body.get("values"))
     return Document(generation, stated, values, uid, foreign=values_hash(values) != stated)
+
+
+def _values(raw: Any) -> dict[str, str]:
+    """knob -> text. A number typed by hand is taken as its text: the hash says that somebody did."""
+    if not isinstance(raw, dict) or len(raw) > MAX_KNOBS:
+        raise InvalidInput(f"{KEY}.values", raw, f"{_REMEDY}; an object of at most {MAX_KNOBS} knobs")
+    found: dict[str, str] = {}
+    for name, value in raw.items():
+        if len(name) > MAX_NAME or not _is_unicode(name):
+            raise InvalidInput(f"{KEY}.values", name, f"{_REMEDY}; a name has at most {MAX_NAME} characters")
+        field = f"{KEY}.values.{name}"
+        found[name] = _text(units.text_of(value, field) if isinstance(value, int) else _plain(value), field)
+    return found
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, float) else value
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str) or len(value) > MAX_VALUE or not _is_unicode(value):
+        raise InvalidInput(field, value, f"{_REMEDY}; a text of at most {MAX_VALUE} characters")
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON's escapes can spell half of a surrogate pair, which no UTF-8 and so no hash exists for."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

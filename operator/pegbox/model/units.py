@@ -11,8 +11,8 @@ from fractions import Fraction
 
 from pegbox.model.errors import InvalidInput
 
-_DURATION = re.compile(r"^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -20,7 +20,7 @@ _SECONDS = {
     "h": Fraction(3600),
     "d": Fraction(86400),
 }
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _FACTOR = {
     "": Fraction(1),
     "m": Fraction(1, 1000),
@@ -33,21 +33,32 @@ _FACTOR = {
     "Gi": Fraction(2**30),
     "Ti": Fraction(2**40),
 }
-_DECIMAL = re.compile(r"^-?\d+(?:\.\d+)?$")
-_PERCENT = re.compile(r"^(\d+(?:\.\d+)?)%$")
+_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 MAX_TEXT = 64  # no number a person writes is longer; bounds the work of the patterns above
+MAX_WHOLE = 2**63 - 1
+"""The largest whole number that the API server and its clients keep."""
 
 
 def _short(field: str, text: object) -> str:
     if not isinstance(text, str) or len(text) > MAX_TEXT:
-        raise InvalidInput(field, str(text)[:MAX_TEXT], f"write a text of at most {MAX_TEXT} characters")
+        raise InvalidInput(field, text, f"write a text of at most {MAX_TEXT} characters")
     return text.strip()
+
+
+def text_of(raw: str | int | bool, field: str) -> str:
+    """The text of what an object holds where a text or a whole number may stand. Raises InvalidInput."""
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, int) and abs(raw) > MAX_WHOLE:
+        raise InvalidInput(field, raw, f"write a whole number between {-MAX_WHOLE} and {MAX_WHOLE}")
+    return str(raw)
 
 
 def parse_duration(text: str, field: str = "duration") -> Fraction:
     """Seconds of a text such as `500ms`, `30s`, `1h30m`, `7d`."""
     plain = _short(field, text)
-    if not _DURATION.match(plain):
+    if not _DURATION.fullmatch(plain):
         raise InvalidInput(field, text, "write a duration such as 500ms, 30s, 10m or 1h30m")
     return sum(
         (Fraction(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(plain)),
@@ -70,7 +81,7 @@ def format_duration(seconds: Fraction) -> str:
 def parse_quantity(text: str, field: str = "quantity") -> Fraction:
     """A Kubernetes quantity (`250m`, `1.5`, `512Mi`, `3474M`) as an exact number of its base unit."""
     plain = _short(field, text)
-    match = _QUANTITY.match(plain)
+    match = _QUANTITY.fullmatch(plain)
     if not match:
         raise InvalidInput(field, text, "write a quantity such as 250m, 2, 512Mi or 4G")
     return Fraction(match[1]) * _FACTOR[match[2] or ""]
@@ -97,7 +108,7 @@ def format_bytes(count: Fraction) -> str:
 def parse_decimal(text: str, field: str = "decimal") -> Fraction:
     """A plain decimal number, exactly."""
     plain = _short(field, text)
-    if not _DECIMAL.match(plain):
+    if not _DECIMAL.fullmatch(plain):
         raise InvalidInput(field, text, "write a plain decimal number such as 0.8")
     return Fraction(plain)
 
@@ -110,7 +121,7 @@ def format_decimal(value: Fraction) -> str:
 
 def parse_percent(text: str, field: str = "percent") -> Fraction:
     """The share of a text such as `99.9%`, between 0 and 1."""
-    match = _PERCENT.match(_short(field, text))
+    match = _PERCENT.fullmatch(_short(field, text))
     if not match or Fraction(match[1]) > 100:
         raise InvalidInput(field, text, "write a percentage between 0% and 100%, such as 99.9%")
     return Fraction(match[1]) / 100

@@ -245,7 +245,7 @@ def adopted_before(found: Objects) -> Setting | None:
     try:
         texts = json.loads(annotations.get(ORIGINALS, "{}"))
         return found.spec.space.parse({str(k): str(v) for k, v in texts.items()}) if texts else None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
 
 

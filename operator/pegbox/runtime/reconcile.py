@@ -245,10 +245,12 @@ class Reconciler:
     def _show_pods(self, found: Objects, now: datetime) -> None:
         if isinstance(found.workload, Missing):
             return
-        uid = found.spec.uid
+        uid, written = found.spec.uid, -1 if isinstance(found.document, Missing) else found.document.generation
+        # Only generations that were written: an application that makes numbers up makes no label values of them.
+        acks = {p.name: p.ack for p in found.workload.unfinished}
         pods = {
-            p.name: PodSetting("", str(p.ack.generation) if p.ack is not None and p.ack.profile_uid == uid else "0")
-            for p in found.workload.unfinished
+            name: PodSetting("", str(a.generation) if a and a.profile_uid == uid and a.generation <= written else "0")
+            for name, a in acks.items()
         }
         self.pod_settings.show(found.spec.key, found.spec.class_name, pods, now)
 

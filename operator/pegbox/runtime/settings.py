@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import yaml
-
+from pegbox.adapters import yamlfile
+from pegbox.adapters.prometheus import promql
 from pegbox.model.errors import InvalidInput
 
 
@@ -21,7 +23,8 @@ class SourceSettings:
     tokenFile: str = ""  # noqa: N815  re-read for every question: bound tokens rotate
     caFile: str = ""  # noqa: N815
     insecure: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)  # e.g. X-Scope-OrgID
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # e.g. X-Scope-OrgID; no credentials
+    ownLabels: Mapping[str, str] = field(default_factory=dict)  # noqa: N815  which pegbox_pod_setting is the operator's
     podLabel: str = "pod"  # noqa: N815  as the scrape configuration names it
     namespaceLabel: str = "namespace"  # noqa: N815
     timeoutSeconds: float = 10.0  # noqa: N815
@@ -62,10 +65,14 @@ _NESTED: dict[str, type] = {"leaderElection": LeaderElection, "http": Http}
 def load(path: Path) -> Settings:
     """Read the file. Raises InvalidInput naming field, value and remedy."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(str(path), type(error).__name__, f"give a readable YAML file: {error}") from error
-    return parse(raw)
+        with path.open("rb") as file:
+            raw = file.read(yamlfile.MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(str(path), type(error).__name__, f"give a readable YAML file: {error.strerror}") from error
+    documents = yamlfile.load_all(raw, str(path), "the file")
+    if len(documents) > 1:
+        raise InvalidInput(str(path), f"{len(documents)} documents", "write one")
+    return parse(documents[0] if documents else {})
 
 
 def parse(raw: Any) -> Settings:
@@ -77,21 +84,65 @@ def parse(raw: Any) -> Settings:
     sources = values.get("metricsSources")
     if sources is not None:
         if not isinstance(sources, list) or not sources:
-            raise InvalidInput("metricsSources", sources, "list at least one source with name and url")
-        values["metricsSources"] = tuple(SourceSettings(**_known(s, SourceSettings, "metricsSources")) for s in sources)
+            raise InvalidInput("metricsSources", _hidden(sources), "list at least one source with name and url")
+        values["metricsSources"] = tuple(_source(source) for source in sources)
     if "watchNamespaces" in values:
-        values["watchNamespaces"] = tuple(str(n) for n in values["watchNamespaces"] or ())
+        names = values["watchNamespaces"] or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InvalidInput("watchNamespaces", _hidden(names), "list names of namespaces, or leave it empty")
+        values["watchNamespaces"] = tuple(names)
     return Settings(**values)
+
+
+_CREDENTIALS = re.compile(r"authori[sz]ation|cookie|token|secret|password|passwd|credential|api-?key", re.IGNORECASE)
+
+
+def _source(raw: Any) -> SourceSettings:
+    """This file is a ConfigMap: a credential in it would be readable by many, so it is refused and never shown."""
+    values = _known(raw, SourceSettings, "metricsSources")
+    url = values.get("url", "")
+    if url and (not _usable(url) or urlsplit(url).username is not None or urlsplit(url).password is not None):
+        remedy = "write http:// or https:// with a host and no user or password: name a mounted tokenFile instead"
+        raise InvalidInput("metricsSources.url", _hidden(url), remedy)
+    headers, own = (_texts(values.get(name), name) for name in ("headers", "ownLabels"))
+    for name in headers:
+        if _CREDENTIALS.search(name):
+            remedy = "credentials are given by reference only: mount a Secret and name its file as tokenFile"
+            raise InvalidInput(f"metricsSources.headers.{name}", "(hidden)", remedy)
+    for name in (values.get("podLabel", "pod"), values.get("namespaceLabel", "pod"), *own):
+        promql.label(name)
+    return SourceSettings(**{**values, "headers": headers, "ownLabels": own})
+
+
+def _texts(raw: Any, name: str) -> dict[str, str]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict) or not all(isinstance(part, str) for pair in raw.items() for part in pair):
+        raise InvalidInput(f"metricsSources.{name}", _hidden(raw), "write a mapping of texts")
+    return raw
+
+
+def _usable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _hidden(value: Any) -> object:
+    """What may be said of a value that stands where it should not: it may be a credential."""
+    return value if value is None or isinstance(value, bool | int | float) else f"a {type(value).__name__}"
 
 
 def _known(raw: Any, kind: type, field_name: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise InvalidInput(field_name, raw, "write a mapping of fields")
+        raise InvalidInput(field_name, _hidden(raw), "write a mapping of fields")
     types = {f.name: f.type for f in fields(kind)}
     for name, value in raw.items():
         if name not in types:
-            raise InvalidInput(f"{field_name}.{name}", value, f"known fields: {', '.join(sorted(types))}")
+            raise InvalidInput(f"{field_name}.{name}", _hidden(value), f"known fields: {', '.join(sorted(types))}")
         plain = _PLAIN.get(str(types[name]))
         if plain is not None and (not isinstance(value, plain) or (plain is not bool and isinstance(value, bool))):
-            raise InvalidInput(f"{field_name}.{name}", value, f"write a {types[name]}")
+            raise InvalidInput(f"{field_name}.{name}", _hidden(value), f"write a {types[name]}")
     return dict(raw)

@@ -120,7 +120,8 @@ def metrics_source(item: SourceSettings) -> PrometheusSource:
         headers=dict(item.headers),
         read_timeout=item.timeoutSeconds,
     )
-    dialect = Dialect(pod_label=item.podLabel, namespace_label=item.namespaceLabel)
+    own = tuple(sorted(item.ownLabels.items()))
+    dialect = Dialect(pod_label=item.podLabel, namespace_label=item.namespaceLabel, own_labels=own)
     # An answer is as old as the last scrape anyway: asking twice within one is work for nothing.
     return PrometheusSource(server, dialect, Pace(reuse=min(item.scrapeSeconds / 2, 10.0)))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Labels = Mapping[str, str]
-_TERM = re.compile(r"\s*(!?)([\w./-]+)\s*(?:(==|=|!=)\s*([\w.-]*)|(in|notin)\s*\(([^)]*)\))?\s*(?:,|$)")
+_TERM = re.compile(r"\s*(!?)([\w./-]+)\s*+(?:(==|=|!=)\s*([\w.-]*)|(in|notin)\s*\(([^)]*)\))?\s*+(?:,|$)")
 
 
 def matches_text(selector: str, labels: Labels) -> bool:

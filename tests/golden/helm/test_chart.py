@@ -158,7 +158,7 @@ class TestTheOperatorsSettings:
             "metricsSources": [
                 {
                     "name": "default", "url": "http://prometheus.monitoring:9090", "tokenFile": "", "caFile": "",
-                    "insecure": False, "headers": {}, "podLabel": "pod", "namespaceLabel": "namespace",
+                    "insecure": False, "headers": {}, "ownLabels": {}, "podLabel": "pod", "namespaceLabel": "namespace",
                     "timeoutSeconds": 10, "scrapeSeconds": 30,
                 }
             ],

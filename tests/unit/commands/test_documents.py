@@ -57,7 +57,7 @@ def test_a_profile_without_a_namespace_is_of_the_default_one(tmp_path: Path) -> 
             id="a_misspelt_class",
         ),
         pytest.param(yaml.safe_dump({**PROFILE, "spec": 3}), "classRef", id="a_spec_that_is_a_number"),
-        pytest.param("a" * (documents.MAX_BYTES + 1), "at most", id="too_large"),
+        pytest.param("a" * documents.LIMIT, "at most", id="too_large"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told(text: str, said: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pegbox.model.errors import InvalidInput
 from pegbox.runtime.points import Point, killer, nobody
 from pegbox.runtime.settings import Settings, load, parse
+from pegbox.runtime.wiring import metrics_source
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "a list": ([], "settings"),
@@ -18,6 +19,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "true for a number": ({"workers": True}, "settings.workers"),
     "a text for a switch": ({"allowWrites": "true"}, "settings.allowWrites"),
     "no source at all": ({"metricsSources": []}, "metricsSources"),
+    "own labels that no server knows": ({"metricsSources": [{"ownLabels": {"a-b": "c"}}]}, "label"),
+    "own labels that are a list": ({"metricsSources": [{"ownLabels": ["a"]}]}, "metricsSources.ownLabels"),
+    "namespaces that are one text": ({"watchNamespaces": "shop"}, "watchNamespaces"),
     "a source that is a text": ({"metricsSources": ["http://x"]}, "metricsSources"),
     "a misspelt field of a source": ({"metricsSources": [{"uri": "x"}]}, "metricsSources.uri"),
     "a nested text": ({"http": "8080"}, "http"),
@@ -60,6 +64,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     assert refused.value.field == str(file)
     with pytest.raises(InvalidInput):
         load(tmp_path / "absent.yaml")
+
+
+def test_labels_of_the_operators_own_series_reach_the_query() -> None:
+    (item,) = parse({"metricsSources": [{"ownLabels": {"namespace": "pegbox-system"}}]}).metricsSources
+    source = metrics_source(item)
+    assert source._dialect.own_labels == (("namespace", "pegbox-system"),)
+    source.close()
 
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:

@@ -51,14 +51,14 @@ def error_of(asked: Asked, status: int, text: str) -> PegboxError:
 def _status(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
 
 def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
     """A missing object answers with a Status that names it; a path that is not served with plain text."""
-    if body.get("kind") == "Status" and (body.get("details") or {}).get("name"):
+    if body.get("kind") == "Status" and _details(body).get("name"):
         return NotFound(message)
     return NotAvailable(
         f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
@@ -66,7 +66,14 @@ def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
 
 
 def _causes(body: dict[str, Any]) -> list[dict[str, Any]]:
-    return list((body.get("details") or {}).get("causes") or ())
+    causes = _details(body).get("causes")
+    return [cause for cause in causes if isinstance(cause, dict)] if isinstance(causes, list) else []
+
+
+def _details(body: dict[str, Any]) -> dict[str, Any]:
+    """What stands between us and the server may answer in its place, and in another form."""
+    details = body.get("details")
+    return details if isinstance(details, dict) else {}
 
 
 def owners(body: dict[str, Any]) -> tuple[FieldOwner, ...]:

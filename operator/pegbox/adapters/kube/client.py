@@ -201,7 +201,7 @@ def _body(asked: Asked, status: int, raw: bytes) -> Object:
         raise error
     try:
         body: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotAvailable(f"{asked.what}: the answer (status {status}) is no JSON") from error
     if status >= 300 or not isinstance(body, dict):
         raise NotAvailable(f"{asked.what}: the answer (status {status}) is no object")

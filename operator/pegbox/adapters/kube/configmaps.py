@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pegbox.adapters.kube import jsontext, yamltext
-from pegbox.adapters.kube.textpath import Span, Step, parse_path
+from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, parse_path
 from pegbox.model.errors import InvalidInput
 
 MAX_JSON_BYTES = 1024 * 1024
@@ -48,9 +48,14 @@ def write_path(text: str, path: str, new: str) -> str:
 
 
 def _locate(text: str, path: str, steps: tuple[Step, ...]) -> _Found:
-    size = len(text.encode())
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput("path", path, "the text holds half of a character (a surrogate): write it anew") from error
     if size > MAX_JSON_BYTES:
         raise InvalidInput("path", path, f"the text has {size} bytes, over the limit of {MAX_JSON_BYTES}")
+    if text.lstrip()[:1] in ("[", "{") and jsontext.too_deep(text):
+        raise InvalidInput("path", path, f"the text is nested deeper than {MAX_DEPTH} levels")
     if jsontext.is_json(text):
         return _Found(jsontext.find(text, steps))
     if size > MAX_YAML_BYTES:

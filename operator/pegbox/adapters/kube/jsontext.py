@@ -6,11 +6,13 @@ import json
 import re
 from typing import Any, NoReturn
 
-from pegbox.adapters.kube.textpath import Span, Step, Style, spell
+from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, Style, spell
 from pegbox.model.errors import InvalidInput
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+"""A whole string, so that brackets in it do not count, or one bracket."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -21,12 +23,26 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def is_json(text: str) -> bool:
-    """Whether the whole text is one JSON value (RFC 8259)."""
+    """Whether the whole text is one JSON value (RFC 8259), nested no deeper than a path can lead."""
+    if too_deep(text):
+        return False
     try:
         json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def too_deep(text: str) -> bool:
+    """Whether brackets outside of strings are nested deeper than MAX_DEPTH, in one pass and before any parser."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def find(text: str, steps: tuple[Step, ...]) -> Span:

@@ -12,7 +12,7 @@ Step = str | int
 MAX_DEPTH = 64
 MAX_PATH = 512
 
-_STEP = re.compile(r'\.?([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\["((?:[^"\\]|\\["\\])*)"\]')
+_STEP = re.compile(r'\.?([A-Za-z_][\w-]*)|\[([0-9]{1,6})\]|\["((?:[^"\\]|\\["\\])*)"\]')
 _REMEDY = 'write keys with dots, items with [index], other keys quoted, such as pools[0].size or servers["a.b"].n'
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Signal, SignalKind
 from pegbox.model.reasons import Reason
+from pegbox.model.settings_document import MAX_GENERATION
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRow, SignalRows
 
@@ -144,6 +145,8 @@ def acknowledgements(series: Iterable[Dated], pod_label: str) -> dict[str, Ackno
     instances: dict[tuple[str, str], Dated] = {}
     for one in series:
         key = (one.labels.get(pod_label, ""), one.labels.get("instance", ""))
+        if not 0 <= one.value <= MAX_GENERATION or one.value != round(one.value):
+            continue  # no document has such a generation: it says nothing
         known = instances.get(key)
         if key[0] and (known is None or (one.at, one.value) > (known.at, known.value)):
             instances[key] = one

@@ -43,16 +43,20 @@ class Dialect:
 
     `namespaces` narrows every query of an install that sees only some (tenants); empty: all.
     `duplicate_labels` differ between scrapes of one endpoint; add `service` and `endpoint` where several
-    Services select the same pods under prometheus-operator.
+    Services select the same pods under prometheus-operator. `own_labels` are what a scrape adds to the series of
+    the operator itself, such as its namespace: anybody who exports metrics can name them `pegbox_pod_setting`, but
+    not where they were scraped. Empty: every exporter is believed.
     """
 
     namespace_label: str = "namespace"
     pod_label: str = "pod"
     duplicate_labels: tuple[str, ...] = ("job", "prometheus_replica")
     namespaces: tuple[str, ...] = ()
+    own_labels: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (self.namespace_label, self.pod_label, *self.duplicate_labels):
+        own = tuple(name for name, _ in self.own_labels)
+        for name in (self.namespace_label, self.pod_label, *self.duplicate_labels, *own):
             label(name)
 
 
@@ -206,7 +210,7 @@ def build(query: SignalQuery, dialect: Dialect) -> str:
     inner = _parts(query, dialect, _matching(query, dialect))
     inner = f'label_replace({inner}, "target_namespace", "$1", {quote(dialect.namespace_label)}, "(.*)")'
     inner = f'label_replace({inner}, "target_pod", "$1", {quote(dialect.pod_label)}, "(.*)")'
-    pods = f"pegbox_pod_setting{{class={quote(query.class_name)}}}"
+    pods = f"pegbox_pod_setting{{{matchers((('class', query.class_name), *dialect.own_labels))}}}"
     labels = ", ".join(joined)
     return (
         f"sum by ({labels}, part, le) ({inner}"

@@ -8,9 +8,10 @@ size. Not thread-safe (a requests session is not): one Transport per thread.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,19 @@ import requests
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
+from pegbox.model import errors
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 
 LONGEST_GET = 6000
 """Bytes of an encoded query beyond which it goes as a POST form: proxies cut URLs at about 8 KiB."""
+
+LONGEST_TOKEN = 16 * 1024
+SHORTEST_SECRET = 4
+"""Characters of a header from which on it is hidden in messages: a tenant called "a" would blot out every text."""
+MOST_SAMPLES = 10**12
+"""No server loads as many for one question: beyond it the figure is no figure."""
+_TOKEN = re.compile(rb"[!-~]{1,16384}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +49,12 @@ class Server:
     ca_file: str = ""
     insecure: bool = False  # True: the server's certificate is not checked
     client_certificate: tuple[str, str] | None = None  # (certificate file, key file)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict)
     trust_environment: bool = False
     connect_timeout: float = 3.0
     read_timeout: float = 10.0  # also the longest that a whole answer may take
-    largest_answer: int = 32 * 1024 * 1024  # bytes
+    largest_answer: int = 8 * 1024 * 1024  # bytes; some 40,000 rows, which take about ten times as much memory
 
     @property
     def shown(self) -> str:
@@ -87,6 +96,8 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
         )
         super().__init__(url=server.url.rstrip("/"), retry=retry, session=session)
         self._server = server
+        self._password = urlsplit(server.url).password or ""
+        self._secret: frozenset[str] = frozenset({*server.headers.values(), self._password})
 
     def ask(self, query: str, at: datetime | None) -> Answer | Missing:
         """The instant vector of `query` at `at` (None: the server's now).
@@ -99,15 +110,18 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
             return self._unreachable(_cause(error))
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._unreachable(f"answered {status} with what is no JSON")
         if not isinstance(document, dict):
             return self._unreachable(f"answered {status}, not as a Prometheus does")
         if status in (400, 422):
-            return Missing(Reason.QUERY_INVALID, str(document.get("error", f"status {status}"))[:500])
+            return Missing(Reason.QUERY_INVALID, self._shown(document.get("error", f"status {status}"), 500))
         if status != 200 or document.get("status") != "success":
-            return self._unreachable(f"answered {status}: {str(document.get('error', ''))[:200]}")
-        return _answer(document, len(body))
+            return self._unreachable(f"answered {status}: {self._shown(document.get('error', ''), 200)}")
+        answer = _answer(document, len(body))
+        if isinstance(answer, Missing):
+            return answer
+        return replace(answer, warnings=tuple(self._shown(text, 200) for text in answer.warnings))
 
     def _request(self, query: str, at: datetime | None) -> tuple[int, bytes]:
         server = self._server
@@ -119,9 +133,7 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
         }
         if at is not None:
             form["time"] = f"{at.timestamp():.3f}"
-        headers = dict(server.headers)
-        if server.token_file:
-            headers["Authorization"] = f"Bearer {Path(server.token_file).read_text().strip()}"
+        headers = self._headers()
         post = len(urlencode(form)) > LONGEST_GET
         deadline = time.monotonic() + server.read_timeout
         with self._session.request(
@@ -143,8 +155,30 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
                     raise requests.exceptions.ReadTimeout(f"no whole answer in {server.read_timeout:g} s")
             return response.status_code, bytes(body)
 
+    def _headers(self) -> dict[str, str]:
+        """With the token as the file holds it now. Raises ValueError without what stands there, OSError."""
+        headers = dict(self._server.headers)
+        if self._server.token_file:
+            with Path(self._server.token_file).open("rb") as file:
+                raw = file.read(LONGEST_TOKEN + 1).strip()
+            if not _TOKEN.fullmatch(raw):
+                raise ValueError(f"{self._server.token_file} holds no token: write one line of at most 16 KiB")
+            headers["Authorization"] = f"Bearer {raw.decode('ascii')}"
+        self._secret = frozenset(
+            {self._password, *headers.values(), *(v.removeprefix("Bearer ") for v in headers.values())}
+        )
+        return headers
+
+    def _shown(self, text: object, limit: int) -> str:
+        """Words of the other side, without what we sent to prove who we are: servers and proxies do echo it."""
+        shown = text if isinstance(text, str) else errors.shown(text)
+        for secret in sorted(self._secret, key=len, reverse=True):
+            if len(secret) >= SHORTEST_SECRET:
+                shown = shown.replace(secret, "(hidden)")
+        return shown[:limit]
+
     def _unreachable(self, why: str) -> Missing:
-        return Missing(Reason.METRICS_UNREACHABLE, f"{self._server.shown}: {why}"[:500])
+        return Missing(Reason.METRICS_UNREACHABLE, self._shown(f"{self._server.shown}: {why}", 500))
 
 
 def _cause(error: BaseException) -> str:
@@ -161,6 +195,23 @@ def _answer(document: Mapping[str, Any], size: int) -> Answer | Missing:
     if not isinstance(data, Mapping) or data.get("resultType") != "vector":
         kind = data.get("resultType") if isinstance(data, Mapping) else None
         return Missing(Reason.QUERY_INVALID, f"the query must give a vector, not {kind}")
-    statistics = (data.get("stats") or {}).get("samples") or {}
-    warnings = tuple(str(text) for text in document.get("warnings") or ())
-    return Answer(tuple(data.get("result") or ()), warnings, size, int(statistics.get("totalQueryableSamples", 0)))
+    result, warnings = data.get("result") or [], document.get("warnings") or []
+    if not isinstance(result, list) or not all(map(_is_sample, result)) or not isinstance(warnings, list):
+        return Missing(Reason.QUERY_INVALID, "the answer holds what is no sample")
+    return Answer(tuple(result), tuple(map(str, warnings)), size, _samples_read(data.get("stats")))
+
+
+def _is_sample(raw: object) -> bool:
+    """Labels are texts; a value is [time, text]. A native histogram has no value, which decoding says."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("metric", {}), dict):
+        return False
+    value = raw.get("value", [0, ""])
+    labels_are_texts = all(isinstance(label, str) for label in raw.get("metric", {}).values())
+    return labels_are_texts and isinstance(value, list) and len(value) == 2
+
+
+def _samples_read(raw: object) -> int:
+    """What the server says it loaded; 0 where it does not say, or says nonsense."""
+    samples = raw.get("samples") if isinstance(raw, Mapping) else None
+    total = samples.get("totalQueryableSamples") if isinstance(samples, Mapping) else None
+    return total if isinstance(total, int) and 0 <= total <= MOST_SAMPLES else 0

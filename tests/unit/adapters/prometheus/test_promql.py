@@ -171,3 +171,12 @@ def test_pods_are_named_exactly() -> None:
 def test_a_dialect_has_names_as_labels(name: str) -> None:
     with pytest.raises(InvalidInput):
         Dialect(pod_label=name)
+
+
+def test_with_labels_of_its_own_only_the_operators_series_are_joined() -> None:
+    """Somebody else's pegbox_pod_setting, scraped from his pod in his namespace, does not match."""
+    signal = Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, "rate(a{$matchers}[$window])")
+    dialect = Dialect(own_labels=(("namespace", 'peg"box'),))
+    text = promql.build(SignalQuery("c", signal, 60), dialect)
+    assert 'timestamp(pegbox_pod_setting{class="c",namespace="peg\\"box"})' in text
+    assert text.count("pegbox_pod_setting") == 1

@@ -1,0 +1,287 @@
+"""Every parser of text that comes from users, applications or servers, with inputs and what it may answer.
+
+A parser either returns or raises what it says it raises. Any other exception ends a reconcile for a reason that nobody
+can act on, or ends a thread that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from pegbox.adapters import yamlfile
+from pegbox.adapters.kube import answers, configmaps, textpath
+from pegbox.adapters.prometheus import decode, promql
+from pegbox.adapters.prometheus.transport import Answer, Server, Transport
+from pegbox.api import budgets, formula, ledger_codec, promql_rules, translate
+from pegbox.api import status as status_api
+from pegbox.core import budget, expression, freeze, rules
+from pegbox.live import document as live_document
+from pegbox.model import settings_document, units
+from pegbox.model.errors import InvalidInput, PegboxError
+from pegbox.model.knobs import KnobType
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Freeze, Purpose, Signal, SignalKind
+from pegbox.ports import SignalQuery
+from pegbox.runtime import reading
+from pegbox.runtime import settings as operator_settings
+from tests.fuzz.making import SCALARS, VALUES, edited, edited_json, near
+from tests.unit.api.documents import CLASS, profile
+from tests.unit.api.ledgers import full_ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Parser:
+    """`feed` reads one input; `refusals` are the errors that its documentation names."""
+
+    name: str
+    inputs: SearchStrategy[Any]
+    feed: Callable[[Any], object]
+    refusals: tuple[type[Exception], ...] = (InvalidInput,)
+
+    def take(self, value: Any) -> None:
+        """Returns where the parser returns or refuses; anything else passes through."""
+        try:
+            self.feed(value)
+        except self.refusals as error:
+            assert len(str(error)) < 5000, "an error that long fits no condition and no Event"
+
+
+def _units(value: tuple[Callable[[str, str], Fraction], str]) -> None:
+    parse, text = value
+    assert isinstance(parse(text, "f"), Fraction)
+
+
+def _knob(value: tuple[KnobType, Any]) -> None:
+    kind, raw = value
+    assert kind.parse(kind.format(kind.parse(raw, "f")), "f") is not None
+
+
+def _formula(text: str) -> None:
+    formula.parse(text, "f").evaluate(Fraction(4))
+
+
+def _budget(text: str) -> None:
+    parsed = budget.parse(text)
+    assert budget.parse(str(parsed)) == parsed or len(str(parsed)) > expression.MAX_CHARACTERS
+    parsed.evaluate({name: Fraction(3) for name in parsed.names}, 2)
+
+
+def _rule(text: str) -> None:
+    rule = rules.parse(text)
+    rule.holds({name: Fraction(3) for name in rule.names})
+
+
+def _freeze(value: tuple[str, str]) -> None:
+    schedule, zone = value
+    freeze.parse(schedule, "f")
+    freeze.in_force(Freeze("f", schedule, zone, Fraction(3600)), NOW)
+
+
+def _class_query(text: str) -> None:
+    """What the library lets pass, our own second line either takes or refuses; and it is filled in whole."""
+    promql_rules.check(text, "expr")
+    signal = Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, text)
+    built = promql.build(SignalQuery("c", signal, 60, (("job", 'a"b\\'),)), promql.Dialect())
+    assert "$matchers" not in built and "$window" not in built
+
+
+def _own_checks(text: str) -> None:
+    promql.problems(Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, text))
+    promql.selector(text)
+    promql.fill(text, 60, 'job="x"')
+
+
+def _edit(value: tuple[str, str, str]) -> None:
+    """A value that was read can be read again after another was written, and nothing else changed in length."""
+    text, path, new = value
+    old = configmaps.read_path(text, path)
+    after = configmaps.write_path(text, path, new)
+    assert configmaps.read_path(after, path) == new
+    assert configmaps.read_path(configmaps.write_path(after, path, old), path) == old
+
+
+def _merge(value: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    mine, knowledge = value
+    translate.check_class(knowledge)
+    translate.to_model(mine, knowledge)
+
+
+def _ledger(state: str) -> None:
+    """With the right sum, as somebody who means harm would write it."""
+    digest = hashlib.sha256(state.encode(errors="replace")).hexdigest()
+    read = ledger_codec.decode({**_LEDGER, "data": {**_LEDGER["data"], "state": state, "sha256": digest}})
+    assert ledger_codec.decode(_encoded(read)) is not None
+
+
+def _encoded(ledger: Any) -> dict[str, Any]:
+    return ledger_codec.encode(ledger, namespace="shop", name="checkout", profile="checkout", written_at=NOW)
+
+
+def _own_config_map(value: tuple[str, str]) -> None:
+    """What stands in our ConfigMap after somebody edited it: the document, and the values at adoption."""
+    document, originals = value
+    annotations = {reading.ORIGINALS: originals}
+    own = {"metadata": {"annotations": annotations}, "data": {settings_document.KEY: document}}
+    found = reading.Objects(_SPEC_PROFILE, CLASS, _SPEC, own_config_map=own, document=reading.read_document(own))
+    reading.adopted_before(found)
+
+
+def _annotations(text: str) -> None:
+    body = {"metadata": {"annotations": {f"pegbox.dev/{verb}": text for verb in reading.VERBS}}}
+    for request in reading.requests(reading.Objects(body, CLASS, _SPEC)):
+        assert request.token and len(request.token) <= 64 and len(request.argument) <= 1024
+
+
+class _Fed(Transport):
+    """Answers with what it is given."""
+
+    def __init__(self, body: bytes, status: int) -> None:
+        super().__init__(Server("http://127.0.0.1:9"))
+        self._fed = status, body
+
+    def _request(self, query: str, at: datetime | None) -> tuple[int, bytes]:
+        return self._fed
+
+
+_HISTOGRAM = Signal("s", SignalKind.HISTOGRAM, Purpose.LATENCY, "a", "b", "c")
+_GAUGE = Signal("g", SignalKind.GAUGE, Purpose.BUSY, "a", knob="workers")
+
+
+def _metrics_answer(value: tuple[str, int]) -> None:
+    text, status = value
+    answer = _Fed(text.encode(errors="replace"), status).ask("x", NOW)
+    if isinstance(answer, Missing):
+        assert len(answer.detail) <= 500
+        return
+    assert isinstance(answer, Answer)
+    for signal in (_HISTOGRAM, _GAUGE):
+        decode.rows(SignalQuery("c", signal, 60), answer.samples, NOW)
+    series = decode.dated(answer.samples, NOW, 1e12)
+    decode.acknowledgements(series, "pod")
+    decode.setting_values(series, "pod")
+
+
+def _server_answer(value: tuple[str, int]) -> None:
+    text, status = value
+    assert isinstance(answers.error_of(answers.Asked("get x", "x", "get"), status, text), PegboxError)
+
+
+def _operator_settings(text: str) -> None:
+    for document in yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f"):
+        operator_settings.parse(document)
+
+
+def _live(text: str) -> None:
+    found = live_document.parse(text.encode(errors="surrogatepass"))
+    found.values_for("pod")
+
+
+_SPEC_PROFILE = profile()
+_SPEC = translate.to_model(_SPEC_PROFILE, CLASS)
+_LEDGER = _encoded(full_ledger())
+_DOCUMENT = json.loads(settings_document.render("u-1", 7, {"workers": "4", "timeout": "30s"}))
+_DOCUMENT["cohorts"] = {"trial": {"pods": ["a"], "values": {"workers": "5"}}}
+_BUDGET: dict[str, Any] = {
+    "metadata": {"name": "db"},
+    "spec": {"capacity": 100, "reserve": 10, "unit": "connections"},
+    "status": {
+        "claimed": 5,
+        "claims": [{"uid": "a", "holder": "shop/a", "amount": 5, "expires": "2027-01-01T00:00:00Z", "trial": "None"}],
+    },
+}
+_STATUS: dict[str, Any] = {
+    "conditions": [
+        {"type": "Ready", "status": "True", "reason": "Accepted", "message": "m", "observedGeneration": 1,
+         "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    ],
+    "tokens": [{"name": "try", "value": "a"}],
+}  # fmt: skip
+_ANSWER: Mapping[str, Any] = {
+    "status": "success",
+    "data": {
+        "resultType": "vector",
+        "result": [
+            {"metric": {"profile": "a/b", "setting": "1", "part": part, "pod": "p", "instance": "i", **more}, "value": [1.5, text]}
+            for part, text, more in (
+                ("bucket", "5", {"le": "0.5"}), ("sum", "1", {}), ("count", "5", {}), ("fresh", "1", {}), ("sound", "1", {}),
+                ("value", "7", {"knob": "workers", "profile_uid": "u", "hash": "h"}), ("at", "1.7e9", {}), ("pods", "1", {}),
+            )
+        ],
+        "stats": {"samples": {"totalQueryableSamples": 10}},
+    },
+    "warnings": ["partial"],
+}  # fmt: skip
+_REFUSAL: dict[str, Any] = {
+    "kind": "Status",
+    "message": 'Apply failed with 1 conflict: conflict with "helm": .data.a',
+    "details": {"name": "a", "causes": [{"reason": "FieldManagerConflict", "field": ".data.a", "message": 'conflict with "helm"'}]},
+}  # fmt: skip
+_JSON = '{"pools": [{"size": 20, "name": "a"}], "on": true, "t": "5s", "f": -1.5e3, "a.b": {"n": 1}}'
+_YAML = 'pools:\n- {size: 20, name: \'a\'}\non: true # c\nt: "5s"\nf: 1.5\nn: 0x10\n"a.b":\n  n: 1\n'
+_QUERIES = [s[part] for s in CLASS["spec"]["signals"] for part in ("expr", "sumExpr", "countExpr") if part in s]
+_SETTINGS = (
+    "metricsSources:\n- {name: a, url: 'http://a:9', headers: {X-Scope-OrgID: t}, timeoutSeconds: 3}\n"
+    "watchNamespaces: [a]\nallowWrites: true\nhttp: {port: 8080}\nkubeQps: 5.5\n"
+)
+_SAMPLES = [file.read_text() for file in sorted((ROOT / "manifests").glob("samples/*.yaml"))]
+_BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n"
+_STATUS_CODES = st.sampled_from([200, 400, 401, 403, 404, 409, 422, 429, 500, 503])
+_QUANTITIES = near(["500ms", "1h30m", "250m", "512Mi", "99.9%", "0.8", "-1.5"])
+
+PARSERS: tuple[Parser, ...] = (
+    Parser(
+        "units",
+        st.tuples(
+            st.sampled_from([units.parse_duration, units.parse_quantity, units.parse_decimal, units.parse_percent]),
+            _QUANTITIES,
+        ),
+        _units,
+    ),
+    Parser(
+        "knob-value",
+        st.tuples(st.sampled_from(KnobType), _QUANTITIES | SCALARS.filter(lambda v: isinstance(v, str | int))),
+        _knob,
+    ),
+    Parser("formula", near(["max(2, cpus)", "2 * cpus", "min(8, cpus + 1) - 1"]), _formula),
+    Parser("budget", near(["pods * workers * (pool + overflow)", "pods * 2.5"]), _budget),
+    Parser("rule", near(["pool <= workers * 4", "0 < share <= 1", "max(a, b) == c - 1"]), _rule),
+    Parser(
+        "freeze",
+        st.tuples(near(["0 16 * * 5", "*/15 8-18 1,15 * 1-5"]), near(["UTC", "Europe/Berlin", "Europe", "../passwd"])),
+        _freeze,
+    ),
+    Parser("class-query", near(_QUERIES), _class_query),
+    Parser("class-query-own-checks", near(_QUERIES), _own_checks),
+    Parser("path", near(["pools[0].size", 'servers["a.b"].n', "a-b.c"]), textpath.parse_path),
+    Parser("json-edit", st.tuples(near([_JSON]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
+    Parser("yaml-edit", st.tuples(near([_YAML]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
+    Parser("profile", st.tuples(edited(profile(), "spec"), st.just(CLASS)), _merge),
+    Parser("profile-sample", st.tuples(edited(yaml.safe_load((ROOT / "manifests/samples/full.yaml").read_text().split("---")[0]), "spec"), st.just(CLASS)), _merge),
+    Parser("class", st.tuples(st.just(profile()), edited(CLASS, "spec")), _merge),
+    Parser("shared-budget", edited(_BUDGET, "spec", "status"), lambda body: budgets.facts(body, "a", NOW)),
+    Parser("status", edited(_STATUS, "conditions"), status_api.read_conditions),
+    Parser("ledger", edited_json(json.loads(_LEDGER["data"]["state"])), _ledger),
+    Parser("settings-document", edited_json(_DOCUMENT), settings_document.parse),
+    Parser("settings-document-live", edited_json(_DOCUMENT), _live, (live_document.RejectedLoad,)),
+    Parser("own-config-map", st.tuples(edited_json(_DOCUMENT), edited_json({"workers": "4"})), _own_config_map, ()),
+    Parser("annotations", near(["token", "token workers=4,pool=8", "t 30m"]), _annotations, ()),
+    Parser("metrics-answer", st.tuples(edited_json(dict(_ANSWER)), _STATUS_CODES), _metrics_answer, ()),
+    Parser("server-answer", st.tuples(edited_json(_REFUSAL), _STATUS_CODES.filter(lambda s: s >= 400)), _server_answer, ()),
+    Parser("yaml-file", near([*_SAMPLES, _BOMB]), lambda text: yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f")),
+    Parser("operator-settings", near([_SETTINGS]), _operator_settings),
+    Parser("operator-settings-values", edited(yaml.safe_load(_SETTINGS)) | VALUES, operator_settings.parse),
+)  # fmt: skip
