@@ -199,14 +199,17 @@ class Reconciler:
             in_force_at=since,
             slo_window=window,
         )
-        wanted = [(s, w) for s, w in assess.needed(spec, window, window) if not s.knob or s.knob in spec.space]
+        newest, own = assess.questions(spec, window)
+        # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
+        wanted = [(s, w, age) for s, w in newest] + [(s, w, float(spec.interval)) for s, w in own]
         answers = await asyncio.gather(
-            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=age) for s, w in wanted)
+            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=a) for s, w, a in wanted)
         )
-        evidence = {(s.name, w): answer for (s, w), answer in zip(wanted, answers, strict=True)}
-        seen = assess.assess(question, evidence)
+        evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
+        seen, slos = assess.assess(question, evidence), assess.attained(question, evidence)
         ledger = memory.take(spec, snapshot.ledger, seen, setting)
-        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=tuple(memory.windows))
+        windows = tuple(memory.windows)
+        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=windows, slos=slos)
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:
         intent = snapshot.ledger.intent
