@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import force, guards, looks, tokens, transitions, usage, verify
+from pegbox.core import error_budget, force, guards, looks, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
@@ -155,7 +155,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 
 
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
-    """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
+    """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
     _, intent = _under_way(snapshot)
     hurt = verify.damage(intent.started_at, workload)
     if hurt is not None:
@@ -166,6 +166,11 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
+    over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
+    if over is not None:
+        if verify.load_surged(snapshot.observation, intent.baseline):
+            return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
+        return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
@@ -176,9 +181,9 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
-    over = guards.budgets_guard.budgets(snapshot, parent, intent.target)
-    if over.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
-        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, over.detail)
+    use = guards.budgets_guard.budgets(snapshot, parent, intent.target)
+    if use.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
+        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, use.detail)
     patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
     if tried and unwritten(snapshot, intent):
@@ -203,6 +208,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
         last_sample_at=newest,
         bad_samples=intent.bad_samples + 1 if bad else 0,
         first_bad_at=(intent.first_bad_at or newest) if bad else None,
+        spent=error_budget.spent(snapshot.spec, intent, seen),
     )
     return replace(snapshot, ledger=replace(snapshot.ledger, intent=noted))
 

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     SLO_BREACHED = "SLOBreached"
     REGRESSION = "Regression"
     ERROR_SURGE = "ErrorSurge"
+    ERROR_BUDGET_SPENT = "ErrorBudgetSpent"
     OOM_KILLED = "OOMKilled"
     NOT_ACKNOWLEDGED = "NotAcknowledged"
     DEPLOYED = "Deployed"
@@ -169,6 +170,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SLO_BREACHED: "an SLO was breached",
     Reason.REGRESSION: "mean latency rose beyond what noise explains",
     Reason.ERROR_SURGE: "errors rose beyond what noise explains",
+    Reason.ERROR_BUDGET_SPENT: "the trial spent its share of an SLO's error budget",
     Reason.OOM_KILLED: "a container was killed for memory",
     Reason.NOT_ACKNOWLEDGED: "pods did not acknowledge the setting in time",
     Reason.DEPLOYED: "a new revision of the workload was rolled out",

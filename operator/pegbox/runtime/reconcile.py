@@ -415,7 +415,7 @@ def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
         return None
     intent = ledger.intent
     if intent is not None:
-        intent = replace(intent, last_sample_at=None)
+        intent = replace(intent, last_sample_at=None, spent={})
     settings = tuple((r.setting, r.replicates >= transitions.REPLICATES) for r in ledger.ladder)
     return replace(ledger, rows=(), ladder=(), intent=intent), settings
 
