@@ -21,7 +21,7 @@ from pegbox.core import slo
 from pegbox.core.baseline import SERVED, geometric, mean, pool, served
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.observations import Attainment, Missing, Observation
-from pegbox.model.profile import Objective, OnNoData, ProfileSpec
+from pegbox.model.profile import Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Workload
 from pegbox.model.trials import Baseline, Intent
@@ -134,15 +134,15 @@ def judge(
         return WAITING
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
-    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
-    if no_data is not None:
-        return no_data
     seen = usable(spec, intent, windows)
+    verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
+    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
+    if no_data is not None:  # what is not known never speaks for the trial; what is known may speak against it
+        return verdict if verdict.harmful else no_data
     if not seen:
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
-    verdict = _compare(spec, intent, intent.baseline, seen)
     if verdict.outcome is Outcome.WAIT and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
@@ -226,10 +226,14 @@ def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequen
 def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
     """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost.
 
-    An SLO of which nothing was known before was neither met nor missed.
+    An SLO of which nothing was known before was neither met nor missed. One without data whose policy is Ignore is
+    left out.
     """
-    known = {s.name: base.slo_shares[s.name] >= float(s.goal) for s in spec.slos if s.name in base.slo_shares}
-    met_before = len(known) == len(spec.slos) and all(known.values())
+    counted = [
+        s for s in spec.slos if not left_out(s, s.name in base.slo_shares and pool(s.name, evidence) is not None)
+    ]
+    known = {s.name: base.slo_shares[s.name] >= float(s.goal) for s in counted if s.name in base.slo_shares}
+    met_before = all(known.get(s.name, False) for s in counted)
     met_now = _slos_met(spec, evidence)
     if met_now and not all(known.values()):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "SLOs are met now")
@@ -248,6 +252,11 @@ def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequenc
     return WAITING
 
 
+def left_out(item: Slo, known: bool) -> bool:
+    """onNoData Ignore: without data this SLO has no say."""
+    return not known and item.on_no_data is OnNoData.IGNORE
+
+
 def cheaper(intent: Intent) -> bool:
     """Does the trial only give back: every number that it moves goes down?"""
     moved = intent.parent.diff(intent.target)
@@ -258,6 +267,8 @@ def cheaper(intent: Intent) -> bool:
 def _slos_met(spec: ProfileSpec, evidence: Sequence[Observation]) -> bool:
     for item in spec.slos:
         pooled = pool(item.name, evidence)
+        if left_out(item, pooled is not None):
+            continue
         verdict = Missing(Reason.NO_DATA) if pooled is None else slo.judge(item, pooled)
         if isinstance(verdict, Missing) or verdict.state is slo.SloState.BREACHED:
             return False  # fewer than minimumEvents prove nothing
