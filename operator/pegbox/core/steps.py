@@ -33,7 +33,9 @@ def within_step(knob: Knob, current: KnobValue, wanted: KnobValue, *, smallest: 
     if isinstance(current, Fraction) and isinstance(wanted, Fraction):
         low, high = reach(knob, current, smallest=smallest)
         return low <= wanted <= high
-    if isinstance(current, str) and isinstance(wanted, str) and current in knob.choices and wanted in knob.choices:
+    if isinstance(current, str) and isinstance(wanted, str) and wanted in knob.choices:
+        if current not in knob.choices:
+            return True  # it was taken off the list: nothing on it is nearer than the rest
         return abs(knob.choices.index(current) - knob.choices.index(wanted)) == 1
     return isinstance(current, bool) and isinstance(wanted, bool)
 

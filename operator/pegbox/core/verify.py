@@ -37,6 +37,7 @@ LOAD_RANGE = 1.35  # offered load may differ by this factor between trial and ba
 STRAINED = 0.9  # a share of good events below this: the parent was near saturation
 STRAINED_SD = 0.3  # floor of that sd for such a parent
 MIN_SD = 0.05  # floor of the sd of a window's log mean latency (5 %)
+REPLICATES = 2  # windows without harm that prove a step which needs no gain
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
 
@@ -143,7 +144,11 @@ def judge(
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
-    if verdict.outcome is Outcome.WAIT and (late or len(seen) >= MAX_WINDOWS):
+    undecided = verdict.outcome is Outcome.WAIT
+    walked = intent.reason is Reason.LIMITS_NARROWED and verdict.reason is not Reason.NO_DATA
+    if undecided and walked and (late or len(seen) >= REPLICATES):
+        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "nearer to the limits, and no harm")
+    if undecided and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
@@ -244,7 +249,7 @@ def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequenc
     sd = spread(base) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
     p_faster = NormalDist(log_ratio, sd).cdf(0.0)
     # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
-    thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= 2
+    thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= REPLICATES
     if thrifty and met_before and met_now and NormalDist(log_ratio, sd).cdf(MIN_EFFECT) > CONFIDENCE:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "as good as its parent")
     if log_ratio < -GAIN and p_faster > CONFIDENCE:

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     STEP_TOO_LARGE = "StepTooLarge"
     BUDGET_EXCEEDED = "BudgetExceeded"
     SLO_AT_RISK = "SLOAtRisk"
+    LIMITS_NARROWED = "LimitsNarrowed"
     RECENTLY_FAILED = "RecentlyFailed"
     RULE_VIOLATED = "RuleViolated"
     # trials
@@ -157,6 +158,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.BREAKER_CLOSED: "the breaker is closed",
     Reason.WITHIN_LIMITS: "within limits",
     Reason.OUT_OF_BOUNDS: "outside of the knob's limits",
+    Reason.LIMITS_NARROWED: "the setting lies outside of the limits: it is walked back into them, step by step",
     Reason.STEP_TOO_LARGE: "further than maxStep allows in one trial",
     Reason.BUDGET_EXCEEDED: "the budget would be exceeded",
     Reason.SLO_AT_RISK: "the predicted interval reaches beyond the SLO",

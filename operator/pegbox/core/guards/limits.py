@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pegbox.core import narrowed, steps
 from pegbox.core import rules as class_rules
-from pegbox.core import steps
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
@@ -20,7 +20,10 @@ def _admit(guard: str) -> Verdict:
 
 
 def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """Hard limits of class and profile; a pinned or recommend-only knob does not move at all."""
+    """Hard limits of class and profile; a pinned or recommend-only knob does not move at all.
+
+    From outside of limits that were narrowed a step towards them is let through.
+    """
     space = snapshot.spec.space
     for name in parent.diff(wanted):
         if name not in space or name not in parent or name not in wanted:
@@ -28,7 +31,7 @@ def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
         knob = space[name]
         if not knob.tunable:
             return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only")
-        if not knob.admits(wanted[name]):
+        if not knob.admits(wanted[name]) and not narrowed.nearer(knob, parent[name], wanted[name]):
             texts = [knob.type.format(v) for v in (knob.minimum, knob.maximum) if v is not None]
             allowed = " to ".join(texts) or ", ".join(knob.choices)
             detail = f"{name}={knob.type.format(wanted[name])} is outside of {allowed}"
