@@ -64,6 +64,9 @@ def _since(before: Condition | None, status: Truth, now: datetime) -> datetime:
 
 
 def _accepted(snapshot: Snapshot, decision: Decision) -> State:
+    if snapshot.refusal is not None:
+        text = f"{snapshot.refusal.detail}; what is under way is finished with what was read before"
+        return Truth.FALSE, snapshot.refusal.reason, text
     if isinstance(snapshot.workload, Missing):
         return (
             Truth.FALSE,

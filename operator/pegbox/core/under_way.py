@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import error_budget, force, guards, looks, tokens, transitions, usage, verify
+from pegbox.core import error_budget, force, guards, left_behind, looks, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
-from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.decisions import Action, Admission, Decision, Event
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import DeletionPolicy, Mode
+from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, Ledger, TrialState
@@ -173,6 +173,9 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
+    frozen = guards.waiting.frozen(snapshot, now)
+    if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
     deployed = intent.revision and workload.revision != intent.revision
     if deployed and not (restarts and intent.in_force_at is None):
@@ -190,6 +193,11 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         why = "the values were not found as written: refused, or put back by somebody else"
         return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
     return None
+
+
+def _still_to_write(snapshot: Snapshot, intent: Intent) -> bool:
+    """Would the trial still write something new? In a freeze it goes back instead; what is in force may be judged."""
+    return intent.stage + 1 < len(intent.stages) or (intent.applied_at is None and unwritten(snapshot, intent))
 
 
 def note_sample(snapshot: Snapshot) -> Snapshot:
@@ -340,17 +348,16 @@ def _adopted(snapshot: Snapshot) -> Decision:
 def delete(snapshot: Snapshot, now: datetime) -> Decision:
     """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
     ledger, spec = snapshot.ledger, snapshot.spec
-    keep = spec.deletion_policy is DeletionPolicy.KEEP or ledger.adopted is None or ledger.generation == 0
-    if keep or isinstance(snapshot.workload, Missing):
+    goal, reason = left_behind.goal(snapshot)
+    if goal is None or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
-    assert ledger.adopted is not None
     workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
-        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
+        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or goal
         foreign = foreign_at_restore(snapshot, parent)
-        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
-        begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
+        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
+        begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
         ledger = transitions.begin(spec, ledger, parent, begin)
         assert ledger.intent is not None
         ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
@@ -361,9 +368,9 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
     """What others changed and no wake has noticed yet: a restore leaves it, as every other write does."""
     ledger = snapshot.ledger
-    assert ledger.adopted is not None
     if ledger.intent is not None:
         return foreign_changes(snapshot, ledger.intent)
+    assert ledger.adopted is not None
     held = {n: h.value for n, h in snapshot.held.items() if not isinstance(h.value, Missing)}
     return {n: v for n, v in held.items() if n in parent and v not in (parent[n], ledger.adopted.get(n))}
 

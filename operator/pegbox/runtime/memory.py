@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
@@ -51,6 +52,8 @@ class Memory:
     fenced: bool = False  # nothing under way was begun by another process, or it was fenced
     written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
+    spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
+    class_: dict[str, Any] | None = None
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""

@@ -27,7 +27,7 @@ from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import claims, leaving, reading, telling
+from pegbox.runtime import claims, finishing, leaving, reading, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.holding import held as hold
@@ -96,8 +96,12 @@ class Reconciler:
         memory = self.memories.setdefault(key, Memory())
         try:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
+            memory.spec, memory.class_ = found.spec, found.class_
         except Unacceptable as refusal:
-            return await self._unacceptable(key, memory, refusal)
+            before = await finishing.last_read(self.cluster, memory, refusal)
+            if before is None:
+                return await self._unacceptable(key, memory, refusal)
+            found = before
         self.classes[key] = found.spec.class_name
         try:
             found = await self._fenced(await reading.read_rest(self.cluster, found), memory)
@@ -146,7 +150,9 @@ class Reconciler:
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
             known = memory.reported or frozenset()
             names = known | {n for pod, values in reported.items() if pod in mine for n in values}
-            if names != known:  # only ever more: a gap in the metrics must not shrink the space
+            if (
+                names != known and found.refusal is None
+            ):  # only ever more: a gap in the metrics must not shrink the space
                 memory.reported = names
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
                 found, spec = replace(found, spec=again.spec), again.spec
@@ -171,6 +177,7 @@ class Reconciler:
             read_at=now,
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
+            refusal=found.refusal,
         )
         return await self._observe(source, snapshot, memory), found
 
@@ -327,6 +334,8 @@ class Reconciler:
         self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
     ) -> None:
         body = telling.status_of(found, snapshot, decision, memory, now)
+        if found.refusal is not None:
+            await self.events.emit(found.profile, Event(found.refusal.reason, found.refusal.detail, warning=True))
         lost = reading.ledger_lost(found)
         if lost:
             event = Event(Reason.LEDGER_LOST, lost, warning=True)
@@ -366,8 +375,11 @@ class Reconciler:
         profile = refusal.profile
         if profile["metadata"].get("deletionTimestamp"):
             return await self._abandon(profile)
-        status = telling.refusal_status(profile, refusal.reason, str(refusal), self.clock.now())
-        await self.events.emit(profile, Event(refusal.reason, str(refusal), warning=True))
+        text, intent = str(refusal), await finishing.under_way(self.cluster, profile)
+        if intent is not None:
+            text = f"{text}; {intent.kind.value} {intent.id} is under way and waits for it: nothing is written"
+        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now())
+        await self.events.emit(profile, Event(refusal.reason, text, warning=True))
         await self._write_status(profile, status, memory)
         return 60.0
 
