@@ -23,7 +23,7 @@ VERBS = {
     "try": "try a setting now, in mode Auto: it is judged and put back like any other trial",
     "rollback": "put the last known good setting back, in mode Auto",
     "reset": "close the breaker and forget failures and what was learned",
-    "pause": "start no trials until resumed, or for a duration",
+    "pause": "start no trials until resumed, for a duration, or until a time",
     "resume": "end a pause",
 }
 
@@ -132,7 +132,11 @@ def _add_verb(made: ArgumentParser, verb: str) -> None:
         made.add_argument("argument", metavar="KNOB=VALUE[,KNOB=VALUE]", help="what to change")
     if verb == "pause":
         made.add_argument(
-            "argument", metavar="DURATION", nargs="?", default="", help="such as 2h; default: until resumed"
+            "argument",
+            metavar="DURATION|TIME",
+            nargs="?",
+            default="",
+            help="such as 2h or 2026-12-24T18:00:00Z; default: until resumed",
         )
     made.add_argument("--wait", metavar="SECONDS", type=_seconds, default=0.0, help="wait for the operator's answer")
     _add_cluster(made)

@@ -240,6 +240,7 @@ class Loop(RuleBasedStateMachine):
             document=self.document or Missing(Reason.NOT_REPORTED),
             observation=windows[-1] if windows else Missing(Reason.METRICS_UNREACHABLE),
             baseline_windows=windows,
+            slos=windows[-1].slos if windows else {},
             requests=tuple(self.requests.values()),
             deleting=deleting,
         )

@@ -118,7 +118,7 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(
             ["doctor", "--prometheus", "localhost:9090"], "--prometheus: 'localhost:9090'", id="a_url_without_a_scheme"
         ),
-        pytest.param(["pause", "shop/checkout", "soon"], "DURATION: 'soon'", id="a_pause_of_no_duration"),
+        pytest.param(["pause", "shop/checkout", "soon"], "TIME: 'soon'", id="a_pause_of_no_duration"),
         pytest.param(["try", "shop/checkout", "worker_count"], "write knob=value", id="a_try_without_a_value"),
         pytest.param(["render-crds", "--out", "/dev/null/crds"], "--out", id="a_directory_that_cannot_be"),
     ],

@@ -17,6 +17,7 @@ from pegbox.api.wire import (
     Reference,
     ShortText,
     SignalName,
+    Time,
     Wire,
     by_value,
     list_map,
@@ -184,15 +185,34 @@ class Guards(Wire):
     breaker_base: Duration | None = None
 
 
+_RECURS, _DATED = "has(self.schedule) && has(self.duration)", "has(self.from) && has(self.until)"
+_NEITHER_DATE, _NO_SCHEDULE = "!has(self.from) && !has(self.until)", "!has(self.schedule) && !has(self.duration)"
+
+
 class Freeze(Wire):
-    """A recurring time in which no trial starts; Urgent lets those through that repair a violated SLO."""
+    """A time in which no trial starts, recurring or by dates; Urgent lets those through that repair a violated SLO."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"({_RECURS} && {_NEITHER_DATE}) || ({_DATED} && {_NO_SCHEDULE})",
+                "spec.freezes[] needs schedule and duration, or from and until: remove the others",
+            ),
+            (
+                f"!({_DATED}) || self.from < self.until",
+                "spec.freezes[].until must be later than from: swap or correct them",
+            ),
+        )
+    )
 
     name: EntryName
     schedule: Annotated[
-        str, Field(min_length=9, max_length=100, description="Five-field cron: when the freeze begins.")
-    ]
-    time_zone: Annotated[str, Field(max_length=64)] = "UTC"
-    duration: Duration
+        str | None, Field(min_length=9, max_length=100, description="Five-field cron: when the freeze begins.")
+    ] = None
+    time_zone: Annotated[str, Field(max_length=64, description="Of the schedule.")] = "UTC"
+    duration: Duration | None = None
+    from_: Annotated[Time | None, Field(alias="from", description="The first moment, with its offset.")] = None
+    until: Annotated[Time | None, Field(description="The first moment after it.")] = None
     allow: Annotated[FreezeAllow, by_value(FreezeAllow)] = FreezeAllow.NONE
 
 

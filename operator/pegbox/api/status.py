@@ -154,8 +154,7 @@ def _summary(space: SearchSpace, setting: Setting | None) -> str:
 
 
 def _slo(slo: Slo, snapshot: Snapshot) -> dict[str, Any]:
-    seen = snapshot.observation
-    found = seen if isinstance(seen, Missing) else seen.slos.get(slo.name)
+    found = snapshot.slos.get(slo.name)
     body = {"name": slo.name, "goal": _percent(slo.goal)}
     if not isinstance(found, Attainment):
         reason = found.reason.value if isinstance(found, Missing) else UNKNOWN

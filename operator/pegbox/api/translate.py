@@ -144,12 +144,27 @@ def _guards(wire: profile_wire.Guards) -> Guards:
 
 
 def _freeze(wire: profile_wire.Freeze) -> Freeze:
-    name = f"spec.freezes[{wire.name}]"
-    core_freeze.parse(wire.schedule, wire.name)
+    where, urgent = f"spec.freezes[{wire.name}]", wire.allow is FreezeAllow.URGENT
     core_freeze.zone(wire.time_zone, wire.name)
-    longest = Fraction(round(core_freeze.LONGEST.total_seconds()))
-    duration = _between(f"{name}.duration", wire.duration, Fraction(60), longest)
-    return Freeze(wire.name, wire.schedule, wire.time_zone, duration, wire.allow is FreezeAllow.URGENT)
+    recurs, dated = (wire.schedule, wire.duration), (wire.from_, wire.until)
+    if (None in recurs) == (None in dated) or any(dated if None not in recurs else recurs):
+        found = ", ".join(n for n in ("schedule", "duration", "from", "until") if _given(wire, n)) or "none of them"
+        raise InvalidInput(where, found, "write schedule and duration, or from and until")
+    if wire.schedule is not None and wire.duration is not None:
+        core_freeze.parse(wire.schedule, wire.name)
+        longest = Fraction(round(core_freeze.LONGEST.total_seconds()))
+        duration = _between(f"{where}.duration", wire.duration, Fraction(60), longest)
+        return Freeze(wire.name, wire.schedule, wire.time_zone, duration, urgent)
+    assert wire.from_ is not None and wire.until is not None
+    start = core_freeze.moment(wire.from_, f"{where}.from")
+    end = core_freeze.moment(wire.until, f"{where}.until")
+    if start >= end:
+        raise InvalidInput(f"{where}.until", wire.until, f"write a time later than from ({wire.from_})")
+    return Freeze(wire.name, allow_urgent=urgent, start=start, end=end)
+
+
+def _given(wire: profile_wire.Freeze, name: str) -> bool:
+    return getattr(wire, "from_" if name == "from" else name) is not None
 
 
 def _between(field: str, raw: str, low: Fraction, high: Fraction) -> Fraction:

@@ -105,12 +105,15 @@ async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> 
         in_force_at=intent.in_force_at if intent else None,
         slo_window=window,
     )
-    wanted = assess.needed(spec, window, window)
+    newest, own = assess.questions(spec, window)
+    wanted = (*newest, *own)
     queries = [SignalQuery(spec.class_name, s, w, spec.matchers) for s, w in wanted]
     answers = await asyncio.gather(*(source.fetch(query, now) for query in queries))
-    seen = assess.assess(question, {(s.name, w): a for (s, w), a in zip(wanted, answers, strict=True)})
+    evidence = {(s.name, w): a for (s, w), a in zip(wanted, answers, strict=True)}
+    seen = assess.assess(question, evidence)
     clean = (seen,) if isinstance(seen, Observation) and seen.clean else ()
-    return replace(snapshot, observation=seen, baseline_windows=clean)
+    slos = assess.attained(question, evidence)
+    return replace(snapshot, observation=seen, baseline_windows=clean, slos=slos)
 
 
 def think(fresh: Fresh, now: datetime) -> Thought:

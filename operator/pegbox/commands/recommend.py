@@ -190,6 +190,7 @@ def _snapshot(
         held=held,
         document=Missing(Reason.NOT_REPORTED, "there is no cluster"),
         observation=seen,
+        slos={} if isinstance(seen, Missing) else seen.slos,
         budgets={item.ref: _shared(wish.documents.budgets, item.ref, now) for item in spec.budgets if item.ref},
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pegbox.commands import opening
 from pegbox.commands.output import Exit
+from pegbox.core import freeze
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, WriteConflict
 from pegbox.model.reasons import Reason
@@ -67,7 +68,10 @@ async def _main(arguments: Namespace, asked: Asked) -> int:
 def check(asked: Asked) -> None:
     """What can be told without the cluster. Raises InvalidInput."""
     if asked.verb == "pause" and asked.argument:
-        units.parse_duration(asked.argument, "DURATION")
+        if "T" in asked.argument:
+            freeze.moment(asked.argument, "DURATION|TIME")
+        else:
+            units.parse_duration(asked.argument, "DURATION|TIME")
     if asked.verb != "try":
         return
     if len(asked.argument) > MAX_ARGUMENT:

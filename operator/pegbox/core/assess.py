@@ -88,6 +88,22 @@ def needed(spec: ProfileSpec, window: int, slo_window: int = 0) -> tuple[tuple[S
     return tuple(dict.fromkeys(pairs))
 
 
+def questions(spec: ProfileSpec, window: int) -> tuple[tuple[tuple[Signal, int], ...], tuple[tuple[Signal, int], ...]]:
+    """What is asked: all signals over `window`, and each SLO's signal over its own window where that is another one.
+
+    A signal of a knob that this profile does not have is left out.
+    """
+    every = needed(spec, window, window)
+    newest = tuple((s, w) for s, w in every if not s.knob or s.knob in spec.space)
+    return newest, tuple(pair for pair in needed(spec, window) if pair not in every)
+
+
+def attained(question: Question, evidence: Evidence) -> Mapping[str, Attainment | Missing]:
+    """Every SLO over its own window: how the workload does, whatever trial is under way."""
+    own = replace(question, slo_window=0)
+    return {slo.name: _slo(own, evidence, slo) for slo in question.spec.slos}
+
+
 def assess(question: Question, evidence: Evidence) -> Observation | Missing:
     """The observation; Missing only where no signal and no SLO could be read at all."""
     window = _window(question, evidence)

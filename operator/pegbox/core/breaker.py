@@ -1,18 +1,14 @@
 """The breaker: Closed, Open, HalfOpen as a transition function.
 
-| state    | event                       | next                                                   |
-|----------|-----------------------------|--------------------------------------------------------|
-| Closed   | failure, below the limit    | Closed, one more failure                               |
-| Closed   | failure that meets limit    | Open until now + base                                  |
-| Closed   | success                     | Closed, no failures                                    |
-| Open     | time is up                  | HalfOpen                                               |
-| Open     | failure (a requested trial) | Open, unchanged                                        |
-| HalfOpen | success                     | Closed, no failures, no openings                       |
-| HalfOpen | failure                     | Open until now + base x 2^openings, a day at the most  |
+| state    | harmful trial, below the limit | harmful trial at the limit | accepted trial | time is up | reset  |
+|----------|--------------------------------|----------------------------|----------------|------------|--------|
+| Closed   | Closed, one more failure       | Open for base              | Closed, none   | Closed     | Closed |
+| Open     | Open, unchanged                | Open, unchanged            | Open           | HalfOpen   | Closed |
+| HalfOpen | Open for base x 2^openings     | Open for base x 2^openings | Closed, none   | HalfOpen   | Closed |
 
-Only failures that harmed the workload are events here; Inconclusive trials and those that were merely not better
-are none. Jitter (0..1, chosen by the caller) stretches an Open time by up to a tenth, so that profiles which failed
-together do not probe together.
+Only failures that harmed the workload are events here (a probation's, too); Inconclusive trials, those that were merely
+not better and requested rollbacks are none. Jitter (0..1, chosen by the caller) stretches an Open time by up to a
+tenth, so that profiles which failed together do not probe together; none is longer than a day, jitter included.
 """
 
 from __future__ import annotations
@@ -25,13 +21,17 @@ from pegbox.model.profile import Guards
 from pegbox.model.trials import Breaker, BreakerState
 
 LONGEST = timedelta(days=1)
+STRETCH = 0.1
 
 
 def tick(breaker: Breaker, now: datetime) -> Breaker:
-    """Open becomes HalfOpen once its time is up."""
-    if breaker.state is BreakerState.OPEN and breaker.until is not None and now >= breaker.until:
+    """Open becomes HalfOpen once its time is up. A time beyond the longest is of a clock that was set back since."""
+    if breaker.state is not BreakerState.OPEN:
+        return breaker
+    until = now + LONGEST if breaker.until is None else min(breaker.until, now + LONGEST)
+    if now >= until:
         return replace(breaker, state=BreakerState.HALF_OPEN, until=None)
-    return breaker
+    return replace(breaker, until=until)
 
 
 def succeed(breaker: Breaker) -> Breaker:
@@ -55,6 +55,6 @@ def fail(breaker: Breaker, guards: Guards, now: datetime, jitter: float) -> Brea
 
 
 def open_time(base: Fraction, opened: int, jitter: float) -> timedelta:
-    """base x 2^opened x (1 + jitter / 10), a day at the most."""
-    seconds = float(base) * 2.0 ** min(opened, 30) * (1 + jitter / 10)
-    return min(timedelta(seconds=seconds), LONGEST)
+    """base x 2^opened x (1 + jitter / 10), a day at the most: cut before it is stretched, or all would be a day."""
+    seconds = min(float(base) * 2.0 ** min(opened, 30), LONGEST.total_seconds() / (1 + STRETCH))
+    return timedelta(seconds=seconds * (1 + STRETCH * jitter))

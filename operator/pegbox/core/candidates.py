@@ -19,7 +19,7 @@ from pegbox.model.roles import Role, demand_coefficient
 USED = 0.5  # a limit that is busy for less than half gains nothing by being raised
 TARGET_BUSY = 0.65  # busy share that a limit is sized for
 RANDOM_MOVES = 16
-FRACTIONS = (Fraction(1), Fraction(1, 2), Fraction(0))  # of the step; 0 stands for one unit
+FRACTIONS = (Fraction(1), Fraction(1, 2), Fraction(0))  # of the step; 0 stands for the smallest one
 CUTS = (Fraction(1), Fraction(1, 2), Fraction(1, 4))  # parts of the way down
 COMMON = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 4))
 BISECTIONS = 32
@@ -157,8 +157,8 @@ def shrinks(request: ProposeRequest, busy: Mapping[str, float]) -> Iterator[Cand
             yield Candidate(parent.with_values(**{name: value}), ProposalKind.SHRINK, wish)
     for knob in knobs_with(request, Role.REPLICAS):
         now = parent.number(knob.name)
-        if reach(knob, now, smallest=True)[0] < now:
-            fewer = parent.with_values(**{knob.name: reach(knob, now, smallest=True)[0]})
+        if reach(knob, now)[0] <= now - knob.unit:
+            fewer = parent.with_values(**{knob.name: now - knob.unit})
             yield Candidate(fewer, ProposalKind.SHRINK, fewer)
 
 
@@ -172,7 +172,7 @@ def _unused(knob: Knob, now: Fraction, share: float | None) -> Fraction | None:
 
 
 def one_knob_moves(request: ProposeRequest) -> Iterator[Candidate]:
-    """Each knob alone: by a whole step, half of one and one unit, both ways; one step of a choice."""
+    """Each knob alone: by a whole step, half of one and the smallest, both ways; one step of a choice."""
     parent = request.incumbent
     for knob in sorted(request.space.tunable, key=lambda k: k.name):
         if knob.name not in parent:
@@ -191,10 +191,11 @@ def _moves(request: ProposeRequest, knob: Knob, now: KnobValue) -> list[KnobValu
         at = knob.choices.index(now)
         return [knob.choices[i] for i in (at - 1, at + 1) if 0 <= i < len(knob.choices)]
     low, high = reach(knob, now, smallest=request.smallest_step)
+    least = reach(knob, now, smallest=True)
     found: list[KnobValue] = []
     for share in FRACTIONS:
-        up = _between(knob, now, high, now + ((high - now) * share or knob.unit))
-        down = now - knob.unit * max(1, math.floor((now - low) * share / knob.unit))
+        up = _between(knob, now, high, now + ((high - now) * share or least[1] - now))
+        down = now - knob.unit * max(1, math.floor(((now - low) * share or now - least[0]) / knob.unit))
         found += [value for value in (up, down) if value not in found and value != now]
     return found
 

@@ -9,7 +9,7 @@ from pegbox.core import slo
 from pegbox.core.guards.data import missing_figure
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
-from pegbox.model.observations import Missing, Observation
+from pegbox.model.observations import Missing
 from pegbox.model.prediction import ModelReport
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot
@@ -64,6 +64,9 @@ def _since(before: Condition | None, status: Truth, now: datetime) -> datetime:
 
 
 def _accepted(snapshot: Snapshot, decision: Decision) -> State:
+    if snapshot.refusal is not None:
+        text = f"{snapshot.refusal.detail}; what is under way is finished with what was read before"
+        return Truth.FALSE, snapshot.refusal.reason, text
     if isinstance(snapshot.workload, Missing):
         return (
             Truth.FALSE,
@@ -103,20 +106,13 @@ def _progressing(decision: Decision) -> State:
 def _slo_met(snapshot: Snapshot) -> State:
     if not snapshot.spec.slos:
         return Truth.TRUE, Reason.SLO_MET, "the profile names no SLO"
-    seen = snapshot.observation
-    unknown: Missing | None = seen if isinstance(seen, Missing) else None
+    unknown: Missing | None = None
     missed = []
-    for item in snapshot.spec.slos:
-        found = (
-            seen.slos.get(item.name, Missing(Reason.NO_DATA))
-            if isinstance(seen, Observation)
-            else Missing(Reason.NO_DATA)
-        )
-        verdict = slo.judge(item, found)
+    for name, verdict in slo.standing(snapshot).items():
         if isinstance(verdict, Missing):
             unknown = unknown or verdict
         elif verdict.state is slo.SloState.BREACHED:
-            missed.append(item.name)  # its share stands in status.slos: here it would change with every scrape
+            missed.append(name)  # its share stands in status.slos: here it would change with every scrape
     if missed:
         return Truth.FALSE, Reason.SLO_BREACHED, f"{SENTENCES[Reason.SLO_BREACHED]}: {', '.join(missed)}"
     if unknown is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import breaker, guards, requests, transitions, under_way, usage
+from pegbox.core import breaker, guards, narrowed, requests, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
@@ -220,6 +220,9 @@ def _at_rest(
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)
+    back_inside = narrowed.proposal(snapshot)
+    if back_inside is not None and not guards.first_refusal(guards.setting(snapshot, incumbent, back_inside.setting)):
+        proposal, ready = back_inside, guards.readiness(snapshot, now, urgent=True)
     refused = guards.first_refusal(ready)
     if isinstance(proposal, Missing):
         why = refused or Verdict("propose", Admission.REFUSE, proposal.reason, proposal.detail)
@@ -264,10 +267,11 @@ def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:
 
 def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: Setting, now: datetime) -> Begin:
     expected = None if isinstance(proposal.expected, Missing) else proposal.expected
+    walked = isinstance(proposal.expected, Missing) and proposal.expected.reason is Reason.LIMITS_NARROWED
     return Begin(
         kind=IntentKind.TRIAL,
         target=wanted,
-        reason=Reason.TRIAL_STARTED,
+        reason=Reason.LIMITS_NARROWED if walked else Reason.TRIAL_STARTED,
         now=now,
         why=proposal.why,
         predicted=min(expected.capacity.mean, expected.load) if expected else None,

@@ -1,8 +1,9 @@
-"""Freezes: recurring windows (five-field cron in a time zone) in which no trial starts.
+"""Freezes: dates, or recurring windows (five-field cron in a time zone), in which no trial starts.
 
 Fields are minute, hour, day of month, month, day of week (0 or 7 = Sunday), each `*`, a number, a range, a list or a
 step, as in POSIX crontab: when both day fields are restricted, either of them matching is enough. Times that a
-clock change skips or repeats follow the zone's own wall clock.
+clock change skips or repeats follow the zone's own wall clock: a freeze from 22:00 for 8 hours ends at 06:00 in any
+night, and one that begins at a repeated hour holds in both.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ _PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
 
 
 def in_force(item: Freeze, now: datetime) -> bool:
-    """Did the schedule start within the last `duration`?
+    """Is now between its dates, or did its schedule start within the last `duration`?
 
     Looks at every day that could hold the start, so the cost is bounded by the longest duration allowed (8 days).
     """
+    if item.start is not None and item.end is not None:
+        return item.start <= now < item.end
     minute, hour, dom, month, dow = parse(item.schedule, item.name)
     local = now.astimezone(zone(item.time_zone, item.name))
     duration = min(timedelta(seconds=float(item.duration)), LONGEST)
@@ -50,6 +53,17 @@ def parse(schedule: str, name: str) -> tuple[frozenset[int], ...]:
             f"freezes[{name}].schedule", schedule, "write five cron fields: minute hour day month weekday"
         )
     return tuple(_field(text, low, high, name, schedule) for text, (low, high) in zip(fields, _RANGES, strict=True))
+
+
+def moment(text: str, field: str) -> datetime:
+    """A time with its offset from UTC. Raises InvalidInput."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(field, text, "write a time such as 2026-12-24T18:00:00Z") from error
+    if found.tzinfo is None:
+        raise InvalidInput(field, text, "add the offset from UTC: Z, or such as +01:00")
+    return found
 
 
 def zone(text: str, name: str) -> ZoneInfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import guards, incumbent, tokens, under_way
+from pegbox.core import freeze, guards, incumbent, tokens, under_way
 from pegbox.core.baseline import baseline_of
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -46,10 +46,20 @@ def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, E
         far = datetime.max.replace(tzinfo=now.tzinfo)
         return replace(ledger, paused_until=far), Event(Reason.PAUSED, "paused until resumed")
     try:
-        until = now + timedelta(seconds=float(units.parse_duration(request.argument, "pause")))
+        until = pause_until(request.argument, now)
     except (InvalidInput, OverflowError) as error:
         return ledger, Event(Reason.REQUEST_REFUSED, str(error), warning=True)
     return replace(ledger, paused_until=until), Event(Reason.PAUSED, f"paused until {until.isoformat()}")
+
+
+def pause_until(text: str, now: datetime) -> datetime:
+    """The end of a pause: a duration from now on, or a time with its offset. Raises InvalidInput."""
+    if "T" not in text:
+        return now + timedelta(seconds=float(units.parse_duration(text, "pause")))
+    until = freeze.moment(text, "pause")
+    if until <= now:
+        raise InvalidInput("pause", text, f"write a time after {now.isoformat(timespec='seconds')}, or a duration")
+    return until.astimezone(now.tzinfo)
 
 
 def pending(snapshot: Snapshot) -> Request | None:

@@ -1,22 +1,19 @@
-"""SLOs: counted attainment against the goal, burn rate, and the share of the error budget that was spent.
+"""SLOs: counted attainment against the goal.
 
-Formulas: burn rate = (bad / all) / (1 - goal); spent share = burn rate x window / budget period (Google SRE
-Workbook, chapter 5). A burn rate of 1 spends the budget exactly by the end of the period.
+At rest each is judged over its own window, and in a trial over the trial's windows.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
 
-from pegbox.model.observations import Attainment, Missing
-from pegbox.model.profile import Slo
+from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.profile import OnNoData, Slo
 from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
 
-BUDGET_PERIOD = Fraction(30 * 24 * 3600)
-"""Seconds over which an error budget is counted where nothing else is said."""
 TOLERANCE = 1e-9
 """Relative. Rates times seconds give 189.9999999 for 190 events: that is no breach."""
 
@@ -34,7 +31,6 @@ class SloJudgement:
     state: SloState
     share: float
     slack: float
-    burn_rate: float
     events: float
 
 
@@ -54,34 +50,37 @@ def judge(slo: Slo, seen: Attainment | Missing) -> SloJudgement | Missing:
         state=SloState.MET if met else SloState.BREACHED,
         share=seen.share,
         slack=seen.share - goal,
-        burn_rate=burn_rate(seen, slo.goal),
         events=seen.total,
     )
 
 
-def burn_rate(seen: Attainment, goal: Fraction) -> float:
-    """How many times faster than allowed the error budget is spent; infinite for a bad event of a goal of 1."""
-    bad = max(0.0, 1.0 - seen.share)
-    allowed = float(1 - goal)
-    if bad <= TOLERANCE:
-        return 0.0
-    return bad / allowed if allowed > 0 else math.inf
+def standing(snapshot: Snapshot) -> Mapping[str, SloJudgement | Missing]:
+    """Each SLO over its own window: what conditions, status and freezes go by."""
+    unasked = Missing(Reason.NO_DATA, "not asked over its own window yet")
+    return {item.name: judge(item, snapshot.slos.get(item.name, unasked)) for item in snapshot.spec.slos}
 
 
-def budget_spent(rate: float, window: Fraction, period: Fraction = BUDGET_PERIOD) -> float:
-    """Share of the period's error budget spent by `window` seconds at this burn rate."""
-    return rate * float(window / period)
+def headroom(snapshot: Snapshot) -> bool | Missing:
+    """Are all SLOs met at rest, with those left out that have no data and whose policy is Ignore?
 
-
-def burning(short: float | Missing, long: float | Missing, limit: float) -> bool | Missing:
-    """Does the budget burn faster than `limit`, now and for long enough to matter?
-
-    Both windows must exceed it: the long one alone keeps alarming after the end, the short one alone
-    alarms at every hiccup. A window that is missing is no evidence, unless the other one already says no.
+    The own window may reach back before the setting in force. So an SLO is missed, or met, where the newest window
+    of that setting does not say the contrary; where it does, neither is certain yet, and nothing is raised or cut.
     """
-    known = [rate for rate in (short, long) if not isinstance(rate, Missing)]
-    if any(rate <= limit for rate in known):
-        return False
-    if isinstance(short, Missing):
-        return short
-    return long if isinstance(long, Missing) else True
+    seen = snapshot.observation
+    verdict: bool | Missing = True
+    for item in snapshot.spec.slos:
+        own = judge(item, snapshot.slos.get(item.name, Missing(Reason.NO_DATA, f"SLO {item.name}")))
+        if isinstance(own, Missing):
+            if item.on_no_data is not OnNoData.IGNORE and verdict is True:
+                verdict = own
+            continue
+        newest = (
+            judge(item, seen.slos.get(item.name, Missing(Reason.NO_DATA))) if isinstance(seen, Observation) else seen
+        )
+        if isinstance(newest, Missing) or newest.state is own.state:
+            if own.state is SloState.BREACHED:
+                return False
+        elif verdict is True:
+            text = f"SLO {item.name}: {own.state.value} over its window, {newest.state.value} in the newest one"
+            verdict = Missing(Reason.SLO_AT_RISK, text)
+    return verdict

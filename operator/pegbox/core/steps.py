@@ -2,6 +2,9 @@
 
 Up by max(1 unit, ceil(share x current)), down by max(1 unit, floor(share x current)) and never below one unit;
 booleans, levels and choices move one step, alone. Rollback and restore are exempt.
+
+The smallest step is a probe's, while the breaker is HalfOpen: a tenth of the value in whole units, at least one unit,
+never more than maxStep. One unit alone would prove nothing for a knob with a fine unit: 250ms to 251ms is no step.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from fractions import Fraction
 
 from pegbox.model.knobs import Knob, KnobValue, SearchSpace, Setting
 
+PROBE = Fraction(1, 10)  # of the value: less than that drowns in noise
+
 
 def reach(knob: Knob, current: Fraction, *, smallest: bool = False) -> tuple[Fraction, Fraction]:
-    """The lowest and highest value that one trial may write, limits included. `smallest`: one unit each way."""
-    share = Fraction(0) if smallest else knob.max_step
+    """The lowest and highest value that one trial may write, limits included. `smallest`: of a probe, each way."""
+    share = min(PROBE, knob.max_step) if smallest else knob.max_step
     units = current / knob.unit
-    up = knob.unit * max(1, math.ceil(share * units))
+    up = knob.unit * max(1, math.floor(share * units) if smallest else math.ceil(share * units))
     down = knob.unit * max(1, math.floor(share * units))
     low = max(current - down, knob.unit if knob.minimum is None else knob.minimum)
     high = current + up if knob.maximum is None else min(current + up, knob.maximum)
@@ -33,7 +38,9 @@ def within_step(knob: Knob, current: KnobValue, wanted: KnobValue, *, smallest: 
     if isinstance(current, Fraction) and isinstance(wanted, Fraction):
         low, high = reach(knob, current, smallest=smallest)
         return low <= wanted <= high
-    if isinstance(current, str) and isinstance(wanted, str) and current in knob.choices and wanted in knob.choices:
+    if isinstance(current, str) and isinstance(wanted, str) and wanted in knob.choices:
+        if current not in knob.choices:
+            return True  # it was taken off the list: nothing on it is nearer than the rest
         return abs(knob.choices.index(current) - knob.choices.index(wanted)) == 1
     return isinstance(current, bool) and isinstance(wanted, bool)
 

@@ -135,6 +135,7 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
         why=ending.why,
         state=ending.state,
         counted=ending.counted,
+        spent={},
         keep=tuple(sorted(ending.foreign)),
     )
     state = ledger.breaker

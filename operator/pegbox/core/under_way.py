@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import force, guards, looks, tokens, transitions, usage, verify
+from pegbox.core import error_budget, force, guards, left_behind, looks, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
-from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.decisions import Action, Admission, Decision, Event
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import DeletionPolicy, Mode
+from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, Ledger, TrialState
@@ -155,7 +155,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 
 
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
-    """What ends a trial at any moment: damage, two bad samples, a request, a deploy, an edited profile."""
+    """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
     _, intent = _under_way(snapshot)
     hurt = verify.damage(intent.started_at, workload)
     if hurt is not None:
@@ -166,8 +166,16 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
+    over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
+    if over is not None:
+        if verify.load_surged(snapshot.observation, intent.baseline):
+            return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
+        return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
+    frozen = guards.waiting.frozen(snapshot, now)
+    if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
     deployed = intent.revision and workload.revision != intent.revision
     if deployed and not (restarts and intent.in_force_at is None):
@@ -176,15 +184,20 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
-    over = guards.budgets_guard.budgets(snapshot, parent, intent.target)
-    if over.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
-        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, over.detail)
+    use = guards.budgets_guard.budgets(snapshot, parent, intent.target)
+    if use.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
+        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, use.detail)
     patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
     if tried and unwritten(snapshot, intent):
         why = "the values were not found as written: refused, or put back by somebody else"
         return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
     return None
+
+
+def _still_to_write(snapshot: Snapshot, intent: Intent) -> bool:
+    """Would the trial still write something new? In a freeze it goes back instead; what is in force may be judged."""
+    return intent.stage + 1 < len(intent.stages) or (intent.applied_at is None and unwritten(snapshot, intent))
 
 
 def note_sample(snapshot: Snapshot) -> Snapshot:
@@ -203,6 +216,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
         last_sample_at=newest,
         bad_samples=intent.bad_samples + 1 if bad else 0,
         first_bad_at=(intent.first_bad_at or newest) if bad else None,
+        spent=error_budget.spent(snapshot.spec, intent, seen),
     )
     return replace(snapshot, ledger=replace(snapshot.ledger, intent=noted))
 
@@ -334,17 +348,16 @@ def _adopted(snapshot: Snapshot) -> Decision:
 def delete(snapshot: Snapshot, now: datetime) -> Decision:
     """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
     ledger, spec = snapshot.ledger, snapshot.spec
-    keep = spec.deletion_policy is DeletionPolicy.KEEP or ledger.adopted is None or ledger.generation == 0
-    if keep or isinstance(snapshot.workload, Missing):
+    goal, reason = left_behind.goal(snapshot)
+    if goal is None or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
-    assert ledger.adopted is not None
     workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
-        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
+        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or goal
         foreign = foreign_at_restore(snapshot, parent)
-        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
-        begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
+        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
+        begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
         ledger = transitions.begin(spec, ledger, parent, begin)
         assert ledger.intent is not None
         ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
@@ -355,9 +368,9 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
     """What others changed and no wake has noticed yet: a restore leaves it, as every other write does."""
     ledger = snapshot.ledger
-    assert ledger.adopted is not None
     if ledger.intent is not None:
         return foreign_changes(snapshot, ledger.intent)
+    assert ledger.adopted is not None
     held = {n: h.value for n, h in snapshot.held.items() if not isinstance(h.value, Missing)}
     return {n: v for n, v in held.items() if n in parent and v not in (parent[n], ledger.adopted.get(n))}
 

@@ -21,7 +21,7 @@ from pegbox.core import slo
 from pegbox.core.baseline import SERVED, geometric, mean, pool, served
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.observations import Attainment, Missing, Observation
-from pegbox.model.profile import Objective, OnNoData, ProfileSpec
+from pegbox.model.profile import Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Workload
 from pegbox.model.trials import Baseline, Intent
@@ -37,6 +37,7 @@ LOAD_RANGE = 1.35  # offered load may differ by this factor between trial and ba
 STRAINED = 0.9  # a share of good events below this: the parent was near saturation
 STRAINED_SD = 0.3  # floor of that sd for such a parent
 MIN_SD = 0.05  # floor of the sd of a window's log mean latency (5 %)
+REPLICATES = 2  # windows without harm that prove a step which needs no gain
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
 
@@ -134,16 +135,20 @@ def judge(
         return WAITING
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
-    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
-    if no_data is not None:
-        return no_data
     seen = usable(spec, intent, windows)
+    verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
+    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
+    if no_data is not None:  # what is not known never speaks for the trial; what is known may speak against it
+        return verdict if verdict.harmful else no_data
     if not seen:
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
-    verdict = _compare(spec, intent, intent.baseline, seen)
-    if verdict.outcome is Outcome.WAIT and (late or len(seen) >= MAX_WINDOWS):
+    undecided = verdict.outcome is Outcome.WAIT
+    walked = intent.reason is Reason.LIMITS_NARROWED and verdict.reason is not Reason.NO_DATA
+    if undecided and walked and (late or len(seen) >= REPLICATES):
+        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "nearer to the limits, and no harm")
+    if undecided and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
@@ -226,10 +231,14 @@ def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequen
 def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
     """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost.
 
-    An SLO of which nothing was known before was neither met nor missed.
+    An SLO of which nothing was known before was neither met nor missed. One without data whose policy is Ignore is
+    left out.
     """
-    known = {s.name: base.slo_shares[s.name] >= float(s.goal) for s in spec.slos if s.name in base.slo_shares}
-    met_before = len(known) == len(spec.slos) and all(known.values())
+    counted = [
+        s for s in spec.slos if not left_out(s, s.name in base.slo_shares and pool(s.name, evidence) is not None)
+    ]
+    known = {s.name: base.slo_shares[s.name] >= float(s.goal) for s in counted if s.name in base.slo_shares}
+    met_before = all(known.get(s.name, False) for s in counted)
     met_now = _slos_met(spec, evidence)
     if met_now and not all(known.values()):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "SLOs are met now")
@@ -240,12 +249,17 @@ def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequenc
     sd = spread(base) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
     p_faster = NormalDist(log_ratio, sd).cdf(0.0)
     # A cheaper setting needs no gain, only the proof that it costs nothing: two replicates without regression.
-    thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= 2
+    thrifty = spec.objective is Objective.MINIMIZE_COST and cheaper(intent) and len(evidence) >= REPLICATES
     if thrifty and met_before and met_now and NormalDist(log_ratio, sd).cdf(MIN_EFFECT) > CONFIDENCE:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "as good as its parent")
     if log_ratio < -GAIN and p_faster > CONFIDENCE:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"latency {base.latency:.3g} to {latency:.3g} s")
     return WAITING
+
+
+def left_out(item: Slo, known: bool) -> bool:
+    """onNoData Ignore: without data this SLO has no say."""
+    return not known and item.on_no_data is OnNoData.IGNORE
 
 
 def cheaper(intent: Intent) -> bool:
@@ -258,6 +272,8 @@ def cheaper(intent: Intent) -> bool:
 def _slos_met(spec: ProfileSpec, evidence: Sequence[Observation]) -> bool:
     for item in spec.slos:
         pooled = pool(item.name, evidence)
+        if left_out(item, pooled is not None):
+            continue
         verdict = Missing(Reason.NO_DATA) if pooled is None else slo.judge(item, pooled)
         if isinstance(verdict, Missing) or verdict.state is slo.SloState.BREACHED:
             return False  # fewer than minimumEvents prove nothing

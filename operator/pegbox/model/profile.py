@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 
@@ -131,13 +132,18 @@ class Autoscaler:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A recurring window (five-field cron in `time_zone`) or dates in which no trial starts."""
+    """A recurring window (`schedule`: five-field cron in `time_zone`), or dates, in which no trial starts.
+
+    `start` (inclusive) and `end` (exclusive) are aware; with them there is no schedule.
+    """
 
     name: str
     schedule: str = ""
     time_zone: str = "UTC"
     duration: Fraction = Fraction(0)
     allow_urgent: bool = False
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     STEP_TOO_LARGE = "StepTooLarge"
     BUDGET_EXCEEDED = "BudgetExceeded"
     SLO_AT_RISK = "SLOAtRisk"
+    LIMITS_NARROWED = "LimitsNarrowed"
     RECENTLY_FAILED = "RecentlyFailed"
     RULE_VIOLATED = "RuleViolated"
     # trials
@@ -81,6 +82,7 @@ class Reason(StrEnum):
     SLO_BREACHED = "SLOBreached"
     REGRESSION = "Regression"
     ERROR_SURGE = "ErrorSurge"
+    ERROR_BUDGET_SPENT = "ErrorBudgetSpent"
     OOM_KILLED = "OOMKilled"
     NOT_ACKNOWLEDGED = "NotAcknowledged"
     DEPLOYED = "Deployed"
@@ -156,6 +158,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.BREAKER_CLOSED: "the breaker is closed",
     Reason.WITHIN_LIMITS: "within limits",
     Reason.OUT_OF_BOUNDS: "outside of the knob's limits",
+    Reason.LIMITS_NARROWED: "the setting lies outside of the limits: it is walked back into them, step by step",
     Reason.STEP_TOO_LARGE: "further than maxStep allows in one trial",
     Reason.BUDGET_EXCEEDED: "the budget would be exceeded",
     Reason.SLO_AT_RISK: "the predicted interval reaches beyond the SLO",
@@ -169,6 +172,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SLO_BREACHED: "an SLO was breached",
     Reason.REGRESSION: "mean latency rose beyond what noise explains",
     Reason.ERROR_SURGE: "errors rose beyond what noise explains",
+    Reason.ERROR_BUDGET_SPENT: "the trial spent its share of an SLO's error budget",
     Reason.OOM_KILLED: "a container was killed for memory",
     Reason.NOT_ACKNOWLEDGED: "pods did not acknowledge the setting in time",
     Reason.DEPLOYED: "a new revision of the workload was rolled out",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pegbox.model.knobs import KnobValue
-from pegbox.model.observations import Missing, Observation
+from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.trials import Ledger
 
@@ -119,4 +119,6 @@ class Snapshot:
     deleting: bool = False
     read_at: datetime | None = None
     written: int = 0  # document generation of the newest stage that this process wrote whole; 0: none it knows of
+    slos: Mapping[str, Attainment | Missing] = field(default_factory=dict)  # each over its own window
+    refusal: Missing | None = None  # why the profile cannot be used as it stands: this is of the spec read before
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.prediction import Predictor, Row
-from pegbox.model.profile import ProfileSpec
+from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
 from pegbox.model.snapshot import Workload
@@ -51,6 +52,8 @@ class Memory:
     fenced: bool = False  # nothing under way was begun by another process, or it was fenced
     written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
+    spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
+    class_: dict[str, Any] | None = None
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""
@@ -78,7 +81,10 @@ class Memory:
 
 
 def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:
-    """Statistics always; a rung of the ladder only for the incumbent at rest that meets every SLO."""
+    """Statistics always; a rung of the ladder only for the incumbent at rest that meets every SLO.
+
+    One without data whose policy is Ignore is left out.
+    """
     ledger = replace(ledger, rows=statistics.merge(ledger.rows, seen, setting))
     at_rest = ledger.intent is None and setting == ledger.incumbent
     if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
@@ -90,4 +96,6 @@ def _met(spec: ProfileSpec, seen: Observation, name: str) -> bool:
     slo = next(s for s in spec.slos if s.name == name)
     found = seen.slos.get(name, Missing(Reason.NO_DATA))
     verdict = judge(slo, found)
+    if isinstance(found, Missing) and slo.on_no_data is OnNoData.IGNORE:
+        return True
     return not isinstance(verdict, Missing) and verdict.state is SloState.MET

@@ -9,8 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, guards, propose, statistics, transitions
-from pegbox.core.slo import SloState, judge
+from pegbox.core import decide, guards, propose, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.proposals import Proposal, ProposeRequest
@@ -74,7 +73,7 @@ def request(snapshot: Snapshot) -> ProposeRequest:
         incumbent=incumbent,
         observation=observation,
         objective=spec.objective.value,
-        slo_headroom=_slos_met(snapshot),
+        slo_headroom=slo.headroom(snapshot),
         load=observation.offered_load if observation else Missing(Reason.NO_DATA),
         pods=float(pods),
         recent_failures=tuple(failed),
@@ -87,19 +86,6 @@ def request(snapshot: Snapshot) -> ProposeRequest:
 def _taken(facts: SharedBudgetFacts | Missing, key: str) -> bool:
     """Does another profile hold the shared budget's trial slot?"""
     return isinstance(facts, SharedBudgetFacts) and facts.trial_holder not in ("", key)
-
-
-def _slos_met(snapshot: Snapshot) -> bool | Missing:
-    seen = snapshot.observation
-    if isinstance(seen, Missing):
-        return seen
-    for item in snapshot.spec.slos:
-        verdict = judge(item, seen.slos.get(item.name, Missing(Reason.NO_DATA)))
-        if isinstance(verdict, Missing):
-            return verdict
-        if verdict.state is SloState.BREACHED:
-            return False
-    return True
 
 
 def _trusted(snapshot: Snapshot) -> bool:

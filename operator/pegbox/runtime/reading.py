@@ -63,6 +63,7 @@ class Objects:
     ledger_version: str = ""
     ledger_uid: str = ""
     ledger_problem: str = ""
+    refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
 
     @property
     def deleting(self) -> bool:
@@ -83,7 +84,7 @@ class Unacceptable(Exception):
 
 async def read_spec(cluster: Cluster, namespace: str, name: str, reported: frozenset[str] | None) -> Objects:
     """Profile and class, merged. Raises ProfileGone and Unacceptable."""
-    profile = await _maybe(cluster, Ref(PROFILE, namespace, name))
+    profile = await maybe(cluster, Ref(PROFILE, namespace, name))
     if profile is None:
         raise ProfileGone(f"PerformanceProfile {namespace}/{name} does not exist")
     class_name = profile.get("spec", {}).get("classRef", {}).get("name", "")
@@ -95,7 +96,7 @@ async def read_spec(cluster: Cluster, namespace: str, name: str, reported: froze
             f"spec.classRef.name: {class_name!r} does not exist: apply it or correct the name",
             profile,
         ) from error
-    target = await _maybe(cluster, _target_ref(profile, namespace))
+    target = await read_target(cluster, profile)
     try:
         spec = to_model(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
@@ -103,21 +104,25 @@ async def read_spec(cluster: Cluster, namespace: str, name: str, reported: froze
     return Objects(profile, class_, spec, target=target)
 
 
+async def read_target(cluster: Cluster, profile: Object) -> Object | None:
+    return await maybe(cluster, _target_ref(profile, profile["metadata"]["namespace"]))
+
+
 async def read_rest(cluster: Cluster, found: Objects) -> Objects:
     """Target, pods, ConfigMaps, HPAs, budgets and ledger. Nothing is cached: a decision never uses old objects."""
     spec = found.spec
     found = await _read_ledger(cluster, found)
     await _refuse_second_profile(cluster, found)
-    own = await _maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
+    own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
-    maps = {n: m for n in names if (m := await _maybe(cluster, Ref(CONFIG_MAP, spec.namespace, n))) is not None}
+    maps = {n: m for n in names if (m := await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, n))) is not None}
     hpas = await cluster.list(HPA, spec.namespace)
     acting = tuple(h for h in hpas if owners.targets(h, spec.target.kind, spec.target.name))
     hpa = next((h for h in hpas if spec.autoscaler and h["metadata"]["name"] == spec.autoscaler.name), None)
     shared = {
         b.ref: o
         for b in spec.budgets
-        if b.ref and (o := await _maybe(cluster, Ref(BUDGET, spec.namespace, b.ref))) is not None
+        if b.ref and (o := await maybe(cluster, Ref(BUDGET, spec.namespace, b.ref))) is not None
     }
     found = replace(
         found,
@@ -175,7 +180,7 @@ async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
 async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
     """A ledger of another profile of the same name, a torn or an edited one is told and not believed."""
     spec = found.spec
-    body = await _maybe(cluster, Ref(LEDGER, spec.namespace, spec.name))
+    body = await maybe(cluster, Ref(LEDGER, spec.namespace, spec.name))
     if body is None:
         return found
     version = str(body["metadata"].get("resourceVersion", ""))
@@ -291,7 +296,7 @@ def _cpus(profile: Object, target: Object | None) -> Fraction | None:
     return None
 
 
-async def _maybe(cluster: Cluster, ref: Ref) -> Object | None:
+async def maybe(cluster: Cluster, ref: Ref) -> Object | None:
     try:
         return await cluster.get(ref)
     except NotFound:

@@ -27,7 +27,7 @@ from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import claims, leaving, reading, telling
+from pegbox.runtime import claims, finishing, leaving, reading, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.holding import held as hold
@@ -96,8 +96,12 @@ class Reconciler:
         memory = self.memories.setdefault(key, Memory())
         try:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
+            memory.spec, memory.class_ = found.spec, found.class_
         except Unacceptable as refusal:
-            return await self._unacceptable(key, memory, refusal)
+            before = await finishing.last_read(self.cluster, memory, refusal)
+            if before is None:
+                return await self._unacceptable(key, memory, refusal)
+            found = before
         self.classes[key] = found.spec.class_name
         try:
             found = await self._fenced(await reading.read_rest(self.cluster, found), memory)
@@ -146,7 +150,9 @@ class Reconciler:
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
             known = memory.reported or frozenset()
             names = known | {n for pod, values in reported.items() if pod in mine for n in values}
-            if names != known:  # only ever more: a gap in the metrics must not shrink the space
+            if (
+                names != known and found.refusal is None
+            ):  # only ever more: a gap in the metrics must not shrink the space
                 memory.reported = names
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
                 found, spec = replace(found, spec=again.spec), again.spec
@@ -171,6 +177,7 @@ class Reconciler:
             read_at=now,
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
+            refusal=found.refusal,
         )
         return await self._observe(source, snapshot, memory), found
 
@@ -199,14 +206,17 @@ class Reconciler:
             in_force_at=since,
             slo_window=window,
         )
-        wanted = [(s, w) for s, w in assess.needed(spec, window, window) if not s.knob or s.knob in spec.space]
+        newest, own = assess.questions(spec, window)
+        # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
+        wanted = [(s, w, age) for s, w in newest] + [(s, w, float(spec.interval)) for s, w in own]
         answers = await asyncio.gather(
-            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=age) for s, w in wanted)
+            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=a) for s, w, a in wanted)
         )
-        evidence = {(s.name, w): answer for (s, w), answer in zip(wanted, answers, strict=True)}
-        seen = assess.assess(question, evidence)
+        evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
+        seen, slos = assess.assess(question, evidence), assess.attained(question, evidence)
         ledger = memory.take(spec, snapshot.ledger, seen, setting)
-        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=tuple(memory.windows))
+        windows = tuple(memory.windows)
+        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=windows, slos=slos)
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:
         intent = snapshot.ledger.intent
@@ -326,6 +336,8 @@ class Reconciler:
         self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
     ) -> None:
         body = telling.status_of(found, snapshot, decision, memory, now)
+        if found.refusal is not None:
+            await self.events.emit(found.profile, Event(found.refusal.reason, found.refusal.detail, warning=True))
         lost = reading.ledger_lost(found)
         if lost:
             event = Event(Reason.LEDGER_LOST, lost, warning=True)
@@ -365,8 +377,11 @@ class Reconciler:
         profile = refusal.profile
         if profile["metadata"].get("deletionTimestamp"):
             return await self._abandon(profile)
-        status = telling.refusal_status(profile, refusal.reason, str(refusal), self.clock.now())
-        await self.events.emit(profile, Event(refusal.reason, str(refusal), warning=True))
+        text, intent = str(refusal), await finishing.under_way(self.cluster, profile)
+        if intent is not None:
+            text = f"{text}; {intent.kind.value} {intent.id} is under way and waits for it: nothing is written"
+        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now())
+        await self.events.emit(profile, Event(refusal.reason, text, warning=True))
         await self._write_status(profile, status, memory)
         return 60.0
 
@@ -414,7 +429,7 @@ def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
         return None
     intent = ledger.intent
     if intent is not None:
-        intent = replace(intent, last_sample_at=None)
+        intent = replace(intent, last_sample_at=None, spent={})
     settings = tuple((r.setting, r.replicates >= transitions.REPLICATES) for r in ledger.ladder)
     return replace(ledger, rows=(), ladder=(), intent=intent), settings
 

@@ -91,6 +91,7 @@ SNAPSHOT = Snapshot(
     },
     document=Missing(Reason.NO_DATA),
     observation=SEEN,
+    slos=SEEN.slos,
     budgets={"main": SharedBudgetFacts("main", 300, 160)},
 )
 

@@ -66,6 +66,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "TrialState | None": TRIAL.state,
         "IntentKind": INTENT.kind.ROLLBACK,
         "Reason": INTENT.reason.DEPLOYED,
+        "Mapping[str, float]": {"fast": 1.25},
     }
     hint = next(str(f.type) for f in fields(Intent) if f.name == name)
     changed = replace(INTENT, **{name: others[hint]})

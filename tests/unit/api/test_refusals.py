@@ -214,6 +214,36 @@ REFUSED = [
         "IANA zone",
     ),
     (
+        "freeze without a time",
+        profile(freezes=[{"name": "f"}]),
+        "spec.freezes[f]",
+        "write schedule and duration, or from and until",
+    ),
+    (
+        "freeze of a schedule and a date",
+        profile(freezes=[{"name": "f", "schedule": "0 16 * * 5", "duration": "1h", "until": "2026-12-24T18:00:00Z"}]),
+        "spec.freezes[f]",
+        "write schedule and duration, or from and until",
+    ),
+    (
+        "freeze of half a schedule",
+        profile(freezes=[{"name": "f", "schedule": "0 16 * * 5"}]),
+        "spec.freezes[f]",
+        "write schedule and duration, or from and until",
+    ),
+    (
+        "freeze that ends before it begins",
+        profile(freezes=[{"name": "f", "from": "2026-12-24T18:00:00Z", "until": "2026-12-24T19:00:00+01:00"}]),
+        "spec.freezes[f].until",
+        "write a time later than from",
+    ),
+    (
+        "freeze from a day without an offset",
+        profile(freezes=[{"name": "f", "from": "2026-12-24", "until": "2026-12-26T00:00:00Z"}]),
+        "spec.freezes[f].from",
+        "add the offset from UTC",
+    ),
+    (
         "freeze for ever",
         profile(freezes=[{"name": "f", "schedule": "0 16 * * 5", "duration": "30d"}]),
         "spec.freezes[f].duration",

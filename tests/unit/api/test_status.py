@@ -201,21 +201,21 @@ def test_next_says_what_comes_next(changes: Body, mode: Mode, text: str) -> None
     ],
 )
 def test_the_summary_names_the_slo_that_is_not_met(good: float, text: str) -> None:
-    seen = replace(SEEN, slos={**SEEN.slos, "fast": Attainment(good, 1000.0)})
-    summary = rendered(replace(SNAPSHOT, observation=seen))["summary"]
+    seen = {**SEEN.slos, "fast": Attainment(good, 1000.0)}
+    summary = rendered(replace(SNAPSHOT, slos=seen))["summary"]
     assert summary == {"target": "Deployment/checkout", "setting": "pool=20,workers=4", "slo": text}
 
 
 def test_figures_that_move_with_every_scrape_are_not_worth_a_write_alone() -> None:
-    seen = replace(SEEN, slos={**SEEN.slos, "fast": Attainment(961.0, 1000.0)})
-    noisy = rendered(replace(SNAPSHOT, observation=seen), report=replace(REPORT, samples=43, error=0.06))
+    seen = {**SEEN.slos, "fast": Attainment(961.0, 1000.0)}
+    noisy = rendered(replace(SNAPSHOT, slos=seen), report=replace(REPORT, samples=43, error=0.06))
     assert noisy != rendered()
     assert not status.significant(rendered(), noisy)
 
 
 def test_an_slo_that_is_no_longer_met_is_worth_a_write() -> None:
-    seen = replace(SEEN, slos={**SEEN.slos, "fast": Attainment(949.0, 1000.0)})
-    assert status.significant(rendered(), rendered(replace(SNAPSHOT, observation=seen)))
+    seen = {**SEEN.slos, "fast": Attainment(949.0, 1000.0)}
+    assert status.significant(rendered(), rendered(replace(SNAPSHOT, slos=seen)))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,10 @@ def snapshot(profile: ProfileSpec | None = None, memory: Ledger | None = None, *
         observation=window(),
         baseline_windows=(window(-120), window()),
     )
-    return replace(plain, **changes)
+    seen = replace(plain, **changes)
+    if "slos" in changes or isinstance(seen.observation, Missing):
+        return seen
+    return replace(seen, slos=seen.observation.slos)  # by default every window says the same
 
 
 def intent(kind: IntentKind = IntentKind.TRIAL, **changes: Any) -> Intent:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from pegbox.core.assess import Evidence, Question, assess, needed
+from pegbox.core.assess import Evidence, Question, assess, attained, needed, questions
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import (
@@ -141,6 +141,25 @@ def test_a_trial_reads_its_slos_over_its_own_window() -> None:
     assert len(needed(SPEC, WINDOW, slo_window=WINDOW)) == 5
     found = observed(ALL, replace(QUESTION, slo_window=WINDOW))
     assert found.slos["fast"] == Attainment(good=180.0, total=200.0)
+
+
+def test_an_slo_is_attained_over_its_own_window_whatever_the_trial_reads() -> None:
+    found = attained(replace(QUESTION, slo_window=WINDOW), ALL)
+    assert found["fast"] == Attainment(good=9.0 * 300, total=10.0 * 300)
+    assert found["good"] == Attainment(good=9.9 * WINDOW, total=10.0 * WINDOW)
+
+
+def test_an_slo_whose_own_window_was_not_asked_is_missing_and_not_taken_from_another_window() -> None:
+    found = attained(replace(QUESTION, slo_window=WINDOW), {k: v for k, v in ALL.items() if k != ("took", 300)})
+    assert isinstance(found["fast"], Missing)
+    assert isinstance(found["good"], Attainment)
+
+
+def test_the_own_window_is_one_question_more_where_it_differs() -> None:
+    newest, own = questions(SPEC, WINDOW)
+    assert {(s.name, w) for s, w in own} == {("took", 300)}  # ok over 20 s is asked for already
+    assert {w for _, w in newest} == {WINDOW}
+    assert {(s.name, w) for s, w in questions(SPEC, 300)[1]} == {("ok", WINDOW)}
 
 
 def test_rows_of_other_settings_and_profiles_do_not_count() -> None:

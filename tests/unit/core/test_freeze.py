@@ -7,7 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core.freeze import in_force, parse
+from pegbox.core.freeze import in_force, moment, parse
 from pegbox.model.errors import InvalidInput
 from pegbox.model.profile import Freeze
 
@@ -35,6 +35,67 @@ def utc(text: str) -> datetime:
 )
 def test_a_weekend(now: str, frozen: bool) -> None:
     assert in_force(WEEKEND, utc(now)) is frozen
+
+
+NIGHT, GONE_HOUR = Freeze("night", "0 22 * * *", "Europe/Berlin", F(8 * HOUR)), "30 2 * * *"
+
+
+@pytest.mark.parametrize(
+    ("item", "now", "frozen"),
+    [
+        # spring: on 29 March 2026, 02:00 CET is 03:00 CEST (01:00 UTC); 22:00 CET is 21:00 UTC, 06:00 CEST is 04:00 UTC
+        pytest.param(NIGHT, "2026-03-28T20:59", False, id="spring_before_ten_at_night"),
+        pytest.param(NIGHT, "2026-03-28T21:00", True, id="spring_at_ten_at_night"),
+        pytest.param(NIGHT, "2026-03-29T03:59", True, id="spring_before_six_in_the_morning"),
+        pytest.param(NIGHT, "2026-03-29T04:00", False, id="spring_at_six_after_seven_hours"),
+        # autumn: on 25 October 2026, 03:00 CEST is 02:00 CET (01:00 UTC); 22:00 CEST is 20:00 UTC, 06:00 CET is 05:00 UTC
+        pytest.param(NIGHT, "2026-10-24T19:59", False, id="autumn_before_ten_at_night"),
+        pytest.param(NIGHT, "2026-10-24T20:00", True, id="autumn_at_ten_at_night"),
+        pytest.param(NIGHT, "2026-10-25T04:59", True, id="autumn_before_six_in_the_morning"),
+        pytest.param(NIGHT, "2026-10-25T05:00", False, id="autumn_at_six_after_nine_hours"),
+        # 02:30 is skipped in spring: of its hour there is 03:00 to 03:30 CEST, of half of it nothing
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(HOUR)), "2026-03-29T00:59", False, id="before_the_gap"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(HOUR)), "2026-03-29T01:00", True, id="after_the_gap"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(HOUR)), "2026-03-29T01:29", True, id="to_half_past_3"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(HOUR)), "2026-03-29T01:30", False, id="and_no_longer"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(1800)), "2026-03-29T01:00", False, id="skipped_whole"),
+        # and comes twice in autumn: 00:30 and 01:30 UTC
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(900)), "2026-10-25T00:30", True, id="the_first_half_2"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(900)), "2026-10-25T00:45", False, id="in_between"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(900)), "2026-10-25T01:30", True, id="the_second_half_2"),
+        pytest.param(Freeze("x", GONE_HOUR, "Europe/Berlin", F(900)), "2026-10-25T01:45", False, id="after_both"),
+    ],
+)
+def test_when_the_clocks_change_the_wall_clock_counts(item: Freeze, now: str, frozen: bool) -> None:
+    assert in_force(item, utc(now)) is frozen
+
+
+HOLIDAYS = Freeze(
+    "holidays", start=datetime.fromisoformat("2026-12-23T18:00+01:00"), end=datetime.fromisoformat("2027-01-02T00:00Z")
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "frozen"),
+    [
+        pytest.param("2026-12-23T16:59", False, id="a_minute_before_it"),
+        pytest.param("2026-12-23T17:00", True, id="at_its_first_moment"),
+        pytest.param("2027-01-01T23:59", True, id="at_its_last_minute"),
+        pytest.param("2027-01-02T00:00", False, id="at_its_end"),
+        pytest.param("2027-12-25T12:00", False, id="it_does_not_come_again"),
+    ],
+)
+def test_dates(now: str, frozen: bool) -> None:
+    assert in_force(HOLIDAYS, utc(now)) is frozen
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("tomorrow", "write a time such as"), ("2026-12-24", "offset"), ("2026-12-24T18:00:00", "offset"), ("", "write")],
+)
+def test_what_is_no_moment_is_refused(text: str, remedy: str) -> None:
+    with pytest.raises(InvalidInput, match=remedy):
+        moment(text, "spec.freezes[x].from")
 
 
 @pytest.mark.parametrize(

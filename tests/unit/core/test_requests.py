@@ -32,6 +32,19 @@ def asked(verb: str, argument: str = "", seen: Snapshot | None = None) -> Snapsh
     [
         pytest.param("pause", "", ledger(), {"paused_until": datetime.max.replace(tzinfo=T0.tzinfo)}, id="pause"),
         pytest.param("pause", "10m", ledger(), {"paused_until": at(600)}, id="pause_for_ten_minutes"),
+        # T0 is 12:00 UTC
+        pytest.param("pause", "2026-03-02T14:00:00+01:00", ledger(), {"paused_until": at(3600)}, id="until_a_time"),
+        pytest.param("pause", "2026-03-02T12:00:00Z", ledger(), {"paused_until": None}, id="until_now_is_refused"),
+        pytest.param(
+            "pause", "2026-03-02T14:00:00", ledger(), {"paused_until": None}, id="a_time_of_no_zone_is_refused"
+        ),
+        pytest.param(
+            "pause",
+            "9999-12-31T23:59:59-12:00",
+            ledger(),
+            {"paused_until": None},
+            id="a_time_after_all_time_is_refused",
+        ),
         pytest.param("pause", "soon", ledger(), {"paused_until": None}, id="a_pause_of_no_length_is_refused"),
         pytest.param(
             "pause", "99999999999999d", ledger(), {"paused_until": None}, id="a_pause_beyond_all_time_is_refused"

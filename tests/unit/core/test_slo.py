@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from pegbox.core.slo import SloJudgement, SloState, budget_spent, burn_rate, burning, judge
+from pegbox.core.slo import SloJudgement, SloState, headroom, judge, standing
 from pegbox.model.observations import Attainment, Missing
-from pegbox.model.profile import Slo
+from pegbox.model.profile import OnNoData, Slo
 from pegbox.model.reasons import Reason
+from tests.unit.core.build import FAST as HUNDRED
+from tests.unit.core.build import snapshot, spec, window
 
 FAST = Slo("fast", "took", Fraction(95, 100), Fraction(1, 2), minimum_events=200)
 
@@ -49,38 +51,48 @@ def test_missing_stays_missing() -> None:
     assert judge(FAST, why) is why
 
 
-@pytest.mark.parametrize(
-    ("good", "goal", "expected"),
-    [
-        pytest.param(95, Fraction(95, 100), 1.0, id="spending_exactly_what_is_allowed"),
-        pytest.param(80, Fraction(95, 100), 4.0, id="four_times_as_fast"),  # 20 % bad, 5 % allowed
-        pytest.param(100, Fraction(95, 100), 0.0, id="nothing_bad"),
-        pytest.param(99, Fraction(1), math.inf, id="a_goal_of_all_allows_none"),
-        pytest.param(100, Fraction(1), 0.0, id="a_goal_of_all_met"),
-    ],
-)
-def test_burn_rate_is_bad_over_allowed(good: float, goal: Fraction, expected: float) -> None:
-    assert burn_rate(Attainment(good, 100.0), goal) == pytest.approx(expected)
-
-
-def test_an_hour_at_fourteen_point_four_spends_two_percent_of_thirty_days() -> None:
-    # 14.4 x 1 h / 720 h = 0.02: the fast-burn alert of the SRE Workbook.
-    assert budget_spent(14.4, Fraction(3600)) == pytest.approx(0.02)
-
-
-GONE = Missing(Reason.NO_DATA)
+GOOD, BAD, FEW = Attainment(1188.0, 1200.0), Attainment(900.0, 1200.0), Attainment(3.0, 10.0)
+GONE = Missing(Reason.STALE_DATA, "x")
 
 
 @pytest.mark.parametrize(
-    ("short", "long", "expected"),
+    ("own", "newest", "expected"),
     [
-        pytest.param(15.0, 15.0, True, id="both_burn"),
-        pytest.param(15.0, 1.0, False, id="a_hiccup"),
-        pytest.param(1.0, 15.0, False, id="over_already"),
-        pytest.param(GONE, 1.0, False, id="one_window_is_enough_for_a_no"),
-        pytest.param(GONE, 15.0, GONE, id="one_window_is_not_enough_for_a_yes"),
-        pytest.param(15.0, GONE, GONE, id="nor_the_other"),
+        pytest.param(GOOD, GOOD, True, id="met_and_still_met"),
+        pytest.param(BAD, BAD, False, id="missed_and_still_missed"),
+        pytest.param(BAD, GONE, False, id="missed_and_nothing_new"),
+        pytest.param(GOOD, GONE, True, id="met_and_nothing_new"),
+        pytest.param(BAD, FEW, False, id="missed_and_ten_events_since_prove_nothing"),
+        pytest.param(BAD, GOOD, Reason.SLO_AT_RISK, id="missed_under_the_setting_before_and_met_now"),
+        pytest.param(GOOD, BAD, Reason.SLO_AT_RISK, id="met_so_far_and_missed_now"),
+        pytest.param(GONE, BAD, Reason.STALE_DATA, id="unknown_over_its_own_window"),
+        pytest.param(FEW, BAD, Reason.TOO_FEW_EVENTS, id="ten_events_in_its_own_window"),
     ],
 )
-def test_both_windows_must_burn(short: float | Missing, long: float | Missing, expected: bool | Missing) -> None:
-    assert burning(short, long, 14.4) == expected
+def test_headroom_needs_the_own_window_and_the_newest_one_to_agree(
+    own: Attainment | Missing, newest: Attainment | Missing, expected: bool | Reason
+) -> None:
+    found = headroom(snapshot(observation=window(slos={"fast": newest}), slos={"fast": own}))
+    assert (found.reason if isinstance(found, Missing) else found) == expected
+
+
+def test_one_missed_slo_outweighs_one_that_is_unknown() -> None:
+    profile = spec(slos=(replace(HUNDRED, name="a"), replace(HUNDRED, name="b")))
+    for order in (("a", "b"), ("b", "a")):
+        slos = {order[0]: GONE, order[1]: BAD}
+        assert headroom(snapshot(profile, observation=window(slos=slos), slos=slos)) is False
+
+
+def test_an_slo_that_was_never_asked_over_its_window_is_unknown_and_not_met() -> None:
+    found = standing(snapshot(slos={}))["fast"]
+    assert isinstance(found, Missing) and found.reason is Reason.NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [(OnNoData.HOLD, Reason.STALE_DATA), (OnNoData.REVERT, Reason.STALE_DATA), (OnNoData.IGNORE, True)],
+)
+def test_only_an_ignored_slo_without_data_leaves_headroom(policy: OnNoData, expected: bool | Reason) -> None:
+    profile = spec(slos=(replace(HUNDRED, on_no_data=policy),))
+    found = headroom(snapshot(profile, slos={"fast": GONE}))
+    assert (found.reason if isinstance(found, Missing) else found) == expected

@@ -34,8 +34,36 @@ def test_reach(knob: Knob, current: int | F, expected: tuple[F, F]) -> None:
     assert reach(knob, F(current)) == expected
 
 
-def test_the_smallest_step_is_one_unit_each_way() -> None:
-    assert reach(HOT, F(8), smallest=True) == (7, 9)
+CORES = Knob("cores", type=KnobType.CPU, minimum=F(1, 10), maximum=F(8))
+CACHE = Knob("cache", type=KnobType.BYTES, minimum=F(2**20), maximum=F(2**34))
+RATIO = Knob("ratio", type=KnobType.DECIMAL, minimum=F(0), maximum=F(1))
+
+
+@pytest.mark.parametrize(
+    ("knob", "current", "expected"),
+    [
+        pytest.param(HOT, 8, (7, 9), id="of_8_workers_one"),
+        pytest.param(HOT, 1, (1, 2), id="of_one_worker_one_up"),
+        pytest.param(HOT, 19, (18, 20), id="of_19_one_rounded_down_both_ways"),
+        pytest.param(HOT, 20, (18, 22), id="of_20_two"),
+        pytest.param(HOT, 32, (29, 32), id="the_limit_ends_it"),
+        pytest.param(WAIT, F(250, 1000), (F(225, 1000), F(275, 1000)), id="of_250_ms_not_one_but_25"),
+        pytest.param(WAIT, F(4, 1000), (F(3, 1000), F(5, 1000)), id="of_4_ms_one"),
+        pytest.param(CORES, F(2), (F(18, 10), F(22, 10)), id="of_two_cores_200_thousandths"),
+        pytest.param(CACHE, F(2**26), (F(60397978), F(73819750)), id="of_64_mebibytes_a_tenth_in_whole_bytes"),
+        pytest.param(RATIO, F(1, 2), (F(45, 100), F(55, 100)), id="of_a_half_five_hundredths"),
+        pytest.param(replace(WAIT, minimum=F(0)), 0, (0, F(1, 1000)), id="from_nothing_one_unit"),
+        pytest.param(replace(HOT, max_step=F(1, 20)), 32, (31, 32), id="never_more_than_max_step"),
+    ],
+)
+def test_the_smallest_step_that_proves_something(knob: Knob, current: int | F, expected: tuple[F, F]) -> None:
+    low, high = reach(knob, F(current), smallest=True)
+    assert (low, high) == expected
+    wide, far = reach(knob, F(current))
+    assert wide <= low <= high <= far, "within what any trial may do"
+
+
+def test_the_smallest_step_bounds_what_is_capped() -> None:
     assert too_far(SPACE, setting(workers=8), setting(workers=10), smallest=True) == ("workers",)
     assert nearest(SPACE, setting(workers=8), setting(workers=12), smallest=True) == setting(workers=9)
 

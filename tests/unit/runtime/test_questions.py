@@ -1,9 +1,12 @@
-"""What the metric source is asked: signals once per interval for everybody, two questions more for a trial."""
+"""What the metric source is asked: signals once per interval for everybody, two questions more for a trial.
+
+An SLO whose own window is not trialWindow is one question more, for everybody."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -17,7 +20,7 @@ from pegbox.testing.metrics import FakeMetrics
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make
 
-SIGNALS, PER_NAMESPACE, PER_TRIAL = 3, 2, 2
+SIGNALS, SLO_WINDOWS, PER_NAMESPACE, PER_TRIAL = 3, 1, 2, 2
 INTERVAL = 30.0
 
 
@@ -27,6 +30,7 @@ class Sharing(FakeMetrics):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[datetime] = []
+        self.timed: list[tuple[datetime, Any]] = []
         self.kept: dict[Any, tuple[datetime, Any]] = {}
 
     async def _shared(self, key: Any, at: datetime, age: float | None, ask: Callable[[], Any]) -> Any:
@@ -35,10 +39,12 @@ class Sharing(FakeMetrics):
             answer = await ask()
             self.kept[key] = at, answer
             self.sent.append(at)
+            self.timed.append((at, key))
         return answer
 
     async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
-        found = await self._shared(query.signal.name, at, max_age, lambda: super(Sharing, self).fetch(query, at))
+        key = query.signal.name, query.window
+        found = await self._shared(key, at, max_age, lambda: super(Sharing, self).fetch(query, at))
         assert isinstance(found, SignalRows | Missing)
         return found
 
@@ -86,7 +92,7 @@ async def test_a_trial_costs_two_questions_per_interval_beside_those_that_serve_
     assert ledger is not None and [t.state.value for t in ledger.trials] == ["Accepted"]
     asked = sum(began < at.timestamp() <= ended for at in metrics.sent)
     intervals = ceil((ended - began) / INTERVAL)
-    assert asked <= intervals * (SIGNALS + PER_NAMESPACE + PER_TRIAL)
+    assert asked <= intervals * (SIGNALS + SLO_WINDOWS + PER_NAMESPACE + PER_TRIAL)
 
 
 async def test_without_reuse_it_would_cost_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,4 +100,19 @@ async def test_without_reuse_it_would_cost_more(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(looks, "signal_age", lambda *_: 0.0)
     metrics, _, began, ended = await a_trial("30s", 60)
     asked = sum(began < at.timestamp() <= ended for at in metrics.sent)
-    assert asked > ceil((ended - began) / INTERVAL) * (SIGNALS + PER_NAMESPACE + PER_TRIAL)
+    assert asked > ceil((ended - began) / INTERVAL) * (SIGNALS + SLO_WINDOWS + PER_NAMESPACE + PER_TRIAL)
+
+
+async def test_the_own_window_of_an_slo_is_asked_once_per_interval_whatever_is_under_way() -> None:
+    metrics, _, began, ended = await a_trial("30s", 60)
+    own = [q for q in metrics.asked if q.window == 300]  # slos[].window is 5m; trialWindow 30s
+    assert {q.signal.name for q in own} == {"duration"}
+    times = [at.timestamp() for at, key in metrics.timed if key == ("duration", 300)]
+    during = [at for at in times if began < at <= ended]
+    assert during and len(during) <= ceil((ended - began) / INTERVAL)
+    assert all(b - a >= INTERVAL for a, b in pairwise(times))
+
+
+async def test_an_slo_whose_window_is_the_trials_costs_nothing_more() -> None:
+    metrics, *_ = await a_trial("5m", 0)
+    assert {q.window for q in metrics.asked} == {300}

@@ -39,11 +39,26 @@ async def test_a_class_deleted_while_in_use_leaves_the_setting_and_the_ledger() 
     assert (await world.rest()).incumbent == (ledger.incumbent if ledger else None)
 
 
-async def test_a_profile_deleted_while_its_class_is_gone_lets_go_and_says_what_was_not_restored() -> None:
+async def test_a_profile_deleted_while_its_class_is_gone_is_restored_by_who_knew_the_class() -> None:
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    await world.outside.delete(Ref(CLASS, "", "service"))
+    await world.delete()
+    await world.turns(5)
+    assert not await world.exists()
+    assert await world.values() == {"workers": "2"}
+
+
+async def test_after_a_restart_it_lets_go_and_says_what_was_not_restored() -> None:
     world = await make()
     await world.add(documents.profile(), workers=2)
     await world.steady()
     await world.outside.delete(Ref(CLASS, "", "service"))
+    world.restart()
     await world.delete()
     await world.turns(2)
     assert not await world.exists()

@@ -7,6 +7,7 @@ A refusal does not stop the later ones, so that `explain` can show every objecti
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from pegbox.core.guards import budgets as budgets_guard
@@ -38,12 +39,20 @@ SETTING: tuple[SettingGuard, ...] = (
 )
 # A person's `try` waits for nothing that only protects against the tuner's own zeal.
 SKIPPED_BY_TRY = frozenset({waiting.cooldown, waiting.frozen, data.freshness})
+SKIPPED_IF_URGENT = frozenset({waiting.cooldown})
 TRY_SKIPS_SETTING = frozenset({limits.recently_failed})
 
 
-def readiness(snapshot: Snapshot, now: datetime, *, requested: bool = False) -> tuple[Verdict, ...]:
-    """Verdicts of every readiness guard, in order."""
-    guards = [g for g in READINESS if not (requested and g in SKIPPED_BY_TRY)]
+def readiness(
+    snapshot: Snapshot, now: datetime, *, requested: bool = False, urgent: bool = False
+) -> tuple[Verdict, ...]:
+    """Verdicts of every readiness guard, in order. What is urgent waits for no cool-down, nor for freezes that let it
+    through."""
+    skipped = SKIPPED_BY_TRY if requested else SKIPPED_IF_URGENT if urgent else frozenset()
+    if urgent:
+        freezes = tuple(item for item in snapshot.spec.freezes if not item.allow_urgent)
+        snapshot = replace(snapshot, spec=replace(snapshot.spec, freezes=freezes))
+    guards = [g for g in READINESS if g not in skipped]
     return tuple(guard(snapshot, now) for guard in guards)
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pegbox.core.baseline import baseline_of
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import ProfileSpec
+from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 
@@ -28,12 +28,23 @@ def missing_figure(observation: Observation | Missing) -> Missing | None:
     return None
 
 
+def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
+    """The first SLO that could not judge a trial: it would only wait, or be put back, for want of data."""
+    for item in spec.slos:
+        seen = observation.slos.get(item.name, Missing(Reason.NO_DATA))
+        if isinstance(seen, Missing) and item.on_no_data is not OnNoData.IGNORE:
+            return Missing(seen.reason, f"SLO {item.name}: {seen.detail}")
+    return None
+
+
 def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
     missing = missing_figure(snapshot.observation)
     if missing is None and isinstance(snapshot.observation, Observation):
         age = (now - snapshot.observation.window.end).total_seconds()
         if age > oldest_allowed(snapshot.spec):
             missing = Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago")
+        elif (unknown := missing_slo(snapshot.spec, snapshot.observation)) is not None:
+            missing = unknown
         elif baseline_of(snapshot.baseline_windows) is None:
             missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
     if missing is None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
+from pegbox.core import narrowed, steps
 from pegbox.core import rules as class_rules
-from pegbox.core import steps
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
+from pegbox.model.profile import Guards
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import BreakerState, TrialState, TrialSummary
 
 REMEMBERED = 10  # trials: for as long as so many of them would take, a reverted setting is not tried again
+LONGEST = timedelta(days=7)  # loads and neighbours come again by the week
 
 
 def _admit(guard: str) -> Verdict:
@@ -20,7 +23,10 @@ def _admit(guard: str) -> Verdict:
 
 
 def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """Hard limits of class and profile; a pinned or recommend-only knob does not move at all."""
+    """Hard limits of class and profile; a pinned or recommend-only knob does not move at all.
+
+    From outside of limits that were narrowed a step towards them is let through.
+    """
     space = snapshot.spec.space
     for name in parent.diff(wanted):
         if name not in space or name not in parent or name not in wanted:
@@ -28,7 +34,7 @@ def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
         knob = space[name]
         if not knob.tunable:
             return Verdict("bounds", Admission.REFUSE, Reason.OUT_OF_BOUNDS, f"{name} is pinned or recommend-only")
-        if not knob.admits(wanted[name]):
+        if not knob.admits(wanted[name]) and not narrowed.nearer(knob, parent[name], wanted[name]):
             texts = [knob.type.format(v) for v in (knob.minimum, knob.maximum) if v is not None]
             allowed = " to ".join(texts) or ", ".join(knob.choices)
             detail = f"{name}={knob.type.format(wanted[name])} is outside of {allowed}"
@@ -37,7 +43,7 @@ def bounds(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
 
 
 def step(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """maxStep of every moved knob; a Cap carries the nearest setting within reach. One unit while HalfOpen."""
+    """maxStep of every moved knob; a Cap carries the nearest setting within reach. The smallest while HalfOpen."""
     smallest = snapshot.ledger.breaker.state is BreakerState.HALF_OPEN
     far = steps.too_far(snapshot.spec.space, parent, wanted, smallest=smallest)
     if not far:
@@ -57,14 +63,27 @@ def rules(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
 
 
 def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
-    """Reverted trials that are not forgotten yet: what failed under one load may be right under the next."""
-    guards = snapshot.spec.guards
-    seconds = REMEMBERED * float(guards.settle + guards.trial_window + guards.cooldown)
+    """Reverted trials that are not forgotten yet: what failed under one load may be right under the next.
+
+    The memory decays, but more slowly for what failed again: each failure of the same setting doubles its time.
+    """
     failed = [t for t in snapshot.ledger.trials if t.state is TrialState.REVERTED]
     if snapshot.read_at is None:
         return failed[-REMEMBERED:]
-    oldest = snapshot.read_at - timedelta(seconds=seconds)
-    return [t for t in failed if t.ended_at >= oldest]
+    times: Counter[Setting] = Counter()
+    kept = []
+    for trial in failed:  # oldest first
+        times[trial.setting] += 1
+        if trial.ended_at + remembered(snapshot.spec.guards, times[trial.setting]) >= snapshot.read_at:
+            kept.append(trial)
+    return kept
+
+
+def remembered(guards: Guards, times: int) -> timedelta:
+    """For how long a setting that failed so many times is not tried again."""
+    seconds = REMEMBERED * float(guards.settle + guards.trial_window + guards.cooldown)
+    doubled = timedelta(seconds=seconds * 2.0 ** min(times - 1, 20))
+    return min(doubled, max(LONGEST, timedelta(seconds=seconds)))
 
 
 def recently_failed(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:

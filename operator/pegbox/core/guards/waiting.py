@@ -58,11 +58,6 @@ def frozen(snapshot: Snapshot, now: datetime) -> Verdict:
 
 
 def _urgent(snapshot: Snapshot) -> bool:
-    seen = snapshot.observation
-    if isinstance(seen, Missing):
-        return False
-    for item in snapshot.spec.slos:
-        verdict = slo.judge(item, seen.slos.get(item.name, Missing(Reason.NO_DATA)))
-        if not isinstance(verdict, Missing) and verdict.state is slo.SloState.BREACHED:
-            return True
-    return False
+    """A breach over the SLO's own window: a bad scrape or two are no reason to act in a freeze."""
+    found = slo.standing(snapshot).values()
+    return any(not isinstance(v, Missing) and v.state is slo.SloState.BREACHED for v in found)

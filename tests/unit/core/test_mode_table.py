@@ -1,0 +1,187 @@
+"""What happens when something happens: every state of an intent, every mode, brake and deletion. One test per cell.
+
+The table below is the one of docs/architecture.md, word by word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction as F
+from pathlib import Path
+
+import pytest
+
+from pegbox.core.decide import decide
+from pegbox.model.decisions import Action, Decision
+from pegbox.model.profile import DeletionPolicy, Freeze, Mode
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import Breaker, BreakerState, Intent, IntentKind, TrialState
+from tests.unit.core.build import (
+    T0,
+    acked,
+    at,
+    document,
+    held,
+    intent,
+    ledger,
+    pod,
+    setting,
+    snapshot,
+    spec,
+    under_way,
+    window,
+    wish,
+    workload,
+)
+
+ADOPTED, PARENT, TARGET = setting(workers=3, pool=3), setting(workers=4, pool=4), setting(workers=6, pool=4)
+BETWEEN, TRADE = setting(workers=4, pool=3), setting(workers=6, pool=3)
+NOW = at(400)
+FASTER = tuple(window(180 + 120 * n, latency=0.07) for n in range(2))  # clean, after settling at 65 s
+FREEZE = Freeze("all day", "0 0 * * *", "UTC", F(24 * 3600))
+
+TABLE = """
+| state | Auto | Observe | Recommend | paused | frozen | breaker Open | deleted, Restore | deleted, Keep |
+|---|---|---|---|---|---|---|---|---|
+| at rest, with a wish | starts | holds | holds | holds | holds | holds | restores | lets go |
+| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
+| trial, between stages | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
+| trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
+| trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
+| trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | restores | goes back |
+| rolling back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
+| adopting | goes on | ends here | ends here | goes on | goes on | goes on | restores | lets go |
+| restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go |
+"""
+
+
+def cells(text: str) -> list[tuple[str, str, str]]:
+    """(state, happening, what happens)."""
+    head, _, *rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.strip().splitlines()]
+    return [(row[0], name, word) for row in rows for name, word in zip(head[1:], row[1:], strict=True)]
+
+
+def trial(**changes: object) -> Intent:
+    return replace(intent(stages=(TARGET,), parent=PARENT, started_at=T0), **changes)  # type: ignore[arg-type]
+
+
+def in_course(item: Intent, written: bool = True, ack: bool = True) -> Snapshot:
+    """The intent's stage written or not, acknowledged or not."""
+    memory = replace(under_way(item, adopted=ADOPTED), incumbent=PARENT)
+    seen = snapshot(memory=memory, read_at=NOW)
+    before = item.parent if item.stage == 0 else item.stages[item.stage - 1]
+    if not written:
+        seen = replace(seen, held=held(before), document=document(seen.spec, before, item.generation - 1))
+    return replace(seen, workload=workload(acked(pod(), seen.spec, item) if ack else pod()))
+
+
+def restoring() -> Snapshot:
+    item = trial(kind=IntentKind.RESTORE, parent=PARENT, stages=(ADOPTED,), reason=Reason.RESTORE_PENDING)
+    return replace(in_course(item, written=False, ack=False), deleting=True)
+
+
+IN_FORCE = trial(applied_at=at(4), in_force_at=at(5))
+BACK = trial(kind=IntentKind.ROLLBACK, parent=TARGET, stages=(PARENT,), state=TrialState.REVERTED)
+STATES: dict[str, Callable[[], Snapshot]] = {
+    "at rest, with a wish": lambda: snapshot(memory=ledger(PARENT, adopted=ADOPTED)),
+    "trial, being written": lambda: in_course(trial(stage_at=at(390)), written=False, ack=False),
+    "trial, between stages": lambda: in_course(trial(stages=(BETWEEN, TRADE), applied_at=at(390))),
+    "trial, read back": lambda: in_course(trial(applied_at=at(390)), ack=False),
+    "trial, settling": lambda: in_course(trial(applied_at=at(390), in_force_at=at(395))),
+    "trial, evidence complete": lambda: replace(in_course(IN_FORCE), observation=FASTER[-1], baseline_windows=FASTER),
+    "rolling back": lambda: in_course(BACK, written=False, ack=False),
+    "adopting": lambda: in_course(trial(kind=IntentKind.ADOPT), written=False, ack=False),
+    "restoring": restoring,
+}
+HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
+    "Auto": lambda seen: seen,
+    "Observe": lambda seen: replace(seen, spec=spec(mode=Mode.OBSERVE)),
+    "Recommend": lambda seen: replace(seen, spec=spec(mode=Mode.RECOMMEND)),
+    "paused": lambda seen: replace(seen, ledger=replace(seen.ledger, paused_until=at(9000))),
+    "frozen": lambda seen: replace(seen, spec=spec(freezes=(FREEZE,))),
+    "breaker Open": lambda seen: replace(
+        seen, ledger=replace(seen.ledger, breaker=Breaker(BreakerState.OPEN, 3, 1, at(9000)))
+    ),
+    "deleted, Restore": lambda seen: replace(seen, deleting=True),
+    "deleted, Keep": lambda seen: replace(seen, deleting=True, spec=spec(deletion_policy=DeletionPolicy.KEEP)),
+}
+WORDS = {
+    Action.START: "starts",
+    Action.HOLD: "holds",
+    Action.ACCEPT: "accepts",
+    Action.CONTINUE: "goes on",
+    Action.REVERT: "goes back",
+}
+
+
+def word(seen: Snapshot, found: Decision) -> str:
+    if found.action is Action.CLOSE:
+        return "lets go" if seen.deleting else "ends here"
+    if found.action is Action.RESTORE:
+        assert found.ledger.intent is not None
+        return {ADOPTED: "restores", PARENT: "goes back"}[found.ledger.intent.target]
+    return WORDS[found.action]
+
+
+@pytest.mark.parametrize(
+    ("state", "happens", "expected"),
+    [pytest.param(*cell, id=f"{cell[0]}: {cell[1]}: {cell[2]}") for cell in cells(TABLE)],
+)
+def test_what_happens(state: str, happens: str, expected: str) -> None:
+    seen = HAPPENINGS[happens](STATES[state]())
+    at_rest = seen.ledger.intent is None
+    when = T0 if at_rest else NOW
+    found = decide(seen, wish(TARGET), when)
+    assert word(seen, found) == expected
+    if expected in ("holds", "ends here", "accepts", "lets go"):
+        assert found.desired is None
+    if expected in ("ends here", "lets go"):
+        assert found.ledger.intent is None
+    if expected == "goes back":
+        assert found.ledger.intent is not None and found.ledger.intent.target == PARENT
+        assert found.desired is not None
+    if seen.spec.mode is not Mode.AUTO and not seen.deleting:
+        assert found.desired is None, "no write outside of Auto"
+    assert found.ledger.breaker.failures == seen.ledger.breaker.failures, "none of this is harm"
+
+
+def test_every_state_and_happening_has_its_cell() -> None:
+    assert {(s, h) for s, h, _ in cells(TABLE)} == {(s, h) for s in STATES for h in HAPPENINGS}
+
+
+def test_the_table_is_the_one_of_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| state \| Auto .*?(?=\n\n)", page, re.MULTILINE | re.DOTALL)
+    assert [cells(text) for text in rows] == [cells(TABLE)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes_back"),
+    [
+        pytest.param({}, True, id="what_the_tuner_began"),
+        pytest.param({"requested": True}, False, id="what_a_person_asked_for_is_finished"),
+    ],
+)
+def test_a_freeze_in_the_middle_of_writing(changes: dict[str, bool], goes_back: bool) -> None:
+    item = trial(stage_at=at(390), **changes)
+    seen = HAPPENINGS["frozen"](in_course(item, written=False, ack=False))
+    found = decide(seen, wish(TARGET), NOW)
+    assert (found.action is Action.REVERT) is goes_back
+    assert not goes_back or found.ledger.trials[-1].reason is Reason.FROZEN
+
+
+def test_keep_goes_back_to_the_end_and_then_lets_go() -> None:
+    """The twin: turning Auto away, or Keep after Restore, lets the profile go at once."""
+    seen = HAPPENINGS["deleted, Keep"](STATES["trial, read back"]())
+    begun = decide(seen, wish(TARGET), NOW)
+    assert begun.ledger.intent is not None
+    item = begun.ledger.intent
+    written = in_course(item)
+    written = replace(written, spec=seen.spec, deleting=True, ledger=begun.ledger)
+    closed = decide(written, wish(TARGET), at(410))
+    assert (closed.action, closed.reason, closed.ledger.incumbent) == (Action.CLOSE, Reason.RESTORED, PARENT)
+    away = decide(replace(written, spec=replace(seen.spec, mode=Mode.RECOMMEND)), wish(TARGET), at(410))
+    assert (away.action, away.desired) == (Action.CLOSE, None)

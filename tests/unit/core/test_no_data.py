@@ -1,0 +1,240 @@
+"""No data: every guard that reads figures, under every policy, for every way in which they can be lacking.
+
+The table of docs/architecture.md, cell by cell. Missing figures never count as zero, never speak for a trial, never
+count for the breaker, and move a workload only to the rollback target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+
+from pegbox.core import incumbent
+from pegbox.core.decide import decide
+from pegbox.core.error_budget import overspent
+from pegbox.core.guards import data, waiting
+from pegbox.core.slo import headroom
+from pegbox.core.under_way import note_sample
+from pegbox.core.verify import Outcome, damage, judge
+from pegbox.model.decisions import Action
+from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.profile import Freeze, Guards, Objective, OnNoData, ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import Rung, TrialState, TrialSummary
+from pegbox.runtime.memory import learn
+from tests.unit.core.build import (
+    FAST,
+    NO_WISH,
+    T0,
+    at,
+    baseline,
+    intent,
+    ledger,
+    pod,
+    setting,
+    snapshot,
+    spec,
+    under_way,
+    window,
+    wish,
+    workload,
+)
+
+GUARDS = Guards(settle=F(60), trial_window=F(120), trial_timeout=F(1800))
+TRIAL = intent(in_force_at=T0, applied_at=T0)
+KINDS = {
+    "no_series": Missing(Reason.NO_DATA, "no series"),
+    "stale": Missing(Reason.STALE_DATA, "old samples"),
+    "not_a_number": Missing(Reason.NOT_A_NUMBER, "the server sent NaN or +Inf"),
+    "partial": Missing(Reason.PARTIAL_DATA, "1 of 2 pods"),
+    "no_events": Missing(Reason.TOO_FEW_EVENTS, "no events"),
+    "unreachable": Missing(Reason.METRICS_UNREACHABLE, "down"),
+}
+HOLD, REVERT, IGNORE = OnNoData.HOLD, OnNoData.REVERT, OnNoData.IGNORE
+POLICIES = [pytest.param(p, id=p.value) for p in OnNoData]
+WAYS = [pytest.param(m, id=name) for name, m in KINDS.items()]
+every = pytest.mark.parametrize("policy", POLICIES)
+lacking = pytest.mark.parametrize("why", WAYS)
+
+
+def profile(policy: OnNoData, **changes: Any) -> ProfileSpec:
+    return spec(guards=GUARDS, slos=(replace(FAST, on_no_data=policy),), **changes)
+
+
+def without(why: Missing, whole: bool, end: float = 0) -> Observation | Missing:
+    """Everything is lacking, or the one SLO alone."""
+    return why if whole else window(end, slos={"fast": why})
+
+
+CLEAN = (window(180), window(300))
+SILENT = tuple(replace(w, slos={}) for w in CLEAN)
+
+
+# --- a trial
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["everything", "the_slo_alone"])
+@lacking
+@pytest.mark.parametrize(
+    ("policy", "seconds", "outcome"),
+    [
+        # in force at 0, settled at 60; the last window with data ended at 300, one window is 120 s
+        pytest.param(HOLD, 310, Outcome.WAIT, id="hold_waits"),
+        pytest.param(HOLD, 1800, Outcome.WAIT, id="hold_waits_until_the_timeout"),
+        pytest.param(HOLD, 1801, Outcome.INCONCLUSIVE, id="hold_ends_without_a_verdict"),
+        pytest.param(REVERT, 420, Outcome.WAIT, id="revert_bears_one_window"),
+        pytest.param(REVERT, 421, Outcome.REVERT, id="revert_goes_back_after_it"),
+        pytest.param(REVERT, 1801, Outcome.REVERT, id="revert_is_not_overtaken_by_the_timeout"),
+    ],
+)
+def test_a_trial_in_force(policy: OnNoData, seconds: int, outcome: Outcome, why: Missing, whole: bool) -> None:
+    found = judge(profile(policy), TRIAL, CLEAN, at(seconds), without(why, whole, seconds))
+    assert (found.outcome, found.reason, found.harmful) == (outcome, why.reason, False)
+
+
+@lacking
+def test_ignore_judges_by_what_there_is(why: Missing) -> None:
+    ignoring = profile(IGNORE)
+    cut = replace(TRIAL, stages=(setting(workers=3, pool=4),), baseline=baseline(slo_shares={}))
+    newest = without(why, False, 310)
+    assert judge(ignoring, cut, SILENT, at(310), newest).outcome is Outcome.ACCEPT
+    assert judge(profile(HOLD), cut, SILENT, at(310), newest).outcome is Outcome.WAIT, "the twin"
+    slower = tuple(replace(w, latency=0.2) for w in SILENT)
+    assert judge(ignoring, cut, slower, at(310), newest).outcome is Outcome.REVERT
+    assert judge(ignoring, cut, (), at(1801), why).outcome is Outcome.INCONCLUSIVE, "with nothing at all, it ends"
+
+
+def test_an_ignored_slo_that_was_missed_and_fell_silent_is_not_met_now() -> None:
+    missed = replace(TRIAL, baseline=baseline(slo_shares={"fast": 0.9}))
+    newest = window(310, slos={"fast": KINDS["no_series"]})
+    found = judge(profile(IGNORE, objective=Objective.MAXIMIZE_THROUGHPUT), missed, SILENT, at(310), newest)
+    assert found.outcome is Outcome.WAIT
+    seen = judge(profile(IGNORE), missed, CLEAN, at(310), window(310))
+    assert (seen.outcome, seen.detail) == (Outcome.ACCEPT, "SLOs are met now"), "the twin, with data"
+
+
+@every
+@lacking
+def test_known_harm_is_acted_on_whatever_is_lacking(policy: OnNoData, why: Missing) -> None:
+    slower = tuple(replace(w, latency=0.2) for w in CLEAN)
+    found = judge(profile(policy), TRIAL, slower, at(310), without(why, False, 310))
+    assert (found.outcome, found.reason, found.harmful) == (Outcome.REVERT, Reason.REGRESSION, True)
+
+
+@every
+@lacking
+@pytest.mark.parametrize("whole", [True, False], ids=["everything", "the_slo_alone"])
+def test_silence_is_neither_a_bad_sample_nor_a_good_one(policy: OnNoData, why: Missing, whole: bool) -> None:
+    """Everything lacking: the count stays. The SLO alone lacking: latency and errors still say what they say."""
+    once = replace(TRIAL, bad_samples=1, first_bad_at=at(100), last_sample_at=at(100))
+    found = note_sample(snapshot(profile(policy), under_way(once), observation=without(why, whole, 130)))
+    assert found.ledger.intent is not None
+    assert found.ledger.intent.bad_samples == (1 if whole else 0)
+
+
+@every
+@lacking
+def test_silence_spends_no_error_budget(policy: OnNoData, why: Missing) -> None:
+    item = replace(TRIAL, spent={"fast": 900.0})
+    for whole in (True, False):
+        seen = without(why, whole, 130)
+        assert overspent(profile(policy), item, seen) is None
+        noted = note_sample(snapshot(profile(policy), under_way(item), observation=seen)).ledger.intent
+        assert noted is not None and noted.spent == {"fast": 900.0}
+
+
+@every
+@lacking
+def test_damage_needs_no_metrics(policy: OnNoData, why: Missing) -> None:
+    hurt = workload(pod(oom_killed_at=at(5)))
+    found = decide(snapshot(profile(policy), under_way(TRIAL), observation=why, workload=hurt), NO_WISH, at(10))
+    assert (found.action, found.reason, found.desired) == (Action.REVERT, Reason.OOM_KILLED, TRIAL.parent)
+    assert damage(T0, workload()) is None
+
+
+@every
+@lacking
+def test_nothing_but_the_rollback_target_is_ever_written_for_want_of_data(policy: OnNoData, why: Missing) -> None:
+    seen = snapshot(profile(policy), under_way(TRIAL), observation=why, baseline_windows=())
+    found = {decide(seen, NO_WISH, at(s)).desired for s in (1, 60, 181, 400, 1801, 10**6)}
+    assert found <= {None, TRIAL.parent}
+    assert decide(seen, NO_WISH, at(10**6)).ledger.breaker.failures == 0
+
+
+# --- at rest
+
+
+@pytest.mark.parametrize(
+    ("policy", "starts"), [(HOLD, False), (REVERT, False), (IGNORE, True)], ids=["Hold", "Revert", "Ignore"]
+)
+@lacking
+def test_a_trial_starts_without_an_slos_data_only_where_it_is_ignored(
+    policy: OnNoData, starts: bool, why: Missing
+) -> None:
+    seen = snapshot(profile(policy), observation=without(why, False), slos={"fast": why})
+    found = decide(seen, wish(setting(workers=6, pool=4)), T0)
+    assert (found.action is Action.START) is starts
+    assert starts or found.reason is why.reason
+
+
+@every
+@lacking
+@pytest.mark.parametrize("figure", ["offered_load", "throughput", "latency"])
+def test_no_trial_starts_without_load_throughput_or_latency(policy: OnNoData, why: Missing, figure: str) -> None:
+    changes: dict[str, Any] = {figure: why}
+    seen = snapshot(profile(policy), observation=window(**changes))
+    assert data.freshness(seen, T0).reason is why.reason
+
+
+@every
+@lacking
+def test_silence_is_not_urgent(policy: OnNoData, why: Missing) -> None:
+    freeze = Freeze("lunch", "0 12 * * *", "UTC", F(3600), allow_urgent=True)  # T0 is 12:00
+    seen = snapshot(profile(policy, freezes=(freeze,)), slos={"fast": why})
+    assert waiting.frozen(seen, T0).reason is Reason.FROZEN
+    missed = replace(seen, slos={"fast": Attainment(900, 1200)})
+    assert waiting.frozen(missed, T0).reason is Reason.WITHIN_LIMITS, "the twin"
+
+
+@pytest.mark.parametrize(("policy", "met"), [(HOLD, None), (REVERT, None), (IGNORE, True)])
+@lacking
+def test_silence_is_neither_met_nor_missed_but_where_it_is_ignored(
+    policy: OnNoData, met: bool | None, why: Missing
+) -> None:
+    found = headroom(snapshot(profile(policy), slos={"fast": why}))
+    assert found == (why if met is None else met)
+
+
+@pytest.mark.parametrize(("policy", "rungs"), [(HOLD, 0), (REVERT, 0), (IGNORE, 1)])
+@lacking
+def test_silence_proves_no_last_known_good_but_where_it_is_ignored(policy: OnNoData, rungs: int, why: Missing) -> None:
+    found = learn(profile(policy), ledger(), window(slos={"fast": why}), setting(workers=4, pool=4))
+    assert len(found.ladder) == rungs
+
+
+HERE, BEFORE = setting(workers=6, pool=4), setting(workers=4, pool=4)
+RUNG = Rung(BEFORE, 10.0, 3, 0.1, T0)
+ACCEPTED = TrialSummary("i-1", HERE, BEFORE, TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, at(-900), at(-600))
+
+
+@every
+@lacking
+@pytest.mark.parametrize("whole", [True, False], ids=["everything", "the_slo_alone"])
+def test_silence_takes_nothing_accepted_back(policy: OnNoData, why: Missing, whole: bool) -> None:
+    memory = ledger(HERE, ladder=(RUNG,), trials=(ACCEPTED,))
+    windows = () if whole else (window(-120, slos={"fast": why}), window(slos={"fast": why}))
+    seen = snapshot(profile(policy), memory, observation=without(why, whole), baseline_windows=windows)
+    assert incumbent.degraded(seen, workload()) is None
+    bad = tuple(window(end, slos={"fast": Attainment(900, 1200)}) for end in (-120, 0))
+    assert incumbent.degraded(replace(seen, baseline_windows=bad), workload()) is not None, "the twin"
+
+
+@every
+@lacking
+@pytest.mark.parametrize("halted", [None, Reason.LAST_KNOWN_GOOD_FAILING], ids=["running", "halted"])
+def test_silence_neither_halts_nor_ends_a_halt(policy: OnNoData, why: Missing, halted: Reason | None) -> None:
+    seen = snapshot(profile(policy), ledger(ladder=(RUNG,), halted=halted), observation=why)
+    assert incumbent.watch(seen).halted is halted

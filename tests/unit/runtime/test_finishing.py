@@ -1,0 +1,164 @@
+"""What is under way when class or profile can no longer be used: finished by who knows them, held by who does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pegbox.ports import CLASS, DEPLOYMENT, PROFILE, Ref
+from tests.unit.runtime import documents
+from tests.unit.runtime.world import World, make
+
+UNDER_WAY = {  # what a trial is doing when it happens: turns after the `try`
+    "written": 1,
+    "in_force": 2,
+}
+
+
+async def tried(turns: int, **profile: Any) -> World:
+    """workers 2 -> 3 under way; one more makes more, so it is accepted where nothing comes between."""
+    world = await make()
+    await world.add(documents.profile(**profile), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turns(turns)
+    assert await world.intent() is not None
+    return world
+
+
+async def class_gone(world: World) -> None:
+    await world.outside.delete(Ref(CLASS, "", "service"))
+
+
+async def class_unusable(world: World) -> None:
+    body = await world.outside.get(Ref(CLASS, "", "service"))
+    knobs = [{**k, "min": 9, "max": 1} if k["name"] == "workers" else k for k in body["spec"]["knobs"]]
+    await world.patch(Ref(CLASS, "", "service"), "/spec/knobs", knobs)
+
+
+async def profile_unusable(world: World) -> None:
+    await world.edit(slos=[{"name": "x", "signal": "nosuch", "goal": "90%"}])
+
+
+HAPPENINGS = pytest.mark.parametrize(
+    ("happens", "reason"),
+    [
+        pytest.param(class_gone, "ClassNotFound", id="the_class_is_deleted"),
+        pytest.param(class_unusable, "InvalidSpec", id="the_class_is_edited_into_nonsense"),
+        pytest.param(profile_unusable, "InvalidSpec", id="the_profile_is_edited_into_nonsense"),
+    ],
+)
+
+
+@HAPPENINGS
+@pytest.mark.parametrize("turns", UNDER_WAY.values(), ids=UNDER_WAY.keys())
+async def test_a_trial_is_finished_with_what_was_read_before(turns: int, happens: Any, reason: str) -> None:
+    world = await tried(turns)
+    await happens(world)
+    await world.wake()
+    status, why, message = await world.condition("Accepted")
+    assert (status, why) == ("False", reason) and "is finished with what was read before" in message
+    ledger = await world.rest()
+    assert [t.state.value for t in ledger.trials] == ["Accepted"]
+    assert await world.values() == {"workers": "3"}
+    await world.turns(3)
+    assert (await world.condition("Accepted"))[:2] == ("False", reason)
+    assert await world.ledger() == ledger, "at rest nothing moves"
+
+
+@HAPPENINGS
+async def test_a_harmful_trial_is_put_back_all_the_same(happens: Any, reason: str) -> None:
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=4")  # thrashes
+    await world.turns(2)
+    await happens(world)
+    ledger = await world.rest()
+    assert [t.state.value for t in ledger.trials] == ["Reverted"]
+    assert await world.values() == {"workers": "2"}
+
+
+@HAPPENINGS
+async def test_after_a_restart_it_is_held_and_said_and_goes_on_once_it_can_be_read(happens: Any, reason: str) -> None:
+    world = await tried(1)
+    before = await world.profile(), await world.outside.get(Ref(CLASS, "", "service"))
+    await happens(world)
+    world.restart()
+    intent, document = await world.intent(), await world.document()
+    await world.turns(5)
+    status, why, message = await world.condition("Accepted")
+    assert (status, why) == ("False", reason)
+    assert intent is not None and f"Trial {intent.id} is under way and waits for it" in message
+    assert await world.intent() == intent and await world.document() == document
+    await world.outside.apply(documents.CLASS, force=True)
+    await world.edit(slos=before[0]["spec"]["slos"])
+    ledger = await world.rest()
+    assert [t.state.value for t in ledger.trials] == ["Accepted"]
+
+
+@HAPPENINGS
+async def test_a_mode_turned_away_is_obeyed_even_then(happens: Any, reason: str) -> None:
+    world = await tried(1)
+    await happens(world)
+    await world.edit(mode="Recommend")
+    document = await world.document()
+    await world.turns(3)
+    assert await world.intent() is None
+    assert await world.document() == document
+
+
+@HAPPENINGS
+@pytest.mark.parametrize(("policy", "workers"), [("Restore", "2"), ("Keep", "2")])
+async def test_a_deletion_in_mid_trial_still_leaves_no_trial_behind(
+    happens: Any, reason: str, policy: str, workers: str
+) -> None:
+    world = await tried(1, deletionPolicy=policy)
+    await happens(world)
+    await world.delete()
+    await world.turns(10)
+    assert not await world.exists()
+    assert await world.values() == {"workers": workers}
+
+
+@pytest.mark.parametrize(("policy", "workers"), [("Restore", "2"), ("Keep", "3")])
+async def test_keep_keeps_what_was_accepted_and_no_unfinished_trial(policy: str, workers: str) -> None:
+    world = await make()
+    await world.add(documents.profile(deletionPolicy=policy), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    await world.turns(5)
+    await world.annotate("try", "workers=5")
+    await world.turn()
+    assert await world.intent() is not None
+    await world.delete()
+    await world.turns(10)
+    assert not await world.exists()
+    assert await world.values() == {"workers": workers}
+
+
+async def test_another_profile_of_the_same_name_is_not_finished_with_the_knowledge_of_the_first() -> None:
+    world = await tried(1)
+    await class_gone(world)
+    body = await world.profile()
+    ref = Ref(PROFILE, world.namespace, "checkout")
+    await world.outside.json_patch(ref, [{"op": "replace", "path": "/metadata/finalizers", "value": []}])
+    await world.outside.delete(ref)
+    document = await world.document()
+    await world.outside.apply(documents.placed(documents.profile(), world.namespace), force=True)
+    assert (await world.profile())["metadata"]["uid"] != body["metadata"]["uid"]
+    await world.turns(3)
+    assert await world.document() == document
+    assert (await world.condition("Accepted"))[1] == "ClassNotFound"
+
+
+async def test_a_target_that_is_gone_beside_its_class_is_no_failure() -> None:
+    world = await tried(1)
+    await class_gone(world)
+    await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    after = await world.wake()
+    assert after is not None and after > 0
+    assert (await world.condition("Accepted"))[1] == "ClassNotFound"
