@@ -168,6 +168,9 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
+    brake = guards.brakes.why(snapshot)
+    if brake is not None:  # nobody is to blame: no breaker counts it
+        return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
     deployed = intent.revision and workload.revision != intent.revision
     if deployed and not (restarts and intent.in_force_at is None):
@@ -338,18 +341,23 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     if keep or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
-    assert ledger.adopted is not None
-    workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
-        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
-        foreign = foreign_at_restore(snapshot, parent)
-        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
-        begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
-        ledger = transitions.begin(spec, ledger, parent, begin)
-        assert ledger.intent is not None
-        ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
-        return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
-    return proceed(snapshot, workload, now, 0.0)
+        return restore(snapshot, snapshot.workload, now)
+    return proceed(snapshot, snapshot.workload, now, 0.0)
+
+
+def restore(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
+    """Begin to put the values of the adoption back, from wherever the workload is now."""
+    ledger = snapshot.ledger
+    assert ledger.adopted is not None
+    parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
+    foreign = foreign_at_restore(snapshot, parent)
+    parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
+    begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
+    ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
+    assert ledger.intent is not None
+    ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
+    return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
 
 
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
@@ -368,6 +376,8 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
+    if not snapshot.deleting:
+        done = transitions.unadopted(done)
     event = Event(Reason.RESTORED, text, warning=bool(silent))
     return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
 

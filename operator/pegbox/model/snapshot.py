@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pegbox.model.brakes import Brakes
 from pegbox.model.knobs import KnobValue
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import ProfileSpec
@@ -120,3 +121,4 @@ class Snapshot:
     read_at: datetime | None = None
     written: int = 0  # document generation of the newest stage that this process wrote whole; 0: none it knows of
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
+    brakes: Brakes = Brakes()
