@@ -96,6 +96,10 @@ class Brakes:
         text = fleets.to_text(self.fleet)
         return {FLEET_ANNOTATION: text} if text else {}
 
+    def kept(self) -> dict[str, str]:
+        """What a Lease that somebody deleted has to say again."""
+        return {model.STOP_ANNOTATION: self.stop.value} if self.stop is not None else {}
+
     def wrote(self, what: str, answered: bool) -> None:
         """A write to the API server ended."""
         now = self.clock.monotonic()

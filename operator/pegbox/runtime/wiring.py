@@ -192,7 +192,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
     if settings.leaderElection.enabled:
         operator.lease = LeaseElection(apart, clock, where, identity=f"{identity}_{uuid.uuid4()}")
-        operator.lease.heard, operator.lease.carried = brakes.notice, brakes.carried
+        operator.lease.heard, operator.lease.carried, operator.lease.kept = brakes.notice, brakes.carried, brakes.kept
         reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
     else:
         operator.reader = LeaseReader(apart, clock, where, brakes.notice)

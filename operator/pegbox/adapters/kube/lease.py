@@ -67,6 +67,8 @@ class LeaseElection:
         self.heard: Heard = _unheard
         self.carried: Callable[[], dict[str, str]] = dict
         """Annotations that the leader keeps on the Lease: what the next one has to know. They cost no extra write."""
+        self.kept: Callable[[], dict[str, str]] = dict
+        """Annotations of others that a Lease made anew gets again: deleting it must not release a brake."""
 
     @property
     def leading(self) -> bool:
@@ -172,9 +174,9 @@ class LeaseElection:
         metadata: Object = {"name": self._ref.name, "namespace": self._ref.namespace}
         if seen is not None:
             metadata |= {"uid": seen.uid, "resourceVersion": seen.version}
-        carried = self.carried()
-        if carried:
-            metadata["annotations"] = carried
+        notes = self.carried() if seen is not None else self.kept() | self.carried()
+        if notes:
+            metadata["annotations"] = notes
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": holder, "leaseDurationSeconds": int(duration), "renewTime": now}
         return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
