@@ -26,6 +26,10 @@ VERBS = {
     "pause": "start no trials until resumed, for a duration, or until a time",
     "resume": "end a pause",
 }
+BRAKES = {
+    "stop": "stop tuning in the whole cluster: trials go back to their parents, none starts",
+    "start": "end a stop of the whole cluster",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +80,8 @@ def parser() -> ArgumentParser:
     crds.add_argument("--out", metavar="DIR", default="-", help="a directory, or - for stdout (default)")
     for verb, text in VERBS.items():
         _add_verb(add(verb, text, _verb), verb)
+    for verb, text in BRAKES.items():
+        _add_brake(add(verb, text, _stop), verb)
     return top
 
 
@@ -139,6 +145,21 @@ def _add_verb(made: ArgumentParser, verb: str) -> None:
             help="such as 2h or 2026-12-24T18:00:00Z; default: until resumed",
         )
     made.add_argument("--wait", metavar="SECONDS", type=_seconds, default=0.0, help="wait for the operator's answer")
+    _add_cluster(made)
+
+
+def _add_brake(made: ArgumentParser, verb: str) -> None:
+    made.set_defaults(verb=verb, restore=False)
+    made.add_argument("--all", action="store_true", help="needed: it concerns every profile of every namespace")
+    if verb == "stop":
+        made.add_argument("--restore", action="store_true", help="also put back the values of each adoption")
+    made.add_argument(
+        "--lease",
+        metavar="NAMESPACE/NAME",
+        type=_key,
+        default=("pegbox-system", "pegbox"),
+        help="the operator's Lease (default pegbox-system/pegbox)",
+    )
     _add_cluster(made)
 
 
@@ -227,3 +248,9 @@ def _verb(arguments: Namespace) -> int:
     from pegbox.commands import verbs
 
     return verbs.main(arguments)
+
+
+def _stop(arguments: Namespace) -> int:
+    from pegbox.commands import stop
+
+    return stop.main(arguments)

@@ -12,7 +12,20 @@ import pytest
 from pegbox import cli
 from pegbox.model.errors import InvalidInput, NotAvailable
 
-COMMANDS = ("run", "recommend", "explain", "doctor", "render-crds", "try", "rollback", "reset", "pause", "resume")
+COMMANDS = (
+    "run",
+    "recommend",
+    "explain",
+    "doctor",
+    "render-crds",
+    "try",
+    "rollback",
+    "reset",
+    "pause",
+    "resume",
+    "stop",
+    "start",
+)
 HEAVY = ("pydantic", "kubernetes", "prometheus_api_client", "numpy", "sklearn", "kopf", "aiohttp", "yaml", "requests")
 
 

@@ -56,6 +56,7 @@ workers: {{ .Values.operator.workers }}
 kubeQps: {{ .Values.operator.kubeQps }}
 nudgePods: {{ .Values.operator.nudgePods }}
 logFormat: {{ .Values.operator.logFormat }}
+{{ toYaml .Values.brakes }}
 {{- end -}}
 
 {{- /* Bind a cluster role to the operator: everywhere, or in each watched namespace. */ -}}

@@ -15,11 +15,13 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pegbox.adapters.pod_settings import PodSettings
+from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -59,6 +61,13 @@ class Telemetry:
             ["namespace", "profile"],
             registry=r,
         )
+        self._stopped = Gauge("pegbox_stopped", "0 no, 1 stopped, 2 stopped and restored.", registry=r)
+        self._fleet = Gauge(
+            "pegbox_fleet_breaker_state", "Of the breaker over all profiles: 0 Closed, 1 HalfOpen, 2 Open.", registry=r
+        )
+        self._in_flight = Gauge(
+            "pegbox_in_flight", "Profiles with a trial, or with a rollout of ours, under way.", ["what"], registry=r
+        )
         self._leader = Gauge("pegbox_leader", "1 where this process holds the Lease.", registry=r)
         self._cycle = Gauge(
             "pegbox_last_cycle_timestamp_seconds", "When a reconcile last ended, as Unix time.", registry=r
@@ -86,6 +95,16 @@ class Telemetry:
 
     def breaker(self, namespace: str, name: str, state: BreakerState) -> None:
         self._breaker.labels(namespace, name).set(BREAKER_VALUES[state])
+
+    def stopped(self, stop: Stop | None) -> None:
+        self._stopped.set(STOP_VALUES[stop])
+
+    def fleet_breaker(self, state: BreakerState) -> None:
+        self._fleet.set(BREAKER_VALUES[state])
+
+    def in_flight(self, trials: int, restarts: int) -> None:
+        self._in_flight.labels("trial").set(trials)
+        self._in_flight.labels("restart").set(restarts)
 
     def leader(self, leading: bool) -> None:
         """Not leading any more: nothing is said of pods and breakers, the next leader says it."""

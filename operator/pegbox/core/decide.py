@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import breaker, guards, narrowed, requests, transitions, under_way, usage
+from pegbox.core import brakes, breaker, guards, narrowed, requests, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
@@ -39,12 +39,15 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     replaced = _replaced(snapshot)
     snapshot = replace(snapshot, ledger=_current(snapshot, now))
     if snapshot.deleting:
-        return under_way.delete(snapshot, now)
+        return brakes.keeps(snapshot, now) or under_way.delete(snapshot, now)
     if isinstance(snapshot.workload, Missing):
         return _hold(snapshot, snapshot.workload.reason, snapshot.workload.detail)
     workload = snapshot.workload
     snapshot, note = requests.absorb(snapshot, now)
-    if snapshot.ledger.intent is not None:
+    braked = brakes.overrule(snapshot, workload, now)
+    if braked is not None:
+        decision = braked
+    elif snapshot.ledger.intent is not None:
         decision = under_way.proceed(under_way.note_sample(snapshot), workload, now, chance.jitter)
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
@@ -106,7 +109,8 @@ def _pins(spec: ProfileSpec, setting: Setting) -> dict[str, KnobValue]:
 
 
 def _may_write(snapshot: Snapshot) -> bool:
-    return snapshot.spec.mode is Mode.AUTO and unhealthy(snapshot.workload) is None
+    free = guards.brakes.why(snapshot) is None
+    return free and snapshot.spec.mode is Mode.AUTO and unhealthy(snapshot.workload) is None
 
 
 def _our_document(snapshot: Snapshot) -> bool:
@@ -247,7 +251,8 @@ def _at_rest(
 def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision | None:
     """Down the ladder, where an accepted setting does worse than what stood before it."""
     incumbent, spec = snapshot.ledger.incumbent, snapshot.spec
-    why = incumbents.degraded(snapshot, workload) if spec.mode is Mode.AUTO else None
+    writes = spec.mode is Mode.AUTO and not snapshot.brakes.opted_out
+    why = incumbents.degraded(snapshot, workload) if writes else None
     if why is None or incumbent is None:
         return None
     ledger = incumbents.take_back(snapshot, workload, why, now, jitter)

@@ -78,6 +78,8 @@ def serve(snapshot: Snapshot, workload: Workload, request: Request, now: datetim
     snapshot = replace(snapshot, ledger=tokens.done(snapshot.ledger, request))
     if snapshot.spec.mode is not Mode.AUTO:
         return _refuse(snapshot, f"{request.verb} needs mode Auto, the mode is {snapshot.spec.mode.value}")
+    if snapshot.brakes.opted_out:
+        return _refuse(snapshot, f"{SENTENCES[Reason.OPTED_OUT]}: {snapshot.brakes.opt_out_text}")
     return _rollback(snapshot, workload, now) if request.verb == "rollback" else _try(snapshot, workload, request, now)
 
 

@@ -206,6 +206,11 @@ def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: date
     )
 
 
+def unadopted(ledger: Ledger) -> Ledger:
+    """After a restore that a global stop asked for: nothing of ours is in place, and what is there is adopted anew."""
+    return replace(ledger, incumbent=None, adopted=None, originals=(), ladder=(), halted=None)
+
+
 def scored(ledger: Ledger, intent: Intent, summary: TrialSummary) -> Ledger:
     """Keep what model and baseline (the parent's own figure) had said, beside what came."""
     if intent.predicted is None or intent.baseline is None or not summary.throughput:

@@ -176,6 +176,9 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     frozen = guards.waiting.frozen(snapshot, now)
     if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
+    brake = guards.brakes.why(snapshot)
+    if brake is not None:  # nobody is to blame: no breaker counts it
+        return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
     deployed = intent.revision and workload.revision != intent.revision
     if deployed and not (restarts and intent.in_force_at is None):
@@ -347,22 +350,27 @@ def _adopted(snapshot: Snapshot) -> Decision:
 
 def delete(snapshot: Snapshot, now: datetime) -> Decision:
     """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
-    ledger, spec = snapshot.ledger, snapshot.spec
+    ledger = snapshot.ledger
     goal, reason = left_behind.goal(snapshot)
     if goal is None or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
-    workload = snapshot.workload
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
-        parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or goal
-        foreign = foreign_at_restore(snapshot, parent)
-        parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
-        begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
-        ledger = transitions.begin(spec, ledger, parent, begin)
-        assert ledger.intent is not None
-        ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
-        return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
-    return proceed(snapshot, workload, now, 0.0)
+        return restore(snapshot, snapshot.workload, goal, reason, now)
+    return proceed(snapshot, snapshot.workload, now, 0.0)
+
+
+def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:
+    """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
+    ledger = snapshot.ledger
+    parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or goal
+    foreign = foreign_at_restore(snapshot, parent)
+    parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
+    begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
+    ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
+    assert ledger.intent is not None
+    ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
+    return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
 
 
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
@@ -381,6 +389,8 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
+    if not snapshot.deleting:
+        done = transitions.unadopted(done)
     event = Event(Reason.RESTORED, text, warning=bool(silent))
     return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
 

@@ -47,6 +47,10 @@ class Reason(StrEnum):
     # holding
     MODE_OBSERVE = "ModeObserve"
     MODE_RECOMMEND = "ModeRecommend"
+    STOPPED = "Stopped"
+    OPTED_OUT = "OptedOut"
+    FLEET_BREAKER_OPEN = "FleetBreakerOpen"
+    WAITING_FOR_SLOT = "WaitingForSlot"
     PAUSED = "Paused"
     FROZEN = "Frozen"
     COOLING_DOWN = "CoolingDown"
@@ -139,6 +143,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.OUT_OF_RANGE: "the setting lies outside of what was observed",
     Reason.MODE_OBSERVE: "mode Observe: nothing is proposed",
     Reason.MODE_RECOMMEND: "mode Recommend: nothing is written to the workload",
+    Reason.STOPPED: "everything is stopped: `pegbox start --all` ends it",
+    Reason.OPTED_OUT: "the workload opted out: nothing is written to it",
+    Reason.FLEET_BREAKER_OPEN: "the breaker over all profiles holds new trials back",
+    Reason.WAITING_FOR_SLOT: "as many trials as may run at once are under way in the cluster",
     Reason.PAUSED: "paused on request",
     Reason.FROZEN: "a freeze is in force",
     Reason.COOLING_DOWN: "cooling down after the last trial",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pegbox.model.brakes import Brakes
 from pegbox.model.knobs import KnobValue
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import ProfileSpec
@@ -122,3 +123,4 @@ class Snapshot:
     slos: Mapping[str, Attainment | Missing] = field(default_factory=dict)  # each over its own window
     refusal: Missing | None = None  # why the profile cannot be used as it stands: this is of the spec read before
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
+    brakes: Brakes = Brakes()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pegbox.adapters.kube import owners
+from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
 from pegbox.model.snapshot import Held
@@ -41,8 +42,10 @@ async def release(
     cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, now: datetime, reached: Reached
 ) -> None:
     """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
-    if found.spec.deletion_policy is DeletionPolicy.RESTORE:
-        await _give_back(cluster, found, values, ledger, reached)
+    annotations = (found.target or {}).get("metadata", {}).get("annotations") or {}
+    opted_out, _ = parse_opt_out(annotations.get(OPT_OUT_ANNOTATION))
+    if found.spec.deletion_policy is DeletionPolicy.RESTORE and not opted_out:
+        await give_back(cluster, found, values, ledger, reached)
     await claims.release(cluster, found, now)
     profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
     reached(Point.BEFORE_RELEASE)
@@ -50,7 +53,7 @@ async def release(
     reached(Point.AFTER_RELEASE)
 
 
-async def _give_back(
+async def give_back(
     cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, reached: Reached
 ) -> None:
     """What was taken by consent and has its old value again belongs to its recorded owner again.

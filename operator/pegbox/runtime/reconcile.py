@@ -30,6 +30,7 @@ from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Obje
 from pegbox.runtime import claims, finishing, leaving, reading, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
+from pegbox.runtime.brakes import Brakes
 from pegbox.runtime.holding import held as hold
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached
@@ -57,6 +58,7 @@ class Reconciler:
     allow_writes: bool
     reached: Reached
     jitter: Callable[[], float]
+    brakes: Brakes
     leading: Callable[[], bool] = lambda: True
     identity: str = "pegbox"
 
@@ -157,6 +159,8 @@ class Reconciler:
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
                 found, spec = replace(found, spec=again.spec), again.spec
         ledger = self._ledger(memory, found)
+        self.brakes.seen(key, spec.space, ledger)
+        self.brakes.asked(source_name(found), _answered(acks) or _answered(reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported)
@@ -178,6 +182,7 @@ class Reconciler:
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
             refusal=found.refusal,
+            brakes=self.brakes.of(key, found.target),
         )
         return await self._observe(source, snapshot, memory), found
 
@@ -228,7 +233,7 @@ class Reconciler:
         return None if isinstance(setting, Missing) else setting
 
     def _source(self, found: Objects) -> MetricsSource:
-        name = found.class_.get("spec", {}).get("sourceRef") or "default"
+        name = source_name(found)
         source = self.sources.get(name)
         if source is None:
             known = ", ".join(sorted(self.sources))
@@ -273,19 +278,14 @@ class Reconciler:
         if not self.leading():
             raise NotAvailable("leadership was lost")
         auto = snapshot.spec.mode is Mode.AUTO
+        decision = self._with_slot(snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
             if refused is not None and decision.action is Action.START:
-                message = f"{SENTENCES[refused.reason]}: {refused.detail}"
-                decision = replace(
-                    decision,
-                    action=Action.HOLD,
-                    reason=refused.reason,
-                    message=message,
-                    ledger=snapshot.ledger,
-                    desired=None,
-                    events=(),
-                )
+                self.brakes.release(found.spec.key)
+                decision = _waiting(snapshot, decision, refused)
+        if _brake_restored(snapshot, decision):
+            await leaving.give_back(self.cluster, found, snapshot.held, snapshot.ledger, self.reached)
         writes = decision.desired is not None and reading.gate_reads_writes(snapshot.spec, self.allow_writes)
         restoring = decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
         writes = writes or (decision.desired is not None and restoring and self.allow_writes)
@@ -305,6 +305,18 @@ class Reconciler:
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision
+
+    def _with_slot(self, snapshot: Snapshot, decision: Decision) -> Decision:
+        """What is about to begin of our own accord takes its slot, or waits for one."""
+        intent = decision.ledger.intent
+        if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
+            return decision
+        if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
+            return decision  # a way back waits for nothing
+        refused = self.brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
+        if refused is None:
+            return decision
+        return replace(_waiting(snapshot, decision, refused), wake_after=snapshot.spec.interval)
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
@@ -348,6 +360,10 @@ class Reconciler:
         for event in decision.events:
             log.info("%s: %s", event.reason.value, event.message, extra={"profile": found.spec.key})
             await self.events.emit(found.profile, event)
+        self.brakes.seen(found.spec.key, found.spec.space, decision.ledger)
+        braked = telling.braked(found, decision)
+        if braked is not None:
+            await self.events.emit(found.profile, braked)
         self.telemetry.breaker(snapshot.spec.namespace, snapshot.spec.name, decision.ledger.breaker.state)
         await self._write_status(found.profile, body, memory)
 
@@ -410,8 +426,39 @@ class Reconciler:
         self.memories.pop(key, None)
         self.decisions.pop(key, None)
         self.classes.pop(key, None)
+        self.brakes.forget(key)
         namespace, _, name = key.partition("/")
         self.telemetry.forget(namespace, name)
+
+
+def source_name(found: Objects) -> str:
+    """The metrics source that the profile's class names."""
+    return str(found.class_.get("spec", {}).get("sourceRef") or "default")
+
+
+def _answered(answer: object) -> bool:
+    return not (isinstance(answer, Missing) and answer.reason is Reason.METRICS_UNREACHABLE)
+
+
+def _waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:
+    """What was about to begin waits; not even its request counts as served."""
+    message = f"{SENTENCES[refused.reason]}: {refused.detail}"
+    return replace(
+        decision,
+        action=Action.HOLD,
+        reason=refused.reason,
+        message=message,
+        ledger=snapshot.ledger,
+        desired=None,
+        events=(),
+    )
+
+
+def _brake_restored(snapshot: Snapshot, decision: Decision) -> bool:
+    """Does a restore end that a global stop began? Then what was taken goes back before it is forgotten."""
+    intent = snapshot.ledger.intent
+    restoring = intent is not None and intent.kind is IntentKind.RESTORE
+    return restoring and decision.action is Action.CLOSE and not snapshot.deleting
 
 
 def setting_label(snapshot: Snapshot) -> str:

@@ -44,6 +44,17 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetBreaker:
+    """The breaker over all profiles. 0 profiles: it never opens."""
+
+    profiles: int = 3  # so many with harm: what they have in common is the likelier cause
+    withinSeconds: float = 900.0  # noqa: N815  of each other
+    baseSeconds: float = 600.0  # noqa: N815  the first wait; it doubles with every failed probe
+    longestSeconds: float = 14400.0  # noqa: N815
+    writeFailureShare: float = 0.5  # noqa: N815  of objects whose newest write got no answer; 1: never
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that `pegbox run` can be told."""
 
@@ -56,10 +67,13 @@ class Settings:
     kubeQps: float = 50.0  # noqa: N815  requests per second to the API server, burst twice as many
     nudgePods: bool = False  # noqa: N815  touch a pod annotation so that the kubelet refreshes its volumes at once
     logFormat: str = "json"  # noqa: N815
+    maxConcurrentTrials: int = 5  # noqa: N815  in the whole cluster; 0: no limit
+    maxConcurrentRestarts: int = 2  # noqa: N815  profiles whose pods we restart at a time; 0: no limit
+    fleetBreaker: FleetBreaker = FleetBreaker()  # noqa: N815
 
 
 _PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
-_NESTED: dict[str, type] = {"leaderElection": LeaderElection, "http": Http}
+_NESTED: dict[str, type] = {"leaderElection": LeaderElection, "http": Http, "fleetBreaker": FleetBreaker}
 
 
 def load(path: Path) -> Settings:
@@ -91,7 +105,22 @@ def parse(raw: Any) -> Settings:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InvalidInput("watchNamespaces", _hidden(names), "list names of namespaces, or leave it empty")
         values["watchNamespaces"] = tuple(names)
-    return Settings(**values)
+    made = Settings(**values)
+    _within(made, "maxConcurrentTrials", "maxConcurrentRestarts")
+    _within(made.fleetBreaker, "profiles", "withinSeconds", "baseSeconds", "longestSeconds", name="fleetBreaker.")
+    _within(made.fleetBreaker, "writeFailureShare", name="fleetBreaker.", most=1.0)
+    if made.fleetBreaker.longestSeconds < made.fleetBreaker.baseSeconds:
+        remedy = "write at least baseSeconds"
+        raise InvalidInput("fleetBreaker.longestSeconds", made.fleetBreaker.longestSeconds, remedy)
+    return made
+
+
+def _within(made: object, *names: str, name: str = "", most: float = 31_536_000.0) -> None:
+    """Numbers of these fields are from 0 to `most`; NaN is none."""
+    for each in names:
+        value = getattr(made, each)
+        if not 0 <= value <= most:
+            raise InvalidInput(f"{name}{each}", value, f"write a number from 0 to {most:g}")
 
 
 _CREDENTIALS = re.compile(r"authori[sz]ation|cookie|token|secret|password|passwd|credential|api-?key", re.IGNORECASE)

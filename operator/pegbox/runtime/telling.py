@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pegbox.api import status
 from pegbox.core import conditions
-from pegbox.model.decisions import Decision
+from pegbox.model.decisions import ConditionType, Decision, Event
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import ModelReport
 from pegbox.model.reasons import Reason
@@ -26,6 +26,19 @@ def status_of(found: Objects, snapshot: Snapshot, decision: Decision, memory: Me
     )
     said = conditions.conditions(snapshot, decision, model, previous, now)
     return status.render(replace(decision, conditions=said), snapshot, model)
+
+
+BRAKES = frozenset({Reason.STOPPED, Reason.OPTED_OUT, Reason.FLEET_BREAKER_OPEN})
+
+
+def braked(found: Objects, decision: Decision) -> Event | None:
+    """An event when a brake takes hold, once: the condition says the rest of the time that it holds."""
+    if decision.reason not in BRAKES or decision.events:
+        return None
+    before = status.read_conditions(found.profile.get("status") or {}).get(ConditionType.PROGRESSING)
+    if before is not None and before.reason is decision.reason:
+        return None
+    return Event(decision.reason, decision.message, warning=True)
 
 
 def refusal_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:

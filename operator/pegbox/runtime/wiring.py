@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from pegbox.adapters.kube.client import KubeCluster
 from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.events import KubeEvents
 from pegbox.adapters.kube.gate import GuardedCluster
-from pegbox.adapters.kube.lease import LeaseElection
+from pegbox.adapters.kube.lease import LeaseElection, LeaseReader
 from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.promql import Dialect
@@ -29,6 +29,8 @@ from pegbox.model.errors import PegboxError
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
 from pegbox.runtime import cleanup, handlers, points
 from pegbox.runtime.actuate import LiveActuator, nothing
+from pegbox.runtime.brakes import Brakes
+from pegbox.runtime.brakes import limits as brake_limits
 from pegbox.runtime.predicting import Predicting
 from pegbox.runtime.queue import KeyedQueue, work
 from pegbox.runtime.reconcile import Reconciler
@@ -54,6 +56,7 @@ class Operator:
     reconciler: Reconciler
     synced: asyncio.Event
     lease: LeaseElection | None = None
+    reader: LeaseReader | None = None
     kubeconfig: Path | None = None
 
     def dead(self) -> str:
@@ -74,6 +77,11 @@ class Operator:
                 log.debug("class changed", extra={"profile": key, "reason": decision.reason.value})
                 self.queue.add(key)
 
+    def mark_all(self) -> None:
+        """A brake was set or released: it takes effect at once, not at each profile's next look."""
+        for key in list(self.reconciler.decisions):
+            self.queue.add(key)
+
     def mark_namespace(self, namespace: str) -> None:
         for key in list(self.reconciler.decisions):
             if key.startswith(f"{namespace}/"):
@@ -83,14 +91,27 @@ class Operator:
         """The list is the truth; the watch only makes it prompt."""
         while True:
             try:
-                for namespace in self.settings.watchNamespaces or ("",):
+                namespaces, uids = self.settings.watchNamespaces or ("",), dict[str, str]()
+                for namespace in namespaces:
                     for profile in await self.cluster.list(PROFILE, namespace):
                         meta = profile["metadata"]
-                        self.queue.add(f"{meta['namespace']}/{meta['name']}")
+                        uids[f"{meta['namespace']}/{meta['name']}"] = meta["uid"]
+                for key in uids:
+                    self.queue.add(key)
                 self.synced.set()
+                await self._recall(namespaces, uids)
                 await self.clock.sleep(LIST_AGAIN)
             except PegboxError as error:
                 log.warning("profiles could not be listed", extra={"error": str(error)})
+                await self.clock.sleep(5.0)
+
+    async def _recall(self, namespaces: Sequence[str], uids: Mapping[str, str]) -> None:
+        """What is under way is known before anything new starts; rollbacks do not wait for it."""
+        while not self.reconciler.brakes.recalled:
+            try:
+                await self.reconciler.brakes.recall(self.cluster, namespaces, uids)
+            except PegboxError as error:
+                log.warning("ledgers could not be listed, so no trial starts", extra={"error": str(error)})
                 await self.clock.sleep(5.0)
 
     async def clean_up(self) -> None:
@@ -133,14 +154,17 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     client = await connect(clock, kubeconfig=kubeconfig)
     kube = KubeCluster(client, clock, limit=TokenBucket(clock, rate=settings.kubeQps, burst=int(2 * settings.kubeQps)))
     stack.push_async_callback(kube.close)
-    cluster = GuardedCluster(kube, allow_workload_writes=settings.allowWrites, wrote=telemetry.wrote)
+    chance = random.Random()
+    brakes = Brakes(clock, telemetry, brake_limits(settings), chance.random, recalled=False)
+    cluster = GuardedCluster(
+        kube, allow_workload_writes=settings.allowWrites, wrote=telemetry.wrote, ended=brakes.wrote
+    )
     sources: dict[str, MetricsSource] = {}
     for item in settings.metricsSources:
         source = metrics_source(item)
         stack.callback(source.close)
         sources[item.name] = source
         telemetry.watch_source(lambda source=source: source.usage)  # type: ignore[misc]
-    chance = random.Random()
     reached = points.killer(os.environ.get(KILL_AT))
     actuator = LiveActuator(cluster, reached, settings.nudgePods) if settings.allowWrites else nothing
     identity = os.environ.get("POD_NAME", os.uname().nodename)
@@ -156,18 +180,23 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         allow_writes=settings.allowWrites,
         reached=reached,
         jitter=chance.random,
+        brakes=brakes,
         identity=identity,
     )
     queue = KeyedQueue(clock, chance.random)
     operator = Operator(
         settings, clock, cluster, sources, telemetry, queue, reconciler, asyncio.Event(), kubeconfig=kubeconfig
     )
+    brakes.changed = operator.mark_all
+    where = Ref(LEASE, settings.leaderElection.namespace, settings.leaderElection.name)
+    # A rate limit of its own: a busy loop must not starve the renewals.
+    apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
     if settings.leaderElection.enabled:
-        where = Ref(LEASE, settings.leaderElection.namespace, settings.leaderElection.name)
-        # A rate limit of its own: a busy loop must not starve the renewals.
-        apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
         operator.lease = LeaseElection(apart, clock, where, identity=f"{identity}_{uuid.uuid4()}")
+        operator.lease.heard, operator.lease.carried, operator.lease.kept = brakes.notice, brakes.carried, brakes.kept
         reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
+    else:
+        operator.reader = LeaseReader(apart, clock, where, brakes.notice)
     return operator
 
 
@@ -183,23 +212,31 @@ async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
         stack.push_async_callback(runner.cleanup)
         if operator.lease is not None and not await _lead(operator.lease, stop, stack):
             return 0
+        if operator.reader is not None and not await _before(operator.reader.first(), stop):
+            return 0
         operator.telemetry.leader(True)
         return await _work(operator, stop)
 
 
 async def _lead(lease: LeaseElection, stop: asyncio.Event, stack: AsyncExitStack) -> bool:
     """Wait for the Lease; False when told to stop first. Losing it later ends the process at once."""
-
-    stopping = asyncio.create_task(stop.wait())
-    leading = asyncio.create_task(lease.wait())
     stack.push_async_callback(lease.release)
-    done, _ = await asyncio.wait({stopping, leading}, return_when=asyncio.FIRST_COMPLETED)
-    await _end(stopping)
-    if leading not in done:
-        await _end(leading)
+    if not await _before(lease.wait(), stop):
         return False
-    leading.result()
     stack.push_async_callback(_end, asyncio.create_task(_hold(lease)))
+    return True
+
+
+async def _before(waiting: Coroutine[object, object, None], stop: asyncio.Event) -> bool:
+    """Wait for it; False when told to stop first."""
+    stopping = asyncio.create_task(stop.wait())
+    task = asyncio.create_task(waiting)
+    done, _ = await asyncio.wait({stopping, task}, return_when=asyncio.FIRST_COMPLETED)
+    await _end(stopping)
+    if task not in done:
+        await _end(task)
+        return False
+    task.result()
     return True
 
 
@@ -222,6 +259,8 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
     tasks.append(asyncio.create_task(operator.list_profiles(), name="list"))
     tasks.append(asyncio.create_task(operator.report_depth(), name="depth"))
     tasks.append(asyncio.create_task(operator.clean_up(), name="clean-up"))
+    if operator.reader is not None:
+        tasks.append(asyncio.create_task(operator.reader.run(), name="lease"))
     watch = handlers.watch(registry, operator.settings.watchNamespaces, watching, stop_watch)
     tasks.append(asyncio.create_task(watch, name="watch"))
     stopping = asyncio.create_task(stop.wait())

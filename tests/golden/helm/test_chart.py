@@ -165,6 +165,11 @@ class TestTheOperatorsSettings:
             "watchNamespaces": [], "allowWrites": False,
             "leaderElection": {"enabled": True, "namespace": "pegbox-system", "name": "pegbox"},
             "http": {"port": 8080}, "workers": 4, "kubeQps": 50, "nudgePods": False, "logFormat": "json",
+            "maxConcurrentTrials": 5, "maxConcurrentRestarts": 2,
+            "fleetBreaker": {
+                "profiles": 3, "withinSeconds": 900, "baseSeconds": 600, "longestSeconds": 14400,
+                "writeFailureShare": 0.5,
+            },
         }  # fmt: skip
 
     def test_follow_the_values(self) -> None:
@@ -172,6 +177,18 @@ class TestTheOperatorsSettings:
         assert config["watchNamespaces"] == ["shop", "billing"]
         assert (config["allowWrites"], config["nudgePods"], config["http"]["port"]) == (True, True, 9999)
         assert config["logFormat"] == "text"
+
+    def test_follow_the_values_of_the_brakes(self) -> None:
+        config = _config("brakes.maxConcurrentTrials=0", "brakes.fleetBreaker.profiles=7")
+        assert (config["maxConcurrentTrials"], config["fleetBreaker"]["profiles"]) == (0, 7)
+        assert config["fleetBreaker"]["baseSeconds"] == 600
+
+    def test_have_the_operators_own_defaults(self) -> None:
+        made = parse(_config())
+        defaults = Settings()
+        assert made.fleetBreaker == defaults.fleetBreaker
+        assert (made.maxConcurrentTrials, made.maxConcurrentRestarts) == (5, 2)
+        assert (defaults.maxConcurrentTrials, defaults.maxConcurrentRestarts) == (5, 2)
 
     @pytest.mark.parametrize("settings", [(), EVERYTHING], ids=["default", "everything"])
     def test_are_what_the_operator_reads_field_by_field(self, settings: tuple[str, ...]) -> None:

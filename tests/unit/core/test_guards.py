@@ -221,7 +221,8 @@ def test_a_shared_budget(facts: SharedBudgetFacts | Missing, reason: Reason) -> 
 def test_every_objection_is_recorded_in_the_fixed_order() -> None:
     seen = snapshot(spec(mode=Mode.OBSERVE), ledger(paused_until=at(9)))
     assert [v.guard for v in guards.readiness(seen, T0)] == [
-        "mode", "paused", "halted", "breaker", "cooldown", "frozen", "rollout-health", "freshness",
+        "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
+        "rollout-health", "freshness",
     ]  # fmt: skip
     found = guards.setting(seen, NOW, setting(workers=40, pool=4))
     assert [v.guard for v in found] == ["ownership", "bounds", "step", "rules", "recently-failed", "budget"]
@@ -234,4 +235,5 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
 
 def test_a_try_waits_for_no_cooldown_but_for_the_breaker() -> None:
     asked = {v.guard for v in guards.readiness(snapshot(), T0, requested=True)}
-    assert asked == {"mode", "paused", "halted", "breaker", "rollout-health"}
+    brakes = {"stopped", "opted-out", "breaker", "fleet-breaker"}
+    assert asked == {"mode", "paused", "halted", "rollout-health"} | brakes

@@ -25,6 +25,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a source that is a text": ({"metricsSources": ["http://x"]}, "metricsSources"),
     "a misspelt field of a source": ({"metricsSources": [{"uri": "x"}]}, "metricsSources.uri"),
     "a nested text": ({"http": "8080"}, "http"),
+    "a negative number of trials": ({"maxConcurrentTrials": -1}, "maxConcurrentTrials"),
+    "no number of seconds": ({"fleetBreaker": {"baseSeconds": float("nan")}}, "fleetBreaker.baseSeconds"),
+    "a share above all": ({"fleetBreaker": {"writeFailureShare": 1.1}}, "fleetBreaker.writeFailureShare"),
+    "a longest wait below the first": ({"fleetBreaker": {"longestSeconds": 9}}, "fleetBreaker.longestSeconds"),
+    "a misspelt field of the breaker": ({"fleetBreaker": {"profile": 3}}, "fleetBreaker.profile"),
     "a misspelt nested field": ({"leaderElection": {"enable": False}}, "leaderElection.enable"),
 }
 
@@ -49,6 +54,8 @@ def test_everything_can_be_said() -> None:
             "leaderElection": {"enabled": False},
             "http": {"port": 9},
             "kubeQps": 5,
+            "maxConcurrentTrials": 0,
+            "fleetBreaker": {"profiles": 0},
         }
     )
     assert [s.name for s in made.metricsSources] == ["a", "b"]

@@ -14,6 +14,7 @@ from pegbox.adapters.kube.gate import GuardedCluster
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.model import settings_document
+from pegbox.model.brakes import STOP_ANNOTATION
 from pegbox.model.errors import NotFound
 from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal
@@ -22,6 +23,7 @@ from pegbox.model.snapshot import Document, Snapshot
 from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PROFILE, Cluster, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
+from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached, nobody
 from pegbox.runtime.predicting import Predicting
@@ -70,6 +72,8 @@ class World:
     apps: dict[str, App] = field(default_factory=dict)
     reached: Reached = nobody
     leading: Callable[[], bool] = lambda: True
+    limits: BrakeLimits = BrakeLimits()
+    lease: dict[str, str] = field(default_factory=dict)  # annotations of the operator's own Lease
     operator: Callable[[str], Awaitable[float | None]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +86,9 @@ class World:
         """A fresh process: all that was remembered is gone."""
         gate = GuardedCluster(self.pegbox, allow_workload_writes=self.allow_writes)
         telemetry = Telemetry()
+        self.brakes = Brakes(self.clock, telemetry, self.limits)
+        self.brakes.notice(self.lease, leading=False)
+        self.telemetry = telemetry
         reached: Callable[[Point], None] = lambda point: self.reached(point)  # noqa: E731
         self.reconciler = Reconciler(
             cluster=gate,
@@ -95,6 +102,7 @@ class World:
             allow_writes=self.allow_writes,
             reached=reached,
             jitter=lambda: 0.0,
+            brakes=self.brakes,
             leading=lambda: self.leading(),
         )
         self.operator = self.reconciler
@@ -298,6 +306,20 @@ class World:
         value = notes | {f"pegbox.dev/{verb}": f"t{self.tokens} {argument}".strip()}
         await self.patch(Ref(PROFILE, self.namespace, name), "/metadata/annotations", value)
         return f"t{self.tokens}"
+
+    def brake(self, text: str | None) -> None:
+        """The annotation on the operator's Lease, as its leader reads it at its next renewal; None removes it."""
+        self.lease.pop(STOP_ANNOTATION, None)
+        if text is not None:
+            self.lease[STOP_ANNOTATION] = text
+        self.lease |= self.brakes.carried()
+        self.brakes.notice(self.lease, leading=True)
+
+    async def recall(self) -> None:
+        """What a fresh process does before it starts anything: every ledger is read once."""
+        profiles = await self.outside.list(PROFILE, self.namespace)
+        uids = {f"{self.namespace}/{p['metadata']['name']}": p["metadata"]["uid"] for p in profiles}
+        await self.brakes.recall(self.outside, (self.namespace,), uids)
 
     async def patch(self, ref: Ref, path: str, value: Any) -> None:
         await self.outside.json_patch(ref, [{"op": "add", "path": path, "value": value}])

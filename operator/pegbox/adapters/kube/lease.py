@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pegbox.model.errors import NotFound, PegboxError, WriteConflict
+from pegbox.model.errors import NotFound, PegboxError, Refused, WriteConflict
 from pegbox.ports import LEASE, Clock, Cluster, Object, Ref
 
 log = logging.getLogger(__name__)
+
+Heard = Callable[[Mapping[str, str], bool], None]
+"""(annotations of the Lease, whether we lead): told at every reading, so every `retry` seconds."""
+
+
+def _unheard(annotations: Mapping[str, str], leading: bool) -> None:
+    """Nobody asks what stands on the Lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,11 @@ class LeaseElection:
         self._timing = timing if timing is not None else Timing()
         self._seen: _Seen | None = None
         self._renewed_at: float | None = None
+        self.heard: Heard = _unheard
+        self.carried: Callable[[], dict[str, str]] = dict
+        """Annotations that the leader keeps on the Lease: what the next one has to know. They cost no extra write."""
+        self.kept: Callable[[], dict[str, str]] = dict
+        """Annotations of others that a Lease made anew gets again: deleting it must not release a brake."""
 
     @property
     def leading(self) -> bool:
@@ -116,7 +128,9 @@ class LeaseElection:
         """One try to take or renew; False where another holds it, or the server could not be asked."""
         started = self._clock.monotonic()
         try:
-            self._observe(await self._cluster.get(self._ref))
+            body = await self._cluster.get(self._ref)
+            self._observe(body)
+            self.heard(body["metadata"].get("annotations") or {}, self.leading)
         except NotFound:
             self._seen = None
         except PegboxError as error:
@@ -157,9 +171,58 @@ class LeaseElection:
         self._observe(stored)
 
     def _body(self, holder: str, duration: float, seen: _Seen | None = None) -> Object:
-        metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
+        metadata: Object = {"name": self._ref.name, "namespace": self._ref.namespace}
         if seen is not None:
             metadata |= {"uid": seen.uid, "resourceVersion": seen.version}
+        notes = self.carried() if seen is not None else self.kept() | self.carried()
+        if notes:
+            metadata["annotations"] = notes
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": holder, "leaseDurationSeconds": int(duration), "renewTime": now}
         return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
+
+
+class LeaseReader:
+    """For an operator that elects nobody: what stands on the Lease is heard all the same.
+
+    Where there is no Lease, one is made that nobody holds: people must find something to annotate.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Clock, ref: Ref, heard: Heard, *, every: float = 2.0) -> None:
+        """`every` seconds it is looked at, as often as a leader would renew it."""
+        self._cluster, self._clock, self._ref, self._heard, self._every = cluster, clock, ref, heard, every
+        self._refused = ""
+
+    async def look(self) -> bool:
+        """False where it is not known what stands there. An account without the right to look is told, once."""
+        try:
+            body = await self._body()
+        except Refused as error:
+            if str(error) != self._refused:
+                log.warning("%s may not be read, so that no global stop is heard: %s", self._ref, error)
+            self._refused = str(error)
+            return True
+        except PegboxError as error:
+            log.warning("%s cannot be read: %s", self._ref, error)
+            return False
+        self._heard(body["metadata"].get("annotations") or {}, True)
+        return True
+
+    async def first(self) -> None:
+        """Until it was looked at once: nothing may be written before."""
+        while not await self.look():
+            await self._clock.sleep(self._every)
+
+    async def run(self) -> None:
+        """For ever. While the server cannot be asked, what was heard last holds."""
+        while True:
+            await self._clock.sleep(self._every)
+            await self.look()
+
+    async def _body(self) -> Object:
+        try:
+            return await self._cluster.get(self._ref)
+        except NotFound:
+            metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
+            body: Object = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": {}}
+            return await self._cluster.create(body)

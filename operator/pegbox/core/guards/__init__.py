@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from pegbox.core.guards import brakes, data, limits, ownership, waiting, workload
 from pegbox.core.guards import budgets as budgets_guard
-from pegbox.core.guards import data, limits, ownership, waiting, workload
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.snapshot import Snapshot
@@ -20,10 +20,13 @@ ReadinessGuard = Callable[[Snapshot, datetime], Verdict]
 SettingGuard = Callable[[Snapshot, Setting, Setting], Verdict]
 
 READINESS: tuple[ReadinessGuard, ...] = (
+    brakes.stopped,
+    brakes.opted_out,
     waiting.mode,
     waiting.paused,
     waiting.halted,
     waiting.breaker,
+    brakes.fleet,
     waiting.cooldown,
     waiting.frozen,
     workload.rollout_health,

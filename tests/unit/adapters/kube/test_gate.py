@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pegbox.adapters.kube.gate import GuardedCluster
-from pegbox.model.errors import Refused
+from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 
@@ -80,3 +80,19 @@ async def test_reading_is_never_gated(cluster: FakeCluster) -> None:
     assert len(await gate.list(CONFIG_MAP, "shop")) == 1
     assert await gate.allowed("patch", "apps", "deployments")
     assert gate.writes == Counter()
+
+
+async def test_it_is_told_which_writes_the_server_answered_and_events_do_not_count(cluster: FakeCluster) -> None:
+    """A refusal and a conflict are answers; an object is named as a Ref names it, whatever the verb."""
+    ends: list[tuple[str, bool]] = []
+    gate = GuardedCluster(cluster, allow_workload_writes=True, ended=lambda what, went: ends.append((what, went)))
+    config = body("v1", "ConfigMap")
+    await gate.apply(config)
+    for error in (NotAvailable("503"), WriteConflict("moved"), Refused("quota")):
+        cluster.faults.fail_next("apply", CONFIG_MAP, error)
+        with pytest.raises(type(error)):
+            await gate.apply(config)
+    await gate.delete(Ref(CONFIG_MAP, "shop", "web"))
+    await gate.create(body("events.k8s.io/v1", "Event"))
+    name = str(Ref(CONFIG_MAP, "shop", "web"))
+    assert ends == [(name, went) for went in (True, False, True, True, True)]

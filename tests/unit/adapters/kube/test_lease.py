@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from pegbox.adapters.kube.lease import LeaseElection, Timing
+from pegbox.adapters.kube.lease import LeaseElection, LeaseReader, Timing
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.ports import CONFIG_MAP, LEASE, Object, Ref
 from pegbox.testing.clock import FakeClock
@@ -189,3 +189,105 @@ async def test_a_renewal_counts_from_before_its_request(clock: FakeClock) -> Non
     assert election.leading
     await clock.advance(0.2)
     assert not election.leading
+
+
+# --- what stands on the Lease
+
+STOP = {"pegbox.dev/stop": "stop"}
+
+
+class Listener:
+    """What a candidate or a reader heard, with whether it led."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], bool]] = []
+
+    def __call__(self, annotations: Mapping[str, str], leading: bool) -> None:
+        self.heard.append((dict(annotations), leading))
+
+
+async def annotate(cluster: FakeCluster, notes: dict[str, str]) -> None:
+    await cluster.as_manager("kubectl").json_patch(
+        REF, [{"op": "add", "path": "/metadata/annotations", "value": notes}]
+    )
+
+
+async def notes(cluster: FakeCluster) -> dict[str, str]:
+    return dict((await cluster.get(REF))["metadata"].get("annotations") or {})
+
+
+async def test_leader_and_standby_hear_an_annotation_within_one_renewal_and_renewals_leave_it_there(
+    candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
+) -> None:
+    ears = [Listener(), Listener()]
+    for candidate, ear in zip(candidates, ears, strict=True):
+        candidate.election.heard = ear
+    await annotate(cluster, STOP)
+    await clock.advance(2)
+    assert [ear.heard[-1] for ear in ears] == [(STOP, True), (STOP, False)]
+    await clock.advance(60)
+    assert await notes(cluster) == STOP
+
+
+async def test_what_a_leader_carries_the_next_one_hears_before_it_leads(
+    candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
+) -> None:
+    candidates[0].election.carried = lambda: {"state": "open"}
+    await clock.advance(2)
+    ear = candidates[1].election.heard = Listener()
+    candidates[1].election.carried = lambda: ear.heard[-1][0] if ear.heard else {}
+    await candidates[0].stop()
+    await clock.advance(4)
+    assert candidates[1].election.leading
+    assert ({"state": "open"}, False) in ear.heard
+    await clock.advance(10)
+    assert await notes(cluster) == {"state": "open"}
+
+
+async def test_deleting_the_lease_releases_no_brake(
+    candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
+) -> None:
+    for candidate in candidates:
+        candidate.election.kept = lambda: STOP
+    await cluster.delete(REF)
+    await clock.advance(3)
+    assert await notes(cluster) == STOP
+    await annotate(cluster, {})  # and it can be taken away again
+    await clock.advance(6)
+    assert await notes(cluster) == {}
+
+
+async def test_without_an_election_it_is_read_all_the_same_and_made_where_there_is_none(
+    clock: FakeClock, cluster: FakeCluster
+) -> None:
+    ear = Listener()
+    reader = LeaseReader(cluster, clock, REF, ear)
+    await reader.first()
+    assert ear.heard == [({}, True)]
+    assert (await cluster.get(REF))["spec"] == {}
+    task = asyncio.ensure_future(reader.run())
+    await annotate(cluster, STOP)
+    await clock.advance(2)
+    assert ear.heard[-1] == (STOP, True)
+    task.cancel()
+
+
+async def test_while_the_server_is_gone_what_was_heard_last_holds(clock: FakeClock, cluster: FakeCluster) -> None:
+    ear = Listener()
+    reader = LeaseReader(cluster, clock, REF, ear)
+    cluster.faults.fail_next("get", LEASE, NotAvailable("gone"), times=2)
+    first = asyncio.ensure_future(reader.first())
+    await clock.advance(2)
+    assert not first.done() and ear.heard == []  # nothing may be written before
+    await clock.advance(2)
+    assert first.done() and len(ear.heard) == 1
+
+
+async def test_who_may_not_read_it_goes_on_and_is_told_once(
+    clock: FakeClock, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.faults.deny("get", "coordination.k8s.io", "leases")
+    ear = Listener()
+    reader = LeaseReader(cluster, clock, REF, ear)
+    assert await reader.look() and await reader.look()
+    assert ear.heard == [] and caplog.text.count("no global stop is heard") == 1

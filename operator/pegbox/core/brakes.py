@@ -1,0 +1,84 @@
+"""What a brake decides in place of the loop. Else the loop goes on, and its guards know the brakes.
+
+| brake    | nothing under way         | adoption under way | trial                        | rollback | restore   |
+|----------|---------------------------|--------------------|------------------------------|----------|-----------|
+| stop     | no trial, no adopted pins | ended, not written | to its parent, Inconclusive  | goes on  | goes on   |
+| restore  | restore, then stay there  | restore            | ended, then restore          | restore  | goes on   |
+| opt-out  | nothing is written        | ended, not written | to its parent, Inconclusive  | goes on  | goes on   |
+
+A stop never holds up a rollback: an accepted setting that does harm is taken back, and a rollback that a person asks
+for is done. Opting out holds up both: the workload's owner wants no write at all, and says so himself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.core import looks, transitions, under_way
+from pegbox.core.guards.brakes import why as brake_of
+from pegbox.core.transitions import Ending
+from pegbox.model.brakes import Stop
+from pegbox.model.decisions import Action, Decision, Event
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import Intent, IntentKind, Ledger, TrialState
+
+
+def overrule(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
+    """The decision of this wake, where a brake has one of its own. A restore that began is always finished."""
+    intent, brake = snapshot.ledger.intent, brake_of(snapshot)
+    if brake is None or (intent is not None and intent.kind is IntentKind.RESTORE):
+        return None
+    if snapshot.brakes.stop is Stop.RESTORE and not snapshot.brakes.opted_out:
+        return _restore(snapshot, workload, brake, now)
+    if intent is not None and intent.kind is IntentKind.ADOPT:
+        return _left(snapshot, intent, brake)
+    return None
+
+
+def keeps(snapshot: Snapshot, now: datetime) -> Decision | None:
+    """A profile of an opted-out workload is deleted: nothing is restored, and that is said.
+
+    A trial or a way back is brought to its end first; only then does the profile go.
+    """
+    ledger = snapshot.ledger
+    if not snapshot.brakes.opted_out or isinstance(snapshot.workload, Missing):
+        return None
+    if ledger.intent is not None and ledger.intent.kind is not IntentKind.ADOPT:
+        return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
+    text = f"{SENTENCES[Reason.OPTED_OUT]}: nothing is restored; the originals stand on our ConfigMap"
+    event = Event(Reason.OPTED_OUT, text, warning=True)
+    done = replace(ledger, intent=None)
+    return Decision(Action.CLOSE, Reason.OPTED_OUT, text, done, events=(event,), wake_after=looks.SOON)
+
+
+def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: datetime) -> Decision | None:
+    """Back to the adoption, once; while it stands there, nothing."""
+    ledger = snapshot.ledger
+    wrote = ledger.adopted is not None and ledger.generation > 0
+    if ledger.intent is None and (not wrote or ledger.incumbent == ledger.adopted):
+        text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
+        wake = max(snapshot.spec.interval, Fraction(1))
+        return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=wake)
+    if not wrote or (ledger.intent is None and ledger.incumbent is None):
+        return None  # the ledger was lost: what is in force is found out first
+    assert ledger.adopted is not None
+    decision = under_way.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
+    if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
+        ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
+        summary = transitions.close(ledger, ledger.intent, ledger.intent.parent, ending).trials
+        decision = replace(decision, ledger=replace(decision.ledger, trials=summary))
+    text = f"{SENTENCES[brake.reason]}: {brake.detail}; putting the values of the adoption back"
+    event = Event(brake.reason, text, warning=True)
+    return replace(decision, reason=brake.reason, message=text, events=(event,))
+
+
+def _left(snapshot: Snapshot, intent: Intent, brake: Missing) -> Decision:
+    """An adoption under way ends as it stands; what is missing is adopted anew when the brake is released."""
+    here = {n: h.value for n, h in snapshot.held.items() if n in intent.current and not isinstance(h.value, Missing)}
+    ledger: Ledger = replace(snapshot.ledger, intent=None, incumbent=intent.current.with_values(**here))
+    text = f"{SENTENCES[brake.reason]}: {brake.detail}"
+    return Decision(Action.CLOSE, brake.reason, text, ledger, wake_after=looks.SOON)

@@ -1,0 +1,212 @@
+"""Brakes above one profile, as the leading process knows them: the Lease's annotation, the fleet breaker, the slots.
+
+Nothing here may be lost by a restart: the stop stands on the Lease, the breaker's state too, harm and intents under
+way stand in the ledgers. What happens between a check and its reservation is one step without an await.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.api import ledger_codec
+from pegbox.core import fleet as fleets
+from pegbox.core import slots
+from pegbox.core.fleet import Ended, Facts, Fleet
+from pegbox.core.slots import Flight, SlotLimits
+from pegbox.model import brakes as model
+from pegbox.model.brakes import Stop
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import SearchSpace
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import BreakerState, Intent, IntentKind, Ledger
+from pegbox.ports import LEDGER, Clock, Cluster, Object
+from pegbox.runtime.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FLEET_ANNOTATION = "pegbox.dev/fleet-breaker"
+FORGOTTEN = 900.0  # seconds: a profile that nobody could work on for so long gives its slot up
+PATIENCE = 60.0  # seconds: a metrics server that gave no answer for so long is sick
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeLimits:
+    """From the operator's settings."""
+
+    slots: SlotLimits = SlotLimits()
+    fleet: fleets.Limits = fleets.Limits()
+    write_failure_share: float = 0.5
+
+
+def limits(settings: Settings) -> BrakeLimits:
+    breaker = settings.fleetBreaker
+    return BrakeLimits(
+        SlotLimits(settings.maxConcurrentTrials, settings.maxConcurrentRestarts),
+        fleets.Limits(
+            breaker.profiles,
+            timedelta(seconds=breaker.withinSeconds),
+            timedelta(seconds=breaker.baseSeconds),
+            timedelta(seconds=breaker.longestSeconds),
+        ),
+        breaker.writeFailureShare,
+    )
+
+
+@dataclass
+class Brakes:
+    """Of one process. `recalled` False: the ledgers of other profiles are not known yet, so nothing may start."""
+
+    clock: Clock
+    telemetry: Telemetry
+    limits: BrakeLimits = BrakeLimits()
+    jitter: Callable[[], float] = lambda: 0.0
+    recalled: bool = True
+    changed: Callable[[], None] = lambda: None
+    stop: Stop | None = field(default=None, init=False)
+    stop_text: str = field(default="", init=False)
+    fleet: Fleet = field(default=Fleet(), init=False)
+    _flights: dict[str, tuple[float, Flight]] = field(default_factory=dict, init=False)
+    _ended: dict[str, Ended] = field(default_factory=dict, init=False)
+    _writes: dict[str, tuple[float, bool]] = field(default_factory=dict, init=False)
+    _silent_since: dict[str, float | None] = field(default_factory=dict, init=False)
+
+    # --- what is heard
+
+    def notice(self, annotations: Mapping[str, str], leading: bool) -> None:
+        """The operator's Lease was read. Until we lead, the breaker is what the leader says of it."""
+        if not leading:
+            self.fleet = fleets.of_text(annotations.get(FLEET_ANNOTATION, ""))
+        stop, text = model.parse_stop(annotations.get(model.STOP_ANNOTATION))
+        if (stop, text) == (self.stop, self.stop_text):
+            return
+        log.warning("stopped: %s" if stop is not None else "no longer stopped%s", text)
+        if stop is None and leading:
+            self.fleet = Fleet(since=self.clock.now())  # a person looked, and lets everything go on
+        self.stop, self.stop_text = stop, text
+        self.telemetry.stopped(stop)
+        self.changed()
+
+    def carried(self) -> dict[str, str]:
+        """Annotations for the Lease: what the next leader has to know."""
+        text = fleets.to_text(self.fleet)
+        return {FLEET_ANNOTATION: text} if text else {}
+
+    def kept(self) -> dict[str, str]:
+        """What a Lease that somebody deleted has to say again."""
+        return {model.STOP_ANNOTATION: self.stop.value} if self.stop is not None else {}
+
+    def wrote(self, what: str, answered: bool) -> None:
+        """A write to the API server ended."""
+        now = self.clock.monotonic()
+        self._writes = {k: v for k, v in self._writes.items() if now - v[0] <= fleets.WRITES_FOR}
+        self._writes[what] = (now, answered)
+
+    def asked(self, source: str, answered: bool) -> None:
+        """A metrics server was asked."""
+        since = self._silent_since.get(source)
+        self._silent_since[source] = None if answered else since if since is not None else self.clock.monotonic()
+
+    def seen(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
+        """One profile's ledger as it stands: its intent holds slots, its trials' ends move the breaker."""
+        flight = slots.flight(ledger.intent, space)
+        self._flights.pop(key, None)
+        if flight != Flight():
+            self._flights[key] = (self.clock.monotonic(), flight)
+        self._ended[key] = fleets.ended(ledger)
+        self._step()
+
+    async def recall(self, cluster: Cluster, namespaces: Sequence[str], profiles: Mapping[str, str]) -> None:
+        """At a start: every ledger once, of profiles that exist (key -> uid). Raises NotAvailable, Refused."""
+        bodies = [body for namespace in namespaces for body in await cluster.list(LEDGER, namespace)]
+        for body in bodies:
+            key = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+            ledger = _decoded(body)
+            if ledger is not None and key not in self._ended and profiles.get(key) == ledger.profile_uid:
+                self.seen(key, None, ledger)
+        self.recalled = True
+        self._step()
+
+    def forget(self, key: str) -> None:
+        """The profile is gone."""
+        self._flights.pop(key, None)
+        self._ended.pop(key, None)
+
+    # --- what is said
+
+    def of(self, key: str, target: Object | None) -> model.Brakes:
+        """For one decision."""
+        self._step()
+        annotations = (target or {}).get("metadata", {}).get("annotations") or {}
+        opted_out, text = model.parse_opt_out(annotations.get(model.OPT_OUT_ANNOTATION))
+        return model.Brakes(self.stop, self.stop_text, opted_out, text, self._held(key))
+
+    def reserve(self, key: str, space: SearchSpace, intent: Intent) -> Missing | None:
+        """Take the slots of an intent that is about to begin, or say why it has to wait."""
+        wanted = slots.flight(intent, space)
+        if wanted == Flight():
+            return None
+        if self.stop is not None:
+            return Missing(Reason.STOPPED, self.stop_text)
+        if not self.recalled:
+            return Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
+        held = self._held(key) if intent.kind is IntentKind.TRIAL else None
+        refused = held or slots.refusal(self._others(key), wanted, self.limits.slots)
+        if refused is not None:
+            return refused
+        self._flights[key] = (self.clock.monotonic(), wanted)
+        if self.fleet.state is BreakerState.HALF_OPEN and wanted.trial:
+            self.fleet = replace(self.fleet, probe=key)
+        return None
+
+    def release(self, key: str) -> None:
+        """What was reserved does not begin after all."""
+        self._flights.pop(key, None)
+        self._step()
+
+    # --- parts
+
+    def _others(self, key: str) -> dict[str, Flight]:
+        now = self.clock.monotonic()
+        return {k: f for k, (at, f) in self._flights.items() if k != key and now - at < FORGOTTEN}
+
+    def _held(self, key: str) -> Missing | None:
+        fleet = self.fleet
+        if fleet.state is BreakerState.OPEN and fleet.until is not None:
+            until = fleet.until.replace(microsecond=0).isoformat()
+            return Missing(Reason.FLEET_BREAKER_OPEN, f"open until {until}: {fleet.why}")
+        if fleet.state is BreakerState.HALF_OPEN and fleet.probe not in ("", key):
+            return Missing(Reason.FLEET_BREAKER_OPEN, f"half open, {fleet.probe} tries first: {fleet.why}")
+        return None
+
+    def _step(self) -> None:
+        if not self.recalled:
+            return  # harm and trials of other profiles are not known yet
+        flights = self._others("")
+        flying = frozenset(k for k, f in flights.items() if f.trial)
+        facts = Facts(self._ended, flying, self._sick())
+        before = self.fleet
+        self.fleet = fleets.step(before, facts, self.limits.fleet, self.clock.now(), self.jitter())
+        if self.fleet.state is not before.state:
+            log.warning("fleet breaker %s: %s", self.fleet.state.value, self.fleet.why or "a probe did no harm")
+        self.telemetry.fleet_breaker(self.fleet.state)
+        self.telemetry.in_flight(len(flying), sum(f.restarts for f in flights.values()))
+
+    def _sick(self) -> str:
+        now = self.clock.monotonic()
+        since = self._silent_since.values()
+        if self._silent_since and all(at is not None and now - at >= PATIENCE for at in since):
+            return "no metrics server answers"
+        return fleets.failing_writes(self._writes, now, self.limits.write_failure_share)
+
+
+def _decoded(body: Object) -> Ledger | None:
+    """A ledger that cannot be read is told by its own profile; it holds up no other."""
+    try:
+        return ledger_codec.decode(body)
+    except InvalidInput:
+        return None
