@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import TrialState
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.faults import WriteRecord
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import App, World, make, written
 
@@ -375,3 +378,98 @@ async def test_a_budget_of_memory_counts_what_a_new_pod_starts_with() -> None:
     await world.turn()
     ledger = await world.ledger()
     assert ledger is not None and ledger.intent is not None
+
+
+async def test_a_vpa_that_appears_in_mid_trial_ends_it_and_keeps_the_sizes() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    for pod in await app.pods.pods():
+        ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+        await world.patch(ref, "/metadata/annotations", {"vpaInPlaceUpdated": "true"})
+    count = written(world.pegbox).count(RESIZE)
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "OwnedByVPA")]
+    assert written(world.pegbox).count(RESIZE) == count and await world.values() == {"workers": "2"}
+
+
+async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_size_goes_back() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    hpa = _hpa("resource")
+    hpa["spec"] |= {"minReplicas": 2, "maxReplicas": 2}
+    await world.apply(hpa)
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "UtilizationTarget")]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_a_late_patch_of_a_stale_leader_is_recognised_by_its_value_and_taken_back() -> None:
+    """Pods are not fenced: a leader that was paused in mid-patch may finish it after the trial was put back."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=4") is TrialState.REVERTED
+    pod = (await app.pods.pods())[1]
+    patch = [{"op": "replace", "path": "/spec/containers/0/resources/requests/cpu", "value": "750m"}]
+    await world.pegbox.json_patch(Ref(POD, world.namespace, pod["metadata"]["name"]), patch, subresource="resize")
+    await world.turns(2)
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert "ForeignChange" not in world.events.reasons()
+
+
+async def test_a_new_pod_without_room_is_said_and_no_trial_starts_until_there_is() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    app.pods.no_room = "Deferred"
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    await world.turns(3)
+    assert "no room" in await world.why()
+    await world.annotate("try", "workers=2")
+    await world.turns(12)
+    assert len((await world.rest()).trials) == 1
+    app.pods.no_room = ""
+    await world.turns(8)
+    await world.annotate("try", "workers=2")
+    await world.turn()
+    assert await world.intent() is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        pytest.param(Refused("a LimitRange allows at most 600m", status=403), Reason.WRITE_FAILED, id="a LimitRange"),
+        pytest.param(NotAvailable("this server does not serve pods/resize"), Reason.WRITE_FAILED, id="not served"),
+    ],
+)
+async def test_a_resize_that_the_server_keeps_refusing_ends_the_trial_and_nothing_is_half_done(
+    error: PegboxError, wanted: Reason
+) -> None:
+    """The first pod takes it, the second never: after ackTimeout the first goes back."""
+    world, app = await start(size())
+    cluster = world.pegbox
+    assert isinstance(cluster, FakeCluster)
+    second = (await app.pods.pods())[1]["metadata"]["name"]
+
+    def refuse(when: str, write: WriteRecord) -> None:
+        if (when, write.subresource, write.name) == ("before", "resize", second):
+            raise error
+
+    cluster.faults.on_write(refuse)
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    assert await pod_sizes(app) == ["750m", "0.5"]
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason) for t in ledger.trials] == [("Inconclusive", wanted)]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert ledger.breaker.failures == 0
+
+
+async def test_a_pod_that_moves_under_the_write_is_read_again_and_written() -> None:
+    world, app = await start(size())
+    cluster = world.pegbox
+    assert isinstance(cluster, FakeCluster)
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    cluster.faults.fail_next("json_patch", POD, WriteConflict("the object has been modified"))
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m", "750m"]
