@@ -11,6 +11,7 @@ from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflic
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import TrialState
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
+from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import WriteRecord
 from tests.unit.runtime import documents
@@ -473,3 +474,39 @@ async def test_a_pod_that_moves_under_the_write_is_read_again_and_written() -> N
     cluster.faults.fail_next("json_patch", POD, WriteConflict("the object has been modified"))
     await world.turns(2)
     assert await pod_sizes(app) == ["750m", "750m"]
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as one process can play it: nothing of the reconciler may catch it."""
+
+
+@pytest.mark.parametrize("occurrence", [1, 2], ids=["the first pod", "the second pod"])
+@pytest.mark.parametrize("point", [Point.BEFORE_RESIZE, Point.AFTER_RESIZE], ids=str)
+@pytest.mark.parametrize(("wish", "ends"), [("workers=3", "750m"), ("workers=4", "0.5")], ids=["there", "and back"])
+async def test_killed_between_two_pods_the_next_start_ends_with_all_of_them_alike(
+    point: Point, occurrence: int, wish: str, ends: str
+) -> None:
+    world, app = await start(size())
+    await world.annotate("try", f"cpu_request=750m,{wish}")
+    if ends == "0.5":
+        await world.until(lambda: _in_force(world))
+    left = [occurrence]
+
+    def reached(here: Point) -> None:
+        if here is point:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+
+    world.reached = reached
+    with pytest.raises(Killed):
+        for _ in range(20):
+            await world.turn()
+    world.restart()
+    await world.rest()
+    assert await pod_sizes(app) == [ends, ends]
+
+
+async def _in_force(world: World) -> bool:
+    intent = await world.intent()
+    return intent is not None and intent.in_force_at is not None
