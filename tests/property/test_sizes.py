@@ -28,7 +28,7 @@ SIZES = ("cpu_request=750m", "cpu_limit=1500m", "cpu_request=800m,cpu_limit=800m
 WISHES = tuple(f"{size},workers={count}" for size in SIZES for count in (3, 5))  # 5 does harm and is put back
 STEPS = st.one_of(
     st.sampled_from(WISHES).map(lambda wish: ("try", wish)),
-    st.integers(1, 6).map(lambda turns: ("turns", turns)),
+    st.sampled_from([1, 2, 5, 12]).map(lambda turns: ("turns", turns)),
     st.integers(1, 4).map(lambda count: ("scale", count)),
     st.sampled_from(["", "Deferred", "Infeasible"]).map(lambda why: ("room", why)),
     st.sampled_from([("restart", 0), ("rollback", 0), ("deploy", 0), ("frozen", True), ("frozen", False)]),
@@ -98,6 +98,7 @@ async def run(steps: list[tuple[str, object]]) -> None:
     if (await world.profile())["spec"]["mode"] != "Auto":
         await world.edit(mode="Auto")
     await world.rest()
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 5)  # all of them new, or some
     await world.turns(4)
     ledger = await world.rest()
     assert ledger.incumbent is not None and ledger.adopted is not None
