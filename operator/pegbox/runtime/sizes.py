@@ -27,7 +27,13 @@ Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 
 
 def container_size(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
-    """One size of the target's container. Missing where the template does not state it: nothing could be put back."""
+    """One size of the target's container. One that is never written, being recommended or pinned, is no conflict."""
+    value = _held(found, knob, ledger, consent)
+    return value if knob.tunable else replace(value, refusal=None)
+
+
+def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
+    """Missing where the template does not state the size: nothing could be put back."""
     size, body = knob.location.size, found.target
     assert size is not None
     if body is None:

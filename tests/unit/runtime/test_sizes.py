@@ -210,6 +210,14 @@ async def test_an_hpa_on_another_resource_or_on_values_is_no_hindrance() -> None
     assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
 
 
+async def test_a_size_that_is_only_recommended_is_shown_and_is_no_conflict() -> None:
+    world, _ = await start({"name": "cpu_request", "mode": "Recommend"})
+    assert (await world.condition("Conflict"))[:2] == ("False", "NoConflict")
+    shown = {knob["name"]: knob for knob in (await world.status())["knobs"]}
+    assert shown["cpu_request"]["value"] == "500m"
+    assert shown["cpu_request"]["location"] == "ContainerResource(requests.cpu)"
+
+
 @pytest.mark.parametrize(
     ("sides", "knobs", "wish", "reason"),
     [
