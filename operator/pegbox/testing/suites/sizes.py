@@ -109,7 +109,7 @@ async def a_running_container_without_reported_resources_cannot_be_resized(world
     made = await kubelet.create(world.sized_pod(BURSTABLE))
     status: Object = {"name": "app", "image": "example.invalid/app:1", "imageID": "", "ready": True, "restartCount": 0}
     status["state"] = {"running": {"startedAt": "2026-01-05T12:00:00Z"}}
-    value: Object = {"phase": "Running", "containerStatuses": [status]}
+    value: Object = made["status"] | {"phase": "Running", "containerStatuses": [status]}
     patch = [{"op": "replace", "path": "/status", "value": value}]
     running = await kubelet.json_patch(world.ref(made), patch, subresource="status")
     assert (await raised(Refused, _resize(world, running, {CPU_REQUEST: "750m"}))).status == 422
