@@ -91,6 +91,13 @@ async def _scaled(case: Killing) -> None:
     await case.world.add(profile, target, workers=2)
 
 
+async def _sized(case: Killing) -> None:
+    """The requests of two running pods."""
+    target = documents.sized(documents.deployment(), requests={"cpu": "500m"})
+    knob = {"name": "cpu_request", "conflictPolicy": "Take"}
+    await case.world.add(documents.profile("checkout", documents.hot(), knob), target, workers=2)
+
+
 def _try(argument: str, *, way_back: bool = False) -> Step:
     """At rest, with evidence, something is tried; on the way back the process is armed once the trial is in force."""
 
@@ -151,6 +158,7 @@ STATUS = {P.BEFORE_STATUS: 1, P.AFTER_STATUS: 1}
 EVICTION = {P.BEFORE_EVICTION: 2, P.AFTER_EVICTION: 2}
 ROLLOUT = {P.BEFORE_EVICTION: 1, P.BEFORE_ROLLOUT: 1, P.AFTER_ROLLOUT: 1}
 SCALE = {P.BEFORE_SCALE: 1, P.AFTER_SCALE: 1}
+RESIZE = {P.BEFORE_RESIZE: 2, P.AFTER_RESIZE: 2}  # pod after pod
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
 FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA
@@ -168,6 +176,10 @@ SCENARIOS = {
     "rollout-back": Scenario(_guarded_env, _try("threads=4", way_back=True), ROLLOUT, OWN | LEDGER | READ_BACK),
     "scale": Scenario(_scaled, _try("replicas=2"), SCALE, OWN | LEDGER | READ_BACK),
     "scale-back": Scenario(_scaled, _try("workers=4,replicas=2", way_back=True), SCALE, OWN | LEDGER | READ_BACK),
+    "resize": Scenario(_sized, _try("workers=3,cpu_request=750m"), RESIZE, OWN | LEDGER | READ_BACK),
+    "resize-back": Scenario(
+        _sized, _try("workers=4,cpu_request=750m", way_back=True), RESIZE, OWN | LEDGER | READ_BACK
+    ),
     "takeover": Scenario(_mixed, _takeover, FENCE, LEDGER | READ_BACK | STATUS | CLAIM),
     "restore": Scenario(_mixed, _delete, LEDGER | PLACES | GIVE_BACK | RELEASE, STATUS),
 }
@@ -274,5 +286,10 @@ async def _sound(case: Killing, name: str) -> None:
     if "replicas" in texts:
         body: Object = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
         assert str(body["spec"]["replicas"]) == texts["replicas"]
-    assert all(1 <= value <= 64 for value in ledger.incumbent.values() if not isinstance(value, str))
+    if "cpu_request" in texts:
+        pods = await world.apps["checkout"].pods.pods()
+        asked = {pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] for pod in pods}
+        assert asked == {f"{round(ledger.incumbent.number('cpu_request') * 1000)}m"}
+    counts = [value for name, value in ledger.incumbent.items() if name != "cpu_request"]
+    assert all(1 <= value <= 64 for value in counts if not isinstance(value, str))
     assert IntentKind.ROLLBACK not in {ledger.intent and ledger.intent.kind}

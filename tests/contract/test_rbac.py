@@ -58,6 +58,7 @@ pegbox.dev     tuningledgers               get list create patch delete
 WRITE = _table("""
 -            configmaps                create patch
 -            pods/eviction             create
+-            pods/resize               patch
 apps         deployments               patch
 apps         deployments/scale         patch
 apps         statefulsets              patch
@@ -171,6 +172,7 @@ WORKLOAD_RIGHTS = {
     "configmaps": ("", "configmaps", ["create", "patch"]),
     "horizontalpodautoscalers": ("autoscaling", "horizontalpodautoscalers", ["create", "patch"]),
     "pods/eviction": ("", "pods/eviction", ["create"]),
+    "pods/resize": ("", "pods/resize", ["patch"]),
 }
 
 

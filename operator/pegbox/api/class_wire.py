@@ -21,7 +21,7 @@ from pegbox.api.wire import (
     list_map,
     rules,
 )
-from pegbox.model.knobs import Effect, KnobMode, KnobType, LocationKind
+from pegbox.model.knobs import Effect, KnobMode, KnobType, LocationKind, ResourceName, Side
 from pegbox.model.profile import Purpose, SignalKind
 from pegbox.model.roles import Role
 
@@ -43,7 +43,11 @@ class LocationWire(Wire):
             (
                 "self.kind in ['ConfigMapKey', 'ConfigMapPath'] || !has(self.configMap) && !has(self.path)",
                 "spec.knobs[].location: configMap and path belong to kinds ConfigMapKey and ConfigMapPath: remove them",
-            )
+            ),
+            (
+                "(self.kind == 'ContainerResource') == has(self.resource) && has(self.resource) == has(self.side)",
+                "spec.knobs[].location: resource and side belong to kind ContainerResource, which needs both",
+            ),
         )
     )
 
@@ -51,6 +55,8 @@ class LocationWire(Wire):
     config_map: ObjectName | None = None
     key: ShortText | None = None
     path: ShortText | None = None
+    resource: Annotated[ResourceName | None, by_value(ResourceName)] = None
+    side: Annotated[Side | None, by_value(Side)] = None
 
 
 class KnobWire(Wire):
@@ -69,6 +75,11 @@ class KnobWire(Wire):
             (
                 "!(self.location.kind == 'Env' && self.effect == 'Hot')",
                 "spec.knobs[].effect of an Env location must be Restart: env is read when a container starts",
+            ),
+            (
+                "self.location.kind != 'ContainerResource' || self.effect == 'Hot' && "
+                "self.type == (self.location.resource == 'cpu' ? 'Cpu' : 'Bytes')",
+                "spec.knobs[].type of a ContainerResource is Cpu for cpu and Bytes for memory, effect Hot: correct it",
             ),
         )
     )

@@ -11,10 +11,21 @@ from pegbox.api.profile_wire import KnobOverride, Preset, ProfileSpecWire
 from pegbox.api.wire import suggest
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
-from pegbox.model.knobs import Effect, Knob, KnobMode, KnobType, KnobValue, Location, LocationKind
+from pegbox.model.knobs import (
+    Effect,
+    Knob,
+    KnobMode,
+    KnobType,
+    KnobValue,
+    Location,
+    LocationKind,
+    ResourceName,
+    Size,
+)
 
 _HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
 _SCALED = (*_HPA, LocationKind.REPLICAS)
+_COSTLY = (LocationKind.REPLICAS, LocationKind.CONTAINER_RESOURCE)
 _IN_CONFIG_MAP = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
 
 
@@ -31,11 +42,14 @@ def from_class(wire: KnobWire, field: str) -> Knob:
         raise InvalidInput(field, wire.location.kind.value, "a number of pods is an Integer with min at least 1")
     if wire.location.kind is LocationKind.ENV and wire.effect is Effect.HOT:
         raise InvalidInput(f"{field}.effect", wire.effect.value, "write Restart: env is read when a container starts")
+    location = _class_location(wire, field)
+    if location.size is not None:
+        _check_size(wire, location.size, low, field)
     step = Fraction(1, 2) if wire.max_step is None else _step(wire.max_step, f"{field}.maxStep")
     return Knob(
         name=wire.name,
         type=wire.type,
-        location=_class_location(wire),
+        location=location,
         effect=wire.effect,
         minimum=low,
         maximum=high,
@@ -86,8 +100,8 @@ class Merge:
             return True
         if kind in _HPA:
             return scaled
-        if kind is LocationKind.REPLICAS or self.spec.preset is Preset.CUSTOM:
-            return False  # replicas cost money: tuned only where the profile names them
+        if kind in _COSTLY or self.spec.preset is Preset.CUSTOM:
+            return False  # replicas and sizes cost money: tuned only where the profile names them
         if kind in _IN_CONFIG_MAP:
             return bool(wire.location.config_map)
         return self.reported is None or wire.name in self.reported
@@ -239,14 +253,28 @@ def _step(raw: str, field: str) -> Fraction:
     return share
 
 
-def _class_location(wire: KnobWire) -> Location:
+def _check_size(wire: KnobWire, size: Size, low: Fraction | None, field: str) -> None:
+    kind = KnobType.CPU if size.resource is ResourceName.CPU else KnobType.BYTES
+    if wire.type is not kind or low is None or low <= 0:
+        raise InvalidInput(field, wire.type.value, f"{size} is of type {kind.value}, with min above 0")
+    if wire.effect is not Effect.HOT:
+        remedy = "write Hot: sizes are changed in running pods, the template is left to its owner"
+        raise InvalidInput(f"{field}.effect", wire.effect.value, remedy)
+
+
+def _class_location(wire: KnobWire, field: str) -> Location:
     where = wire.location
     key = where.key or ""
     if where.kind is LocationKind.SETTINGS:
         key = key or wire.name
     elif where.kind is LocationKind.ENV:
         key = key or wire.name.upper()
-    return Location(where.kind, where.config_map or "", key, where.path or "")
+    needs = where.kind is LocationKind.CONTAINER_RESOURCE
+    if needs != (where.resource is not None) or needs != (where.side is not None):
+        remedy = "resource and side belong to kind ContainerResource, which needs both: add or remove them"
+        raise InvalidInput(f"{field}.location", where.kind.value, remedy)
+    size = Size(where.side, where.resource) if where.side is not None and where.resource is not None else None
+    return Location(where.kind, where.config_map or "", key, where.path or "", size)
 
 
 def _override_location(knob: Knob, override: KnobOverride) -> Location:
@@ -254,7 +282,7 @@ def _override_location(knob: Knob, override: KnobOverride) -> Location:
     wire, old = override.location, knob.location
     if wire is None:
         return old
-    if old.kind in _SCALED:
+    if old.kind in (*_SCALED, LocationKind.CONTAINER_RESOURCE):
         where = f"spec.knobs[{knob.name}].location"
         raise InvalidInput(where, old.kind.value, "this knob is a field of the workload or its HPA: remove location")
     kind = old.kind

@@ -54,6 +54,7 @@ WRITE = (
     Right("apps", "statefulsets/scale", ("patch",)),
     Right("autoscaling", "horizontalpodautoscalers", ("create", "patch")),
     Right("", "pods/eviction", ("create",)),
+    Right("", "pods/resize", ("patch",)),
 )
 LEASE_RIGHTS = Right("coordination.k8s.io", "leases", ("create",))
 """The other verbs are granted for the Lease's own name, which a review of the whole resource does not see."""

@@ -25,6 +25,8 @@ REMEDIES = {
     Reason.CONFIG_UNREADABLE: "correct the ConfigMap's text, or the knob's key and path",
     Reason.OWNED_BY_KEDA: "set the bounds in the ScaledObject, or tune replicas elsewhere",
     Reason.OWNED_BY_OTHER: "leave the field out of what its owner applies, or set conflictPolicy: Take",
+    Reason.RESIZE_UNSUPPORTED: "state the size in the template, or take the knob out; the message says what is missing",
+    Reason.UTILIZATION_TARGET: "let the HPA keep an AverageValue, or pin the knob",
     Reason.OWNED_BY_VPA: "let one of VerticalPodAutoscaler and Pegbox set resources",
 }
 EXPORT = "export it by pegbox.live (or another way), scrape the pods, or write `initial` for the knob"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pegbox import learning
+from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force
 from pegbox.core import assess, decide, force, guards, propose
 from pegbox.learning.evaluate import accuracy, trust
@@ -68,6 +69,7 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
         observation=UNASKED,
         budgets=reading.budget_facts(found, now),
         requests=reading.requests(found),
+        containers=resources.template_sizes(found.target, found.spec.target.container),
         deleting=found.deleting,
         acks=acks if isinstance(acks, Missing) else None,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import brakes, breaker, guards, narrowed, requests, transitions, under_way, usage
+from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, sizing, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
@@ -52,8 +52,15 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
-        decision = _at_rest(snapshot, workload, proposal, now, chance.jitter)
+        decision = _upkeep(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter))
     return replace(decision, events=replaced + note + decision.events)
+
+
+def _upkeep(snapshot: Snapshot, decision: Decision) -> Decision:
+    """At rest, pods that started as the template says are resized to what was accepted: no trial, the same setting."""
+    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO or not sizing.behind(snapshot):
+        return decision
+    return replace(decision, desired=decision.ledger.incumbent, wake_after=min(decision.wake_after, looks.SOON))
 
 
 def wants_proposal(snapshot: Snapshot, now: datetime) -> bool:
@@ -200,11 +207,15 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
 
 
 def _remembered(snapshot: Snapshot, found: Setting) -> Setting:
-    """What was found, but for values of a ConfigMap of ours that is gone: there the ledger knows better."""
+    """What was found, but for values of a ConfigMap of ours that is gone, and pods that are still to be resized:
+    there the ledger knows better.
+    """
     incumbent = snapshot.ledger.incumbent
-    if incumbent is None or not isinstance(snapshot.document, Missing):
+    if incumbent is None:
         return found
-    own = (k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map)
+    own = {n for n, held in snapshot.held.items() if held.behind}  # pods that are still to be resized decide nothing
+    if isinstance(snapshot.document, Missing):
+        own |= {k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map}
     return found.with_values(**{n: incumbent[n] for n in own if n in found and n in incumbent})
 
 
@@ -295,6 +306,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         name: held.value
         for name, held in snapshot.held.items()
         if name in incumbent and not isinstance(held.value, Missing) and held.value != incumbent[name]
+        if not held.behind
     }
     events: tuple[Event, ...] = ()
     if changes:

@@ -41,7 +41,7 @@ def applied(space: SearchSpace, setting: Setting, held: Mapping[str, Held]) -> t
         if name not in space or not space[name].tunable:
             continue
         seen = held.get(name)
-        if seen is not None and seen.refusal is None and seen.value != value:
+        if seen is not None and seen.refusal is None and (seen.value != value or seen.behind):
             out.append(name)
     return tuple(out)
 

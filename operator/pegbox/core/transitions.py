@@ -67,6 +67,13 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
     return replace(ledger, intent=intent, generation=generation)
 
 
+def upkeep(ledger: Ledger, incumbent: Setting, now: datetime) -> Intent:
+    """What the actuator is told when pods are brought to the setting in force: not stored, since the ledger's
+    incumbent says it all, and it moves nothing."""
+    stages = (incumbent,)
+    return Intent(f"upkeep-{ledger.generation}", IntentKind.ADOPT, incumbent, stages, now, ledger.generation)
+
+
 def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
     """The stage under way is in force everywhere: go on to the next, as a new document generation."""
     generation = ledger.generation + 1

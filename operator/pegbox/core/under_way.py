@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import error_budget, force, guards, left_behind, looks, tokens, transitions, usage, verify
+from pegbox.core import error_budget, force, guards, left_behind, looks, sizing, tokens, transitions, usage, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event
@@ -70,7 +70,7 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
 def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = _under_way(snapshot)
     spec = snapshot.spec
-    state = force.in_force(spec, ledger, intent, workload, now)
+    state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now), now)
     if not state.reached and intent.in_force_at is None:
         if intent.kind is IntentKind.TRIAL and state.overdue:
             ending = Ending(
@@ -84,7 +84,8 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
         waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
-        return replace(waiting, desired=intent.current) if force.restarting(spec.space, intent) else waiting
+        again = force.restarting(spec.space, intent) or sizing.behind(snapshot)
+        return replace(waiting, desired=intent.current) if again else waiting
     if intent.stage + 1 < len(intent.stages):
         return _next_stage(snapshot, workload, now)
     if intent.in_force_at is None:
@@ -102,6 +103,17 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             return _adopted(snapshot)
         case IntentKind.RESTORE:
             return _restored(snapshot, ())
+
+
+def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now: datetime) -> force.Force:
+    """Sizes are in force when each kubelet says so. On the way back only the knobs that move are waited for."""
+    _, intent = _under_way(snapshot)
+    names = None if intent.kind is IntentKind.TRIAL else force.changed(intent)
+    late = sizing.unsized(snapshot, workload, intent.current, names)
+    if not late or intent.applied_at is None:
+        return state
+    overdue = now >= intent.applied_at + timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    return force.Force(False, tuple(sorted({*state.silent, *late})), overdue)
 
 
 def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
@@ -131,7 +143,9 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
     seen = verify.usable(snapshot.spec, intent, windows)
     match verdict.outcome:
         case verify.Outcome.WAIT:
-            return _wait(snapshot, verdict.reason, verdict.detail, now)
+            waiting = _wait(snapshot, verdict.reason, verdict.detail, now)
+            # A new pod starts as the template says: it is resized like the others.
+            return replace(waiting, desired=intent.current) if sizing.behind(snapshot) else waiting
         case verify.Outcome.ACCEPT:
             ledger = transitions.accept(snapshot.spec, ledger, intent, seen, now)
             moved = in_words(snapshot.spec.space, intent.target, intent.parent)
@@ -171,6 +185,15 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
         return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
+    stuck = sizing.impossible(snapshot, workload)
+    if stuck:
+        return Ending(TrialState.INCONCLUSIVE, Reason.RESIZE_NOT_POSSIBLE, now, stuck)
+    refusal = sizing.refused(snapshot, intent.parent.diff(intent.target))
+    if refusal is not None:
+        return Ending(TrialState.INCONCLUSIVE, refusal.reason, now, refusal.detail)
+    theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
+    if theirs:
+        return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
     frozen = guards.waiting.frozen(snapshot, now)
@@ -256,7 +279,7 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     landed = not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid
     landed = landed and not isinstance(document, Missing) and document.generation == intent.generation
     for name, held in snapshot.held.items():
-        if name not in intent.current or isinstance(held.value, Missing):
+        if name not in intent.current or isinstance(held.value, Missing) or held.behind:
             continue
         if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable or held.refusal is not None:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pegbox.core import budget
-from pegbox.model.knobs import Effect, LocationKind, Setting
+from pegbox.model.knobs import Effect, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import BudgetSpec, ProfileSpec
 from pegbox.model.reasons import Reason
@@ -50,6 +50,9 @@ def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:
     """The knobs that a budget counts; `pods` stands for the knobs that bound the number of pods."""
     names = budget.parse(item.uses).names
     out = sorted(n for n in names if n in spec.space)
+    sizes = [k.name for k in spec.space.at(LocationKind.CONTAINER_RESOURCE) if k.tunable]
+    if any(n in sizes for n in out):
+        out += sizes  # stages never lower a limit below a request that is lowered later: one container, one write
     if "pods" in names:
         out += [k.name for k in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)]
     return tuple(dict.fromkeys(out))
@@ -86,10 +89,21 @@ def _use(snapshot: Snapshot, item: BudgetSpec, setting: Setting, pods: int) -> U
     unknown = sorted(budget.parse(item.uses).knobs - set(setting))
     if unknown:
         return Missing(Reason.BASELINE_UNKNOWN, f"budget {item.name}: {', '.join(unknown)}")
-    used = amount(snapshot.spec, item, setting, pods)
+    used = amount(snapshot.spec, item, _with_new_pods(snapshot, setting), pods)
     if item.limit is not None:
         return Use(item.name, used, item.limit)
     facts = snapshot.budgets.get(item.ref, Missing(Reason.BUDGET_NOT_FOUND, item.ref))
     if not isinstance(facts, SharedBudgetFacts):
         return facts
     return Use(item.name, used, Fraction(facts.available))
+
+
+def _with_new_pods(snapshot: Snapshot, setting: Setting) -> Setting:
+    """A new pod has the sizes of its template until it is resized: each counts at the larger of the two."""
+    larger: dict[str, KnobValue] = {}
+    for knob in snapshot.spec.space.at(LocationKind.CONTAINER_RESOURCE):
+        held, value = snapshot.held.get(knob.name), setting.get(knob.name)
+        start = held.start if held is not None else None
+        if isinstance(start, Fraction) and isinstance(value, Fraction) and start > value:
+            larger[knob.name] = start
+    return setting.with_values(**larger)

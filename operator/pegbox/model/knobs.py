@@ -85,23 +85,50 @@ class LocationKind(StrEnum):
     HPA_MAX = "HPAMaxReplicas"
     REPLICAS = "Replicas"
     ENV = "Env"  # plain key of our own ConfigMap, read through envFrom: needs a restart
+    CONTAINER_RESOURCE = "ContainerResource"  # a request or limit of the target's container, resized in running pods
 
     @property
     def in_own_config_map(self) -> bool:
         return self in (LocationKind.SETTINGS, LocationKind.ENV)
 
 
+class ResourceName(StrEnum):
+    """What Kubernetes can resize in a running pod; nothing else is."""
+
+    CPU = "cpu"
+    MEMORY = "memory"
+
+
+class Side(StrEnum):
+    REQUESTS = "requests"
+    LIMITS = "limits"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One of the four numbers that say how large a container is."""
+
+    side: Side
+    resource: ResourceName
+
+    def __str__(self) -> str:
+        return f"{self.side.value}.{self.resource.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a knob's value lives. `key` is a ConfigMap key, an env name, or a settings key."""
+    """Where a knob's value lives. `key` is a ConfigMap key, an env name, or a settings key; `size` is set for
+    ContainerResource only.
+    """
 
     kind: LocationKind = LocationKind.SETTINGS
     config_map: str = ""
     key: str = ""
     path: str = ""
+    size: Size | None = None
 
     def __str__(self) -> str:
-        parts = [p for p in (self.config_map, self.key, self.path) if p]
+        parts = [p for p in (self.config_map, self.key, self.path, str(self.size or "")) if p]
         return f"{self.kind.value}({'/'.join(parts)})" if parts else self.kind.value
 
 
@@ -138,6 +165,8 @@ class Knob:
     @property
     def unit(self) -> Fraction:
         """The smallest move, in the knob's base unit."""
+        if self.location.size is not None and self.location.size.resource is ResourceName.MEMORY:
+            return Fraction(2**20)  # a page more or less is no step that anybody could measure
         match self.type:
             case KnobType.DURATION | KnobType.CPU:
                 return Fraction(1, 1000)

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     OWNED_BY_OTHER = "OwnedByOther"
     OWNED_BY_KEDA = "OwnedByKEDA"
     OWNED_BY_VPA = "OwnedByVPA"
+    RESIZE_UNSUPPORTED = "ResizeUnsupported"
+    UTILIZATION_TARGET = "UtilizationTarget"
     FOREIGN_CHANGE = "ForeignChange"
     NO_CONFLICT = "NoConflict"
     # data
@@ -77,6 +79,9 @@ class Reason(StrEnum):
     LIMITS_NARROWED = "LimitsNarrowed"
     RECENTLY_FAILED = "RecentlyFailed"
     RULE_VIOLATED = "RuleViolated"
+    REQUESTS_ABOVE_LIMITS = "RequestsAboveLimits"
+    QOS_CHANGE = "QosChange"
+    MEMORY_IN_USE = "MemoryInUse"
     # trials
     TRIAL_STARTED = "TrialStarted"
     TRIAL_ACCEPTED = "TrialAccepted"
@@ -89,6 +94,7 @@ class Reason(StrEnum):
     ERROR_BUDGET_SPENT = "ErrorBudgetSpent"
     OOM_KILLED = "OOMKilled"
     NOT_ACKNOWLEDGED = "NotAcknowledged"
+    RESIZE_NOT_POSSIBLE = "ResizeNotPossible"
     DEPLOYED = "Deployed"
     LOAD_CHANGED = "LoadChanged"
     SCALED = "Scaled"
@@ -125,6 +131,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.OWNED_BY_OTHER: "another field manager owns the value: it is recommended, not written",
     Reason.OWNED_BY_KEDA: "the HPA is managed by KEDA: set the bounds in the ScaledObject",
     Reason.OWNED_BY_VPA: "a VerticalPodAutoscaler sets the resources of this target",
+    Reason.RESIZE_UNSUPPORTED: "pods of this target cannot be resized in place: see the message",
+    Reason.UTILIZATION_TARGET: "an HPA scales on the utilisation of this request, which would move with it",
     Reason.FOREIGN_CHANGE: "somebody else changed a value during the trial: it is theirs and stays",
     Reason.NO_CONFLICT: "no other owner holds a tuned value",
     Reason.DATA_AVAILABLE: "all signals have fresh data",
@@ -172,6 +180,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.SLO_AT_RISK: "the predicted interval reaches beyond the SLO",
     Reason.RECENTLY_FAILED: "this setting failed recently",
     Reason.RULE_VIOLATED: "a rule of the class forbids the combination",
+    Reason.REQUESTS_ABOVE_LIMITS: "a request would be above its limit, now or on the way",
+    Reason.QOS_CHANGE: "the pods' quality of service class would change, which the API server refuses",
+    Reason.MEMORY_IN_USE: "the memory limit would come too close to what is in use, or nobody knows what is in use",
     Reason.TRIAL_STARTED: "a trial was started",
     Reason.TRIAL_ACCEPTED: "the trial's setting is the new incumbent",
     Reason.TRIAL_REVERTED: "the trial's setting was put back",
@@ -182,6 +193,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.ERROR_SURGE: "errors rose beyond what noise explains",
     Reason.ERROR_BUDGET_SPENT: "the trial spent its share of an SLO's error budget",
     Reason.OOM_KILLED: "a container was killed for memory",
+    Reason.RESIZE_NOT_POSSIBLE: "a node has no room for the new size of a pod, now or at all",
     Reason.NOT_ACKNOWLEDGED: "pods did not acknowledge the setting in time",
     Reason.DEPLOYED: "a new revision of the workload was rolled out",
     Reason.LOAD_CHANGED: "offered load left the range in which the settings can be compared",

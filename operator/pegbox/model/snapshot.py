@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 
 from pegbox.model.brakes import Brakes
-from pegbox.model.knobs import KnobValue
+from pegbox.model.knobs import KnobValue, Size
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.trials import Ledger
@@ -38,6 +39,8 @@ class PodFacts:
     finished: bool = False
     container_started_at: datetime | None = None
     ack: Acknowledgement | None = None
+    sizes: Mapping[Size, Fraction] = field(default_factory=dict)  # what the kubelet says that the container has
+    resizing: str = ""  # why these are not what was asked for yet: "Infeasible: ...", "Deferred: ...", "InProgress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ class Held:
     `value` is Missing where the object or field does not exist or cannot be read. `owners` are the field
     managers other than us, `entries` the same with operation and subresource, as they are recorded for giving the
     field back; `refusal` says why we may not write it (None: we may).
+
+    A resource of a container stands in every pod by itself. `behind` names pods that have one of our earlier values,
+    or what the template gives to a new pod: no foreign change, they are resized. `odd` names pods with a value that
+    nobody recorded: theirs, never written. `start` is what a new pod begins with.
     """
 
     value: KnobValue | Missing
@@ -74,6 +81,18 @@ class Held:
     refusal: Missing | None = None
     object_uid: str = ""
     entries: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+    start: KnobValue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSizes:
+    """Requests and limits of one container as the template states them; what is not stated is absent."""
+
+    name: str
+    sizes: Mapping[Size, Fraction]
+    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +141,6 @@ class Snapshot:
     written: int = 0  # document generation of the newest stage that this process wrote whole; 0: none it knows of
     slos: Mapping[str, Attainment | Missing] = field(default_factory=dict)  # each over its own window
     refusal: Missing | None = None  # why the profile cannot be used as it stands: this is of the spec read before
+    containers: tuple[ContainerSizes, ...] = ()  # of the target's template, init containers too
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
     brakes: Brakes = Brakes()

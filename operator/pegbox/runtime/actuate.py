@@ -12,17 +12,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pegbox.adapters.kube import configmaps, owners
-from pegbox.core import force
+from pegbox.adapters.kube import configmaps, owners, resources
+from pegbox.core import force, sizing
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotFound, Refused
-from pegbox.model.knobs import Knob, LocationKind, Setting
+from pegbox.model.knobs import Knob, LocationKind, Setting, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
+from pegbox.runtime import sizes
 from pegbox.runtime.holding import takes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
@@ -50,6 +51,21 @@ class Change:
         texts = self.spec.space.format(self.desired)
         return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
 
+    def sizes(self, name: str, pod: Object) -> tuple[str, dict[Size, str]]:
+        """The tuned container of a pod, and the text of each size that it does not have yet.
+
+        The template's own text is used for the template's value, so that what is put back reads as before.
+        """
+        held, container = self.snapshot.held, resources.container_name(pod, self.spec.target.container)
+        texts: dict[Size, str] = {}
+        for knob in sizing.writable(self.spec.space, held):
+            value, size, item = self.desired.get(knob.name), knob.location.size, held[knob.name]
+            if value is None or size is None or name in item.odd or knob.name in self.intent.keep:
+                continue
+            if sizes.pod_values(self.found, knob).get(name, value) != value:
+                texts[size] = item.raw if item.raw is not None and value == item.start else knob.type.format(value)
+        return container, texts
+
 
 Actuator = Callable[[Change], Awaitable[bool]]
 """Writes what is missing; True when anything was written."""
@@ -73,6 +89,7 @@ class LiveActuator:
         wrote = await self._config_maps(change) or wrote
         wrote = await self._hpa(change) or wrote
         wrote = await self._replicas(change) or wrote
+        wrote = await self._resize(change) or wrote
         return await self._restart(change) or wrote
 
     async def _own_config_map(self, change: Change) -> bool:
@@ -173,6 +190,22 @@ class LiveActuator:
         self.reached(Point.AFTER_SCALE)
         return True
 
+    async def _resize(self, change: Change) -> bool:
+        """Pod after pod, all sizes of the container in one patch. The template stays as its owner wrote it."""
+        wrote = False
+        for name, pod in sorted(sizes.resizable(change.found).items()):
+            container, texts = change.sizes(name, pod)
+            if texts:
+                self.reached(Point.BEFORE_RESIZE)
+                ref = Ref(POD, change.spec.namespace, name)
+                try:
+                    await self.cluster.json_patch(ref, resources.resize(pod, container, texts), subresource="resize")
+                except NotFound:
+                    continue  # it went meanwhile: the pod that follows is resized on a later wake
+                self.reached(Point.AFTER_RESIZE)
+                wrote = True
+        return wrote
+
     async def _restart(self, change: Change) -> bool:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
         space, intent, workload = change.spec.space, change.intent, change.found.workload
@@ -185,7 +218,8 @@ class LiveActuator:
         leaving = any(p.terminating for p in workload.unfinished)  # it still holds its connections
         if not old or leaving or (unhealthy(workload) is not None and not back):
             return False
-        if len(workload.unfinished) >= 2:
+        # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
+        if len(workload.unfinished) >= 2 or workload.kind == "StatefulSet":
             return await self._evict(change, min(sick if back else old, key=lambda p: p.name))
         return await self._rollout(change, workload)
 
@@ -207,6 +241,8 @@ class LiveActuator:
         """A template annotation, once per intent and stage; costs a revision, respects surge and readiness."""
         target = change.found.target
         assert target is not None
+        if not rolls_out(target):
+            return False  # a new revision would restart nobody, or not everybody: the pods are waited for
         mark = f"{change.intent.id}-{change.intent.generation}"
         template = target["spec"]["template"]
         if (template.get("metadata", {}).get("annotations") or {}).get(RESTARTED) == mark:
@@ -217,6 +253,15 @@ class LiveActuator:
         await self.cluster.apply(body)
         self.reached(Point.AFTER_ROLLOUT)
         return True
+
+
+def rolls_out(target: Object) -> bool:
+    """Does a change of the template replace every pod? Not in a paused Deployment, nor where a StatefulSet waits for
+    its pods to be deleted or holds some back by a partition.
+    """
+    strategy = target["spec"].get("updateStrategy") or {}
+    partition = int((strategy.get("rollingUpdate") or {}).get("partition", 0))
+    return not target["spec"].get("paused") and strategy.get("type") != "OnDelete" and partition == 0
 
 
 def own_config_map(change: Change) -> Object:

@@ -13,20 +13,25 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import ConflictPolicy, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Workload
+from pegbox.model.trials import Ledger
 from pegbox.ports import Object
+from pegbox.runtime import sizes
 from pegbox.runtime.reading import Objects
 
 Reported = Mapping[str, Mapping[str, float]] | Missing
 """pod -> knob -> value in base units, from the application's own metrics."""
 
 
-def held(found: Objects, reported: Reported) -> dict[str, Held]:
-    """Every knob of the profile, by name."""
-    return {knob.name: _held(found, knob, reported) for knob in found.spec.space.knobs}
+def held(found: Objects, reported: Reported, ledger: Ledger | None = None) -> dict[str, Held]:
+    """Every knob of the profile, by name. `ledger`: what this process knows, where the stored one is gone."""
+    ledger = ledger if ledger is not None else found.stored
+    return {knob.name: _held(found, knob, reported, ledger) for knob in found.spec.space.knobs}
 
 
-def _held(found: Objects, knob: Knob, reported: Reported) -> Held:
+def _held(found: Objects, knob: Knob, reported: Reported, ledger: Ledger | None) -> Held:
     match knob.location.kind:
+        case LocationKind.CONTAINER_RESOURCE:
+            return sizes.container_size(found, knob, ledger, _consent)
         case LocationKind.SETTINGS:
             return _settings(found, knob, reported)
         case LocationKind.ENV:

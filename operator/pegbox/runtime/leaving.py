@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pegbox.adapters.kube import owners
+from pegbox.adapters.kube import owners, resources
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
@@ -86,6 +86,13 @@ def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path]:
             return Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), path
         case LocationKind.REPLICAS:
             return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), owners.REPLICAS
+        case LocationKind.CONTAINER_RESOURCE:  # of the template, which is never ours: nothing to give back
+            template = (found.target or {}).get("spec", {}).get("template", {})
+            names = str(where.size).split(".")
+            path = owners.container_field(
+                resources.container_name(template, spec.target.container), "resources", *names
+            )
+            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), path
         case _:
             return Ref(CONFIG_MAP, spec.namespace, where.config_map), owners.data_key(where.key)
 

@@ -29,6 +29,8 @@ class Point(StrEnum):
     AFTER_HPA = "after-hpa"
     BEFORE_SCALE = "before-scale"
     AFTER_SCALE = "after-scale"
+    BEFORE_RESIZE = "before-resize"
+    AFTER_RESIZE = "after-resize"
     BEFORE_EVICTION = "before-eviction"
     AFTER_EVICTION = "after-eviction"
     BEFORE_ROLLOUT = "before-rollout"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pegbox.adapters.kube import resources
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
@@ -163,10 +164,10 @@ class Reconciler:
         self.brakes.asked(source_name(found), _answered(acks) or _answered(reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
-        held = hold(found, reported)
+        held = hold(found, reported, ledger)
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
             self._show_pods(found, now)  # not while acknowledgements are unknown: real rows would vanish
-        sick = unhealthy(found.workload) is not None
+        sick = unhealthy(found.workload) is not None or any(h.behind for h in held.values())
         memory.note_pods(found.workload, now, sick)
         snapshot = Snapshot(
             spec=spec,
@@ -177,6 +178,7 @@ class Reconciler:
             observation=Missing(Reason.NO_DATA),
             budgets=reading.budget_facts(found, now),
             requests=reading.requests(found),
+            containers=resources.template_sizes(found.target, spec.target.container),
             deleting=found.deleting,
             read_at=now,
             written=memory.written,
@@ -299,9 +301,10 @@ class Reconciler:
             await self._save(found, decision.ledger, memory, now)
         if seen:
             self.reached(Point.AFTER_READ_BACK)
-        if writes and decision.desired is not None and decision.ledger.intent is not None:
+        if writes and decision.desired is not None:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
-            change = Change(found, decided, decision.ledger.intent, decision.desired)
+            intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
+            change = Change(found, decided, intent, decision.desired)
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision

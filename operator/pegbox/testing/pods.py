@@ -1,4 +1,4 @@
-"""Pods without a kubelet: a driver that plays controller, kubelet and application for one Deployment.
+"""Pods without a kubelet: a driver that plays controller, kubelet and application for one workload.
 
 It works on any ports.Cluster, so kill tests run on a real API server that has neither. Give it a client with
 a field manager of its own: what it writes is not Pegbox's.
@@ -6,6 +6,7 @@ a field manager of its own: what it writes is not Pegbox's.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -19,13 +20,16 @@ from pegbox.testing.metrics import FakeMetrics
 
 _REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
+_REVISION_LABEL = "controller-revision-hash"
 
 
 class FakePods:
-    """`settle` brings ReplicaSets, pods and status to what the Deployment asks for, in one step, all Ready.
+    """`settle` brings pods and status to what the Deployment or StatefulSet asks for, in one step, all Ready.
 
     `acknowledge` makes every pod export the settings document that it read: the newest with `hot`, else the one
-    that stood when the pod was created, as with envFrom.
+    that stood when the pod was created, as with envFrom. Resized pods have their new size at the next `settle`, unless
+    `no_room` says why not (Infeasible or Deferred); one that is `frozen` says nothing. A kubelet that does not know of
+    resizing (not `resizes`) reports no sizes at all.
     """
 
     def __init__(
@@ -33,10 +37,14 @@ class FakePods:
     ) -> None:
         self.metrics = metrics if metrics is not None else FakeMetrics()
         self.hot = True
+        self.resizes = True
+        self.no_room = ""
+        self.frozen = False
         self._cluster, self._clock = cluster, clock
         self._target, self._config_map = target, Ref(CONFIG_MAP, target.namespace, config_map)
         self._read_at_start: dict[str, Document | None] = {}
         self._numbers = itertools.count(1)
+        self._templates: dict[str, Object] = {}  # of a StatefulSet, by revision
 
     async def step(self) -> None:
         """One turn of the outside world: rollout, then acknowledgement."""
@@ -44,8 +52,13 @@ class FakePods:
         await self.acknowledge()
 
     async def settle(self) -> list[Object]:
-        """The pods, after the Deployment's wish has come true."""
+        """The pods, after the workload's wish has come true."""
         target = await self._cluster.get(self._target)
+        kept = await (self._ordinals(target) if target["kind"] == "StatefulSet" else self._any(target))
+        return [await self._actuate(pod) for pod in kept]
+
+    async def _any(self, target: Object) -> list[Object]:
+        """A Deployment: those of the newest ReplicaSet stay, the rest is replaced."""
         newest = await self._replica_set(target)
         wanted = int(target["spec"]["replicas"])
         kept: list[Object] = []
@@ -55,15 +68,70 @@ class FakePods:
             else:
                 await self._end(pod)
         while len(kept) < wanted:
-            kept.append(await self._start(target, newest))
-        await self._report(target, wanted)
+            name = f"{newest['metadata']['name']}-{next(self._numbers)}"
+            template = target["spec"]["template"] | {"metadata": {"labels": newest["metadata"]["labels"]}}
+            kept.append(await self._start(name, newest, template))
+        done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "done"}
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), wanted)
+        await self._report(target, counts | {"conditions": [done]})
         return kept
+
+    async def _ordinals(self, target: Object) -> list[Object]:
+        """A StatefulSet: name-0, name-1, ...; OnDelete and a partition keep pods of the revision before."""
+        spec, newest = target["spec"], _digest(target)
+        self._templates[newest] = spec["template"]
+        strategy, wanted = spec.get("updateStrategy") or {}, int(spec["replicas"])
+        on_delete = strategy.get("type") == "OnDelete"
+        partition = int((strategy.get("rollingUpdate") or {}).get("partition", 0))
+        current = target.get("status", {}).get("currentRevision") or newest
+        present = {str(pod["metadata"]["name"]): pod for pod in await self.pods()}
+        kept = []
+        for ordinal in range(wanted):
+            name = f"{self._target.name}-{ordinal}"
+            pod, due = present.pop(name, None), newest if on_delete or ordinal >= partition else current
+            if pod is not None and not on_delete and pod["metadata"]["labels"][_REVISION_LABEL] != due:
+                await self._end(pod)
+                pod = None
+            if pod is None:
+                template = self._templates.get(due, spec["template"])
+                labels = template["metadata"]["labels"] | {_REVISION_LABEL: due}
+                pod = await self._start(name, target, template | {"metadata": {"labels": labels}})
+            kept.append(pod)
+        for pod in present.values():
+            await self._end(pod)
+        updated = sum(pod["metadata"]["labels"][_REVISION_LABEL] == newest for pod in kept)
+        revisions = {"updateRevision": newest, "currentRevision": newest if updated == wanted else current}
+        counts = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), wanted)
+        await self._report(target, counts | {"updatedReplicas": updated} | revisions)
+        return kept
+
+    async def _actuate(self, pod: Object) -> Object:
+        """The kubelet makes the containers what the pod's spec asks for, or says why not."""
+        if self.frozen:
+            return pod
+        status = copy.deepcopy(pod["status"])
+        wanted = {c["name"]: c.get("resources") for c in pod["spec"]["containers"]}
+        pending = [c for c in status["conditions"] if c["type"] == "PodResizePending"]
+        others = [c for c in status["conditions"] if c["type"] != "PodResizePending"]
+        late = [c for c in status["containerStatuses"] if self.resizes and c.get("resources") != wanted[c["name"]]]
+        if late and self.no_room:
+            why = {"type": "PodResizePending", "status": "True", "reason": self.no_room, "message": "no room"}
+            others += pending or [why | {"lastTransitionTime": self._time()}]
+        else:
+            for each in late:
+                each["resources"] = wanted[each["name"]]
+        status["conditions"] = others
+        if status == pod["status"]:
+            return pod
+        ref = Ref(POD, self._target.namespace, pod["metadata"]["name"])
+        operations = [{"op": "replace", "path": "/status", "value": status}]
+        return await self._cluster.json_patch(ref, operations, subresource="status")
 
     async def pods(self) -> list[Object]:
         """Those of the target, by name."""
         sets = await self._cluster.list(REPLICA_SET, self._target.namespace)
         uid = (await self._cluster.get(self._target))["metadata"]["uid"]
-        own = {each["metadata"]["uid"] for each in sets if _controller(each) == uid}
+        own = {uid, *(each["metadata"]["uid"] for each in sets if _controller(each) == uid)}
         found = await self._cluster.list(POD, self._target.namespace)
         return sorted((p for p in found if _controller(p) in own), key=lambda p: str(p["metadata"]["name"]))
 
@@ -99,7 +167,7 @@ class FakePods:
     async def _replica_set(self, target: Object) -> Object:
         """The ReplicaSet of the current template, made the newest where another one was."""
         template = target["spec"]["template"]
-        digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+        digest = _digest(target)
         uid = target["metadata"]["uid"]
         own = [s for s in await self._cluster.list(REPLICA_SET, self._target.namespace) if _controller(s) == uid]
         revisions = {s["metadata"]["name"]: int(s["metadata"]["annotations"][_REVISION]) for s in own}
@@ -113,18 +181,14 @@ class FakePods:
             "annotations": {_REVISION: str(max(revisions.values(), default=0) + 1)},
             "ownerReferences": [_owner(target)],
         }
-        pod_template = {"metadata": {"labels": labels}, "spec": _pod_spec(target)}
+        pod_template = {"metadata": {"labels": labels}, "spec": _pod_spec(template)}
         body["spec"] = {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod_template}
         return await self._cluster.apply(body, force=True)
 
-    async def _start(self, target: Object, replica_set: Object) -> Object:
-        name = f"{replica_set['metadata']['name']}-{next(self._numbers)}"
+    async def _start(self, name: str, owner: Object, template: Object) -> Object:
         body = _object("v1", "Pod", self._target.namespace, name)
-        body["metadata"] |= {
-            "labels": replica_set["metadata"]["labels"],
-            "ownerReferences": [_owner(replica_set)],
-        }
-        made = await self._cluster.create(body | {"spec": _pod_spec(target)})
+        body["metadata"] |= {"labels": template["metadata"]["labels"], "ownerReferences": [_owner(owner)]}
+        made = await self._cluster.create(body | {"spec": _pod_spec(template)})
         self._read_at_start[name] = await self._document()
         return await self._cluster.apply(self._status(made, 0, {}), force=True, subresource="status")
 
@@ -150,6 +214,7 @@ class FakePods:
                 "restartCount": restarts,
                 "state": {"running": {"startedAt": now}},
                 "lastState": last,
+                **({"resources": container["resources"]} if self.resizes and container.get("resources") else {}),
             }
             for container in pod["spec"]["containers"]
         ]
@@ -162,12 +227,10 @@ class FakePods:
         }
         return body
 
-    async def _report(self, target: Object, replicas: int) -> None:
+    async def _report(self, target: Object, status: Object) -> None:
         metadata = target["metadata"]
-        body = _object("apps/v1", "Deployment", metadata["namespace"], metadata["name"])
-        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
-        done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "done"}
-        body["status"] = {"observedGeneration": metadata["generation"], "conditions": [done], **counts}
+        body = _object("apps/v1", target["kind"], metadata["namespace"], metadata["name"])
+        body["status"] = {"observedGeneration": metadata["generation"], **status}
         await self._cluster.apply(body, force=True, subresource="status")
 
     def _time(self) -> str:
@@ -178,10 +241,15 @@ def _object(api_version: str, kind: str, namespace: str, name: str) -> Object:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
 
 
-def _pod_spec(target: Object) -> Object:
+def _digest(target: Object) -> str:
+    template = json.dumps(target["spec"]["template"], sort_keys=True)
+    return hashlib.sha256(template.encode()).hexdigest()[:10]
+
+
+def _pod_spec(template: Object) -> Object:
     """The template's containers; what needs a node to run is left out."""
-    containers = target["spec"]["template"]["spec"]["containers"]
-    kept = ("name", "image", "env", "envFrom")
+    containers = template["spec"]["containers"]
+    kept = ("name", "image", "env", "envFrom", "resources", "resizePolicy")
     return {"containers": [{key: each[key] for key in kept if key in each} for each in containers]}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pegbox import ports
 from pegbox.model.errors import NotFound, Refused
 from pegbox.ports import Clock, Kind, Object, Ref
-from pegbox.testing import selectors
+from pegbox.testing import selectors, sizing
 from pegbox.testing.managed import Managed
 
 STATUS_KINDS = frozenset(
@@ -91,11 +91,15 @@ class Store:
         after = copy.deepcopy(entry.body)
         if subresource == "scale":
             after["spec"]["replicas"] = patched["spec"]["replicas"]
+        elif subresource == "resize":
+            sizing.resize(entry.ref, after, patched)
         elif subresource == "status":
             after["status"] = copy.deepcopy(patched.get("status", {}))
         else:
             status = after.get("status")
             after = copy.deepcopy(patched)
+            if entry.ref.kind == ports.POD:
+                sizing.refuse_outside_of_resize(entry.ref, entry.body, after)
             if entry.ref.kind in STATUS_KINDS:
                 after.pop("status", None)
                 if status is not None:
@@ -171,6 +175,7 @@ def _default(kind: Kind, body: Object) -> None:
         body.setdefault("spec", {}).setdefault("minReplicas", 1)
     elif kind == ports.POD:
         body.setdefault("status", {}).setdefault("phase", "Pending")
+        sizing.default(body)
 
 
 def _check_immutable(entry: Entry, after: Object) -> None:

@@ -23,7 +23,7 @@ WRITES: set[Right] = {
     ("apps", "deployments", "patch"), ("apps", "statefulsets", "patch"),
     ("apps", "deployments/scale", "patch"), ("apps", "statefulsets/scale", "patch"),
     ("autoscaling", "horizontalpodautoscalers", "create"), ("autoscaling", "horizontalpodautoscalers", "patch"),
-    ("", "pods/eviction", "create"),
+    ("", "pods/eviction", "create"), ("", "pods/resize", "patch"),
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ PROFILE: Document = {
     },
 }
 
+SIZE = {"kind": "ContainerResource", "resource": "cpu", "side": "requests"}
 CLASS: Document = {
     "apiVersion": "pegbox.dev/v1alpha1",
     "kind": "PerformanceClass",
@@ -50,6 +51,7 @@ CLASS: Document = {
             {"name": "replicas", "role": "Replicas", "location": {"kind": "Replicas"}, "min": 1, "max": 50},
             {"name": "heap", "effect": "Restart", "location": {"kind": "Env"}, "min": 1, "max": 9, "default": 4},
             {"name": "cache", "location": {"kind": "ConfigMapKey"}, "min": 1, "max": 9},
+            {"name": "cpu_request", "type": "Cpu", "location": SIZE, "min": "10m", "max": "8"},
         ],
         "signals": [
             {

@@ -45,6 +45,31 @@ REFUSED = [
         "spec.knobs[heap].effect",
         "write Restart",
     ),
+    (
+        "a size of another type",
+        class_with("knobs", "cpu_request", type="Decimal", min="0.01"),
+        "spec.knobs[cpu_request]",
+        "requests.cpu is of type Cpu",
+    ),
+    ("no size at all", class_with("knobs", "cpu_request", min="0"), "spec.knobs[cpu_request]", "min above 0"),
+    (
+        "a size that restarts",
+        class_with("knobs", "cpu_request", effect="Restart"),
+        "spec.knobs[cpu_request].effect",
+        "write Hot",
+    ),
+    (
+        "a size without a side",
+        class_with("knobs", "cpu_request", location={"kind": "ContainerResource", "resource": "cpu"}),
+        "spec.knobs[cpu_request].location",
+        "needs both",
+    ),
+    (
+        "a side of something else",
+        class_with("knobs", "pool", location={"kind": "Settings", "side": "limits"}),
+        "spec.knobs[pool].location",
+        "belong to kind ContainerResource",
+    ),
     ("no pods at all", class_with("knobs", "replicas", min=0), "spec.knobs[replicas]", "min at least 1"),
     (
         "a formula with division",

@@ -48,6 +48,8 @@ def test_pods_and_foreign_config_maps_are_tuned_only_where_the_profile_names_the
         "heap",
     }
     assert "replicas" in merged(knob(name="replicas", min=2)).space
+    assert "cpu_request" not in merged(profile()).space, "a size costs money, too"
+    assert str(merged(knob(name="cpu_request")).space["cpu_request"].location) == "ContainerResource(requests.cpu)"
     assert {"min_replicas", "max_replicas"} <= set(merged(profile(autoscaler=CREATE)).space.names)
 
 

@@ -50,7 +50,7 @@ async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
     body = await told(shop)
     assert [v["guard"] for v in body["verdicts"]] == [
         "mode", "paused", "halted", "breaker", "cooldown", "frozen", "rollout-health", "freshness",
-        "ownership", "bounds", "step", "rules", "recently-failed", "budget",
+        "ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget",
     ]  # fmt: skip
     assert verdict(body, "mode") == ("Admit", "WithinLimits")
     assert verdict(body, "breaker") == ("Refuse", "BreakerOpen")

@@ -225,7 +225,7 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
         "rollout-health", "freshness",
     ]  # fmt: skip
     found = guards.setting(seen, NOW, setting(workers=40, pool=4))
-    assert [v.guard for v in found] == ["ownership", "bounds", "step", "rules", "recently-failed", "budget"]
+    assert [v.guard for v in found] == ["ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget"]
     assert [v.reason for v in found if v.admission is not Admission.ADMIT] == [
         Reason.OUT_OF_BOUNDS,
         Reason.STEP_TOO_LARGE,

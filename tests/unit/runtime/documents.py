@@ -17,6 +17,12 @@ def _knob(name: str, location: Object | None = None, **fields: Any) -> Object:
     return {"name": name, "min": 1, "max": 64, **place, **fields}
 
 
+def _size(name: str, side: str, resource: str = "cpu") -> Object:
+    kind, low, high = ("Cpu", "50m", "4") if resource == "cpu" else ("Bytes", "16Mi", "8Gi")
+    place = {"kind": "ContainerResource", "resource": resource, "side": side}
+    return {"name": name, "type": kind, "min": low, "max": high, "location": place}
+
+
 CLASS: Object = {
     "apiVersion": API,
     "kind": "PerformanceClass",
@@ -31,6 +37,10 @@ CLASS: Object = {
             _knob("min_replicas", {"kind": "HPAMinReplicas"}),
             _knob("max_replicas", {"kind": "HPAMaxReplicas"}),
             _knob("replicas", {"kind": "Replicas"}),
+            _size("cpu_request", "requests"),
+            _size("cpu_limit", "limits"),
+            _size("memory_request", "requests", "memory"),
+            _size("memory_limit", "limits", "memory"),
         ],
         "signals": [
             {
@@ -81,10 +91,10 @@ def plain(name: str = "backlog", key: str = "BACKLOG", **fields: Any) -> Object:
     return {"name": name, "location": {"configMap": "app-config", "key": key}, **fields}
 
 
-def profile(name: str = "checkout", *knobs: Object, target: str = "", **spec: Any) -> Object:
+def profile(name: str = "checkout", *knobs: Object, target: str = "", kind: str = "Deployment", **spec: Any) -> Object:
     """Auto, quick guards, only the knobs that are named."""
     whole = {
-        "targetRef": {"kind": "Deployment", "name": target or name},
+        "targetRef": {"kind": kind, "name": target or name},
         "classRef": {"name": "service"},
         "preset": "Custom",
         "mode": "Auto",
@@ -107,6 +117,20 @@ def deployment(name: str = "checkout", replicas: int = 2, **pod: Any) -> Object:
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], "volumes": volumes} | pod}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
     return _object("apps/v1", "Deployment", name) | {"spec": spec}
+
+
+def sized(body: Object, **sides: dict[str, str]) -> Object:
+    """The container of a workload with `requests` and `limits`."""
+    out = copy.deepcopy(body)
+    out["spec"]["template"]["spec"]["containers"][0]["resources"] = sides
+    return out
+
+
+def stateful_set(name: str = "checkout", replicas: int = 2, **strategy: Any) -> Object:
+    """The same pods, numbered; `strategy` is what its updateStrategy says."""
+    body = deployment(name, replicas) | {"kind": "StatefulSet"}
+    extra = {"serviceName": name} | ({"updateStrategy": strategy} if strategy else {})
+    return body | {"spec": body["spec"] | extra}
 
 
 def without_replicas(body: Object) -> Object:

@@ -21,12 +21,13 @@ from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Document, Snapshot
 from pegbox.model.trials import Intent, Ledger
-from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PROFILE, Cluster, Object, Ref
+from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Cluster, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached, nobody
 from pegbox.runtime.predicting import Predicting
+from pegbox.runtime.reading import KINDS
 from pegbox.runtime.reconcile import Reconciler
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.cluster import FakeCluster
@@ -119,14 +120,14 @@ class World:
         name = profile["metadata"]["name"]
         target_name = profile["spec"]["targetRef"]["name"]
         await self.apply(target or documents.deployment(target_name))
-        app = self.apps.get(name) or self._app(name, target_name)
+        app = self.apps.get(name) or self._app(name, target_name, profile["spec"]["targetRef"]["kind"])
         app.service.values = values or {"workers": 2.0}
         await self.apply(profile)
         await self.pods_step(app)
         return app
 
-    def _app(self, name: str, target: str) -> App:
-        ref = Ref(DEPLOYMENT, self.namespace, target)
+    def _app(self, name: str, target: str, kind: str = "Deployment") -> App:
+        ref = Ref(KINDS[kind], self.namespace, target)
         pods = FakePods(self.outside, self.clock, ref, f"{target}-pegbox", FakeMetrics())
         service = self.services[name] = Service(f"{self.namespace}/{name}")
         app = self.apps[name] = App(name, pods, service)

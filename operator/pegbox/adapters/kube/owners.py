@@ -24,7 +24,7 @@ SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 VPA = Kind("autoscaling.k8s.io/v1", "VerticalPodAutoscaler", "verticalpodautoscalers")
 _KEDA_LABEL = "scaledobject.keda.sh/name"
 _KEDA_GROUP = "keda.sh/"
-_VPA_ANNOTATIONS = frozenset({"vpaUpdates", "vpaObservedContainers"})
+_VPA_ANNOTATIONS = frozenset({"vpaUpdates", "vpaObservedContainers", "vpaInPlaceUpdated"})
 
 
 def data_key(key: str) -> Path:

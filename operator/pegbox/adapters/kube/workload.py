@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pegbox.adapters.kube import resources
 from pegbox.adapters.kube.owners import controller_uid
 from pegbox.model.errors import InvalidInput
 from pegbox.model.snapshot import PodFacts, Workload
 from pegbox.ports import Object
 
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
-DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 _DEPLOYMENT_HASH, _STATEFUL_SET_HASH = "pod-template-hash", "controller-revision-hash"
 _FINISHED = frozenset({"Succeeded", "Failed"})
 _OPERATORS = {"In": "in", "NotIn": "notin"}
@@ -159,7 +159,7 @@ def _pod(pod: Object, label: str, container: str) -> PodFacts:
     metadata, status = pod["metadata"], pod.get("status", {})
     every: list[Mapping[str, Any]] = list(status.get("containerStatuses") or ())
     inits: list[Mapping[str, Any]] = list(status.get("initContainerStatuses") or ())
-    name = container or _default_container(pod)
+    name = resources.container_name(pod, container)
     main = next((each for each in every if each.get("name") == name), {})
     return PodFacts(
         name=str(metadata["name"]),
@@ -173,13 +173,9 @@ def _pod(pod: Object, label: str, container: str) -> PodFacts:
         terminating="deletionTimestamp" in metadata,
         finished=status.get("phase") in _FINISHED,
         container_started_at=_time(((main.get("state") or {}).get("running") or {}).get("startedAt")),
+        sizes=resources.sizes_of(main),
+        resizing=resources.resizing(pod),
     )
-
-
-def _default_container(pod: Object) -> str:
-    annotated = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER_ANNOTATION)
-    containers = pod.get("spec", {}).get("containers") or ()
-    return str(annotated or (containers[0]["name"] if containers else ""))
 
 
 def _waiting(statuses: Sequence[Mapping[str, Any]]) -> str:

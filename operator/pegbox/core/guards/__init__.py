@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core.guards import brakes, data, limits, ownership, waiting, workload
+from pegbox.core.guards import brakes, data, limits, ownership, sizes, waiting, workload
 from pegbox.core.guards import budgets as budgets_guard
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
@@ -37,6 +37,7 @@ SETTING: tuple[SettingGuard, ...] = (
     limits.bounds,
     limits.step,
     limits.rules,
+    sizes.sizes,
     limits.recently_failed,
     budgets_guard.budgets,
 )

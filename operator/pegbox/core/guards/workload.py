@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pegbox.core import sizing
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing
+from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 
@@ -31,7 +33,19 @@ def unhealthy(workload: Workload | Missing) -> Missing | None:
 
 
 def rollout_health(snapshot: Snapshot, now: datetime) -> Verdict:
-    why = unhealthy(snapshot.workload)
+    why = unhealthy(snapshot.workload) or _unsized(snapshot)
     if why is None:
         return Verdict("rollout-health", Admission.ADMIT, Reason.WITHIN_LIMITS)
     return Verdict("rollout-health", Admission.REFUSE, why.reason, why.detail)
+
+
+def _unsized(snapshot: Snapshot) -> Missing | None:
+    """Pods that do not have the accepted sizes (yet): new ones as the template makes them, or ones without room."""
+    workload, incumbent = snapshot.workload, snapshot.ledger.incumbent
+    if isinstance(workload, Missing) or incumbent is None or snapshot.spec.mode is not Mode.AUTO:
+        return None
+    stuck = sizing.impossible(snapshot, workload)
+    if stuck:
+        return Missing(Reason.RESIZE_NOT_POSSIBLE, stuck)
+    late = sizing.unsized(snapshot, workload, incumbent)
+    return Missing(Reason.WAITING_FOR_PODS, f"not resized yet: {', '.join(late)}") if late else None

@@ -47,6 +47,12 @@ class ClusterWorld:
         body["metadata"]["labels"] = labels
         return body | {"spec": {"containers": [{"name": "app", "image": "example.invalid/app:1"}]}}
 
+    def sized_pod(self, sides: dict[str, dict[str, str]], name: str = "web-0") -> Object:
+        """A pod whose container states `requests` and `limits`."""
+        body = self.pod(name, app="web")
+        body["spec"]["containers"][0]["resources"] = sides
+        return body
+
     def ledger(self, state: str) -> Object:
         data = {"schemaVersion": 1, "sha256": hashlib.sha256(state.encode()).hexdigest(), "state": state}
         return self._object(LEDGER.api_version, LEDGER.kind, "web") | {"data": data}

@@ -1,0 +1,120 @@
+"""Requests and limits of containers, in templates and in pods, and the patch that resizes a running pod. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from pegbox.model import units
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import ResourceName, Side, Size
+from pegbox.model.snapshot import ContainerSizes
+from pegbox.ports import Object
+
+DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+SIZES = tuple(Size(side, resource) for side in Side for resource in ResourceName)
+RESTART_CONTAINER = "RestartContainer"
+
+
+def container_name(pod: Mapping[str, Any], wanted: str = "") -> str:
+    """The tuned container of a pod or a template: the one named, else the annotated, else the first; "" without any."""
+    annotated = (pod.get("metadata", {}).get("annotations") or {}).get(DEFAULT_CONTAINER_ANNOTATION)
+    containers = pod.get("spec", {}).get("containers") or ()
+    return str(wanted or annotated or (containers[0]["name"] if containers else ""))
+
+
+def container(pod: Mapping[str, Any], name: str) -> Object | None:
+    """One container of a pod or a template."""
+    return next((c for c in pod.get("spec", {}).get("containers") or () if c.get("name") == name), None)
+
+
+def text_of(container: Mapping[str, Any], size: Size) -> str | None:
+    """A size as it is written. An absent request is what the server makes of it: the limit."""
+    resources = container.get("resources") or {}
+    for side in (size.side, Side.LIMITS):
+        text = (resources.get(side.value) or {}).get(size.resource.value)
+        if text is not None:
+            return str(text)
+    return None
+
+
+def sizes_of(container: Mapping[str, Any]) -> dict[Size, Fraction]:
+    """All sizes that are stated; a quantity that nobody can read counts as absent."""
+    found = {}
+    for size in SIZES:
+        text = text_of(container, size)
+        try:
+            if text is not None:
+                found[size] = units.parse_quantity(text, str(size))
+        except InvalidInput:
+            continue
+    return found
+
+
+def template_sizes(target: Object | None, wanted: str) -> tuple[ContainerSizes, ...]:
+    """Every container of a workload's template, init containers too: all of them make the class of service."""
+    template = (target or {}).get("spec", {}).get("template", {})
+    name, spec = container_name(template, wanted), template.get("spec", {})
+    regular = [ContainerSizes(str(c["name"]), sizes_of(c), c["name"] == name) for c in spec.get("containers") or ()]
+    return (*regular, *(ContainerSizes(str(c["name"]), sizes_of(c)) for c in spec.get("initContainers") or ()))
+
+
+def restarts(container: Mapping[str, Any], resource: ResourceName) -> bool:
+    """Does the container ask to be restarted when this resource is resized?"""
+    policies = container.get("resizePolicy") or ()
+    return any(
+        p.get("resourceName") == resource.value and p.get("restartPolicy") == RESTART_CONTAINER for p in policies
+    )
+
+
+def running(pod: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """The status of a container that runs, else None."""
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    status: Mapping[str, Any] | None = next((s for s in statuses if s.get("name") == name), None)
+    return status if status is not None and (status.get("state") or {}).get("running") else None
+
+
+def resizing(pod: Mapping[str, Any]) -> str:
+    """Why the kubelet has not made a pod what its spec asks for: "" when nothing is said to be under way."""
+    status = pod.get("status", {})
+    for each in status.get("conditions") or ():
+        if each.get("status") == "True" and each.get("type") == "PodResizePending":
+            return f"{each.get('reason', 'Pending')}: {each.get('message', '')}".rstrip(": ")
+        if each.get("status") == "True" and each.get("type") == "PodResizeInProgress":
+            return "InProgress"
+    seen, newest = status.get("observedGeneration"), pod.get("metadata", {}).get("generation")
+    if seen is not None and newest is not None and int(seen) < int(newest):
+        return "NotSeen"
+    return ""
+
+
+def resize(pod: Object, name: str, texts: Mapping[Size, str]) -> list[Object]:
+    """The JSON patch of `pods/resize`: all sizes at once, so that requests never stand above limits in between.
+
+    It holds for the pod as it was read and for no other: uid, resourceVersion and the container's name are tested.
+    """
+    metadata, containers = pod["metadata"], pod["spec"]["containers"]
+    at = next(index for index, each in enumerate(containers) if each["name"] == name)
+    root = f"/spec/containers/{at}"
+    operations: list[Object] = [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        {"op": "test", "path": f"{root}/name", "value": name},
+    ]
+    for size, text in texts.items():
+        path = f"{root}/resources/{size.side.value}/{size.resource.value}"
+        operations.append({"op": "replace", "path": path, "value": text})
+    return operations
+
+
+def utilization_metric(hpas: Iterable[Object], resource: ResourceName, name: str) -> str:
+    """Which HPA scales on the utilisation of this resource, in words; "" where none does."""
+    for hpa in hpas:
+        for metric in hpa.get("spec", {}).get("metrics") or ():
+            source = metric.get("containerResource") or metric.get("resource") or {}
+            same = source.get("name") == resource.value and source.get("container", name) == name
+            if same and (source.get("target") or {}).get("type") == "Utilization":
+                share = source["target"].get("averageUtilization")
+                return f"HPA {hpa['metadata']['name']} keeps the utilisation of {resource.value} at {share} %"
+    return ""

@@ -1,0 +1,520 @@
+"""Requests and limits of containers, resized in running pods through the whole runtime: the template is never written."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import TrialState
+from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
+from pegbox.runtime.points import Point
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.faults import WriteRecord
+from tests.unit.runtime import documents
+from tests.unit.runtime.world import App, World, make, written
+
+TAKE = {"conflictPolicy": "Take"}
+SMALL = {"cpu": "0.5", "memory": "256Mi"}  # 0.5 is 500m: what is put back has to read as it was written
+LARGE = {"cpu": "2", "memory": "1Gi"}
+RESIZE = ("json_patch", "Pod", "resize")
+
+
+def size(name: str = "cpu_request", **fields: Any) -> Object:
+    return {"name": name, **TAKE, **fields}
+
+
+async def start(*knobs: Object, sides: dict[str, dict[str, str]] | None = None, **spec: Any) -> tuple[World, App]:
+    """At rest with evidence; the knobs, beside a hot one."""
+    world = await make()
+    target = documents.sized(documents.deployment(), **(sides or {"requests": SMALL, "limits": LARGE}))
+    app = await world.add(documents.profile("checkout", documents.hot(), *knobs, **spec), target, workers=2)
+    await world.steady()
+    return world, app
+
+
+async def pod_sizes(app: App, side: str = "requests", resource: str = "cpu") -> list[str]:
+    """What each pod's spec asks for."""
+    pods = await app.pods.pods()
+    return [pod["spec"]["containers"][0]["resources"][side][resource] for pod in pods]
+
+
+async def template(world: World) -> Object:
+    body = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    found: Object = body["spec"]["template"]
+    return found
+
+
+async def trial(world: World, argument: str) -> TrialState:
+    await world.annotate("try", argument)
+    await world.turn()
+    ledger = await world.rest()
+    assert ledger.trials, world.events.emitted
+    return ledger.trials[-1].state
+
+
+def refused(world: World) -> str:
+    """Why the newest request was refused."""
+    told = [event for _, event in world.events.emitted if event.reason is Reason.REQUEST_REFUSED]
+    return told[-1].message if told else ""
+
+
+async def test_pods_are_resized_in_place_and_neither_restart_nor_roll_out() -> None:
+    world, app = await start(size())
+    before, pods = await template(world), await app.pods.pods()
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    assert await pod_sizes(app) == ["750m", "750m"]
+    ledger = await world.rest()
+    assert [(t.state, t.reason.value) for t in ledger.trials] == [(TrialState.ACCEPTED, "TrialAccepted")]
+    after = await app.pods.pods()
+    assert [p["metadata"]["uid"] for p in after] == [p["metadata"]["uid"] for p in pods]
+    assert await template(world) == before
+    assert written(world.pegbox).count(RESIZE) == 2
+    assert not {"Deployment"} & {kind for _, kind, _ in written(world.pegbox)}
+
+
+async def test_what_is_put_back_reads_as_it_was_written() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=4") is TrialState.REVERTED
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_requests_and_limits_of_one_container_move_in_one_patch() -> None:
+    world, app = await start(size(), size("cpu_limit"), sides={"requests": SMALL, "limits": {"cpu": "600m"}})
+    assert await trial(world, "cpu_request=900m,cpu_limit=1,workers=3") is TrialState.ACCEPTED
+    assert await pod_sizes(app) == ["900m", "900m"] and await pod_sizes(app, "limits") == ["1", "1"]
+    assert written(world.pegbox).count(RESIZE) == 2
+    assert await trial(world, "cpu_request=500m,cpu_limit=600m,workers=5") is TrialState.REVERTED
+    assert await pod_sizes(app) == ["900m", "900m"] and await pod_sizes(app, "limits") == ["1", "1"]
+
+
+async def test_a_new_pod_starts_as_the_template_says_and_is_resized_to_what_was_accepted() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    generation = (await world.document()).generation
+    ref = Ref(DEPLOYMENT, world.namespace, "checkout")
+    await world.patch(ref, "/spec/replicas", 3)
+    await world.pods_step(app)
+    assert sorted(await pod_sizes(app)) == ["0.5", "750m", "750m"]
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m"] * 3
+    ledger = await world.rest()
+    assert ledger.incumbent is not None and ledger.incumbent["cpu_request"] * 4 == 3  # type: ignore[operator]
+    assert len(ledger.trials) == 1, "no trial of its own"
+    assert (await world.document()).generation == generation, "no new document either"
+    assert "ForeignChange" not in world.events.reasons()
+
+
+async def test_a_new_pod_in_mid_trial_is_resized_too() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turns(2)
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m"] * 3
+    assert "ForeignChange" not in world.events.reasons()
+
+
+@pytest.mark.parametrize("why", ["Infeasible", "Deferred"])
+async def test_without_room_on_a_node_the_trial_is_inconclusive_and_put_back(why: str) -> None:
+    world, app = await start(size())
+    app.pods.no_room = why
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.INCONCLUSIVE
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.trials[-1].reason is Reason.RESIZE_NOT_POSSIBLE
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert ledger.breaker.failures == 0, "a full node is not the setting's fault"
+
+
+async def test_a_kubelet_that_takes_its_time_is_waited_for_until_ack_timeout() -> None:
+    """Nothing is pending, and nothing happens: after ackTimeout the trial ends, and the way back needs no kubelet."""
+    world, app = await start(size())
+    app.pods.frozen = True
+    assert await trial(world, "cpu_request=750m") is TrialState.INCONCLUSIVE
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.trials[-1].reason is Reason.NOT_ACKNOWLEDGED
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+def _policy(body: Object) -> Object:
+    body["spec"]["template"]["spec"]["containers"][0]["resizePolicy"] = [
+        {"resourceName": "cpu", "restartPolicy": "RestartContainer"}
+    ]
+    return body
+
+
+def _hpa(kind: str, **source: Any) -> Object:
+    body = documents.hpa()
+    target = {"type": "Utilization", "averageUtilization": 60}
+    body["spec"]["metrics"] = [{"type": kind[0].upper() + kind[1:], kind: {"name": "cpu", "target": target, **source}}]
+    return body
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "somebody owns the template's field": ({"knob": {"name": "cpu_request"}}, "OwnedByOther", "kubelet"),
+    "the template states no such size": ({"sides": {"requests": {"memory": "1Gi"}}}, "ResizeUnsupported", "state it"),
+    "the container wants a restart": ({"policy": True}, "ResizeUnsupported", "NotRequired"),
+    "the kubelet cannot resize": ({"resizes": False}, "ResizeUnsupported", "1.33"),
+    "an HPA keeps the pods' utilisation": ({"hpa": _hpa("resource")}, "UtilizationTarget", "HPA checkout"),
+    "an HPA keeps this container's": (
+        {"hpa": _hpa("containerResource", container="app")}, "UtilizationTarget", "AverageValue",
+    ),
+    "the profile creates such an HPA": (
+        {"spec": {"autoscaler": {"create": {"minReplicas": 2, "maxReplicas": 2, "cpuUtilization": 60}}}},
+        "UtilizationTarget", "60 %",
+    ),
+    "a VPA sizes the pods": ({"note": "vpaInPlaceUpdated"}, "OwnedByVPA", "VerticalPodAutoscaler"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_it_is_refused_with_a_reason_and_a_remedy_and_nothing_is_written(name: str) -> None:
+    case, reason, remedy = REFUSALS[name]
+    world = await make()
+    if "hpa" in case:
+        await world.apply(case["hpa"])
+    target = documents.sized(documents.deployment(), **case.get("sides", {"requests": SMALL}))
+    target = _policy(target) if "policy" in case else target
+    knob = {"initial": "500m"} | case.get("knob", size())
+    profile = documents.profile("checkout", documents.hot(), knob, **case.get("spec", {}))
+    await world.apply(target)
+    app = world.apps["checkout"] = world._app("checkout", "checkout")
+    app.pods.resizes = case.get("resizes", True)
+    await world.add(profile, target, workers=2)
+    if "note" in case:
+        for pod in await app.pods.pods():
+            ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+            await world.patch(ref, "/metadata/annotations", {case["note"]: "true"})
+    await world.steady()
+    await world.annotate("try", "cpu_request=750m")
+    await world.turn()
+    assert remedy in refused(world), world.events.emitted
+    status, found, message = await world.condition("Conflict")
+    assert (status, found) == ("True", reason) and "cpu_request" in message
+    assert RESIZE not in written(world.pegbox)
+
+
+async def test_an_hpa_on_another_resource_or_on_values_is_no_hindrance() -> None:
+    world = await make()
+    hpa = _hpa("resource")
+    hpa["spec"]["metrics"][0]["resource"]["target"] = {"type": "AverageValue", "averageValue": "300m"}
+    await world.apply(hpa)
+    target = documents.sized(documents.deployment(), requests=SMALL)
+    await world.add(documents.profile("checkout", documents.hot(), size()), target, workers=2)
+    await world.steady()
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+
+
+async def test_a_size_that_is_only_recommended_is_shown_and_is_no_conflict() -> None:
+    world, _ = await start({"name": "cpu_request", "mode": "Recommend"})
+    assert (await world.condition("Conflict"))[:2] == ("False", "NoConflict")
+    shown = {knob["name"]: knob for knob in (await world.status())["knobs"]}
+    assert shown["cpu_request"]["value"] == "500m"
+    assert shown["cpu_request"]["location"] == "ContainerResource(requests.cpu)"
+
+
+@pytest.mark.parametrize(
+    ("sides", "knobs", "wish", "reason"),
+    [
+        pytest.param(
+            {"requests": SMALL, "limits": LARGE}, ["cpu_request"], "cpu_request=1", "", id="within the limit",
+        ),
+        pytest.param(
+            {"requests": SMALL, "limits": {"cpu": "700m"}}, ["cpu_request"], "cpu_request=750m",
+            "a request would be above its limit", id="above the limit",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+            ["cpu_limit"], "cpu_limit=2", "Guaranteed would become Burstable", id="another class of service",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+            ["cpu_limit", "cpu_request"], "cpu_limit=2,cpu_request=2", "", id="both together keep Guaranteed",
+        ),
+        pytest.param(
+            {"requests": SMALL, "limits": LARGE}, ["memory_limit"], "memory_limit=768Mi",
+            "what is in use is not known", id="less memory than nobody knows is in use",
+        ),
+        pytest.param({"requests": SMALL, "limits": LARGE}, ["memory_limit"], "memory_limit=2Gi", "", id="more memory"),
+    ],
+)  # fmt: skip
+async def test_what_the_api_server_would_refuse_is_refused_before_the_write(
+    sides: dict[str, dict[str, str]], knobs: list[str], wish: str, reason: str
+) -> None:
+    world, app = await start(*(size(each) for each in knobs), sides=sides)
+    before = [p["spec"] for p in await app.pods.pods()]
+    await world.annotate("try", wish)
+    await world.turn()
+    if reason:
+        assert reason in refused(world), world.events.emitted
+        assert [p["spec"] for p in await app.pods.pods()] == before
+    else:
+        assert refused(world) == ""
+        assert RESIZE in written(world.pegbox)
+
+
+async def resized_by_hand(world: World, app: App, to: str) -> str:
+    """Somebody resizes the first pod by kubectl."""
+    pod = (await app.pods.pods())[0]
+    ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+    path = "/spec/containers/0/resources/requests/cpu"
+    await world.outside.json_patch(ref, [{"op": "replace", "path": path, "value": to}], subresource="resize")
+    return str(ref.name)
+
+
+async def test_a_pod_resized_by_hand_in_mid_trial_ends_it_and_stays_while_ours_go_back() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    name = await resized_by_hand(world, app, "640m")
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "ForeignChange")]
+    assert await pod_sizes(app) == ["640m", "0.5"]
+    await world.turn()
+    status, reason, message = await world.condition("Conflict")
+    assert (status, reason) == ("True", "OwnedByOther") and name in message
+
+
+async def test_at_rest_a_pod_resized_by_hand_is_left_alone_and_said_and_no_trial_starts() -> None:
+    world, app = await start(size())
+    await resized_by_hand(world, app, "640m")
+    await world.annotate("try", "cpu_request=750m")
+    await world.turns(4)
+    assert await pod_sizes(app) == ["640m", "0.5"]
+    assert "delete these pods" in refused(world)
+
+
+async def redeployed(world: World, app: App, cpu: str) -> None:
+    """The owner applies his manifest with another request, and it rolls out."""
+    body = documents.sized(documents.deployment(), requests=SMALL | {"cpu": cpu}, limits=LARGE)
+    await world.apply(body)
+    await world.pods_step(app)
+
+
+async def test_another_value_in_the_template_is_the_owners_decision_and_is_not_tuned_away() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await redeployed(world, app, "600m")
+    await world.turns(6)
+    assert await pod_sizes(app) == ["600m", "600m"]
+    ledger = await world.rest()
+    assert ledger.incumbent is not None and ledger.incumbent["cpu_request"] * 5 == 3  # type: ignore[operator]
+    assert ledger.adopted is not None and ledger.adopted["cpu_request"] == ledger.incumbent["cpu_request"]
+    assert "ForeignChange" in world.events.reasons()
+    await world.steady()
+    assert await trial(world, "cpu_request=700m,workers=4") is TrialState.REVERTED
+    assert await pod_sizes(app) == ["600m", "600m"]
+
+
+async def test_another_image_rolls_out_and_the_accepted_size_outlives_it() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    body = documents.sized(documents.deployment(), requests=SMALL, limits=LARGE)
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "example.invalid/app:2"
+    await world.apply(body)
+    await world.pods_step(app)
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    await world.turns(4)
+    assert await pod_sizes(app) == ["750m", "750m"]
+
+
+async def _gone(world: World) -> bool:
+    return await world.find(Ref(PROFILE, world.namespace, "checkout")) is None
+
+
+async def test_deleting_the_profile_puts_every_pod_back_and_leaves_the_template_to_its_owner() -> None:
+    world, app = await start(size())
+    before = copy.deepcopy(await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout")))
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.delete()
+    await world.until(lambda: _gone(world))
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    after = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    assert (after["spec"], after["metadata"].get("managedFields")) == (
+        before["spec"],
+        before["metadata"].get("managedFields"),
+    )
+
+
+async def test_in_recommend_nothing_is_resized_and_turning_away_in_mid_trial_is_put_right_when_auto_comes_back() -> (
+    None
+):
+    """One pod was written, the other not: back in Auto, the trial's value is not spread, it is taken back."""
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m")
+    await world.turn()
+    pods = await app.pods.pods()
+    ref = Ref(POD, world.namespace, pods[1]["metadata"]["name"])
+    path = "/spec/containers/0/resources/requests/cpu"
+    await world.outside.json_patch(ref, [{"op": "replace", "path": path, "value": "0.5"}], subresource="resize")
+    await world.edit(mode="Recommend")
+    count = written(world.pegbox).count(RESIZE)
+    await world.turns(3)
+    assert written(world.pegbox).count(RESIZE) == count
+    await world.edit(mode="Auto")
+    await world.turns(3)
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_a_lost_ledger_loses_no_original() -> None:
+    """The template holds it: what all pods run is adopted, and the deletion puts the template's value back."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+    world.restart()
+    await world.turns(3)
+    ledger = await world.rest()
+    assert ledger.incumbent is not None and ledger.incumbent["cpu_request"] * 4 == 3  # type: ignore[operator]
+    await world.delete()
+    await world.until(lambda: _gone(world))
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_a_budget_of_memory_counts_what_a_new_pod_starts_with() -> None:
+    """2 pods: 1Gi each by the template. A limit lowered to 512Mi leaves no room for anybody else: a third pod starts
+    with 1Gi. So the budget stays used up at 2 x 1Gi, not at 2 x 512Mi."""
+    budgets = [{"name": "node", "uses": "pods * memory_request", "limit": "600Mi"}]
+    world, _ = await start(size("memory_request", max="1Gi"), budgets=budgets)
+    await world.annotate("try", "memory_request=320Mi")  # 2 x 320Mi = 640Mi
+    await world.turn()
+    assert "node" in refused(world)
+    await world.annotate("try", "memory_request=200Mi")
+    await world.turn()
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.intent is not None
+
+
+async def test_a_vpa_that_appears_in_mid_trial_ends_it_and_keeps_the_sizes() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    for pod in await app.pods.pods():
+        ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+        await world.patch(ref, "/metadata/annotations", {"vpaInPlaceUpdated": "true"})
+    count = written(world.pegbox).count(RESIZE)
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "OwnedByVPA")]
+    assert written(world.pegbox).count(RESIZE) == count and await world.values() == {"workers": "2"}
+
+
+async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_size_goes_back() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    hpa = _hpa("resource")
+    hpa["spec"] |= {"minReplicas": 2, "maxReplicas": 2}
+    await world.apply(hpa)
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "UtilizationTarget")]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_a_late_patch_of_a_stale_leader_is_recognised_by_its_value_and_taken_back() -> None:
+    """Pods are not fenced: a leader that was paused in mid-patch may finish it after the trial was put back."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=4") is TrialState.REVERTED
+    pod = (await app.pods.pods())[1]
+    patch = [{"op": "replace", "path": "/spec/containers/0/resources/requests/cpu", "value": "750m"}]
+    await world.pegbox.json_patch(Ref(POD, world.namespace, pod["metadata"]["name"]), patch, subresource="resize")
+    await world.turns(2)
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert "ForeignChange" not in world.events.reasons()
+
+
+async def test_a_new_pod_without_room_is_said_and_no_trial_starts_until_there_is() -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    app.pods.no_room = "Deferred"
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    await world.turns(3)
+    assert "no room" in await world.why()
+    await world.annotate("try", "workers=2")
+    await world.turns(12)
+    assert len((await world.rest()).trials) == 1
+    app.pods.no_room = ""
+    await world.turns(8)
+    await world.annotate("try", "workers=2")
+    await world.turn()
+    assert await world.intent() is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        pytest.param(Refused("a LimitRange allows at most 600m", status=403), Reason.WRITE_FAILED, id="a LimitRange"),
+        pytest.param(NotAvailable("this server does not serve pods/resize"), Reason.WRITE_FAILED, id="not served"),
+    ],
+)
+async def test_a_resize_that_the_server_keeps_refusing_ends_the_trial_and_nothing_is_half_done(
+    error: PegboxError, wanted: Reason
+) -> None:
+    """The first pod takes it, the second never: after ackTimeout the first goes back."""
+    world, app = await start(size())
+    cluster = world.pegbox
+    assert isinstance(cluster, FakeCluster)
+    second = (await app.pods.pods())[1]["metadata"]["name"]
+
+    def refuse(when: str, write: WriteRecord) -> None:
+        if (when, write.subresource, write.name) == ("before", "resize", second):
+            raise error
+
+    cluster.faults.on_write(refuse)
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    assert await pod_sizes(app) == ["750m", "0.5"]
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason) for t in ledger.trials] == [("Inconclusive", wanted)]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert ledger.breaker.failures == 0
+
+
+async def test_a_pod_that_moves_under_the_write_is_read_again_and_written() -> None:
+    world, app = await start(size())
+    cluster = world.pegbox
+    assert isinstance(cluster, FakeCluster)
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    cluster.faults.fail_next("json_patch", POD, WriteConflict("the object has been modified"))
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m", "750m"]
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as one process can play it: nothing of the reconciler may catch it."""
+
+
+@pytest.mark.parametrize("occurrence", [1, 2], ids=["the first pod", "the second pod"])
+@pytest.mark.parametrize("point", [Point.BEFORE_RESIZE, Point.AFTER_RESIZE], ids=str)
+@pytest.mark.parametrize(("wish", "ends"), [("workers=3", "750m"), ("workers=4", "0.5")], ids=["there", "and back"])
+async def test_killed_between_two_pods_the_next_start_ends_with_all_of_them_alike(
+    point: Point, occurrence: int, wish: str, ends: str
+) -> None:
+    world, app = await start(size())
+    await world.annotate("try", f"cpu_request=750m,{wish}")
+    if ends == "0.5":
+        await world.until(lambda: _in_force(world))
+    left = [occurrence]
+
+    def reached(here: Point) -> None:
+        if here is point:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+
+    world.reached = reached
+    with pytest.raises(Killed):
+        for _ in range(20):
+            await world.turn()
+    world.restart()
+    await world.rest()
+    assert await pod_sizes(app) == [ends, ends]
+
+
+async def _in_force(world: World) -> bool:
+    intent = await world.intent()
+    return intent is not None and intent.in_force_at is not None
