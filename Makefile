@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test test-cluster test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-cluster test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures
 
 help:  ## list the targets
@@ -48,6 +48,9 @@ imports: venv
 
 unit: venv
 	@$(BIN)/python -m pytest -q tests/unit
+
+chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
+	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)
 
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

@@ -76,6 +76,7 @@ class Intent:
     bad_samples: int = 0  # consecutive wakes at which a hard guard's condition held
     first_bad_at: datetime | None = None
     last_sample_at: datetime | None = None  # end of the newest window that a hard guard looked at
+    old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
 
     @property

@@ -51,6 +51,16 @@ class Memory:
     fenced: bool = False  # nothing under way was begun by another process, or it was fenced
     written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
+    looked_at: datetime | None = None
+
+    def note_time(self, now: datetime) -> None:
+        """The clock was set back: windows and moments that lie ahead would shut out all that comes."""
+        if self.looked_at is not None and now < self.looked_at:
+            self.windows.clear()
+            self.newest = Missing(Reason.NO_DATA, "the clock was set back")
+            self.disturbed_at, self.settled_at = now, None
+            self.ledger_saved_at = self.status_saved_at = None
+        self.looked_at = now
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""
