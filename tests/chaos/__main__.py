@@ -45,20 +45,22 @@ class Totals:
         return "\n".join(rows)
 
 
-def failure(outcome: Outcome) -> str:
+def keep(path: str, outcome: Outcome) -> None:
     """One line of JSON from which the schedule can be run again, even where drawing has changed since."""
-    return json.dumps({"schedule": asdict(outcome.schedule), "violations": outcome.violations})
+    line = json.dumps({"schedule": asdict(outcome.schedule), "violations": outcome.violations})
+    with Path(path).open("a") as out:
+        out.write(line + "\n")
 
 
-def read(line: str) -> Schedule:
-    body = json.loads(line)["schedule"]
-    return Schedule(body["seed"], body["shop"], tuple(Step(**step) for step in body["steps"]))
+def kept(path: str) -> list[Schedule]:
+    bodies = [json.loads(line)["schedule"] for line in Path(path).read_text().splitlines()]
+    return [Schedule(b["seed"], b["shop"], tuple(Step(**step) for step in b["steps"])) for b in bodies]
 
 
 async def run(options: argparse.Namespace) -> int:
     runner, totals, failures = Runner(), Totals(), 0
     started = told = time.monotonic()
-    schedules = [read(line) for line in Path(options.replay).read_text().splitlines()] if options.replay else None
+    schedules = kept(options.replay) if options.replay else None
     count = len(schedules) if schedules is not None else options.schedules
     for at in range(count):
         schedule = schedules[at] if schedules is not None else draw(options.seed + at)
@@ -66,8 +68,7 @@ async def run(options: argparse.Namespace) -> int:
         totals.add(outcome)
         if outcome.violations:
             failures += 1
-            with Path(options.failures).open("a") as out:
-                out.write(failure(outcome) + "\n")
+            keep(options.failures, outcome)
             shown = schedule if options.whole else await minimise(runner, schedule)
             print(table(await runner.run(shown)), flush=True)
         elif count == 1:
