@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test test-cluster test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-cluster test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
         audit sbom fuzz
 
@@ -57,6 +57,9 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@$(UV) pip install -q --python .venv-other/bin/python --no-deps -e .
 	@.venv-other/bin/python --version
 	@.venv-other/bin/python -m pytest -q tests/unit tests/property tests/adversarial tests/golden tests/sim
+
+chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
+	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)
 
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

@@ -33,6 +33,7 @@ class Wish:
     amount: int
     expires: datetime
     trial: bool = False
+    standing: bool = False  # pods use it already, whoever raised it: it is told, and others find that much less
 
 
 def facts(obj: Mapping[str, Any], uid: str, now: datetime) -> SharedBudgetFacts:
@@ -57,7 +58,7 @@ def claim(obj: Mapping[str, Any], wish: Wish, now: datetime) -> dict[str, Any] |
     if wish.trial and slot:
         return Missing(Reason.WAITING_FOR_BUDGET, f"{slot} holds the trial slot of {_name(obj)}")
     left = spec.capacity - spec.reserve - sum(entry.amount for entry in others)
-    if wish.amount > left and (own is None or wish.amount > own.amount):
+    if wish.amount > left and not wish.standing and (own is None or wish.amount > own.amount):
         detail = f"{wish.amount} {spec.unit} of {_name(obj)} wanted, {max(0, left)} left"
         return Missing(Reason.BUDGET_EXCEEDED, detail)
     if own is None and len(others) >= MAX_CLAIMS:

@@ -6,6 +6,7 @@ want of data. Rates times the window's seconds give events.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -246,6 +247,8 @@ def _running(question: Question, since: datetime, signal: Signal | None = None) 
 
 def _combine(signal: Signal, rows: Sequence[Row], pods: int) -> _Read | Missing:
     """Cohorts added up; levels averaged by their pods."""
+    if not all(math.isfinite(row.value) for row in rows):
+        return Missing(Reason.NOT_A_NUMBER, signal.name)
     if signal.kind is SignalKind.GAUGE:
         weight = sum(row.pods for row in rows)
         if weight <= 0:

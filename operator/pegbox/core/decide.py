@@ -24,7 +24,7 @@ from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import BreakerState, IntentKind, Ledger
+from pegbox.model.trials import BreakerState, IntentKind, Ledger, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +75,44 @@ def wants_proposal(snapshot: Snapshot, now: datetime) -> bool:
 
 def _current(snapshot: Snapshot, now: datetime) -> Ledger:
     """The ledger as of now: the breaker's clock ticked, and a recreated target forgotten."""
-    ledger = replace(snapshot.ledger, breaker=breaker.tick(snapshot.ledger.breaker, now))
+    ledger = transitions.not_ahead(snapshot.spec.guards, snapshot.ledger, now)
+    ledger = replace(ledger, breaker=breaker.tick(ledger.breaker, now))
     uid = snapshot.workload.uid if isinstance(snapshot.workload, Workload) else ""
     if uid and ledger.target_uid and uid != ledger.target_uid:
-        # Another object of the same name: nothing recorded for the old one may be written to it.
-        ledger = Ledger(
-            profile_uid=ledger.profile_uid,
-            generation=ledger.generation,
-            tokens=ledger.tokens,
-            paused_until=ledger.paused_until,
-        )
+        ledger = _for_another_target(snapshot, ledger, now)
     document = snapshot.document
     if not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid:
+        ahead = document.generation > ledger.generation and not document.foreign
+        if ahead and ledger.intent is None and ledger.incumbent is not None:
+            # We wrote it and the ledger is older than that: what it holds is nobody else's change.
+            own = [k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map]
+            ours = {n: h.value for n in own if (h := snapshot.held.get(n)) and not isinstance(h.value, Missing)}
+            ledger = replace(ledger, incumbent=transitions.keeping(ledger.incumbent, ours))
         ledger = transitions.catch_up(ledger, document.generation)
     return replace(ledger, target_uid=uid or ledger.target_uid)
+
+
+def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Ledger:
+    """Another object of the same name: nothing recorded for the old one may be written to it. What a trial wrote
+    elsewhere (our ConfigMap, an HPA) still stands there, and is still put back."""
+    spec, intent = snapshot.spec, ledger.intent
+    held = {k.name: snapshot.held.get(k.name) for k in spec.space.at(LocationKind.REPLICAS)}
+    theirs = {n: h.value for n, h in held.items() if h is not None and not isinstance(h.value, Missing)}
+    fresh = Ledger(
+        profile_uid=ledger.profile_uid,
+        generation=ledger.generation,
+        tokens=ledger.tokens,
+        paused_until=ledger.paused_until,
+        adopted=None if ledger.adopted is None else transitions.keeping(ledger.adopted, theirs),
+        originals=tuple(o for o in ledger.originals if o.uid != ledger.target_uid),
+    )
+    if intent is None or intent.kind is IntentKind.ADOPT:
+        return fresh
+    fresh = replace(fresh, intent=intent, incumbent=transitions.keeping(ledger.incumbent or intent.parent, theirs))
+    if intent.kind is not IntentKind.TRIAL:
+        return transitions.yield_to(fresh, intent, theirs)
+    ending = transitions.Ending(TrialState.INCONCLUSIVE, Reason.TARGET_REPLACED, now, foreign=theirs)
+    return transitions.turn_back(spec, fresh, intent, ending)
 
 
 def _replaced(snapshot: Snapshot) -> tuple[Event, ...]:
@@ -224,6 +248,8 @@ def _at_rest(
 ) -> Decision:
     """No intent: learn who changed what, serve a request, or start a trial if every guard agrees."""
     snapshot, events = _take_note_of_changes(snapshot, workload)
+    if events:  # it starts from values that somebody just changed, and would put them back
+        proposal = Missing(Reason.FOREIGN_CHANGE, events[0].message)
     snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None

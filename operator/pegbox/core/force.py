@@ -7,6 +7,7 @@ counts when it was read back, and for ConfigMap values when ackTimeout has passe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,7 +65,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
             silent = set()  # an application that does not report: the timeout is all there is
     if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
         # A container reads its env when it starts, so one that started after the read-back has the new values.
-        silent |= {p.name for p in workload.unfinished if not started_after(p, intent.applied_at)}
+        silent |= {p.name for p in workload.unfinished if not restarted(p, intent)}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
@@ -111,5 +112,20 @@ def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, values: Mapp
     return ack.generation == intent.generation and ack.hash == values_hash(values)
 
 
-def started_after(pod: PodFacts, moment: datetime) -> bool:
-    return pod.container_started_at is not None and pod.container_started_at >= moment
+def containers(workload: Workload) -> tuple[str, ...]:
+    """Which containers run now, in short: a pod's uid and how often it was restarted."""
+    return tuple(_container(p) for p in workload.unfinished)
+
+
+def restarted(pod: PodFacts, intent: Intent) -> bool:
+    """Did the pod's container start after the read-back? Told by what ran then, not by times: the clocks of nodes and
+    of the operator may differ by more than a restart takes. A ledger of an older release has times only."""
+    if intent.old_containers is not None:
+        return _container(pod) not in intent.old_containers
+    started, applied = pod.container_started_at, intent.applied_at
+    return started is not None and applied is not None and started >= applied
+
+
+def _container(pod: PodFacts) -> str:
+    """Twelve hex digits: a ledger of 64 KiB must hold hundreds."""
+    return hashlib.sha256(f"{pod.uid} {pod.restarts}".encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pegbox.core import breaker, plan, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import ProfileSpec
+from pegbox.model.profile import Guards, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import (
     MAX_LADDER,
@@ -97,6 +97,33 @@ def catch_up(ledger: Ledger, document: int) -> Ledger:
         return replace(ledger, generation=document)
     again = replace(ledger.intent, generation=document + 1)
     return replace(ledger, generation=document + 1, intent=again)
+
+
+def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
+    """The clock may be set back. What happened did so by now: else a trial would go unwatched until the old time is
+    reached again, and waiting times would be longer than anybody asked for."""
+    wait, intent = ledger.cooldown_until, ledger.intent
+    if wait is not None:
+        ledger = replace(ledger, cooldown_until=min(wait, now + timedelta(seconds=float(guards.cooldown))))
+    if ledger.breaker.until is not None:
+        until = min(ledger.breaker.until, now + breaker.LONGEST)
+        ledger = replace(ledger, breaker=replace(ledger.breaker, until=until))
+    if intent is None:
+        return ledger
+    intent = replace(
+        intent,
+        started_at=min(intent.started_at, now),
+        stage_at=_by(intent.stage_at, now),
+        applied_at=_by(intent.applied_at, now),
+        in_force_at=_by(intent.in_force_at, now),
+        first_bad_at=_by(intent.first_bad_at, now),
+        last_sample_at=_by(intent.last_sample_at, now),
+    )
+    return replace(ledger, intent=intent)
+
+
+def _by(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None else min(moment, now)
 
 
 def deployed(ledger: Ledger, revision: str) -> Ledger:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from fractions import Fraction
 
-from pegbox.core import error_budget, force, guards, left_behind, looks, sizing, tokens, transitions, usage, verify
+from pegbox.core import error_budget, force, guards, left_behind, looks, room, sizing, tokens, transitions, verify
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event
@@ -37,6 +36,9 @@ def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) ->
 def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action) -> Decision:
     """Desire the stage under way. Its first writing time is recorded before the write."""
     ledger, intent = _under_way(snapshot)
+    crowded = room.crowded(snapshot, workload, intent)
+    if crowded:
+        return replace(_wait(snapshot, Reason.BUDGET_EXCEEDED, crowded, now), action=action)
     wake = looks.SOON  # written before and not found: whoever put it back is not fought any faster
     if intent.stage_at is None:
         ledger, wake = replace(ledger, intent=replace(intent, stage_at=now)), looks.LEAST
@@ -61,6 +63,8 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         if unwritten(snapshot, intent):
             return write(snapshot, workload, now, Action.CONTINUE)
         intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
+        if force.restarting(snapshot.spec.space, intent):
+            intent = replace(intent, old_containers=force.containers(workload))
         snapshot = replace(snapshot, ledger=replace(ledger, intent=intent))
     elif _renumbered(snapshot, intent):
         return write(snapshot, workload, now, Action.CONTINUE)
@@ -79,7 +83,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             return _turn_back(snapshot, workload, ending)
         if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
             return _restored(snapshot, state.silent)  # written; a silent pod never holds up a deletion
-        if state.overdue and _beside_silent(snapshot, workload, len(state.silent)):
+        if state.overdue and room.beside_silent(snapshot, workload, intent, len(state.silent)):
             return _next_stage(snapshot, workload, now)
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
         waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
@@ -124,16 +128,6 @@ def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decisi
     ledger = transitions.next_stage(ledger, intent)
     ledger = replace(ledger, revision=workload.revision) if ours else ledger
     return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
-
-
-def _beside_silent(snapshot: Snapshot, workload: Workload, silent: int) -> bool:
-    """May the way back go on beside pods that never acknowledged? Where they fit at their old values, it may:
-    a silent pod holds up a raise of a trial, never a rollback."""
-    _, intent = _under_way(snapshot)
-    if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
-        return False
-    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
-    return usage.fits_beside(snapshot, workload, silent, before, intent.stages[intent.stage + 1])
 
 
 def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
@@ -281,8 +275,11 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     for name, held in snapshot.held.items():
         if name not in intent.current or isinstance(held.value, Missing) or held.behind:
             continue
-        if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable or held.refusal is not None:
+        if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable:
             continue
+        moves = any(stage.get(name) != intent.parent.get(name) for stage in intent.stages)
+        if held.refusal is not None and not moves:
+            continue  # never ours in this intent; where we moved it, an edit made it somebody else's
         ours = [intent.current[name]]
         written = landed and snapshot.spec.space[name].location.kind.in_own_config_map
         if intent.applied_at is None and not (written or whole) and name not in intent.keep:
@@ -298,30 +295,18 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     names = ", ".join(sorted(foreign))
     if intent.kind is IntentKind.TRIAL:
         here, goal = (transitions.keeping(s, foreign) for s in (intent.current, intent.parent))
-        goal = _affordable(snapshot, workload, here, goal)
+        goal = room.affordable(snapshot, workload, here, goal)
         ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
     if intent.kind is not IntentKind.RESTORE:  # a deletion promises the originals, whatever stands beside them
         here = ledger.intent.parent
-        stages = tuple(_affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
+        stages = tuple(room.affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
         ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
-
-
-def _affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
-    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile."""
-    for item, use in zip(snapshot.spec.budgets, usage.uses(snapshot, workload, goal), strict=True):
-        if isinstance(use, Missing) or use.fits:
-            continue
-        for name in usage.knob_names(snapshot.spec, item):
-            before, after = here.get(name), goal.get(name)
-            if isinstance(before, Fraction) and isinstance(after, Fraction) and before < after:
-                goal = goal.with_values(**{name: before})
-    return goal
 
 
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
@@ -386,7 +371,7 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
 def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:
     """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
     ledger = snapshot.ledger
-    parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or goal
+    parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = foreign_at_restore(snapshot, parent)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
@@ -394,6 +379,14 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     assert ledger.intent is not None
     ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
     return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
+
+
+def _standing(snapshot: Snapshot) -> Setting:
+    """After the ledger was lost nobody knows who set what stands: as at an adoption, it counts as the incumbent."""
+    adopted = snapshot.ledger.adopted
+    assert adopted is not None
+    held = {n: h.value for n, h in snapshot.held.items() if n in adopted and not isinstance(h.value, Missing)}
+    return adopted.with_values(**held)
 
 
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pegbox.core import budget
@@ -32,18 +32,29 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
 
     That is the HPA's maximum or the replicas in the setting, and where a knob needs a restart the surge of a
     rollout, or the one pod by which an eviction exceeds the replicas of a Deployment (its replacement starts while it
-    drains). Foreign changes beyond that are a condition, not a bound.
+    drains). A bound that is somebody else's to write counts as he set it, also where the setting knows another.
+    Foreign changes beyond that are a condition, not a bound.
     """
     bound = max(len(workload.unfinished), workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
-        value = setting.get(knob.name)
-        if isinstance(value, Fraction):
-            bound = max(bound, int(value))
+        theirs = held.get(knob.name)
+        for value in (setting.get(knob.name), theirs.value if theirs is not None and theirs.refusal else None):
+            if isinstance(value, Fraction):
+                bound = max(bound, int(value))
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
     restarts = any(k.effect is Effect.RESTART and k.tunable for k in spec.space.knobs)
     evicted = 0 if workload.kind == "StatefulSet" else 1
     return bound + (max(workload.surge, evicted) if restarts else 0)
+
+
+def scaled(spec: ProfileSpec, workload: Workload, setting: Setting) -> Workload:
+    """The workload once there are no more pods than the setting lets live: a later stage waits for that."""
+    bounds = [setting.get(k.name) for k in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)]
+    most = max((int(b) for b in bounds if isinstance(b, Fraction)), default=workload.replicas)
+    if most >= max(len(workload.unfinished), workload.replicas):
+        return workload
+    return replace(workload, replicas=min(workload.replicas, most), pods=workload.unfinished[:most])
 
 
 def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:

@@ -77,6 +77,7 @@ class Intent:
     first_bad_at: datetime | None = None
     last_sample_at: datetime | None = None  # end of the newest window that a hard guard looked at
     spent: Mapping[str, float] = field(default_factory=dict)  # SLO -> bad events beyond the parent's, since started_at
+    old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
 
     @property

@@ -211,7 +211,7 @@ class LiveActuator:
         space, intent, workload = change.spec.space, change.intent, change.found.workload
         if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
             return False
-        old = [p for p in workload.unfinished if not p.terminating and not force.started_after(p, intent.applied_at)]
+        old = [p for p in workload.unfinished if not p.terminating and not force.restarted(p, intent)]
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling

@@ -53,7 +53,9 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
         holding = standing is not None and standing.trial.value == "Holding"
         if standing is not None and standing.amount == amount and holding == trial and _fresh(standing.expires, now):
             continue
-        wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, now + EXPIRY, trial)
+        wish = budget_api.Wish(
+            found.spec.uid, found.spec.key, amount, now + EXPIRY, trial, standing=ledger.intent is None
+        )
         refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
         if refused is not None:
             return refused

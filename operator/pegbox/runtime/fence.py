@@ -44,7 +44,9 @@ def named(found: Objects, intent: Intent) -> Iterator[tuple[Ref, Object]]:
     if kinds & {LocationKind.HPA_MIN, LocationKind.HPA_MAX} and found.hpa is not None:
         yield Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), found.hpa
     restarts = any(force.restarting(spec.space, _at(intent, i)) for i in range(len(intent.stages)))
-    if (LocationKind.REPLICAS in kinds or restarts) and found.target is not None:
+    recorded = found.stored.target_uid if found.stored is not None else ""
+    same = found.target is not None and recorded in ("", found.target["metadata"]["uid"])
+    if (LocationKind.REPLICAS in kinds or restarts) and found.target is not None and same:  # not one of the same name
         yield Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), found.target
 
 

@@ -54,6 +54,16 @@ class Memory:
     reported: frozenset[str] | None = None
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
     class_: dict[str, Any] | None = None
+    looked_at: datetime | None = None
+
+    def note_time(self, now: datetime) -> None:
+        """The clock was set back: windows and moments that lie ahead would shut out all that comes."""
+        if self.looked_at is not None and now < self.looked_at:
+            self.windows.clear()
+            self.newest = Missing(Reason.NO_DATA, "the clock was set back")
+            self.disturbed_at, self.settled_at = now, None
+            self.ledger_saved_at = self.status_saved_at = None
+        self.looked_at = now
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""

@@ -145,6 +145,7 @@ class Reconciler:
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
+        memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
         reported = await source.setting_values(spec.namespace, now, max_age=looks.AT_REST * float(spec.interval))

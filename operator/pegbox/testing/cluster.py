@@ -7,7 +7,6 @@ What is not here is said to be so: schemas and their validation, admission, cont
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from pegbox.ports import Clock, Kind, Object, Ref
 from pegbox.testing import managed as ownership
 from pegbox.testing import selectors
 from pegbox.testing.clock import FakeClock
+from pegbox.testing.copying import copied
 from pegbox.testing.faults import Faults, WriteRecord
 from pegbox.testing.managed import Managed, Stamp, Writer
 from pegbox.testing.store import Entry, Store
@@ -73,6 +73,14 @@ class FakeCluster:
     def writes(self) -> list[WriteRecord]:
         """Every write that the server carried out, oldest first, of all managers; no-ops too."""
         return self.faults.log
+
+    def peek(self, ref: Ref) -> Object | None:
+        """The object as it is kept, without managedFields: to look at, never to change. No fault applies."""
+        entry = self._store.peek(ref)
+        return entry.body if entry is not None else None
+
+    def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
+        return [entry.body for entry in self._store.all(kind, namespace)]
 
     # --- reading
 
@@ -132,13 +140,13 @@ class FakeCluster:
                 raise WriteConflict(f"{ref} already exists")
             entry = self._store.new(ref)
             stated = self._store.part(ref.kind, body, "")
-            after: Object = copy.deepcopy(entry.body)
+            after: Object = copied(entry.body)
             after["metadata"] |= {
-                key: copy.deepcopy(each)
+                key: copied(each)
                 for key, each in stated.get("metadata", {}).items()
                 if key not in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
             }
-            after |= {key: copy.deepcopy(each) for key, each in stated.items() if key != "metadata"}
+            after |= {key: copied(each) for key, each in stated.items() if key != "metadata"}
             claims = Managed()
             self._update(entry, after, claims, "")
             return self._finish(entry, after, claims, "")
@@ -248,7 +256,7 @@ def _check_identity(entry: Entry, metadata: Mapping[str, Any]) -> None:
 
 def _patched(shown: Object, operations: Sequence[Object]) -> Object:
     try:
-        patched: Object = jsonpatch.apply_patch(shown, list(operations))
+        patched: Object = jsonpatch.apply_patch(shown, list(operations), in_place=True)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
         # The server answers a failed test and a path that is gone alike.
         raise WriteConflict(f"the patch cannot be applied: {error}") from error

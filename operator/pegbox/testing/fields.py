@@ -7,12 +7,13 @@ Source of the rules: the `x-kubernetes-list-type` and `x-kubernetes-map-type` ma
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pegbox.ports import Object
+from pegbox.testing.copying import copied
 
 Path = tuple[str, ...]
 Fields = dict[Path, Any]
@@ -104,7 +105,7 @@ def put(root: Object, path: Path, value: Any) -> None:
         if element.startswith("f:"):
             name = element[2:]
             if not following:
-                here[name] = copy.deepcopy(value)
+                here[name] = copied(value)
                 return
             empty: Any = [] if following[:2] in ("k:", "v:") else {}
             if not isinstance(here.get(name), type(empty)):
@@ -163,7 +164,15 @@ def drop(root: Object, path: Path) -> None:
 
 
 def encode(paths: Iterable[Path]) -> Object:
-    """FieldsV1: a tree of path elements; `.` marks an element that is owned itself and has owned parts."""
+    """FieldsV1: a tree of path elements; `.` marks an element that is owned itself and has owned parts.
+
+    Equal paths share one tree: it is to be read, and never changed in place.
+    """
+    return _encoded(frozenset(paths))
+
+
+@lru_cache(maxsize=4096)  # every read renders the owners again, and they hardly change
+def _encoded(paths: frozenset[Path]) -> Object:
     tree: Object = {}
     owned = sorted(paths)
     for path in owned:

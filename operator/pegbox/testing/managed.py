@@ -7,13 +7,13 @@ changes from everybody.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pegbox.model.errors import FieldOwner, WriteConflict
 from pegbox.ports import Object
 from pegbox.testing import fields
+from pegbox.testing.copying import copied
 from pegbox.testing.fields import PRESENT, Fields, Path
 
 
@@ -106,7 +106,7 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
     if conflicts and not force:
         named = ", ".join(f'conflict with "{owner.manager}": {owner.field}' for owner in conflicts)
         raise WriteConflict(f"Apply failed with {len(conflicts)} conflict(s): {named}", owners=conflicts)
-    merged: Object = copy.deepcopy(live)
+    merged: Object = copied(live)
     for path in sorted(wanted, key=len):
         value = wanted[path]
         if path in changed or value is PRESENT:

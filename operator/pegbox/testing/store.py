@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from pegbox import ports
 from pegbox.model.errors import NotFound, Refused
 from pegbox.ports import Clock, Kind, Object, Ref
 from pegbox.testing import selectors, sizing
+from pegbox.testing.copying import copied
 from pegbox.testing.managed import Managed
 
 STATUS_KINDS = frozenset(
@@ -37,7 +37,7 @@ class Entry:
         """A copy, as the server sends it; for `scale` the Scale object."""
         if subresource == "scale":
             return _scale(self.body)
-        shown = copy.deepcopy(self.body)
+        shown: Object = copied(self.body)
         if self.managed.claims:
             shown["metadata"]["managedFields"] = self.managed.render()
         return shown
@@ -88,16 +88,16 @@ class Store:
 
     def merged(self, entry: Entry, patched: Object, subresource: str) -> Object:
         """The whole object after an update of one endpoint."""
-        after = copy.deepcopy(entry.body)
+        after: Object = copied(entry.body)
         if subresource == "scale":
             after["spec"]["replicas"] = patched["spec"]["replicas"]
         elif subresource == "resize":
             sizing.resize(entry.ref, after, patched)
         elif subresource == "status":
-            after["status"] = copy.deepcopy(patched.get("status", {}))
+            after["status"] = copied(patched.get("status", {}))
         else:
             status = after.get("status")
-            after = copy.deepcopy(patched)
+            after = copied(patched)
             if entry.ref.kind == ports.POD:
                 sizing.refuse_outside_of_resize(entry.ref, entry.body, after)
             if entry.ref.kind in STATUS_KINDS:

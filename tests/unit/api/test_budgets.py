@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -187,3 +188,13 @@ def test_a_budget_that_does_not_parse_is_refused_by_name() -> None:
     obj["spec"]["capacity"] = "100"
     with pytest.raises(InvalidInput, match=r"SharedBudget db spec\.capacity"):
         facts(obj, "a", NOON)
+
+
+def test_what_pods_use_already_is_claimed_beyond_the_capacity_and_others_find_that_much_less() -> None:
+    """Somebody raised a value by hand: 100 - 10 - 40 of b leaves 50, and 70 stand. Nobody else may build on the rest."""
+    obj = budget(entry("a", 30), entry("b", 40))
+    refused = claim(obj, replace(wish("a", 70)), NOON)
+    assert isinstance(refused, Missing) and refused.reason is Reason.BUDGET_EXCEEDED
+    found = obj | granted(obj, replace(wish("a", 70), standing=True))
+    assert {c["uid"]: c["amount"] for c in found["status"]["claims"]} == {"a": 70, "b": 40}
+    assert facts(obj | {"status": found["status"]}, "b", NOON).available == 20

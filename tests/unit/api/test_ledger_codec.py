@@ -60,6 +60,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "datetime": NOON.max.replace(tzinfo=NOON.tzinfo),
         "datetime | None": NOON,
         "tuple[str, ...]": ("pool",),
+        "tuple[str, ...] | None": ("0123456789ab",),
         "tuple[Setting, ...]": (PARENT,),
         "Setting": Setting({"pool": Fraction(1)}),
         "Baseline | None": None,

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from pegbox.core.assess import Evidence, Question, assess, attained, needed, questions
+from pegbox.core.assess import Evidence, Question, _combine, assess, attained, needed, questions
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import (
@@ -371,3 +371,11 @@ def test_a_disturbed_window_is_not_learned_from(question: Question, reason: Reas
     found = observed(ALL, question)
     assert found.unclean_reason is reason
     assert found.clean is (reason is None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_none_never_becomes_an_observation(value: float) -> None:
+    """The port promises finite values; one that came through would make the ledger unwritable, and lose a rollback."""
+    rows = SignalRows((SignalRow(KEY, "", "7", "value", value, pods=2),), AT)
+    found = _combine(DONE, rows.rows, 2)
+    assert isinstance(found, Missing) and found.reason is Reason.NOT_A_NUMBER

@@ -8,7 +8,7 @@ import pytest
 
 from pegbox.model.errors import WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, HPA, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, Object, Ref
 from pegbox.runtime import fence, reading
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make, written
@@ -97,3 +97,19 @@ async def test_with_writes_forbidden_nothing_is_fenced() -> None:
     world.restart()
     await world.wake()
     assert await seen(world) == before
+
+
+async def test_a_target_that_was_recreated_is_not_touched_by_the_fence() -> None:
+    """The intent was recorded for the old one: nothing of it is written to another object of the same name."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.env()), workers=2, threads=2)
+    await world.steady()
+    await world.annotate("try", "threads=3")
+    await world.wake()
+    target = Ref(DEPLOYMENT, world.namespace, "checkout")
+    await world.outside.delete(target)
+    await world.apply(documents.deployment())
+    begun = written(world.pegbox).count(("json_patch", "Deployment", ""))
+    world.restart()
+    await world.wake()
+    assert written(world.pegbox).count(("json_patch", "Deployment", "")) == begun

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pegbox.model.errors import NotAvailable, Refused
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import TrialState
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.unit.runtime import documents
@@ -103,7 +105,8 @@ async def test_a_target_that_does_not_exist_yet_is_waited_for() -> None:
 
 
 async def test_a_target_recreated_under_its_name_is_adopted_afresh() -> None:
-    """Nothing recorded for the old one is written to it: not even in mid-trial."""
+    """Nothing recorded for the old one is written to it. What its trial wrote into our ConfigMap goes back: it was never
+    judged, and the new target's pods read it."""
     world = await make()
     app = await world.add(documents.profile(), workers=2)
     await world.steady()
@@ -116,7 +119,10 @@ async def test_a_target_recreated_under_its_name_is_adopted_afresh() -> None:
     ledger = await world.rest()
     target = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
     assert ledger.target_uid == target["metadata"]["uid"]
-    assert ledger.trials == () and "TargetReplaced" in world.events.reasons()
+    assert [(t.state, t.reason) for t in ledger.trials] == [(TrialState.INCONCLUSIVE, Reason.TARGET_REPLACED)]
+    assert "TargetReplaced" in world.events.reasons()
+    assert await world.values() == {"workers": "2"}
+    assert ledger.incumbent == ledger.adopted and ledger.adopted is not None and ledger.adopted.number("workers") == 2
 
 
 async def test_a_value_that_no_source_knows_is_never_guessed() -> None:

@@ -1,0 +1,321 @@
+"""One application as the cluster runs it: Deployment controller, autoscaler, kubelet and the program itself.
+
+It is told nothing by the operator but what stands on the API server. What each pod runs is known here exactly, so the
+invariants can count it; what pods say of themselves is what the operator sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pegbox.model import settings_document
+from pegbox.model.knobs import values_hash
+from pegbox.model.snapshot import Acknowledgement
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, REPLICA_SET, Object, Ref
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.metrics import FakeMetrics
+from tests.unit.runtime.service import Service
+
+CACHE = re.compile(r"(size: )(\d+)")
+ENV = "threads"
+
+
+@dataclass
+class Pod:
+    """`runs` are the values of the document that it read, `env` those with which its container started."""
+
+    name: str
+    uid: str
+    revision: str
+    started: str
+    runs: dict[str, int]
+    env: dict[str, int]
+    ack: Acknowledgement | None = None
+    restarts: int = 0
+    killed_at: str = ""  # when its container was last ended for memory
+    waiting: str = ""
+    ready: bool = True
+
+
+@dataclass
+class Application:
+    """`deaf`: its pods neither read nor acknowledge. `stuck`: new pods never become ready. `kills_at`: a pod that runs a
+    value as large as this is killed for memory."""
+
+    name: str
+    namespace: str
+    server: FakeCluster
+    service: Service
+    pods: list[Pod] = field(default_factory=list)
+    deaf: bool = False
+    stuck: bool = False
+    crashing: bool = False
+    kills_at: int = 0
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    digest: tuple[str, str] = ("", "")
+    reported: dict[str, str] = field(default_factory=dict)  # what was last written of each object's status
+
+    # --- what stands on the server
+
+    @property
+    def target(self) -> Ref:
+        return Ref(DEPLOYMENT, self.namespace, self.name)
+
+    @property
+    def own_ref(self) -> Ref:
+        return Ref(CONFIG_MAP, self.namespace, f"{self.name}-pegbox")
+
+    @property
+    def theirs_ref(self) -> Ref:
+        return Ref(CONFIG_MAP, self.namespace, f"{self.name}-config")
+
+    @property
+    def document(self) -> Object | None:
+        """Our settings document as the program would read it; None where it is not there or makes no sense."""
+        text = (self.server.peek(self.own_ref) or {}).get("data", {}).get(settings_document.KEY)
+        try:
+            body: Object | None = json.loads(text) if text else None
+        except ValueError:
+            return None
+        return body
+
+    def hpa(self) -> Object | None:
+        acting = (h for h in self.server.peek_all(HPA, self.namespace))
+        return next((h for h in acting if h["spec"]["scaleTargetRef"]["name"] == self.name), None)
+
+    def written(self) -> dict[str, int]:
+        """Every value that stands on the server for this application, by knob."""
+        out: dict[str, int] = {}
+        document = self.document
+        if document is not None:
+            out |= {n: int(v) for n, v in document["values"].items()}
+        own = (self.server.peek(self.own_ref) or {}).get("data", {})
+        if ENV.upper() in own:
+            out[ENV] = int(own[ENV.upper()])
+        theirs = self.server.peek(self.theirs_ref)
+        found = CACHE.search(theirs["data"]["app.yaml"]) if theirs else None
+        if found:
+            out["cache"] = int(found[2])
+        hpa, target = self.hpa(), self.server.peek(self.target)
+        if hpa is not None:
+            out |= {"min_replicas": hpa["spec"]["minReplicas"], "max_replicas": hpa["spec"]["maxReplicas"]}
+        elif target is not None:
+            out["replicas"] = int(target["spec"]["replicas"])
+        return out
+
+    # --- time passes
+
+    async def step(self, metrics: FakeMetrics, now: str) -> None:
+        """Everybody takes note of what was written."""
+        target = self.server.peek(self.target)
+        if target is None:
+            for pod in list(self.pods):
+                await self._end(pod)
+            self._say(metrics)
+            return
+        await self._autoscale(target)
+        await self._roll(target, now)
+        self._read(now)
+        for pod in self.pods:
+            await self._tell(pod)
+        await self._tell_target()
+        self._say(metrics)
+
+    async def _autoscale(self, target: Object) -> None:
+        """The autoscaler always wants the most; it leaves a workload alone that was scaled to zero."""
+        hpa, now = self.hpa(), int(target["spec"]["replicas"])
+        if hpa is not None and now and now != hpa["spec"]["maxReplicas"]:
+            operation = {"op": "replace", "path": "/spec/replicas", "value": hpa["spec"]["maxReplicas"]}
+            await self.server.json_patch(self.target, [operation], subresource="scale")
+
+    async def _roll(self, target: Object, now: str) -> None:
+        """A rollout takes two steps: first one pod more of the new revision, then the rest."""
+        wanted = int(target["spec"]["replicas"])
+        live = {p["metadata"]["name"] for p in self.server.peek_all(POD, self.namespace)}
+        self.pods = [p for p in self.pods if p.name in live]  # what was evicted is gone
+        revision = await self._revision(target)
+        fresh = [p for p in self.pods if p.revision == revision]
+        stale = [p for p in self.pods if p.revision != revision]
+        if stale and not fresh and wanted:
+            await self._start(revision, now, target)
+            return
+        if self.stuck and stale:
+            return
+        for pod in stale:
+            await self._end(pod)
+        while len(self.pods) > wanted:
+            await self._end(self.pods[-1])
+        while len(self.pods) < wanted:
+            await self._start(revision, now, target)
+
+    async def _revision(self, target: Object) -> str:
+        """The name of the newest ReplicaSet, made where the template is new."""
+        uid, digest = target["metadata"]["uid"], self._digest(target)
+        own = [s for s in self.server.peek_all(REPLICA_SET, self.namespace) if _owner(s) == uid]
+        newest = max(own, key=lambda s: int(s["metadata"]["annotations"][_REVISION]), default=None)
+        if newest is not None and newest["metadata"]["name"] == digest:
+            return digest
+        number = 1 + (int(newest["metadata"]["annotations"][_REVISION]) if newest else 0)
+        labels = {**target["spec"]["template"]["metadata"]["labels"], "pod-template-hash": digest}
+        head = {"name": digest, "namespace": self.namespace, "labels": labels}
+        head |= {"annotations": {_REVISION: str(number)}, "ownerReferences": [_reference(target)]}
+        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": head, "spec": {"replicas": 0}}
+        old = self.server.peek(Ref(REPLICA_SET, self.namespace, digest))
+        if old is not None and _owner(old) != uid:
+            await self.server.delete(Ref(REPLICA_SET, self.namespace, digest))
+        await self.server.apply(body, force=True)
+        return digest
+
+    async def _start(self, revision: str, now: str, target: Object) -> None:
+        name = f"{revision}-{next(self.numbers)}"
+        replica_set = self.server.peek(Ref(REPLICA_SET, self.namespace, revision))
+        assert replica_set is not None
+        labels = replica_set["metadata"]["labels"]
+        head = {"name": name, "namespace": self.namespace, "labels": labels}
+        head |= {"ownerReferences": [_reference(replica_set)]}
+        spec = {"containers": [{"name": "app", "image": "example.invalid/app:1"}]}
+        made = await self.server.create({"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec})
+        written, first = self.written(), dict(self.service.values)
+        document = (self.document or {}).get("values", {})
+        runs = {n: int(v) for n, v in document.items()} or {n: int(v) for n, v in first.items() if n != ENV}
+        env = {ENV: written.get(ENV, int(first[ENV]))} if ENV in first else {}
+        self.pods.append(Pod(name, made["metadata"]["uid"], revision, now, runs, env))
+
+    async def _end(self, pod: Pod) -> None:
+        self.pods.remove(pod)
+        ref = Ref(POD, self.namespace, pod.name)
+        if self.server.peek(ref) is not None:
+            await self.server.delete(ref)
+
+    def _read(self, now: str) -> None:
+        """Kubelet and program: the newest document, unless a pod hears nothing."""
+        document, written = self.document, self.written()
+        for pod in self.pods:
+            if document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
+                pod.runs = {n: int(v) for n, v in document["values"].items()}
+                pod.ack = Acknowledgement(document["profileUID"], int(document["generation"]), document["hash"])
+            most = max([*pod.runs.values(), *pod.env.values()], default=0)
+            if self.kills_at and most >= self.kills_at:
+                pod.killed_at, pod.restarts, pod.started = now, pod.restarts + 1, now
+                pod.env = {name: written.get(name, value) for name, value in pod.env.items()}
+            pod.waiting = "CrashLoopBackOff" if self.crashing else ""
+            newest = self.pods[-1].revision
+            pod.ready = not self.crashing and not (self.stuck and pod.revision == newest != self.pods[0].revision)
+
+    # --- what is said
+
+    async def _tell(self, pod: Pod) -> None:
+        ref = Ref(POD, self.namespace, pod.name)
+        state: Object = {"running": {"startedAt": pod.started}}
+        if pod.waiting:
+            state = {"waiting": {"reason": pod.waiting}}
+        last = {"terminated": {"reason": "OOMKilled", "finishedAt": pod.killed_at}} if pod.killed_at else {}
+        container = {"name": "app", "ready": pod.ready, "restartCount": pod.restarts, "state": state, "lastState": last}
+        ready = {"type": "Ready", "status": "True" if pod.ready else "False"}
+        status = {"phase": "Running", "startTime": pod.started, "conditions": [ready], "containerStatuses": [container]}
+        await self._write_status(ref, "v1", "Pod", status)
+
+    async def _tell_target(self) -> None:
+        target = self.server.peek(self.target)
+        assert target is not None
+        newest = self.pods[-1].revision if self.pods else ""
+        updated = sum(p.revision == newest for p in self.pods)
+        reason = "NewReplicaSetAvailable" if updated == len(self.pods) else "ReplicaSetUpdated"
+        state = "True"
+        if self.stuck and reason != "NewReplicaSetAvailable":
+            reason, state = "ProgressDeadlineExceeded", "False"
+        ready = sum(p.ready for p in self.pods)
+        counts = {"replicas": len(self.pods), "updatedReplicas": updated, "readyReplicas": ready}
+        status: Object = {"observedGeneration": target["metadata"]["generation"], **counts, "availableReplicas": ready}
+        status["conditions"] = [{"type": "Progressing", "status": state, "reason": reason}]
+        await self._write_status(self.target, "apps/v1", "Deployment", status)
+
+    async def _write_status(self, ref: Ref, version: str, kind: str, status: Object) -> None:
+        body = self.server.peek(ref)
+        assert body is not None
+        text = json.dumps([body["metadata"]["uid"], status])
+        if self.reported.get(f"{kind} {ref.name}") == text:
+            return
+        self.reported[f"{kind} {ref.name}"] = text
+        operations = [{"op": "add", "path": "/status", "value": status}]
+        await self.server.json_patch(ref, operations, subresource="status")
+
+    def _say(self, metrics: FakeMetrics) -> None:
+        """What the pods export, and what the service's metrics follow from."""
+        acks, values = metrics.acks.setdefault(self.namespace, {}), metrics.values.setdefault(self.namespace, {})
+        names = {p.name for p in self.pods}
+        for gone in [n for n in acks.keys() | values.keys() if n.startswith(f"{self.name}-") and n not in names]:
+            acks.pop(gone, None)
+            values.pop(gone, None)
+        labels: dict[str, int] = {}
+        for pod in self.pods:
+            acks.pop(pod.name, None)
+            if pod.ack is not None and not self.deaf:
+                acks[pod.name] = pod.ack
+            values[pod.name] = {n: float(v) for n, v in (pod.runs | pod.env).items()}
+            label = str(pod.ack.generation) if pod.ack is not None and not self.deaf else "0"
+            labels[label] = labels.get(label, 0) + 1
+        self.service.labels, self.service.pods = labels, len(self.pods)
+        if self.pods:
+            seen = [p.runs | p.env for p in self.pods]
+            self.service.values |= {n: sum(s.get(n, 0) for s in seen) / len(seen) for n in seen[0]}
+        if "cache" in self.service.values:
+            self.service.values["cache"] = self.written().get("cache", 2)
+
+    # --- budgets
+
+    def worst(self, per_pod: Any) -> int:
+        """What the pods use at the most: each at the larger of what it runs and what it may read or start with at any
+        moment, and as many more pods as may start."""
+        written = self.written()
+        document = {n: v for n, v in written.items() if n not in (ENV, "cache")}
+        new = document | {ENV: written[ENV]} if ENV in written else document
+        uses = []
+        for pod in self.pods:
+            mixes = (pod.runs | pod.env, {**pod.runs, **document, **pod.env}, {**pod.runs, **new})
+            uses.append(max(per_pod(mix) for mix in mixes))
+        told = {**(self.pods[0].runs | self.pods[0].env if self.pods else {}), **new}
+        wanted = written.get("max_replicas", written.get("replicas", 0))
+        if not self.pods and "replicas" in written and written["replicas"] == 0:
+            return 0
+        more = max(0, wanted - len(self.pods)) + self._rollout_ahead(written)
+        return int(math.fsum(uses)) + (more * per_pod(told) if told else 0)
+
+    def _rollout_ahead(self, written: dict[str, int]) -> int:
+        """The one pod more of a rollout that a write of ours began, and no controller has seen yet."""
+        target = self.server.peek(self.target)
+        if ENV not in written or target is None or not self.pods:
+            return 0
+        return int(self._digest(target) not in {p.revision for p in self.pods})
+
+    def _digest(self, target: Object) -> str:
+        """The name of the ReplicaSet for the template as it stands."""
+        version = f"{target['metadata']['uid']} {target['metadata']['generation']}"
+        if self.digest[0] != version:
+            text = json.dumps(target["spec"]["template"], sort_keys=True)
+            self.digest = version, f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return self.digest[1]
+
+    def copy(self, server: FakeCluster, service: Service) -> Application:
+        pods = [replace(p, runs=dict(p.runs), env=dict(p.env)) for p in self.pods]
+        out = replace(self, server=server, service=service, pods=pods, reported=dict(self.reported))
+        out.numbers = itertools.count(next(self.numbers) + 1000)
+        return out
+
+
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+def _reference(body: Object) -> Object:
+    kept = {key: body[key] for key in ("apiVersion", "kind")}
+    return kept | {"name": body["metadata"]["name"], "uid": body["metadata"]["uid"], "controller": True}
+
+
+def _owner(body: Object) -> str:
+    return next((str(r["uid"]) for r in body["metadata"].get("ownerReferences", ()) if r.get("controller")), "")

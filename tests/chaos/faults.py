@@ -1,0 +1,240 @@
+"""The faults by name: what each does to the world, and the line of the table in docs/reliability.md that it counts for.
+
+A fault takes the world, a source of chance of its own and the tenant it strikes, and returns what it did in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Kind, Object
+from pegbox.runtime.points import Point
+from pegbox.testing.faults import Faults
+from tests.chaos.prometheus import LIES
+from tests.chaos.world import NAMESPACE, World
+from tests.unit.runtime import documents
+
+Act = Callable[[World, random.Random, str], Awaitable[str]]
+ERRORS: dict[str, PegboxError] = {
+    "409": WriteConflict("the object has been modified"),
+    "422": Refused("denied the request: admission webhook", status=422),
+    "429": NotAvailable("too many requests (429)"),
+    "500": NotAvailable("etcdserver: request timed out (500)"),
+    "timeout": NotAvailable("the request timed out"),
+}
+KINDS: tuple[Kind, ...] = (CONFIG_MAP, HPA, LEDGER, PROFILE, BUDGET, DEPLOYMENT, POD)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`weight` is how often it is drawn."""
+
+    name: str
+    group: str
+    weight: int
+    act: Act
+
+
+TABLE: dict[str, Fault] = {}
+
+
+def fault(name: str, group: str, weight: int = 2) -> Callable[[Act], Act]:
+    def register(act: Act) -> Act:
+        TABLE[name] = Fault(name, group, weight, act)
+        return act
+
+    return register
+
+
+# --- API server
+
+
+def _fails(name: str, *, lost: bool) -> Act:
+    async def act(world: World, chance: random.Random, tenant: str) -> str:
+        kind, times = chance.choice(KINDS), chance.choice((1, 1, 2, 5))
+        verb = chance.choice(("apply", "apply", "json_patch", "create", "evict", "*")) if not lost else "apply"
+        world.server.faults.fail_next(verb, kind, ERRORS[name], times, lost=lost)
+        return f"the next {times} {verb} {kind.kind}" + (" take effect, the answer is lost" if lost else "")
+
+    return act
+
+
+for _name in ERRORS:
+    fault(f"write fails: {_name}", "API server", 2)(_fails(_name, lost=False))
+fault("write takes effect, answer lost", "API server", 4)(_fails("timeout", lost=True))
+
+
+@fault("write role revoked (403)", "API server", 3)
+async def _revoked(world: World, chance: random.Random, tenant: str) -> str:
+    what = chance.choice((("", "configmaps"), ("autoscaling", "horizontalpodautoscalers"), ("apps", "*"), ("*", "*")))
+    if what == ("*", "*"):
+        for group in ("", "autoscaling", "apps", "policy"):
+            for verb in ("patch", "create"):
+                world.server.faults.deny(verb, group, "*")
+        return "every workload write"
+    world.server.faults.deny("patch", *what)
+    return f"patch {what[1]}"
+
+
+@fault("write role granted again", "API server", 1)
+async def _granted(world: World, chance: random.Random, tenant: str) -> str:
+    world.server.faults.grant_all()
+    return "everything is allowed again"
+
+
+@fault("API server gone for minutes", "API server", 3)
+async def _gone(world: World, chance: random.Random, tenant: str) -> str:
+    seconds = chance.choice((5.0, 60.0, 300.0))
+    world.network.gone_until = world.clock.monotonic() + seconds
+    return f"for {seconds:g} s"
+
+
+# --- operator
+
+
+@fault("operator killed", "operator", 8)
+async def _killed(world: World, chance: random.Random, tenant: str) -> str:
+    world.kill_in, world.kill_at = chance.choice((1, 1, 1, 2, 3, 5)), None
+    if chance.random() < 0.5:
+        world.kill_at = chance.choice(list(Point))
+        world.kill_in = 1
+    return f"at {world.kill_at or 'any point'}, {world.kill_in}. time"
+
+
+@fault("operator restarted", "operator", 3)
+async def _restarted(world: World, chance: random.Random, tenant: str) -> str:
+    world.restart()
+    return "all memory lost"
+
+
+@fault("stale leader resumes after takeover", "operator", 5)
+async def _stale(world: World, chance: random.Random, tenant: str) -> str:
+    """It stops right before one of its writes, another one takes over, then it goes on as if nothing had been."""
+    old = world.operator
+    old.network.stop_at, old.network.stopped = chance.choice((1, 2, 2, 3, 4)), asyncio.Event()
+    world.on_wake(tenant)
+    task = asyncio.ensure_future(world.attempt(old, tenant))
+    stopped = asyncio.ensure_future(old.network.stopped.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    world.restart()
+    wakes = chance.choice((1, 1, 2, 3))
+    for _ in range(wakes):
+        await world.wake(tenant)
+        await world.others_step()
+        world.clock.skip(2)
+    old.network.go_on.set()
+    old.network.stop_at = 0
+    await task
+    if chance.random() < 0.3 and not old.killed:
+        await world.wake(tenant, old)  # it still believes in itself
+    return f"after {wakes} wakes of the new one"
+
+
+@fault("clock jumps", "operator", 3)
+async def _jumps(world: World, chance: random.Random, tenant: str) -> str:
+    seconds = chance.choice((-3600.0, -600.0, -30.0, 30.0, 600.0, 7200.0))
+    world.own_clock.ahead += seconds
+    return f"by {seconds:+g} s"
+
+
+# --- Prometheus
+
+
+def _lies(lie: str) -> Act:
+    async def act(world: World, chance: random.Random, tenant: str) -> str:
+        world.metrics.lie, world.metrics.since = lie, world.clock.now()
+        world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "refused") if lie == "down" else None
+        return "until it is well again"
+
+    return act
+
+
+for _lie in LIES:
+    fault(f"Prometheus: {_lie}", "Prometheus", 1)(_lies(_lie))
+
+
+@fault("Prometheus well again", "Prometheus", 3)
+async def _well(world: World, chance: random.Random, tenant: str) -> str:
+    world.metrics.lie, world.metrics.down = "", None
+    return "answers are true"
+
+
+# --- workload
+
+
+@fault("killed for memory by a step", "workload", 3)
+async def _memory(world: World, chance: random.Random, tenant: str) -> str:
+    world.apps[tenant].kills_at = chance.choice((3, 4))
+    return f"from {world.apps[tenant].kills_at} on"
+
+
+@fault("crash loop for its own reasons", "workload", 2)
+async def _crash(world: World, chance: random.Random, tenant: str) -> str:
+    world.apps[tenant].crashing = not world.apps[tenant].crashing
+    return "begins" if world.apps[tenant].crashing else "ends"
+
+
+@fault("rollout stuck", "workload", 2)
+async def _stuck(world: World, chance: random.Random, tenant: str) -> str:
+    world.apps[tenant].stuck = True
+    return await _deploy(world, chance, tenant)
+
+
+@fault("deploy", "workload", 4)
+async def _deploy(world: World, chance: random.Random, tenant: str) -> str:
+    app = world.apps[tenant]
+    if world.server.peek(app.target) is None:
+        return "there is no target"
+    version = f"v{world.tokens}-{chance.randrange(1000)}"
+    notes = "/spec/template/metadata/labels/version"
+    await world.patch(app.target, notes, version)
+    return version
+
+
+@fault("scaled to zero and back", "workload", 2)
+async def _zero(world: World, chance: random.Random, tenant: str) -> str:
+    target = world.server.peek(world.apps[tenant].target)
+    if target is None:
+        return "there is no target"
+    to = 2 if target["spec"]["replicas"] == 0 else 0
+    ops: list[Object] = [{"op": "replace", "path": "/spec/replicas", "value": to}]
+    await world.alice.json_patch(world.apps[tenant].target, ops, subresource="scale")
+    return f"to {to}"
+
+
+@fault("deleted and recreated", "workload", 3)
+async def _recreated(world: World, chance: random.Random, tenant: str) -> str:
+    app, gone = world.apps[tenant], chance.random() < 0.5
+    if world.server.peek(app.target) is not None:
+        await world.alice.delete(app.target)
+    if gone:
+        await world.others_step()
+        await world.turn()
+    await world.helm.apply(documents.placed(documents.deployment(tenant), NAMESPACE))
+    return "seen absent in between" if gone else "at once"
+
+
+@fault("pods never acknowledge", "workload", 4)
+async def _deaf(world: World, chance: random.Random, tenant: str) -> str:
+    world.apps[tenant].deaf = not world.apps[tenant].deaf
+    return "begins" if world.apps[tenant].deaf else "ends"
+
+
+@fault("eviction forbidden by a PDB", "workload", 2)
+async def _pdb(world: World, chance: random.Random, tenant: str) -> str:
+    body = documents.placed(documents.pdb(tenant), NAMESPACE)
+    await world.helm.apply(body)
+    return "no disruption allowed"
+
+
+def clear(faults: Faults) -> None:
+    """No fault of the API server is left."""
+    faults._due.clear()
+    faults.grant_all()

@@ -1,0 +1,305 @@
+"""What must hold after every write and every step, whatever fails: one function and one sentence each.
+
+A function raises Violation. `Watch` calls the first group at each write of the operator, as the server carries it out,
+and the second group after each step of a schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pegbox.model.knobs import Setting
+from pegbox.model.trials import IntentKind, TrialState
+from pegbox.ports import Object, Ref
+from pegbox.testing.faults import WriteRecord
+from tests.chaos.application import CACHE
+from tests.chaos.shops import MOST
+from tests.chaos.world import World
+from tests.unit.runtime import documents
+
+OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "Event", "Lease"})
+IDENTIFIED = frozenset({"ConfigMap", "HorizontalPodAutoscaler", "Deployment"})
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "workers": (1, 8),
+    "pool": (1, 8),
+    "threads": (1, 64),
+    "cache": (1, 8),
+    "replicas": (0, MOST),  # none: scaled to zero by its owner
+    "min_replicas": (1, MOST),
+    "max_replicas": (1, MOST),
+}
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Watch:
+    """What was seen before, to compare with. `others` is called after every act of anybody but the operator."""
+
+    world: World
+    allowed: int = 0
+    generations: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
+    foreign: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # knob -> value, intent
+    before: dict[str, dict[str, int]] = field(default_factory=dict)
+    good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
+    found: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world.server.faults.on_write(self.wrote)
+        self.world.network.seen = self.sent
+        self.world.on_others = self.others
+        self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
+        self.good = {name: set(values.items()) for name, values in self.before.items()}
+        self.others()
+
+    # --- at each write
+
+    def sent(self, verb: str, what: Ref | Object, body: Any) -> None:
+        self._check(identity_stated, verb, what, body)
+
+    def wrote(self, when: str, record: WriteRecord) -> None:
+        if when != "after":
+            return
+        if record.kind == "PerformanceProfile":
+            self._check(no_nan, self.world, record.name)
+        if record.kind in OURS:
+            return
+        name = tenant_of(self.world, record)
+        self._check(nothing_written_without_auto, self.world, name, record, self.modes)
+        self._check(bounds_hold, self.world, name)
+        self._check(budgets_hold, self.world, self.allowed)
+        self._check(generation_grows, self.world, name, self.generations)
+        self._check(foreign_kept, self.world, name, self.foreign)
+        if record.kind == "Deployment":
+            self._check(target_is_the_recorded_one, self.world, name)
+        self.before[name] = self.world.values(name)
+
+    def woken(self, name: str) -> None:
+        """A wake begins: what it may write follows from the mode that it reads."""
+        self.modes[name] = self.world.mode(name)
+
+    # --- after each act of others
+
+    def others(self) -> None:
+        for tenant in self.world.shop.tenants:
+            name, now = tenant.name, self.world.values(tenant.name)
+            changed = {n: v for n, v in now.items() if self.before[name].get(n, v) != v}
+            self.before[name] |= now
+            if changed:
+                self.good[name] |= set(changed.items())
+                self._note(name, changed)
+        self._allow()
+
+    def _allow(self) -> None:
+        """What others made it, until it fits again with nothing under way: a rollback may go back to what they set."""
+        worst, intents = self.world.worst(), any(self.world.intent_text(t.name) for t in self.world.shop.tenants)
+        within = worst <= self.world.shop.limit and not intents
+        self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
+
+    def _note(self, name: str, changed: Mapping[str, int]) -> None:
+        """Values that others changed in mid-trial, but for those that nobody could tell from our own."""
+        ledger = self.world.ledger(name)
+        intent = ledger.intent if ledger is not None else None
+        mine = self.foreign.setdefault(name, {})
+        for knob in changed:
+            mine.pop(knob, None)
+        if intent is None or intent.kind is IntentKind.ADOPT:
+            return
+        known = (intent.parent, *intent.stages)
+        for knob, value in changed.items():
+            if value in {s.number(knob) for s in known if knob in s}:
+                continue
+            mine[knob] = (value, intent.id)
+
+    # --- after each step
+
+    def stepped(self) -> None:
+        self._check(nothing_escapes, self.world)
+        for tenant in self.world.shop.tenants:
+            self._accepted(tenant.name)
+
+    def _accepted(self, name: str) -> None:
+        ledger = self.world.ledger(name)
+        for trial in ledger.trials if ledger is not None else ():
+            if trial.state is TrialState.ACCEPTED:
+                self.good[name] |= {(n, int(trial.setting.number(n))) for n in trial.setting}
+
+    def _check(self, check: Callable[..., None], *args: Any) -> None:
+        try:
+            check(*args)
+        except Violation as error:
+            self.found.append(f"{check.__name__}: {error}")
+
+
+def tenant_of(world: World, record: WriteRecord) -> str:
+    return next(t.name for t in world.shop.tenants if record.name.startswith(t.name))
+
+
+# --- the invariants at each write
+
+
+def nothing_written_without_auto(world: World, name: str, record: WriteRecord, modes: Mapping[str, str]) -> None:
+    """In Observe and Recommend nothing is written but objects of pegbox.dev, Events and the Lease; a deletion restores."""
+    profile = world.profile(name)
+    deleting = profile is None or "deletionTimestamp" in profile["metadata"]
+    if record.kind not in OURS and modes.get(name) != "Auto" and not deleting:
+        raise Violation(f"{record.verb} {record.kind} {record.name} in mode {modes.get(name)}")
+
+
+def bounds_hold(world: World, name: str) -> None:
+    """Every value that stands on the server is within the limits of class and profile."""
+    for knob, value in world.values(name).items():
+        low, high = LIMITS[knob]
+        if not low <= value <= high:
+            raise Violation(f"{name}: {knob}={value} is outside of {low} to {high}")
+
+
+def budgets_hold(world: World, allowed: int) -> None:
+    """After no write is the worst case, over all pods and profiles, above the limit, or above what others made it."""
+    worst = world.worst()
+    if worst > max(world.shop.limit, allowed):
+        raise Violation(
+            f"{worst} of {world.shop.limit} connections, {allowed} allowed: others exceeded the limit so far"
+        )
+
+
+def generation_grows(world: World, name: str, seen: dict[str, int]) -> None:
+    """The number of the settings document only ever grows, per profile."""
+    document = world.apps[name].document
+    if document is None:
+        return
+    key, number = str(document["profileUID"]), int(document["generation"])
+    if number < seen.get(key, 0):
+        raise Violation(f"{name}: generation {number} after {seen[key]}")
+    seen[key] = number
+
+
+def foreign_kept(world: World, name: str, foreign: dict[str, dict[str, tuple[int, str]]]) -> None:
+    """A value that somebody else set in mid-trial is not written over while that trial and its rollback last."""
+    mine, intent = foreign.get(name, {}), world.intent_text(name)
+    for knob, (value, noted) in list(mine.items()):
+        if not intent.endswith(noted):
+            del mine[knob]
+            continue
+        now = world.values(name).get(knob)
+        if now is not None and now != value:
+            raise Violation(f"{name}: {knob} was set to {value} by somebody else in {noted}, and is {now} now")
+
+
+def identity_stated(verb: str, what: Ref | Object, body: Any) -> None:
+    """Every write to a workload names the uid of the object that was read, so that a recreated one is a conflict."""
+    if verb == "create":
+        return
+    kind = what.kind.kind if isinstance(what, Ref) else str(what["kind"])
+    if verb == "evict":
+        stated = bool(body)
+    elif isinstance(what, Ref):
+        operations, _ = body if isinstance(body, tuple) else ((), "")
+        stated = any(o.get("path") == "/metadata/uid" for o in operations)
+    else:
+        stated = bool(what["metadata"].get("uid"))
+    name = what.name if isinstance(what, Ref) else what["metadata"]["name"]
+    if kind in IDENTIFIED and not stated and not name.endswith("-pegbox"):
+        raise Violation(f"{verb} {kind} {name} names no uid")
+
+
+def target_is_the_recorded_one(world: World, name: str) -> None:
+    """Nothing is written to a target that is not the one which the ledger recorded."""
+    ledger, target = world.ledger(name), world.server.peek(world.apps[name].target)
+    if ledger is None or target is None or not ledger.target_uid:
+        return
+    if ledger.target_uid != target["metadata"]["uid"]:
+        raise Violation(f"{name}: written for target {ledger.target_uid}, but {target['metadata']['uid']} stands")
+
+
+def no_nan(world: World, name: str) -> None:
+    """A status never holds NaN or an infinite number."""
+    profile = world.profile(name)
+    where = _not_finite((profile or {}).get("status", {}), "status")
+    if where:
+        raise Violation(f"{name}: {where}")
+
+
+def _not_finite(value: Any, where: str) -> str:
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"{where} is {value}"
+    if isinstance(value, str):
+        return f"{where} is {value}" if value.lower() in ("nan", "inf", "-inf", "+inf", "infinity") else ""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, each in items if (found := _not_finite(each, f"{where}.{key}"))), "")
+
+
+def nothing_escapes(world: World) -> None:
+    """No exception leaves the reconciler, and none of its own making is told as InternalError."""
+    if world.escaped:
+        raise Violation("; ".join(world.escaped))
+
+
+# --- at the end, once faults have stopped
+
+
+def at_last_known_good(world: World, watch: Watch, name: str) -> None:
+    """The setting in the cluster is the incumbent, somebody stands for each value, and no intent is left."""
+    profile, ledger = world.profile(name), world.ledger(name)
+    if profile is None:
+        restored(world, watch, name)
+        return
+    if ledger is None or ledger.incumbent is None:
+        raise Violation(f"{name}: no ledger with an incumbent: {profile.get('status', {}).get('why')}")
+    if ledger.intent is not None:
+        raise Violation(f"{name}: {ledger.intent.kind.value} {ledger.intent.id} is left: {profile['status']['why']}")
+    here = world.values(name)
+    for knob, value in here.items():
+        if knob in ledger.incumbent and ledger.incumbent.number(knob) != value:
+            raise Violation(f"{name}: {knob} is {value}, but the incumbent has {ledger.incumbent.number(knob)}")
+        if (knob, value) not in watch.good[name] and name not in world.lapsed and _affordable(world, watch, name, knob):
+            raise Violation(
+                f"{name}: nobody stands for {knob}={value}: neither adopted, nor accepted, nor set by others"
+            )
+    _every_pod_runs(world, name, ledger.incumbent)
+    _only_our_bytes(world, name, here)
+
+
+def _affordable(world: World, watch: Watch, name: str, knob: str) -> bool:
+    """Would any value that somebody stands for fit the budget beside what others set? Else it stays as it is."""
+    here, tenant = world.values(name), world.tenant(name)
+    others = world.worst() - world.apps[name].worst(tenant.per_pod)
+    for each, value in watch.good[name]:
+        if each == knob:
+            wanted = {**here, knob: value}
+            pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
+            pods += "threads" in here
+            if tenant.per_pod(wanted) * pods + others <= world.shop.limit:
+                return True
+    return False
+
+
+def restored(world: World, watch: Watch, name: str) -> None:
+    """A deleted profile leaves the values of its adoption, but for those that others set."""
+    for knob, value in world.values(name).items():
+        if (knob, value) not in watch.good[name] and name not in world.lapsed:
+            raise Violation(f"{name}: {knob}={value} is left of a deleted profile")
+    _only_our_bytes(world, name, world.values(name))
+
+
+def _every_pod_runs(world: World, name: str, incumbent: Setting) -> None:
+    app, space = world.apps[name], world.tenant(name).knobs
+    hot = {n: int(incumbent.number(n)) for n in ("workers", "pool") if n in space and n in incumbent}
+    for pod in app.pods:
+        if {n: v for n, v in pod.runs.items() if n in hot} != hot:
+            raise Violation(f"{pod.name} runs {pod.runs}, the incumbent has {hot}")
+
+
+def _only_our_bytes(world: World, name: str, here: Mapping[str, int]) -> None:
+    theirs = world.server.peek(world.apps[name].theirs_ref)
+    if theirs is None or "cache" not in here:
+        return
+    expected = CACHE.sub(rf"\g<1>{here['cache']}", documents.APP)
+    if theirs["data"]["app.yaml"] != expected:
+        raise Violation(f"{name}: their ConfigMap reads {theirs['data']['app.yaml']!r}, not {expected!r}")

@@ -1,0 +1,77 @@
+"""A metrics server that lies in each way that a real one does, as the port reports it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Acknowledgement
+from pegbox.ports import SignalQuery, SignalRow, SignalRows
+from pegbox.testing.metrics import FakeMetrics
+from tests.unit.runtime.service import Service, answering
+
+LIES = ("down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join", "half the pods")
+
+
+class LyingMetrics(FakeMetrics):
+    """`lie` is one of LIES, or "" for the truth."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        super().__init__()
+        answering(self, services)
+        self.lie = ""
+        self.since: datetime | None = None  # when the newest sample of a stale answer was taken
+
+    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
+        answer = await super().fetch(query, at, max_age=max_age)
+        if isinstance(answer, Missing) or not self.lie:
+            return answer
+        return self._lied(answer, at)
+
+    def _lied(self, answer: SignalRows, at: datetime) -> SignalRows | Missing:
+        rows = answer.rows
+        match self.lie:
+            case "nan":
+                refused = {(r.profile, r.cohort, r.setting): Missing(Reason.NOT_A_NUMBER, "NaN") for r in rows}
+                return SignalRows((), at, refused)
+            case "raw nan":  # beyond the port's promise: even so, nothing may come of it
+                return replace(answer, rows=tuple(replace(r, value=math.nan) for r in rows))
+            case "infinite":
+                return replace(answer, rows=tuple(replace(r, value=math.inf) for r in rows))
+            case "partial":
+                return Missing(Reason.PARTIAL_DATA, "the server answered with warnings")
+            case "empty":
+                return replace(answer, rows=())
+            case "stale":
+                return replace(answer, at=self.since or at - timedelta(minutes=10))
+            case "old pods":
+                return replace(answer, rows=tuple(replace(r, setting="1") if r.setting else r for r in rows))
+            case "no join":
+                return replace(answer, rows=tuple(r for r in rows if not r.setting))
+            case "half the pods":
+                return replace(answer, rows=tuple(_half(rows)))
+        return answer
+
+    async def acknowledgements(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Acknowledgement] | Missing:
+        return self._unasked() or await super().acknowledgements(namespace, at, max_age=max_age)
+
+    async def setting_values(
+        self, namespace: str, at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Mapping[str, float]] | Missing:
+        return self._unasked() or await super().setting_values(namespace, at, max_age=max_age)
+
+    def _unasked(self) -> Missing | None:
+        if self.lie == "partial":
+            return Missing(Reason.PARTIAL_DATA, "the server answered with warnings")
+        return Missing(Reason.NO_DATA, "no series") if self.lie == "empty" else None
+
+
+def _half(rows: Iterable[SignalRow]) -> Iterable[SignalRow]:
+    for row in rows:
+        yield replace(row, pods=row.pods // 2, value=row.value / 2) if row.setting else row

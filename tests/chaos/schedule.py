@@ -1,0 +1,171 @@
+"""A schedule: named faults in an order drawn from a seed, the recovery after them, and what was found."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pegbox.ports import CLASS, Ref
+from tests.chaos import faults
+from tests.chaos import users as users  # its faults are in the table
+from tests.chaos.invariants import Violation, Watch, at_last_known_good
+from tests.chaos.shops import SHOPS
+from tests.chaos.world import NAMESPACE, World
+from tests.unit.runtime import documents
+
+STEPS = (3, 6)  # faults per schedule, least and most
+RECOVERY = 80  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
+# 2 minutes, which are 48 looks at 2.5 s, and its rollback waits up to ackTimeout twice, 30 s each
+CALM = 2  # wakes in a row at which it is
+
+
+@dataclass(frozen=True)
+class Step:
+    """A fault with its own chance, so that leaving one step out does not change the others. `turns` follow it."""
+
+    name: str
+    seed: int
+    turns: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    seed: int
+    shop: str
+    steps: tuple[Step, ...]
+
+
+@dataclass
+class Outcome:
+    schedule: Schedule
+    violations: list[str] = field(default_factory=list)
+    log: list[tuple[str, str, str]] = field(default_factory=list)  # step, what it did, what the operator said
+    recovery: int = 0  # wakes until all was in one piece
+    reasons: dict[str, set[str]] = field(default_factory=dict)  # fault -> what was said in its steps
+
+
+def draw(seed: int) -> Schedule:
+    chance = random.Random(seed)
+    shop = chance.choices(list(SHOPS), [s.weight for s in SHOPS.values()])[0]
+    names, weights = zip(*((f.name, f.weight) for f in faults.TABLE.values()), strict=True)
+    steps = [Step("proposal of the model", chance.randrange(1 << 30), chance.randrange(3))]
+    for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
+        steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
+    return Schedule(seed, shop, tuple(steps))
+
+
+class Runner:
+    """Worlds at rest are built once and copied."""
+
+    def __init__(self) -> None:
+        self.rested: dict[str, World] = {}
+
+    async def world(self, shop: str) -> World:
+        if shop not in self.rested:
+            self.rested[shop] = World(SHOPS[shop])
+            await self.rested[shop].build()
+            gc.freeze()  # worlds are copied thousands of times, and never freed
+        return self.rested[shop].copy()
+
+    async def run(self, schedule: Schedule) -> Outcome:
+        world = await self.world(schedule.shop)
+        watch, out = Watch(world), Outcome(schedule)
+        world.on_wake = watch.woken
+        tenants = [t.name for t in world.shop.tenants]
+        for step in schedule.steps:
+            chance = random.Random(step.seed)
+            did = await faults.TABLE[step.name].act(world, chance, chance.choice(tenants))
+            watch.others()
+            for _ in range(step.turns):
+                await world.turn()
+            watch.stepped()
+            out.log.append((step.name, did, " ".join(world.told)))
+            out.reasons.setdefault(step.name, set()).update(world.told)
+            world.told.clear()
+            if watch.found:
+                break
+        if not watch.found:
+            await self._recover(world, watch, out)
+        out.violations = watch.found
+        return out
+
+    async def _recover(self, world: World, watch: Watch, out: Outcome) -> None:
+        """Faults stop; within RECOVERY wakes everything is in one piece."""
+        await stop_faults(world)
+        watch.others()
+        left: list[str] = ["not looked yet"]
+        calm = 0
+        for count in range(RECOVERY):
+            await world.turn()
+            watch.stepped()
+            left = unfinished(world, watch)
+            calm = 0 if left else calm + 1
+            if calm == CALM or watch.found:
+                out.recovery = count + 1
+                break
+        else:
+            watch.found += left
+        out.log.append(("faults stop", f"{out.recovery or RECOVERY} wakes", " ".join(world.told)))
+
+
+def unfinished(world: World, watch: Watch) -> list[str]:
+    left = []
+    for tenant in world.shop.tenants:
+        try:
+            at_last_known_good(world, watch, tenant.name)
+        except Violation as error:
+            left.append(f"at_last_known_good: {error}")
+    return left
+
+
+async def stop_faults(world: World) -> None:
+    """Everything is well again; nobody wishes for anything."""
+    faults.clear(world.server.faults)
+    world.kill_in, world.kill_at, world.network.gone_until = 0, None, 0.0
+    world.metrics.lie, world.metrics.down = "", None
+    world.wishes.clear()
+    world.healing.clear()
+    if world.server.peek(Ref(CLASS, "", documents.CLASS["metadata"]["name"])) is None:
+        await world.helm.apply(documents.CLASS)
+    for name, app in world.apps.items():
+        app.deaf = app.stuck = app.crashing = False
+        app.kills_at = 0
+        if world.server.peek(app.target) is None:
+            await world.helm.apply(documents.placed(documents.deployment(name), NAMESPACE))
+        target = world.server.peek(app.target)
+        if target is not None and target["spec"]["replicas"] == 0:
+            operation = {"op": "replace", "path": "/spec/replicas", "value": 2}
+            await world.alice.json_patch(app.target, [operation], subresource="scale")
+        profile = world.profile(name)
+        if profile is not None and "deletionTimestamp" not in profile["metadata"]:
+            await world.edit_spec(name, mode="Auto")
+
+
+def table(outcome: Outcome) -> str:
+    """The schedule as it ran, for people."""
+    head = f"seed {outcome.schedule.seed}, shop {outcome.schedule.shop}"
+    rows = [f"  {n:>2}  {name:<38} {did:<46} {said}" for n, (name, did, said) in enumerate(outcome.log)]
+    found = [f"  ** {line}" for line in outcome.violations]
+    replay = f"  replay: python -m tests.chaos --seed {outcome.schedule.seed} --schedules 1"
+    return "\n".join([head, *rows, *found, replay])
+
+
+async def minimise(runner: Runner, schedule: Schedule) -> Schedule:
+    """Leave steps and turns out while the same invariant still fails."""
+    kind = _kinds((await runner.run(schedule)).violations)
+    steps: Sequence[Step] = schedule.steps
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        for at in range(len(steps)):
+            fewer = Schedule(schedule.seed, schedule.shop, (*steps[:at], *steps[at + 1 :]))
+            if _kinds((await runner.run(fewer)).violations) & kind:
+                steps, shrunk = fewer.steps, True
+                break
+    return Schedule(schedule.seed, schedule.shop, tuple(steps))
+
+
+def _kinds(violations: Sequence[str]) -> set[str]:
+    return {v.partition(":")[0] for v in violations}

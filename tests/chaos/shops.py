@@ -1,0 +1,138 @@
+"""The shops in which schedules run: what is tuned, where it lives, and which budget must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pegbox.ports import Object
+from tests.unit.runtime import documents
+
+PerPod = Callable[[Mapping[str, int]], int]
+GUARDS = documents.QUICK | {"failuresToOpen": 4, "breakerBase": "1m"}
+BOUND = {"name": "max_replicas", "min": 1, "max": 6}
+MOST = 6  # pods, and replicas
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One profile with its Deployment, ConfigMap and HPA, all of the profile's name."""
+
+    name: str
+    knobs: tuple[str, ...]
+    per_pod: PerPod
+    profile: Object
+    others: tuple[Object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """`limit` is that of the one budget, over all tenants together."""
+
+    name: str
+    weight: int
+    limit: int
+    tenants: tuple[Tenant, ...]
+    others: tuple[Object, ...] = ()
+
+
+def _local(uses: str, limit: int) -> list[Object]:
+    return [{"name": "connections", "uses": uses, "limit": limit}]
+
+
+def _shared(uses: str) -> list[Object]:
+    return [{"name": "connections", "uses": uses, "budgetRef": {"name": "postgres"}}]
+
+
+def _workers(values: Mapping[str, int]) -> int:
+    return values["workers"]
+
+
+def _connections(values: Mapping[str, int]) -> int:
+    return values["workers"] * values["pool"]
+
+
+def _hot() -> Shop:
+    """Two hot knobs and an HPA's maximum trade within one limit: 4 pods x 2 x 2 = 16 of 24."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.hot("pool", max=8),
+        BOUND,
+        conflictPolicy="Take",
+        autoscaler={"ref": {"name": "checkout"}},
+        budgets=_local("pods * workers * pool", 24),
+        guards=GUARDS,
+    )
+    tenant = Tenant("checkout", ("workers", "pool", "max_replicas"), _connections, body, (documents.hpa(),))
+    return Shop("hot", 4, 24, (tenant,))
+
+
+def _places() -> Shop:
+    """A knob in each kind of place. With one pod more for restarts: (4 + 1) x 2 = 10 of 18 at the start."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.env("threads"),
+        {
+            "name": "cache",
+            "location": {"configMap": "checkout-config", "key": "app.yaml", "path": "cache.size"},
+            "max": 8,
+        },
+        BOUND,
+        conflictPolicy="Take",
+        autoscaler={"ref": {"name": "checkout"}},
+        budgets=_shared("pods * workers"),
+        guards=GUARDS,
+    )
+    names = ("workers", "threads", "cache", "max_replicas")
+    others = (documents.hpa(), documents.config_map("checkout-config"))
+    tenant = Tenant("checkout", names, _workers, body, others)
+    return Shop("places", 4, 18, (tenant,), (documents.budget(capacity=20, reserve=2),))
+
+
+def _scaled() -> Shop:
+    """Replicas themselves are tuned, beside a knob that needs a restart: (2 + 1) x 2 = 6 of 15."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.env("threads"),
+        {"name": "replicas", "min": 1, "max": MOST},
+        conflictPolicy="Take",
+        budgets=_local("pods * workers", 15),
+        guards=GUARDS,
+    )
+    return Shop("scaled", 3, 15, (Tenant("checkout", ("workers", "threads", "replicas"), _workers, body),))
+
+
+def _created() -> Shop:
+    """The HPA is ours: 3 pods x 2 x 2 = 12 of 20."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.hot("pool", max=8),
+        {"name": "min_replicas", "min": 1, "max": MOST},
+        BOUND,
+        autoscaler={"create": {"minReplicas": 2, "maxReplicas": 3, "cpuUtilization": 60}},
+        budgets=_local("pods * workers * pool", 20),
+        guards=GUARDS,
+    )
+    return Shop(
+        "created", 2, 20, (Tenant("checkout", ("workers", "pool", "min_replicas", "max_replicas"), _connections, body),)
+    )
+
+
+def _sharing() -> Shop:
+    """Three profiles share one budget: 3 x 2 pods x 2 = 12 of 17."""
+
+    def tenant(name: str) -> Tenant:
+        body = documents.profile(
+            name, documents.hot("workers", max=8), budgets=_shared("pods * workers"), guards=GUARDS
+        )
+        return Tenant(name, ("workers",), _workers, body)
+
+    tenants = tuple(tenant(name) for name in ("alpha", "beta", "gamma"))
+    return Shop("sharing", 1, 17, tenants, (documents.budget(capacity=20, reserve=3),))
+
+
+SHOPS = {shop.name: shop for shop in (_hot(), _places(), _scaled(), _created(), _sharing())}

@@ -1,0 +1,220 @@
+"""Each invariant is able to fail: a violation is planted by hand, as the operator could commit it, and is found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from pegbox.model.knobs import values_hash
+from pegbox.ports import HPA, PROFILE, Object, Ref
+from tests.chaos.invariants import Watch
+from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
+from tests.chaos.world import NAMESPACE, World
+from tests.unit.runtime import documents
+
+NAME = "checkout"
+RUNNER = Runner()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    logging.getLogger("pegbox").setLevel(logging.CRITICAL)
+
+
+async def written(world: World, generation: int = 0, name: str = NAME, **values: int) -> None:
+    """The operator's own client writes these values into the settings document."""
+    app = world.apps[name]
+    document = app.document
+    assert document is not None
+    document["values"] |= {n: str(v) for n, v in values.items()}
+    document |= {"hash": values_hash(document["values"]), "generation": generation or document["generation"] + 1}
+    operation = {"op": "add", "path": "/data/settings.json", "value": json.dumps(document)}
+    await world.server.json_patch(app.own_ref, [operation])
+
+
+async def _without_auto(world: World, watch: Watch) -> None:
+    await world.edit_spec(NAME, mode="Recommend")
+    watch.woken(NAME)
+    await written(world, workers=2)
+
+
+async def _out_of_bounds(world: World, watch: Watch) -> None:
+    await written(world, workers=9, pool=1)
+
+
+async def _over_budget(world: World, watch: Watch) -> None:
+    await written(world, workers=2, pool=4)  # 4 pods x 8 = 32 of 24
+
+
+async def _raised_before_lowered_everywhere(world: World, watch: Watch) -> None:
+    """2 x 3 x 4 pods fits, but the pods still run 2 x 2 and the HPA was raised at once: 4 x 6 + 2 x 6 of 24."""
+    await written(world, workers=2, pool=3)
+    operation = {"op": "replace", "path": "/spec/maxReplicas", "value": 6}
+    await world.server.json_patch(Ref(HPA, NAMESPACE, NAME), [operation])
+
+
+async def _older_number(world: World, watch: Watch) -> None:
+    await written(world, generation=7, workers=2)
+    await written(world, generation=6, workers=2)
+
+
+async def _over_a_foreign_edit(world: World, watch: Watch) -> None:
+    world.wishes[NAME] = {"workers": 1}
+    await world.turn()
+    await world.turn()
+    hpa = Ref(HPA, NAMESPACE, NAME)
+    await world.patch(hpa, "/spec/maxReplicas", 3)
+    watch.others()
+    await world.server.json_patch(hpa, [{"op": "replace", "path": "/spec/maxReplicas", "value": 4}])
+
+
+async def _without_a_uid(world: World, watch: Watch) -> None:
+    body = documents.placed(documents.hpa(), NAMESPACE)
+    await world.network.apply(body, force=True)
+
+
+async def _to_another_target(world: World, watch: Watch) -> None:
+    target = world.apps[NAME].target
+    await world.alice.delete(target)
+    await world.alice.apply(documents.placed(documents.deployment(NAME), NAMESPACE))
+    watch.others()
+    await world.server.json_patch(target, [{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}])
+
+
+def _status(value: object) -> Callable[[World, Watch], Awaitable[None]]:
+    async def act(world: World, watch: Watch) -> None:
+        operation: Object = {"op": "add", "path": "/status/observed", "value": {"rows": [{"latency": value}]}}
+        await world.server.json_patch(Ref(PROFILE, NAMESPACE, NAME), [operation], subresource="status")
+
+    return act
+
+
+async def _an_error_escapes(world: World, watch: Watch) -> None:
+    async def broken(key: str) -> float | None:
+        raise ZeroDivisionError("planted")
+
+    world.operator.reconciler = broken  # type: ignore[assignment]
+    await world.wake(NAME)
+    watch.stepped()
+
+
+async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
+    world.operator.reconciler.predicting = None  # type: ignore[assignment]
+    await world.wake(NAME)
+    watch.stepped()
+
+
+@pytest.mark.parametrize(
+    ("plant", "invariant"),
+    [
+        pytest.param(_without_auto, "nothing_written_without_auto", id="a write in mode Recommend"),
+        pytest.param(_out_of_bounds, "bounds_hold", id="a value beyond its limit"),
+        pytest.param(_over_budget, "budgets_hold", id="a raise beyond the budget"),
+        pytest.param(_raised_before_lowered_everywhere, "budgets_hold", id="two raises that fit alone"),
+        pytest.param(_older_number, "generation_grows", id="an older number of the document"),
+        pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
+        pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),
+        pytest.param(_to_another_target, "target_is_the_recorded_one", id="a write to a recreated target"),
+        pytest.param(_status(math.nan), "no_nan", id="NaN in a status"),
+        pytest.param(_status("Inf"), "no_nan", id="infinity as text in a status"),
+        pytest.param(_an_error_escapes, "nothing_escapes", id="an exception leaves the reconciler"),
+        pytest.param(_an_internal_error_is_told, "nothing_escapes", id="an exception is caught and told"),
+    ],
+)
+def test_what_is_planted_is_found(plant: Callable[[World, Watch], Awaitable[None]], invariant: str) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        world.on_wake = watch.woken
+        watch.woken(NAME)
+        await plant(world, watch)
+        return watch.found
+
+    found = asyncio.run(run())
+    assert invariant in {line.partition(":")[0] for line in found}, found
+
+
+def test_profiles_that_share_a_budget_are_counted_together() -> None:
+    """alpha 2 x 4 and beta 2 x 4 fit alone; with gamma's 2 x 2 they are 20 of 17."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("sharing")
+        watch = Watch(world)
+        for name in ("alpha", "beta"):
+            watch.woken(name)
+            await written(world, name=name, workers=4)
+        return watch.found
+
+    assert [line.partition(":")[0] for line in asyncio.run(run())] == ["budgets_hold"]
+
+
+async def _left_at_a_trial(world: World) -> None:
+    """Nobody stands for it, and the ledger does not know of it."""
+    await written(world, workers=1)
+
+
+async def _left_with_an_intent(world: World) -> None:
+    world.wishes[NAME] = {"workers": 1}
+    await world.turn()
+
+
+async def _left_after_deletion(world: World) -> None:
+    await written(world, workers=1)
+    await world.alice.delete(Ref(PROFILE, NAMESPACE, NAME))
+    await world.server.json_patch(
+        Ref(PROFILE, NAMESPACE, NAME), [{"op": "replace", "path": "/metadata/finalizers", "value": []}]
+    )
+
+
+async def _pods_run_something_else(world: World) -> None:
+    world.apps[NAME].pods[0].runs["workers"] = 7
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        pytest.param(_left_at_a_trial, "the incumbent has", id="another value than the incumbent's"),
+        pytest.param(_left_with_an_intent, "is left", id="an intent that is never finished"),
+        pytest.param(_left_after_deletion, "left of a deleted profile", id="a deleted profile's trial"),
+        pytest.param(_pods_run_something_else, "runs", id="a pod that never took it"),
+    ],
+)
+def test_an_end_that_is_not_in_one_piece_is_found(plant: Callable[[World], Awaitable[None]], words: str) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        assert unfinished(world, watch) == []
+        await plant(world)
+        return unfinished(world, watch)
+
+    assert words in "".join(asyncio.run(run()))
+
+
+def test_a_byte_of_somebody_elses_that_changed_is_found() -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("places")
+        watch = Watch(world)
+        text = documents.APP.replace("# theirs", "# ours")
+        operation = {"op": "replace", "path": "/data/app.yaml", "value": text}
+        await world.server.json_patch(world.apps[NAME].theirs_ref, [operation])
+        return unfinished(world, watch)
+
+    assert "their ConfigMap reads" in "".join(asyncio.run(run()))
+
+
+def test_nothing_is_found_where_nothing_is_planted() -> None:
+    """A trial, a rollback on request and a restart; and leaving steps out of such a schedule leaves it whole."""
+    steps = (Step("proposal of the model", 3, 3), Step("verb rollback", 4, 2), Step("operator restarted", 5, 1))
+    schedule = Schedule(0, "hot", steps)
+
+    async def run() -> tuple[list[str], Schedule]:
+        outcome = await RUNNER.run(schedule)
+        assert "TrialStarted" in outcome.log[0][2]
+        return outcome.violations, await minimise(RUNNER, schedule)
+
+    assert asyncio.run(run()) == ([], schedule)

@@ -1,0 +1,216 @@
+"""What people and their tools do to a profile and its workload: edits, upgrades, deletions, verbs."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from pegbox.model.errors import WriteConflict
+from pegbox.model.knobs import values_hash
+from pegbox.ports import CLASS, HPA, LEDGER, PROFILE, Object, Ref
+from pegbox.testing.copying import copied
+from tests.chaos.faults import Act, fault
+from tests.chaos.world import NAMESPACE, World
+from tests.unit.runtime import documents
+
+
+@fault("user edits our ConfigMap", "users", 4)
+async def _edits_ours(world: World, chance: random.Random, tenant: str) -> str:
+    app = world.apps[tenant]
+    document = app.document
+    if document is None:
+        return "it does not exist"
+    knob = chance.choice(sorted(document["values"]))
+    document["values"][knob] = str(chance.randrange(1, 5))
+    if chance.random() < 0.5:
+        document["hash"] = values_hash(document["values"])
+    text = json.dumps(document)
+    await world.patch(app.own_ref, "/data/settings.json", text)
+    return f"{knob}={document['values'][knob]}"
+
+
+@fault("user edits the HPA", "users", 4)
+async def _edits_hpa(world: World, chance: random.Random, tenant: str) -> str:
+    hpa = world.apps[tenant].hpa()
+    if hpa is None:
+        return "there is none"
+    value = chance.randrange(int(hpa["spec"]["minReplicas"]), 7)
+    await world.patch(Ref(HPA, NAMESPACE, hpa["metadata"]["name"]), "/spec/maxReplicas", value)
+    return f"maxReplicas={value}"
+
+
+@fault("user edits his ConfigMap", "users", 3)
+async def _edits_theirs(world: World, chance: random.Random, tenant: str) -> str:
+    app, value = world.apps[tenant], chance.randrange(1, 6)
+    if world.server.peek(app.theirs_ref) is None:
+        return "there is none"
+    await world.patch(app.theirs_ref, "/data/app.yaml", documents.APP.replace("size: 2", f"size: {value}"))
+    return f"cache={value}"
+
+
+@fault("user scales the target", "users", 2)
+async def _scales(world: World, chance: random.Random, tenant: str) -> str:
+    app, value = world.apps[tenant], chance.randrange(1, 5)
+    if world.server.peek(app.target) is None or app.hpa() is not None:
+        return "there is no target, or an HPA has it"
+    ops: list[Object] = [{"op": "replace", "path": "/spec/replicas", "value": value}]
+    await world.alice.json_patch(app.target, ops, subresource="scale")
+    return f"replicas={value}"
+
+
+@fault("self-heal puts values back", "users", 3)
+async def _heals(world: World, chance: random.Random, tenant: str) -> str:
+    world.healing ^= {tenant}
+    return "begins" if tenant in world.healing else "ends"
+
+
+@fault("helm upgrade without force", "users", 3)
+async def _upgrade(world: World, chance: random.Random, tenant: str) -> str:
+    refused = 0
+    for body in world.charted(tenant):
+        try:
+            await world.helm.apply(body)
+        except WriteConflict:
+            refused += 1
+    return f"{refused} of {len(world.charted(tenant))} objects conflict"
+
+
+@fault("helm upgrade with force", "users", 3)
+async def _forced(world: World, chance: random.Random, tenant: str) -> str:
+    await world.heal(tenant)
+    return "the chart's values"
+
+
+@fault("profile edited", "users", 3)
+async def _profile_edited(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "it does not exist"
+    change = chance.choice(
+        ({"interval": "7s"}, {"deletionPolicy": "Keep"}, {"deletionPolicy": "Restore"}, {"preset": "Balanced"})
+    )
+    if change.get("deletionPolicy") == "Keep" and world.intent_text(tenant):
+        world.lapsed[tenant] = "Keep in mid-trial: a deletion keeps what stands"
+    await world.edit_spec(tenant, **change)
+    return str(change)
+
+
+@fault("profile suspended (mode Recommend)", "users", 4)
+async def _suspended(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "it does not exist"
+    mode = chance.choice(("Recommend", "Recommend", "Observe"))
+    if world.intent_text(tenant):
+        world.lapsed[tenant] = "the mode was turned in mid-trial: what stands is the incumbent"
+    await world.edit_spec(tenant, mode=mode)
+    return mode
+
+
+@fault("profile resumed (mode Auto)", "users", 4)
+async def _resumed(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "it does not exist"
+    await world.edit_spec(tenant, mode="Auto")
+    return "Auto"
+
+
+@fault("profile deleted", "users", 2)
+async def _deleted(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "it does not exist"
+    if (world.profile(tenant) or {})["spec"].get("deletionPolicy") == "Keep" and world.intent_text(tenant):
+        world.lapsed[tenant] = "deleted with Keep in mid-trial: what stands is kept"
+    await world.alice.delete(Ref(PROFILE, NAMESPACE, tenant))
+    return "deletion begins"
+
+
+@fault("class changed", "users", 2)
+async def _class_changed(world: World, chance: random.Random, tenant: str) -> str:
+    body = copied(documents.CLASS)
+    body["spec"]["knobs"][0]["max"] = chance.choice((16, 32, 64))
+    await world.helm.apply(body, force=True)
+    return f"workers up to {body['spec']['knobs'][0]['max']}"
+
+
+@fault("class deleted", "users", 1)
+async def _class_deleted(world: World, chance: random.Random, tenant: str) -> str:
+    ref = Ref(CLASS, "", documents.CLASS["metadata"]["name"])
+    if world.server.peek(ref) is None:
+        await world.helm.apply(documents.CLASS)
+        return "it is back"
+    await world.alice.delete(ref)
+    return "it is gone"
+
+
+def _ledger(world: World, tenant: str) -> Ref | None:
+    ref = Ref(LEDGER, NAMESPACE, tenant)
+    if world.server.peek(ref) is None:
+        return None
+    if world.intent_text(tenant):
+        world.lapsed[tenant] = "the ledger was lost in mid-trial: what stands is the incumbent"
+    return ref
+
+
+@fault("ledger deleted", "users", 2)
+async def _ledger_deleted(world: World, chance: random.Random, tenant: str) -> str:
+    ref = _ledger(world, tenant)
+    if ref is None:
+        return "it does not exist"
+    await world.alice.delete(ref)
+    return "gone"
+
+
+@fault("ledger corrupted", "users", 2)
+async def _ledger_corrupted(world: World, chance: random.Random, tenant: str) -> str:
+    ref = _ledger(world, tenant)
+    if ref is None:
+        return "it does not exist"
+    text = str((world.server.peek(ref) or {})["data"]["state"])
+    await world.patch(ref, "/data/state", chance.choice(("", text[: len(text) // 2], "[]", text.replace("2", "3"))))
+    return "its sum does not fit"
+
+
+@fault("ledger replaced by an older version", "users", 3)
+async def _ledger_old(world: World, chance: random.Random, tenant: str) -> str:
+    ref = _ledger(world, tenant)
+    if ref is None:
+        return "it does not exist"
+    world.lapsed.setdefault(tenant, "the ledger is older than what stands: that was set by nobody it knows")
+    await world.patch(ref, "/data", copied(world.old_ledgers[tenant]["data"]))
+    return "the one from before the first step"
+
+
+# --- verbs, and what there is to try
+
+
+@fault("verb try", "verbs", 10)
+async def _try(world: World, chance: random.Random, tenant: str) -> str:
+    values = {n: v for n, v in world.values(tenant).items() if n in world.tenant(tenant).knobs}
+    if world.profile(tenant) is None or not values:
+        return "there is no profile"
+    knobs = chance.sample(sorted(values), k=min(len(values), chance.choice((1, 1, 2, 3))))
+    wanted = {n: max(1, values[n] + chance.choice((-2, -1, 1, 1, 2))) for n in knobs}
+    text = ",".join(f"{n}={v}" for n, v in wanted.items())
+    await world.ask(tenant, "try", text)
+    return text
+
+
+@fault("proposal of the model", "verbs", 12)
+async def _wish(world: World, chance: random.Random, tenant: str) -> str:
+    knobs = world.tenant(tenant).knobs
+    chosen = chance.sample(knobs, k=min(len(knobs), chance.choice((1, 2, 2, 3))))
+    world.wishes[tenant] = {n: chance.choice((-1, 1, 1, 2)) for n in chosen}
+    return str(world.wishes[tenant])
+
+
+def _asks(verb: str) -> Act:
+    async def act(world: World, chance: random.Random, tenant: str) -> str:
+        if world.profile(tenant) is None:
+            return "there is no profile"
+        await world.ask(tenant, verb, "30s" if verb == "pause" and chance.random() < 0.5 else "")
+        return "asked"
+
+    return act
+
+
+for _verb in ("rollback", "reset", "pause", "resume"):
+    fault(f"verb {_verb}", "verbs", 2)(_asks(_verb))

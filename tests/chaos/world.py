@@ -1,0 +1,328 @@
+"""The world of a schedule: a fake API server, applications, a metrics server that lies on demand, and operators.
+
+Virtual time, no sleeps. A world that was brought to rest once is copied for each schedule.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from pegbox.adapters.kube.gate import GuardedCluster
+from pegbox.adapters.telemetry import Telemetry
+from pegbox.api import ledger_codec
+from pegbox.core import decide
+from pegbox.model.errors import InvalidInput
+from pegbox.model.observations import Missing
+from pegbox.model.proposals import Proposal, ProposalKind
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import Ledger
+from pegbox.ports import LEDGER, PROFILE, Object, Ref
+from pegbox.runtime.actuate import LiveActuator
+from pegbox.runtime.memory import Memory
+from pegbox.runtime.points import Point
+from pegbox.runtime.predicting import Predicting
+from pegbox.runtime.reconcile import Reconciler
+from pegbox.testing.clock import FakeClock
+from pegbox.testing.cluster import FakeCluster, kind_of
+from pegbox.testing.copying import copied
+from pegbox.testing.events import FakeEvents
+from pegbox.testing.faults import Killed
+from pegbox.testing.store import Entry
+from tests.chaos.application import Application
+from tests.chaos.network import Network
+from tests.chaos.prometheus import LyingMetrics
+from tests.chaos.shops import Shop, Tenant
+from tests.unit.runtime import documents
+from tests.unit.runtime.service import Service
+
+NAMESPACE = documents.NAMESPACE
+AGAIN = 2.0  # seconds after a failed wake
+
+
+class Wishing(Predicting):
+    """Proposes what the schedule wished for last, where the loop would ask for a proposal at all."""
+
+    def __init__(self, wishes: dict[str, Mapping[str, int]]) -> None:
+        self.wishes = wishes
+
+    async def proposal(self, snapshot: Snapshot, memory: Memory, now: datetime) -> Proposal | Missing:
+        wish, incumbent = self.wishes.get(snapshot.spec.name), snapshot.ledger.incumbent
+        if not wish or incumbent is None or not decide.wants_proposal(snapshot, now):
+            return Missing(Reason.NOTHING_BETTER)
+        known = {n: v for n, v in wish.items() if n in incumbent and isinstance(incumbent[n], Fraction)}
+        moved = {n: max(Fraction(1), incumbent.number(n) + v) for n, v in known.items()}
+        wanted = incumbent.with_values(**moved)
+        if wanted == incumbent:
+            return Missing(Reason.NOTHING_BETTER)
+        return Proposal(wanted, ProposalKind.ONE_KNOB, "wished", Missing(Reason.LEARNING), wanted)
+
+
+@dataclass
+class SkewedClock:
+    """Implements ports.Clock: the operator's own wall clock, which may be wrong; the server's and the pods' is not."""
+
+    true: FakeClock
+    ahead: float = 0.0  # seconds
+
+    def now(self) -> datetime:
+        return self.true.now() + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return self.true.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.true.sleep(seconds)
+
+
+@dataclass
+class Operator:
+    """One process."""
+
+    reconciler: Reconciler
+    network: Network
+    events: FakeEvents
+    killed: bool = False
+
+
+@dataclass
+class World:
+    shop: Shop
+    clock: FakeClock = field(default_factory=lambda: FakeClock(auto=False))
+    server: FakeCluster = field(init=False)
+    apps: dict[str, Application] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    wishes: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    kill_in: int = 0  # kill points left to pass before the process is killed; 0: none
+    kill_at: Point | None = None
+    healing: set[str] = field(default_factory=set)  # tenants whose owner's tool puts its values back
+    tokens: int = 0
+    told: list[str] = field(default_factory=list)  # what the operator said since the last look
+    read_ledgers: dict[str, tuple[str, Ledger | None]] = field(default_factory=dict)
+    old_ledgers: dict[str, Object] = field(default_factory=dict)
+    lapsed: dict[str, str] = field(default_factory=dict)  # tenant -> why its end is not a plain last-known-good
+    on_others: Callable[[], None] = lambda: None  # told after each act of others
+    on_wake: Callable[[str], None] = lambda name: None  # told before each wake
+    escaped: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = FakeCluster(self.clock)
+        self.own_clock = SkewedClock(self.clock)
+        self._clients()
+
+    def _clients(self) -> None:
+        self.kubelet, self.helm, self.alice = (self.server.as_manager(m) for m in ("kubelet", "helm", "alice"))
+        self.metrics = LyingMetrics(self.services)
+        self.network = Network(self.server, self.clock)
+        self.restart()
+
+    # --- the operator
+
+    def restart(self) -> None:
+        """A fresh process: all that was remembered is gone."""
+        self.operator = self._process()
+
+    def _process(self) -> Operator:
+        network = Network(self.server, self.clock, self.network)
+        gate = GuardedCluster(network, allow_workload_writes=True)
+        telemetry = Telemetry()
+        events = FakeEvents()
+        reconciler = Reconciler(
+            cluster=gate,
+            sources={"default": self.metrics},
+            events=events,
+            clock=self.own_clock,
+            actuator=LiveActuator(gate, self._reached),
+            predicting=Wishing(self.wishes),
+            telemetry=telemetry,
+            pod_settings=telemetry.pod_settings,
+            allow_writes=True,
+            reached=self._reached,
+            jitter=lambda: 0.0,
+        )
+        return Operator(reconciler, network, events)
+
+    def _reached(self, point: Point) -> None:
+        if self.kill_in <= 0 or self.kill_at not in (None, point):
+            return
+        self.kill_in -= 1
+        if self.kill_in == 0:
+            self.kill_at = None
+            raise Killed
+
+    async def wake(self, name: str, operator: Operator | None = None) -> float | None:
+        """One wake; a kill is followed by a restart. What escapes is kept for the invariant that nothing does."""
+        process = operator or self.operator
+        self.on_wake(name)
+        after = await self.attempt(process, name)
+        if after is None and process.killed and process is self.operator:
+            self.restart()
+        return AGAIN if process.killed or (after is not None and after < 0) else after
+
+    async def attempt(self, process: Operator, name: str) -> float | None:
+        """The wake itself, whoever wakes. None where the process was killed, too."""
+        try:
+            return await process.reconciler(f"{NAMESPACE}/{name}")
+        except Killed:
+            self.told.append("killed")
+            process.killed = True
+            return None
+        except Exception as error:  # the reconciler must not raise: an invariant reports it
+            self.escaped.append(f"{type(error).__name__}: {error}")
+            return AGAIN
+        finally:
+            self._listen(process)
+
+    def _listen(self, process: Operator) -> None:
+        for _, event in process.events.emitted:
+            self.told.append(event.reason.value)
+            if event.reason is Reason.INTERNAL_ERROR:
+                self.escaped.append(event.message)
+        process.events.emitted.clear()
+
+    async def turn(self) -> None:
+        """Every profile is woken, then everybody takes note of what was written, then time passes."""
+        waits = []
+        for tenant in self.shop.tenants:
+            after = await self.wake(tenant.name)
+            waits.append(60.0 if after is None else after)
+        await self.others_step()
+        self.clock.skip(min(min(waits), 10.0))
+
+    async def others_step(self) -> None:
+        for name in sorted(self.healing):
+            await self.heal(name)
+        now = self.now()
+        for app in self.apps.values():
+            await app.step(self.metrics, now)
+        self.on_others()
+
+    async def heal(self, name: str) -> None:
+        """A self-healing applier puts its own values back, by force."""
+        for body in self.charted(name):
+            if self.server.peek(_ref(body)) is not None:
+                await self.helm.apply(body, force=True)
+
+    def charted(self, name: str) -> list[Object]:
+        """What the owner's chart holds: his ConfigMap and his HPA."""
+        return [documents.placed(body, NAMESPACE) for body in self.tenant(name).others]
+
+    # --- asking
+
+    def now(self) -> str:
+        return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def tenant(self, name: str) -> Tenant:
+        return next(t for t in self.shop.tenants if t.name == name)
+
+    def profile(self, name: str) -> Object | None:
+        return self.server.peek(Ref(PROFILE, NAMESPACE, name))
+
+    def mode(self, name: str) -> str:
+        return str((self.profile(name) or {}).get("spec", {}).get("mode", ""))
+
+    def ledger(self, name: str) -> Ledger | None:
+        """As stored; None where it is lost or torn. Decoded once per version: the invariants ask often."""
+        body = self.server.peek(Ref(LEDGER, NAMESPACE, name))
+        if body is None:
+            return None
+        version = str(body["metadata"]["resourceVersion"])
+        if self.read_ledgers.get(name, ("", None))[0] != version:
+            try:
+                self.read_ledgers[name] = version, ledger_codec.decode(body)
+            except InvalidInput:
+                self.read_ledgers[name] = version, None
+        return self.read_ledgers[name][1]
+
+    def intent_text(self, name: str) -> str:
+        """Kind and id of the stored intent, "" without one."""
+        body = self.server.peek(Ref(LEDGER, NAMESPACE, name)) or {}
+        return str(body.get("data", {}).get("summary", {}).get("intent", ""))
+
+    def values(self, name: str) -> dict[str, int]:
+        written = self.apps[name].written()
+        return {n: written[n] for n in self.tenant(name).knobs if n in written}
+
+    def condition(self, name: str, kind: str) -> tuple[str, str]:
+        listed = (self.profile(name) or {}).get("status", {}).get("conditions", [])
+        return next(((c["status"], c["reason"]) for c in listed if c["type"] == kind), ("", ""))
+
+    def worst(self) -> int:
+        """Use of the budget at the most, over all tenants that have a profile."""
+        alive = (t for t in self.shop.tenants if self.profile(t.name) is not None)
+        return sum(self.apps[t.name].worst(t.per_pod) for t in alive)
+
+    # --- acting as a user
+
+    async def edit_spec(self, name: str, **spec: Any) -> None:
+        ref = Ref(PROFILE, NAMESPACE, name)
+        await self.alice.json_patch(ref, [_add(f"/spec/{k}", v) for k, v in spec.items()])
+
+    async def ask(self, name: str, verb: str, argument: str = "") -> None:
+        self.tokens += 1
+        body = self.profile(name)
+        assert body is not None
+        notes = body["metadata"].get("annotations") or {}
+        value = notes | {f"pegbox.dev/{verb}": f"t{self.tokens} {argument}".strip()}
+        await self.alice.json_patch(Ref(PROFILE, NAMESPACE, name), [_add("/metadata/annotations", value)])
+
+    async def patch(self, ref: Ref, path: str, value: Any) -> None:
+        await self.alice.json_patch(ref, [_add(path, value)])
+
+    # --- building
+
+    async def build(self) -> None:
+        await self.helm.apply(documents.CLASS)
+        for body in self.shop.others:
+            await self.helm.apply(documents.placed(body, NAMESPACE))
+        for tenant in self.shop.tenants:
+            service = self.services[tenant.name] = Service(f"{NAMESPACE}/{tenant.name}")
+            service.values = {n: 2.0 for n in tenant.knobs if not n.endswith("replicas")}
+            self.apps[tenant.name] = Application(tenant.name, NAMESPACE, self.kubelet, service)
+            for body in (documents.deployment(tenant.name), *tenant.others, tenant.profile):
+                await self.helm.apply(documents.placed(body, NAMESPACE))
+        await self.others_step()
+        for _ in range(40):
+            await self.turn()
+            if all(len(m.windows) >= 3 for m in self.operator.reconciler.memories.values()) and self.at_rest():
+                return
+        raise AssertionError(
+            {t.name: (self.profile(t.name) or {}).get("status", {}).get("why") for t in self.shop.tenants}
+        )
+
+    def at_rest(self) -> bool:
+        ledgers = [self.ledger(t.name) for t in self.shop.tenants]
+        return all(found is not None and found.incumbent is not None and found.intent is None for found in ledgers)
+
+    def copy(self) -> World:
+        """The same moment in another world: no object is shared."""
+        out = World(self.shop)
+        out.clock._start, out.clock._elapsed = self.clock._start, self.clock._elapsed
+        store, mine = out.server._store, self.server._store
+        for ref, entry in mine._entries.items():
+            store._entries[ref] = Entry(ref, copied(entry.body), entry.managed.copy(), stored=True)
+        store._version, store._uids = mine._version, mine._uids
+        for name, app in self.apps.items():
+            service = out.services[name] = replace(app.service, values=dict(app.service.values))
+            out.apps[name] = app.copy(out.kubelet, service)
+        out.metrics.acks = {ns: dict(each) for ns, each in self.metrics.acks.items()}
+        out.metrics.values = {ns: {p: dict(v) for p, v in each.items()} for ns, each in self.metrics.values.items()}
+        for key, memory in self.operator.reconciler.memories.items():
+            windows = deque(memory.windows, maxlen=memory.windows.maxlen)
+            out.operator.reconciler.memories[key] = replace(memory, windows=windows)
+        for tenant in self.shop.tenants:
+            out.old_ledgers[tenant.name] = copied(out.server.peek(Ref(LEDGER, NAMESPACE, tenant.name)))
+        return out
+
+
+def _add(path: str, value: Any) -> Object:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _ref(body: Object) -> Ref:
+    return Ref(kind_of(body), NAMESPACE, body["metadata"]["name"])
