@@ -24,6 +24,7 @@ from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger
 from pegbox.ports import LEDGER, PROFILE, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
+from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point
 from pegbox.runtime.predicting import Predicting
@@ -132,6 +133,8 @@ class World:
         gate = GuardedCluster(network, allow_workload_writes=True)
         telemetry = Telemetry()
         events = FakeEvents()
+        brakes = Brakes(self.own_clock, telemetry, BrakeLimits())
+        brakes.notice({}, leading=False)
         reconciler = Reconciler(
             cluster=gate,
             sources={"default": self.metrics},
@@ -141,6 +144,7 @@ class World:
             predicting=Wishing(self.wishes),
             telemetry=telemetry,
             pod_settings=telemetry.pod_settings,
+            brakes=brakes,
             allow_writes=True,
             reached=self._reached,
             jitter=lambda: 0.0,
