@@ -98,6 +98,8 @@ class Reconciler:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
         except Unacceptable as refusal:
             return await self._unacceptable(key, memory, refusal)
+        if memory.ledger is not None and memory.ledger.profile_uid != found.spec.uid:
+            memory = self.memories[key] = Memory()  # another profile of this name: nothing of the one before is its own
         self.classes[key] = found.spec.class_name
         try:
             found = await self._fenced(await reading.read_rest(self.cluster, found), memory)
