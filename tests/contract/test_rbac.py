@@ -274,6 +274,20 @@ class TestWithoutRightsOnTheWorkload:
     def test_deleting_passes(self, guard: ControlPlane, auto: str) -> None:
         assert not _as(guard, "writer", "delete", "perfp", auto, "--wait=false")
 
+    def test_nor_may_the_account_of_an_install_that_only_recommends(self, guard: ControlPlane) -> None:
+        """Its right to patch profiles is for the finalizer; a stolen token turns nothing on with it."""
+        manifest = _render(["serviceaccount", "rbac-read"], "fullnameOverride=rights-leash")
+        guard.apply(manifest)
+        guard.apply(_profile("leashed", "Recommend"))
+        account, patch = f"system:serviceaccount:{OWN}:rights-leash", '{"spec": {"mode": "Auto"}}'
+        said = ""
+        for _attempt in range(100):  # the server takes up a new role within seconds; each attempt takes a while
+            said = _as(guard, account, "patch", "perfp", "leashed", "--type=merge", "-p", patch)
+            if "spec.mode Auto" in said:
+                break
+        guard.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifest)
+        assert "spec.mode Auto needs the right to patch Deployment web" in said
+
 
 class TestWithRightsOnTheWorkload:
     def test_all_of_them_let_auto_and_verbs_pass(self, guard: ControlPlane) -> None:

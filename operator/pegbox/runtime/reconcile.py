@@ -99,12 +99,15 @@ class Reconciler:
         memory = self.memories.setdefault(key, Memory())
         try:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
-            memory.spec, memory.class_ = found.spec, found.class_
         except Unacceptable as refusal:
             before = await finishing.last_read(self.cluster, memory, refusal)
             if before is None:
                 return await self._unacceptable(key, memory, refusal)
             found = before
+        if memory.ledger is not None and memory.ledger.profile_uid != found.spec.uid:
+            memory = self.memories[key] = Memory()  # another profile of this name: nothing of the one before is its own
+        if found.refusal is None:
+            memory.spec, memory.class_ = found.spec, found.class_
         self.classes[key] = found.spec.class_name
         try:
             found = await self._fenced(await reading.read_rest(self.cluster, found), memory)

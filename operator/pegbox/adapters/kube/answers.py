@@ -34,7 +34,7 @@ def error_of(asked: Asked, status: int, text: str) -> PegboxError:
         return WriteConflict(f"{message}: a test of the patch failed, or its path does not exist (any more)")
     if status == 401:
         return NotAvailable(f"{message}: the credentials were refused: renew the token or the kubeconfig")
-    if status == 422 and "metadata.uid" in {cause.get("field") for cause in _causes(body)}:
+    if status == 422 and any(cause.get("field") == "metadata.uid" for cause in _causes(body)):
         return WriteConflict(f"{message}: the object was deleted and recreated under the same name")
     if status == 429 and asked.verb == "evict":
         return Refused(message, status=status)

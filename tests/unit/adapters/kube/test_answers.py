@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pegbox.adapters.kube.answers import Asked, error_of
-from pegbox.model.errors import NotAvailable, NotFound, Refused, WriteConflict
+from pegbox.model.errors import NotAvailable, NotFound, PegboxError, Refused, WriteConflict
 from pegbox.ports import Object
 
 
@@ -91,3 +91,13 @@ def test_the_text_says_what_to_do(code: int, text: str, remedy: str) -> None:
 
 def test_a_long_answer_is_cut() -> None:
     assert len(str(error_of(asked(), 422, status("x" * 100_000)))) < 700
+
+
+@pytest.mark.parametrize(
+    "details", [None, [], True, {"causes": None}, {"causes": True}, {"causes": [None, {"field": []}]}], ids=str
+)
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_a_status_of_another_form_is_an_error_all_the_same(details: object, status: int) -> None:
+    """What stands between us and the server may answer in its place; found by fuzzing."""
+    text = json.dumps({"kind": "Status", "message": "no", "details": details})
+    assert isinstance(error_of(Asked("patch x", "x", "apply"), status, text), PegboxError)
