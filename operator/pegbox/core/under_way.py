@@ -266,7 +266,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
-    if intent.kind is not IntentKind.RESTORE:  # a deletion promises the originals, whatever stands beside them
+    if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         here = ledger.intent.parent
         stages = tuple(_affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
         ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
@@ -338,6 +338,8 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
     ledger, spec = snapshot.ledger, snapshot.spec
     keep = spec.deletion_policy is DeletionPolicy.KEEP or ledger.adopted is None or ledger.generation == 0
+    restoring = ledger.intent is not None and ledger.intent.kind is IntentKind.RESTORE
+    keep = keep and not restoring  # begun by a global stop: never left half-way
     if keep or isinstance(snapshot.workload, Missing):
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
@@ -353,6 +355,8 @@ def restore(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or ledger.adopted
     foreign = foreign_at_restore(snapshot, parent)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(ledger.adopted, foreign)
+    if not snapshot.deleting:
+        goal = _affordable(snapshot, workload, parent, goal)
     begin = Begin(IntentKind.RESTORE, goal, Reason.RESTORE_PENDING, now, revision=workload.revision)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
     assert ledger.intent is not None
@@ -377,7 +381,7 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
     if not snapshot.deleting:
-        done = transitions.unadopted(done)
+        done = transitions.stopped_at(ledger, intent)
     event = Event(Reason.RESTORED, text, warning=bool(silent))
     return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
 

@@ -168,6 +168,59 @@ async def test_a_trial_that_could_not_be_recorded_holds_no_slot_for_ever(error: 
     assert await tried(world) == ["b"]
 
 
+# --- replicas per hour
+
+
+async def replicated(limit: int) -> World:
+    """Two profiles with an HPA each: at most four pods, which a trial may raise to eight."""
+    world = await make(limits=BrakeLimits(SlotLimits(0, 0, limit)))
+    knob = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
+    for name in ("a", "b"):
+        await world.apply(documents.hpa(name, target=name))
+        body = documents.profile(name, documents.hot(), knob, autoscaler={"ref": {"name": name}})
+        await world.add(body, workers=2)
+    for name in ("a", "b"):
+        await world.steady(name)
+    return world
+
+
+async def test_no_more_pods_than_the_limit_are_added_within_an_hour_over_all_profiles() -> None:
+    world = await replicated(3)
+    await ask(world, "a", what="max_replicas=6")
+    await world.rest("a")
+    await ask(world, "b", what="max_replicas=6")
+    _, reason, message = await world.condition("Progressing", "b")
+    assert reason == "WaitingForSlot" and "2 were added and 2 more are wanted" in message
+    assert await world.bounds("b") == (2, 4)
+    await world.clock.advance(3600)
+    await world.turns(6, "b")
+    assert (await world.bounds("b"))[1] == 6
+
+
+async def test_a_restart_forgets_no_pods_that_were_added() -> None:
+    world = await replicated(3)
+    await ask(world, "a", what="max_replicas=6")
+    await world.rest("a")
+    world.restart()
+    await world.recall()
+    await world.turns(6, "b")
+    await ask(world, "b", what="max_replicas=6")
+    assert "still being read" in (await world.condition("Progressing", "b"))[2]
+    await world.turn("a")
+    await world.turn("b")
+    assert "2 were added" in (await world.condition("Progressing", "b"))[2]
+
+
+async def test_what_adds_no_pods_and_who_has_no_limit_do_not_wait() -> None:
+    world = await replicated(1)
+    await ask(world, "a", what="workers=3")
+    await ask(world, "b", what="max_replicas=3")
+    assert await tried(world) == ["a", "b"]
+    free = await replicated(0)
+    await ask(free, "a", "b", what="max_replicas=8")
+    assert await tried(free) == ["a", "b"]
+
+
 # --- the breaker over all profiles
 
 
@@ -325,8 +378,9 @@ def test_the_settings_say_all_of_it() -> None:
         Settings(
             maxConcurrentTrials=7,
             maxConcurrentRestarts=3,
+            maxReplicasAddedPerHour=9,
             fleetBreaker=FleetBreaker(4, 60.0, 30.0, 90.0, 0.25),
         )
     )
     seconds = [timedelta(seconds=s) for s in (60, 30, 90)]
-    assert made == BrakeLimits(SlotLimits(7, 3), Limits(4, *seconds), 0.25)
+    assert made == BrakeLimits(SlotLimits(7, 3, 9), Limits(4, *seconds), 0.25)
