@@ -76,7 +76,7 @@ class Brakes:
     _unseen: dict[str, float] = field(default_factory=dict, init=False)  # recalled, but its knobs are not known yet
     _ended: dict[str, Ended] = field(default_factory=dict, init=False)
     _writes: dict[str, tuple[float, bool]] = field(default_factory=dict, init=False)
-    _silent_since: dict[str, float | None] = field(default_factory=dict, init=False)
+    _sources: dict[str, tuple[float, float | None]] = field(default_factory=dict, init=False)
 
     # --- what is heard
 
@@ -113,8 +113,9 @@ class Brakes:
 
     def asked(self, source: str, answered: bool) -> None:
         """A metrics server was asked."""
-        since = self._silent_since.get(source)
-        self._silent_since[source] = None if answered else since if since is not None else self.clock.monotonic()
+        now = self.clock.monotonic()
+        _, since = self._sources.get(source, (now, None))
+        self._sources[source] = (now, None if answered else now if since is None else since)
 
     def seen(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
         """One profile's ledger as it stands: its intent holds slots, its trials' ends move the breaker."""
@@ -224,8 +225,8 @@ class Brakes:
 
     def _sick(self) -> str:
         now = self.clock.monotonic()
-        since = self._silent_since.values()
-        if self._silent_since and all(at is not None and now - at >= PATIENCE for at in since):
+        in_use = [since for asked, since in self._sources.values() if now - asked < FORGOTTEN]
+        if in_use and all(since is not None and now - since >= PATIENCE for since in in_use):
             return "no metrics server answers"
         return fleets.failing_writes(self._writes, now, self.limits.write_failure_share)
 

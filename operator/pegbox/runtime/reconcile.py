@@ -424,16 +424,19 @@ def _answered(answer: object) -> bool:
 
 
 def _waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:
-    """What was about to begin waits; not even its request counts as served."""
+    """What was about to begin waits, and its request with it. What else this wake took note of stays noted."""
     message = f"{SENTENCES[refused.reason]}: {refused.detail}"
+    after, asked = decision.ledger, snapshot.ledger.tokens.get("try")
+    tokens = {verb: token for verb, token in after.tokens.items() if verb != "try"}
+    tokens |= {"try": asked} if asked is not None else {}
     return replace(
         decision,
         action=Action.HOLD,
         reason=refused.reason,
         message=message,
-        ledger=snapshot.ledger,
+        ledger=replace(after, intent=None, generation=after.generation - 1, tokens=tokens),
         desired=None,
-        events=(),
+        events=tuple(e for e in decision.events if e.reason is not Reason.TRIAL_STARTED),
     )
 
 

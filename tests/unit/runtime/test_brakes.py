@@ -10,6 +10,7 @@ import pytest
 
 from pegbox.core.fleet import Limits
 from pegbox.core.slots import SlotLimits
+from pegbox.model import settings_document
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
@@ -22,7 +23,7 @@ from pegbox.testing.cluster import FakeCluster
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make, written
 
-NAMES = ("a", "b", "c", "d")
+NAMES = ("a", "b", "c")
 TWO = BrakeLimits(fleet=Limits(2, timedelta(minutes=15), timedelta(minutes=10), timedelta(hours=4)))
 
 
@@ -71,6 +72,27 @@ async def test_no_more_trials_than_slots_run_at_once_and_the_next_begins_when_on
     await world.rest("a")
     await world.turn("c")
     assert "c" in await tried(world)  # what was asked for was not lost
+
+
+async def test_who_waits_for_a_slot_still_takes_note_of_what_others_change_and_of_what_is_asked() -> None:
+    world = await shop(BrakeLimits(SlotLimits(1, 0)), names=("a", "b"))
+    await ask(world, "a", "b")
+    assert (await world.condition("Progressing", "b"))[1] == "WaitingForSlot"
+    await world.apply(documents.config_map())
+    before = await world.ledger("b")
+    own, text = (
+        await world.own("b"),
+        settings_document.render((await world.profile("b"))["metadata"]["uid"], 9, {"workers": "1"}),
+    )
+    own["data"][settings_document.KEY] = text
+    ref = Ref(CONFIG_MAP, world.namespace, own["metadata"]["name"])
+    await world.patch(ref, "/data", own["data"])
+    await world.annotate("resume", name="b")
+    await world.turn("b")
+    after = await world.ledger("b")
+    assert before is not None and after is not None and after.intent is None
+    assert after.incumbent is not None and after.incumbent.number("workers") == 1
+    assert "resume" in after.tokens and "ForeignChange" in world.events.reasons()
 
 
 async def test_without_a_limit_all_run() -> None:
@@ -260,7 +282,7 @@ async def test_a_rollback_goes_on_while_it_is_open() -> None:
 
 
 async def test_half_open_lets_one_profile_try_and_its_success_closes_it() -> None:
-    world = await shop(TWO)
+    world = await shop(TWO, names=("a", "b", "c", "d"))
     await harm(world, "a")
     await harm(world, "b")
     await world.clock.advance(601)
@@ -340,6 +362,18 @@ async def test_one_of_two_metrics_servers_that_answers_keeps_it_closed() -> None
         world.brakes.asked("other", True)
         await world.turn("a")
     assert state(world) is BreakerState.CLOSED
+
+
+async def test_a_metrics_server_that_nobody_asks_any_more_is_no_sign_of_health() -> None:
+    world = await shop(TWO, names=("a",))
+    world.brakes.asked("of a class that is gone", True)
+    world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "connection refused")
+    await world.turns(14, "a")
+    assert state(world) is BreakerState.CLOSED
+    await world.clock.advance(900)
+    await world.turn("a")
+    await world.turn("a")
+    assert state(world) is BreakerState.OPEN
 
 
 async def test_an_api_server_that_answers_no_write_opens_it() -> None:
