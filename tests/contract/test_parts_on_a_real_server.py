@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from pegbox.adapters.kube.events import KubeEvents
-from pegbox.adapters.kube.lease import LeaseElection, Timing
+from pegbox.adapters.kube.lease import LeaseElection, LeaseReader, Timing
 from pegbox.adapters.kube.workload import decode, selector_text
+from pegbox.commands import stop
+from pegbox.model.brakes import STOP_ANNOTATION, Stop
 from pegbox.model.decisions import Event
 from pegbox.model.reasons import Reason
 from pegbox.model.settings_document import KEY, render
@@ -40,6 +42,43 @@ async def test_a_dead_holders_lease_runs_out(world: ClusterWorld) -> None:
     await dead.wait()
     await next_one.wait()
     assert next_one.leading and not dead.leading
+
+
+async def test_a_stop_on_the_lease_is_heard_survives_renewals_takeover_and_deletion_and_is_taken_away(
+    world: ClusterWorld,
+) -> None:
+    """What one leader carries, the next one hears before it leads; what people wrote is never pruned by a renewal."""
+    ref = Ref(LEASE, world.namespace, "pegbox-leader")
+    people, clock = world.as_manager("kubectl"), SystemClock()
+    one, two = (LeaseElection(world.cluster, clock, ref, identity=name, timing=SHORT) for name in ("one", "two"))
+    heard: list[tuple[dict[str, str], bool]] = []
+    two.heard = lambda notes, leading: heard.append((dict(notes), leading))
+    one.carried = lambda: {"pegbox.dev/fleet-breaker": "{}"}
+    two.kept = lambda: {STOP_ANNOTATION: "restore"}
+    await one.wait()
+    await stop.put(people, ref, Stop.RESTORE)
+    for _ in range(3):
+        assert await one._attempt()
+    await one.release()
+    await two.wait()
+    carried = {STOP_ANNOTATION: "restore", "pegbox.dev/fleet-breaker": "{}"}
+    assert (carried, False) in heard
+    await people.delete(ref)
+    assert await two._attempt()
+    assert (await world.cluster.get(ref))["metadata"]["annotations"] == {STOP_ANNOTATION: "restore"}
+    await stop.put(people, ref, None)
+    assert await two._attempt()
+    assert not (await world.cluster.get(ref))["metadata"].get("annotations")
+
+
+async def test_without_an_election_a_lease_that_nobody_holds_is_made_and_read(world: ClusterWorld) -> None:
+    ref = Ref(LEASE, world.namespace, "pegbox-leader")
+    heard: list[dict[str, str]] = []
+    reader = LeaseReader(world.cluster, SystemClock(), ref, lambda notes, leading: heard.append(dict(notes)))
+    await reader.first()
+    assert any("nobody holds" in line for line in await stop.put(world.as_manager("kubectl"), ref, Stop.STOP))
+    await reader.look()
+    assert heard == [{}, {STOP_ANNOTATION: "stop"}]
 
 
 async def test_events_pass_the_servers_validation(world: ClusterWorld) -> None:

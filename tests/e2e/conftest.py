@@ -26,7 +26,13 @@ from tests.e2e.api import Api, Object, required, wait_for
 from tests.e2e.operators import NotHere, Operator
 from tests.e2e.worlds import WORKLOAD, Application, World
 
-FAST = ("operator.kubeQps=60",)  # ten profiles that look every four seconds, where one would look every thirty
+# Ten profiles that look every four seconds, where one would look every thirty; each test is about its own.
+FAST = (
+    "operator.kubeQps=60",
+    "brakes.maxConcurrentTrials=0",
+    "brakes.maxConcurrentRestarts=0",
+    "brakes.fleetBreaker.profiles=0",
+)
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
 
 

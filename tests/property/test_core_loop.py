@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pegbox.core import conditions as said
 from pegbox.core.decide import decide
 from pegbox.core.force import applied, document_values
+from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action, ConditionType, Decision, Truth
 from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.observations import Attainment, Missing, Observation, Window
@@ -66,6 +67,7 @@ class Loop(RuleBasedStateMachine):
         super().__init__()
         self.now = T0
         self.mode = Mode.AUTO
+        self.brakes = Brakes()
         self.hpa = 4
         self.revision = 1
         self.document: Document | None = None
@@ -143,6 +145,11 @@ class Loop(RuleBasedStateMachine):
     def the_mode_is_turned(self, mode: Mode) -> None:
         self.mode = mode
 
+    @rule(stop=st.sampled_from([None, None, *Stop]), out=st.sampled_from([False, False, True]), held=st.booleans())
+    def the_brakes_are_set_or_released(self, stop: Stop | None, out: bool, held: bool) -> None:
+        fleet = Missing(Reason.FLEET_BREAKER_OPEN, "harm elsewhere") if held else None
+        self.brakes = Brakes(stop, "", out, "", fleet)
+
     @rule(verb=st.sampled_from(["try", "try", "rollback", "reset", "pause", "resume", "resume"]), wish=moves | trades)
     def somebody_asks(self, verb: str, wish: dict[str, int]) -> None:
         wanted = self._moved(wish)
@@ -207,6 +214,12 @@ class Loop(RuleBasedStateMachine):
         assert intent is not None, "an intent is recorded before a write"
         assert decision.desired == intent.current
         assert self.mode is Mode.AUTO or intent.kind is IntentKind.RESTORE
+        if self.brakes.stop is not None or self.brakes.opted_out:
+            assert intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE), "a brake lets only ways back through"
+        if self.brakes != Brakes() and self.ledger.intent is None:
+            assert intent.kind is not IntentKind.TRIAL, "no trial begins under a brake"
+        if self.brakes.opted_out and self.ledger.intent is None:
+            raise AssertionError("nothing at all begins on an opted-out workload")
         for name, value in decision.desired.items():
             assert SPACE[name].admits(value)
             if name in self.theirs:
@@ -243,6 +256,7 @@ class Loop(RuleBasedStateMachine):
             slos=windows[-1].slos if windows else {},
             requests=tuple(self.requests.values()),
             deleting=deleting,
+            brakes=self.brakes,
         )
 
     def _values(self) -> dict[str, int]:
@@ -314,7 +328,7 @@ class Loop(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The faults stop."""
-        self.mode, self.requests = Mode.AUTO, {}
+        self.mode, self.requests, self.brakes = Mode.AUTO, {}, Brakes()
         deaf = any(p.deaf for p in self.pods)
         decision = self.step("none", "same", None)
         for _ in range(PATIENT_WAKES):

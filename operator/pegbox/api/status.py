@@ -41,7 +41,7 @@ def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing)
             "slo": _worst(slos),
         },
         "why": _cut(f"{decision.reason.value}: {decision.message}", 1024),
-        "next": _cut(_next(ledger, spec.mode), 1024),
+        "next": _cut(_next_braked(snapshot, ledger) or _next(ledger, spec.mode), 1024),
         "setting": values(spec.space, setting),
         "proposal": values(spec.space, decision.proposal),
         "knobs": [_knob(knob, snapshot, decision.proposal) for knob in spec.space.knobs],
@@ -282,6 +282,16 @@ def _last_trial(trial: TrialSummary, space: SearchSpace) -> dict[str, Any]:
 
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _next_braked(snapshot: Snapshot, ledger: Ledger) -> str:
+    """While a brake above this profile holds it, and nothing has to be brought to its end first."""
+    brakes = snapshot.brakes
+    if ledger.intent is not None:
+        return ""
+    if brakes.stop is not None:
+        return "nothing until `pegbox start --all`"
+    return "nothing until the workload no longer opts out" if brakes.opted_out else ""
 
 
 def _next(ledger: Ledger, mode: Mode) -> str:

@@ -9,16 +9,17 @@ from datetime import datetime
 
 from pegbox import learning
 from pegbox.adapters.kube import resources
-from pegbox.api.status import in_force
+from pegbox.api.status import in_force, read_conditions
 from pegbox.core import assess, decide, force, guards, propose
 from pegbox.learning.evaluate import accuracy, trust
-from pegbox.model.decisions import Verdict
+from pegbox.model.brakes import Brakes, Stop
+from pegbox.model.decisions import ConditionType, Verdict
 from pegbox.model.knobs import SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.prediction import Predictor
 from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal
-from pegbox.model.reasons import Reason
+from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Cluster, MetricsSource, SignalQuery
@@ -72,6 +73,7 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
         containers=resources.template_sizes(found.target, found.spec.target.container),
         deleting=found.deleting,
         acks=acks if isinstance(acks, Missing) else None,
+        brakes=brakes_told(found),
     )
     if snapshot.ledger.incumbent is None:
         setting = decide.baseline_setting(snapshot)
@@ -116,6 +118,17 @@ async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> 
     clean = (seen,) if isinstance(seen, Observation) and seen.clean else ()
     slos = assess.attained(question, evidence)
     return replace(snapshot, observation=seen, baseline_windows=clean, slos=slos)
+
+
+def brakes_told(found: Objects) -> Brakes:
+    """The workload's own opt-out, and what the operator last said of brakes over all profiles."""
+    opted_out, text = reading.opt_out(found.target)
+    said = read_conditions(found.profile.get("status") or {}).get(ConditionType.PROGRESSING)
+    reason = said.reason if said is not None else None
+    message = said.message.removeprefix(f"{SENTENCES[said.reason]}: ") if said is not None else ""
+    stop = Stop.STOP if reason is Reason.STOPPED else None
+    held = Missing(Reason.FLEET_BREAKER_OPEN, message) if reason is Reason.FLEET_BREAKER_OPEN else None
+    return Brakes(stop, message if stop is not None else "", opted_out, text, held)
 
 
 def think(fresh: Fresh, now: datetime) -> Thought:

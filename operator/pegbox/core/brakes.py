@@ -67,6 +67,12 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
         return None  # the ledger was lost: what is in force is found out first
     assert ledger.adopted is not None
     decision = under_way.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
+    begun = decision.ledger.intent
+    if ledger.intent is None and begun is not None and begun.target == begun.parent:
+        text = f"{SENTENCES[Reason.RESTORE_PENDING]}: beside what others set, a budget has no room for the rest"
+        return Decision(
+            Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=max(snapshot.spec.interval, Fraction(1))
+        )
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
         ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
         summary = transitions.close(ledger, ledger.intent, ledger.intent.parent, ending).trials

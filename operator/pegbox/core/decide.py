@@ -60,6 +60,8 @@ def _upkeep(snapshot: Snapshot, decision: Decision) -> Decision:
     """At rest, pods that started as the template says are resized to what was accepted: no trial, the same setting."""
     if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO or not sizing.behind(snapshot):
         return decision
+    if guards.brakes.why(snapshot) is not None:
+        return decision
     return replace(decision, desired=decision.ledger.incumbent, wake_after=min(decision.wake_after, looks.SOON))
 
 

@@ -126,7 +126,7 @@ def _waited(fleet: Fleet, facts: Facts, limits: Limits, now: datetime, jitter: f
 
 
 def _tried(fleet: Fleet, facts: Facts, limits: Limits, now: datetime, jitter: float) -> Fleet:
-    harmed = [key for key, each in sorted(facts.ended.items()) if _newer(each.harm, fleet, now)]
+    harmed = sorted(key for key, each in facts.ended.items() if _newer(each.harm, fleet, now))
     why = facts.sick or (f"harm again, in {harmed[0]}" if harmed else "")
     if why:
         return _open(fleet, why, limits, now, jitter)
@@ -138,11 +138,11 @@ def _tried(fleet: Fleet, facts: Facts, limits: Limits, now: datetime, jitter: fl
 
 def _several(fleet: Fleet, facts: Facts, limits: Limits, now: datetime) -> str:
     """Different profiles, each with harm in the time that counts."""
-    harmed = [
+    harmed = sorted(
         key
-        for key, each in sorted(facts.ended.items())
-        if _newer(each.harm, fleet, now) and each.harm is not None and now - each.harm <= limits.within
-    ]
+        for key, each in facts.ended.items()
+        if each.harm is not None and now - each.harm <= limits.within and _newer(each.harm, fleet, now)
+    )
     if len(harmed) < limits.profiles:
         return ""
     named = ", ".join(harmed[:5]) + (", ..." if len(harmed) > 5 else "")

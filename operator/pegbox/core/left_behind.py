@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pegbox.model.brakes import Stop
 from pegbox.model.knobs import Setting
 from pegbox.model.profile import DeletionPolicy, Mode
 from pegbox.model.reasons import Reason
@@ -21,6 +22,8 @@ def goal(snapshot: Snapshot) -> tuple[Setting | None, Reason]:
     if spec.deletion_policy is DeletionPolicy.RESTORE:
         return ledger.adopted, Reason.RESTORE_PENDING
     intent = ledger.intent
+    if intent is not None and intent.kind is IntentKind.RESTORE and snapshot.brakes.stop is Stop.RESTORE:
+        return intent.target, Reason.RESTORE_PENDING  # begun by a global stop: never left half-way
     if intent is None or spec.mode is not Mode.AUTO:
         return None, Reason.STABLE
     if intent.kind is IntentKind.TRIAL:

@@ -240,9 +240,15 @@ def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: date
     )
 
 
-def unadopted(ledger: Ledger) -> Ledger:
-    """After a restore that a global stop asked for: nothing of ours is in place, and what is there is adopted anew."""
-    return replace(ledger, incumbent=None, adopted=None, originals=(), ladder=(), halted=None)
+def stopped_at(ledger: Ledger, intent: Intent) -> Ledger:
+    """The end of a restore that a global stop asked for: what is there is adopted anew once the stop is over.
+
+    Where a budget had no room for all of it, the values of the adoption are not forgotten: they are still owed.
+    """
+    ledger = left_to_others(ledger, {n: intent.target[n] for n in intent.keep if n in intent.target})
+    if intent.target != ledger.adopted:
+        return replace(ledger, intent=None, incumbent=intent.target)
+    return replace(ledger, intent=None, incumbent=None, adopted=None, originals=(), ladder=(), halted=None)
 
 
 def scored(ledger: Ledger, intent: Intent, summary: TrialSummary) -> Ledger:

@@ -300,7 +300,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
-    if intent.kind is not IntentKind.RESTORE:  # a deletion promises the originals, whatever stands beside them
+    if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         here = ledger.intent.parent
         stages = tuple(room.affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
         ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
@@ -374,6 +374,8 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = foreign_at_restore(snapshot, parent)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
+    if not snapshot.deleting:
+        goal = room.affordable(snapshot, workload, parent, goal)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
     assert ledger.intent is not None
@@ -406,7 +408,7 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
     if not snapshot.deleting:
-        done = transitions.unadopted(done)
+        done = transitions.stopped_at(ledger, intent)
     event = Event(Reason.RESTORED, text, warning=bool(silent))
     return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
 

@@ -16,7 +16,7 @@ from pegbox.api import ledger_codec
 from pegbox.core import fleet as fleets
 from pegbox.core import slots
 from pegbox.core.fleet import Ended, Facts, Fleet
-from pegbox.core.slots import Flight, SlotLimits
+from pegbox.core.slots import Flight, Growth, SlotLimits
 from pegbox.model import brakes as model
 from pegbox.model.brakes import Stop
 from pegbox.model.errors import InvalidInput
@@ -25,6 +25,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, Intent, IntentKind, Ledger
 from pegbox.ports import LEDGER, Clock, Cluster, Object
+from pegbox.runtime.reading import opt_out
 from pegbox.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class BrakeLimits:
 def limits(settings: Settings) -> BrakeLimits:
     breaker = settings.fleetBreaker
     return BrakeLimits(
-        SlotLimits(settings.maxConcurrentTrials, settings.maxConcurrentRestarts),
+        SlotLimits(settings.maxConcurrentTrials, settings.maxConcurrentRestarts, settings.maxReplicasAddedPerHour),
         fleets.Limits(
             breaker.profiles,
             timedelta(seconds=breaker.withinSeconds),
@@ -71,9 +72,11 @@ class Brakes:
     stop_text: str = field(default="", init=False)
     fleet: Fleet = field(default=Fleet(), init=False)
     _flights: dict[str, tuple[float, Flight]] = field(default_factory=dict, init=False)
+    _growths: dict[str, tuple[Growth, ...]] = field(default_factory=dict, init=False)
+    _unseen: dict[str, float] = field(default_factory=dict, init=False)  # recalled, but its knobs are not known yet
     _ended: dict[str, Ended] = field(default_factory=dict, init=False)
     _writes: dict[str, tuple[float, bool]] = field(default_factory=dict, init=False)
-    _silent_since: dict[str, float | None] = field(default_factory=dict, init=False)
+    _sources: dict[str, tuple[float, float | None]] = field(default_factory=dict, init=False)
 
     # --- what is heard
 
@@ -103,13 +106,16 @@ class Brakes:
     def wrote(self, what: str, answered: bool) -> None:
         """A write to the API server ended."""
         now = self.clock.monotonic()
-        self._writes = {k: v for k, v in self._writes.items() if now - v[0] <= fleets.WRITES_FOR}
-        self._writes[what] = (now, answered)
+        self._writes.pop(what, None)
+        self._writes[what] = (now, answered)  # so the oldest stands first
+        while now - next(iter(self._writes.values()))[0] > fleets.WRITES_FOR:
+            del self._writes[next(iter(self._writes))]
 
     def asked(self, source: str, answered: bool) -> None:
         """A metrics server was asked."""
-        since = self._silent_since.get(source)
-        self._silent_since[source] = None if answered else since if since is not None else self.clock.monotonic()
+        now = self.clock.monotonic()
+        _, since = self._sources.get(source, (now, None))
+        self._sources[source] = (now, None if answered else now if since is None else since)
 
     def seen(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
         """One profile's ledger as it stands: its intent holds slots, its trials' ends move the breaker."""
@@ -117,6 +123,11 @@ class Brakes:
         self._flights.pop(key, None)
         if flight != Flight():
             self._flights[key] = (self.clock.monotonic(), flight)
+        if space is None:
+            self._unseen[key] = self.clock.monotonic()
+        else:
+            self._unseen.pop(key, None)
+            self._growths[key] = slots.growths(ledger, space)
         self._ended[key] = fleets.ended(ledger)
         self._step()
 
@@ -135,14 +146,15 @@ class Brakes:
         """The profile is gone."""
         self._flights.pop(key, None)
         self._ended.pop(key, None)
+        self._growths.pop(key, None)
+        self._unseen.pop(key, None)
 
     # --- what is said
 
     def of(self, key: str, target: Object | None) -> model.Brakes:
         """For one decision."""
         self._step()
-        annotations = (target or {}).get("metadata", {}).get("annotations") or {}
-        opted_out, text = model.parse_opt_out(annotations.get(model.OPT_OUT_ANNOTATION))
+        opted_out, text = opt_out(target)
         return model.Brakes(self.stop, self.stop_text, opted_out, text, self._held(key))
 
     def reserve(self, key: str, space: SearchSpace, intent: Intent) -> Missing | None:
@@ -156,6 +168,8 @@ class Brakes:
             return Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
         held = self._held(key) if intent.kind is IntentKind.TRIAL else None
         refused = held or slots.refusal(self._others(key), wanted, self.limits.slots)
+        if refused is None and intent.kind is IntentKind.TRIAL:
+            refused = self._grow(key, Growth(intent.started_at, slots.added(space, intent.parent, intent.target)))
         if refused is not None:
             return refused
         self._flights[key] = (self.clock.monotonic(), wanted)
@@ -173,6 +187,19 @@ class Brakes:
     def _others(self, key: str) -> dict[str, Flight]:
         now = self.clock.monotonic()
         return {k: f for k, (at, f) in self._flights.items() if k != key and now - at < FORGOTTEN}
+
+    def _grow(self, key: str, wanted: Growth) -> Missing | None:
+        """Room for so many more pods within this hour; where there is, it is taken."""
+        now, limits = self.clock.now(), self.limits.slots
+        if not limits.replicas_per_hour or not wanted.pods:
+            return None
+        if any(self.clock.monotonic() - at < FORGOTTEN for at in self._unseen.values()):
+            return Missing(Reason.WAITING_FOR_SLOT, "what was added elsewhere in the last hour is still being read")
+        earlier = [each for known in self._growths.values() for each in known]
+        refused = slots.too_much(earlier, wanted.pods, limits, now)
+        if refused is None:
+            self._growths[key] = (*self._growths.get(key, ()), wanted)
+        return refused
 
     def _held(self, key: str) -> Missing | None:
         fleet = self.fleet
@@ -198,8 +225,8 @@ class Brakes:
 
     def _sick(self) -> str:
         now = self.clock.monotonic()
-        since = self._silent_since.values()
-        if self._silent_since and all(at is not None and now - at >= PATIENCE for at in since):
+        in_use = [since for asked, since in self._sources.values() if now - asked < FORGOTTEN]
+        if in_use and all(since is not None and now - since >= PATIENCE for since in in_use):
             return "no metrics server answers"
         return fleets.failing_writes(self._writes, now, self.limits.write_failure_share)
 

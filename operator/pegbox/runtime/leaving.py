@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pegbox.adapters.kube import owners, resources
-from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
 from pegbox.model.snapshot import Held
@@ -14,7 +13,7 @@ from pegbox.model.trials import Ledger
 from pegbox.ports import CONFIG_MAP, HPA, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import claims
 from pegbox.runtime.points import Point, Reached
-from pegbox.runtime.reading import KINDS, Objects
+from pegbox.runtime.reading import KINDS, Objects, opt_out
 
 FINALIZER = "pegbox.dev/restore"
 SEPARATOR = "; "  # between recorded owners of one field
@@ -42,9 +41,7 @@ async def release(
     cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, now: datetime, reached: Reached
 ) -> None:
     """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
-    annotations = (found.target or {}).get("metadata", {}).get("annotations") or {}
-    opted_out, _ = parse_opt_out(annotations.get(OPT_OUT_ANNOTATION))
-    if found.spec.deletion_policy is DeletionPolicy.RESTORE and not opted_out:
+    if found.spec.deletion_policy is DeletionPolicy.RESTORE and not opt_out(found.target)[0]:
         await give_back(cluster, found, values, ledger, reached)
     await claims.release(cluster, found, now)
     profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it

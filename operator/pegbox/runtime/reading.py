@@ -14,6 +14,7 @@ from pegbox.api import ledger_codec
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import reason_of
 from pegbox.model import settings_document, units
+from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput, NotFound
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -269,6 +270,12 @@ def echoed_tokens(found: Objects) -> dict[str, str]:
     """verb -> token that the status says was acted on: a lost ledger must not act on them again."""
     listed = (found.profile.get("status") or {}).get("tokens") or []
     return {str(item["name"]): str(item["value"]) for item in listed if item.get("name") in VERBS and "value" in item}
+
+
+def opt_out(target: Object | None) -> tuple[bool, str]:
+    """Does the workload's owner want nothing to be written to it? With what he wrote."""
+    annotations = (target or {}).get("metadata", {}).get("annotations") or {}
+    return parse_opt_out(annotations.get(OPT_OUT_ANNOTATION))
 
 
 def gate_reads_writes(spec: ProfileSpec, allow_writes: bool) -> bool:

@@ -24,11 +24,11 @@ from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxErro
 from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
-from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import claims, finishing, leaving, reading, telling
+from pegbox.runtime import braking, claims, finishing, leaving, reading, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -165,7 +165,7 @@ class Reconciler:
                 found, spec = replace(found, spec=again.spec), again.spec
         ledger = self._ledger(memory, found)
         self.brakes.seen(key, spec.space, ledger)
-        self.brakes.asked(source_name(found), _answered(acks) or _answered(reported))
+        self.brakes.asked(source_name(found), braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
@@ -284,13 +284,13 @@ class Reconciler:
         if not self.leading():
             raise NotAvailable("leadership was lost")
         auto = snapshot.spec.mode is Mode.AUTO
-        decision = self._with_slot(snapshot, decision)
+        decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
             if refused is not None and decision.action is Action.START:
                 self.brakes.release(found.spec.key)
-                decision = _waiting(snapshot, decision, refused)
-        if _brake_restored(snapshot, decision):
+                decision = braking.waiting(snapshot, decision, refused)
+        if braking.ends_restore(snapshot, decision):
             await leaving.give_back(self.cluster, found, snapshot.held, snapshot.ledger, self.reached)
         writes = decision.desired is not None and reading.gate_reads_writes(snapshot.spec, self.allow_writes)
         restoring = decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
@@ -312,18 +312,6 @@ class Reconciler:
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision
-
-    def _with_slot(self, snapshot: Snapshot, decision: Decision) -> Decision:
-        """What is about to begin of our own accord takes its slot, or waits for one."""
-        intent = decision.ledger.intent
-        if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
-            return decision
-        if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
-            return decision  # a way back waits for nothing
-        refused = self.brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
-        if refused is None:
-            return decision
-        return replace(_waiting(snapshot, decision, refused), wake_after=snapshot.spec.interval)
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
@@ -441,31 +429,6 @@ class Reconciler:
 def source_name(found: Objects) -> str:
     """The metrics source that the profile's class names."""
     return str(found.class_.get("spec", {}).get("sourceRef") or "default")
-
-
-def _answered(answer: object) -> bool:
-    return not (isinstance(answer, Missing) and answer.reason is Reason.METRICS_UNREACHABLE)
-
-
-def _waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:
-    """What was about to begin waits; not even its request counts as served."""
-    message = f"{SENTENCES[refused.reason]}: {refused.detail}"
-    return replace(
-        decision,
-        action=Action.HOLD,
-        reason=refused.reason,
-        message=message,
-        ledger=snapshot.ledger,
-        desired=None,
-        events=(),
-    )
-
-
-def _brake_restored(snapshot: Snapshot, decision: Decision) -> bool:
-    """Does a restore end that a global stop began? Then what was taken goes back before it is forgotten."""
-    intent = snapshot.ledger.intent
-    restoring = intent is not None and intent.kind is IntentKind.RESTORE
-    return restoring and decision.action is Action.CLOSE and not snapshot.deleting
 
 
 def setting_label(snapshot: Snapshot) -> str:

@@ -69,6 +69,7 @@ class Settings:
     logFormat: str = "json"  # noqa: N815
     maxConcurrentTrials: int = 5  # noqa: N815  in the whole cluster; 0: no limit
     maxConcurrentRestarts: int = 2  # noqa: N815  profiles whose pods we restart at a time; 0: no limit
+    maxReplicasAddedPerHour: int = 0  # noqa: N815  by trials, in the whole cluster; 0: no limit
     fleetBreaker: FleetBreaker = FleetBreaker()  # noqa: N815
 
 
@@ -106,7 +107,7 @@ def parse(raw: Any) -> Settings:
             raise InvalidInput("watchNamespaces", _hidden(names), "list names of namespaces, or leave it empty")
         values["watchNamespaces"] = tuple(names)
     made = Settings(**values)
-    _within(made, "maxConcurrentTrials", "maxConcurrentRestarts")
+    _within(made, "maxConcurrentTrials", "maxConcurrentRestarts", "maxReplicasAddedPerHour")
     _within(made.fleetBreaker, "profiles", "withinSeconds", "baseSeconds", "longestSeconds", name="fleetBreaker.")
     _within(made.fleetBreaker, "writeFailureShare", name="fleetBreaker.", most=1.0)
     if made.fleetBreaker.longestSeconds < made.fleetBreaker.baseSeconds:

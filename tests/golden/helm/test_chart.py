@@ -165,7 +165,7 @@ class TestTheOperatorsSettings:
             "watchNamespaces": [], "allowWrites": False,
             "leaderElection": {"enabled": True, "namespace": "pegbox-system", "name": "pegbox"},
             "http": {"port": 8080}, "workers": 4, "kubeQps": 50, "nudgePods": False, "logFormat": "json",
-            "maxConcurrentTrials": 5, "maxConcurrentRestarts": 2,
+            "maxConcurrentTrials": 5, "maxConcurrentRestarts": 2, "maxReplicasAddedPerHour": 0,
             "fleetBreaker": {
                 "profiles": 3, "withinSeconds": 900, "baseSeconds": 600, "longestSeconds": 14400,
                 "writeFailureShare": 0.5,

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.prometheus.client import Usage
 from pegbox.adapters.telemetry import Telemetry
+from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState
@@ -139,6 +140,13 @@ def test_every_event_is_counted_under_its_enum() -> None:
     telemetry.trial_ended(TrialState.REVERTED, Reason.SLO_BREACHED)
     telemetry.queue_depth(3)
     telemetry.breaker("shop", "x", BreakerState.HALF_OPEN)
+    telemetry.stopped(Stop.RESTORE)
+    telemetry.fleet_breaker(BreakerState.OPEN)
+    telemetry.in_flight(trials=4, restarts=1)
+    assert value(telemetry, "pegbox_stopped") == 2.0
+    assert value(telemetry, "pegbox_fleet_breaker_state") == 2.0
+    assert value(telemetry, "pegbox_in_flight", what="trial") == 4.0
+    assert value(telemetry, "pegbox_in_flight", what="restart") == 1.0
     assert value(telemetry, "pegbox_reconcile_seconds_count") == 1.0
     assert value(telemetry, "pegbox_last_cycle_timestamp_seconds") == NOW.timestamp()
     assert value(telemetry, "pegbox_reconcile_errors_total", reason="InternalError") == 1.0

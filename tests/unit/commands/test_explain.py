@@ -14,7 +14,7 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Breaker, BreakerState
-from pegbox.ports import CONFIG_MAP, LEDGER
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from tests.unit.commands.shop import KEY, Shop
 
 
@@ -49,7 +49,8 @@ async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
     await shop.remember(cooldown_until=cooling, breaker=Breaker(BreakerState.OPEN, 3, 1, cooling))
     body = await told(shop)
     assert [v["guard"] for v in body["verdicts"]] == [
-        "mode", "paused", "halted", "breaker", "cooldown", "frozen", "rollout-health", "freshness",
+        "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
+        "rollout-health", "freshness",
         "ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget",
     ]  # fmt: skip
     assert verdict(body, "mode") == ("Admit", "WithinLimits")
@@ -60,6 +61,32 @@ async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
     text = words(body)
     assert "breaker: Open, 3 failures in a row, until" in text
     assert "known good: worker_count=2 (up to 38/s by 3 windows at 100ms)" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "guard"),
+    [("Stopped", "stopped"), ("FleetBreakerOpen", "fleet-breaker")],
+    ids=["a_global_stop", "the_breaker_over_all_profiles"],
+)
+async def test_a_brake_over_all_profiles_is_shown_as_the_operator_last_said(said: str, guard: str) -> None:
+    """It stands on the operator's Lease, which the reader of a profile may not see."""
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    assert verdict(await told(shop), guard)[0] == "Admit"
+    condition = {
+        "type": "Progressing", "status": "False", "reason": said, "message": "by whom and until when",
+        "observedGeneration": 1, "lastTransitionTime": "2026-01-05T12:00:00Z",
+    }  # fmt: skip
+    await shop.tell(conditions=[condition])
+    assert verdict(await told(shop), guard) == ("Refuse", said)
+
+
+async def test_an_opted_out_workload_is_read_afresh() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    note = {"op": "add", "path": "/metadata/annotations", "value": {"pegbox.dev/opt-out": "true"}}
+    await shop.cluster.as_manager("kubectl").json_patch(Ref(DEPLOYMENT, "shop", "checkout"), [note])
+    assert verdict(await told(shop), "opted-out") == ("Refuse", "OptedOut")
 
 
 async def test_the_fresh_proposal_comes_with_its_uncapped_wish() -> None:

@@ -19,6 +19,7 @@ from tests.unit.core.build import (
     T0,
     at,
     document,
+    held,
     intent,
     ledger,
     pod,
@@ -134,8 +135,7 @@ def test_no_brake_is_deaf_to_a_restore_in_mid_course_of_which_half_is_written(br
 
 
 def test_values_of_the_adoption_that_are_in_place_are_not_written_again() -> None:
-    held = snapshot(memory=ledger(ADOPTED))
-    decision = decided(held, RESTORING)
+    decision = decided(snapshot(memory=ledger(ADOPTED)), RESTORING)
     assert outcome(decision) == (Action.HOLD, "", False) and decision.reason is Reason.STOPPED
 
 
@@ -159,6 +159,25 @@ def test_a_restore_asks_for_no_mode_and_for_no_deletion_policy(mode: Mode) -> No
     profile = spec(mode=mode, deletion_policy=DeletionPolicy.KEEP)
     seen = snapshot(profile, ledger(NOW, adopted=ADOPTED))
     assert decided(seen, RESTORING).desired == ADOPTED
+
+
+def test_a_budget_that_has_no_room_beside_what_others_set_comes_before_a_global_restore() -> None:
+    """One pod may use 48. Adopted 12 x 4 = 48; somebody made the pool 8: 12 x 8 = 96 would be too much."""
+    memory = ledger(NOW, adopted=setting(workers=12, pool=4))
+    seen = replace(snapshot(memory=memory), held=held(setting(workers=4, pool=8)))
+    owed = decided(seen, RESTORING)
+    assert (owed.action, owed.reason, owed.desired) == (Action.HOLD, Reason.RESTORE_PENDING, None)
+    assert owed.ledger.adopted == memory.adopted  # it is not forgotten
+    room = replace(seen, held=held(setting(workers=4, pool=3)))
+    assert decided(room, RESTORING).desired == setting(workers=12, pool=3)
+
+
+def test_what_was_restored_in_part_is_still_owed_and_what_others_set_is_not() -> None:
+    part = setting(workers=4, pool=8)
+    item = intent(IntentKind.RESTORE, stages=(part,), applied_at=T0, in_force_at=T0, keep=("pool",))
+    memory = replace(under_way(item, adopted=setting(workers=12, pool=4)), incumbent=NOW)
+    after = decide(snapshot(memory=memory), NO_WISH, at(1)).ledger
+    assert (after.adopted, after.incumbent) == (setting(workers=12, pool=8), part)
 
 
 def test_what_was_restored_is_forgotten_so_that_it_is_adopted_anew() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction as F
+
 import pytest
 
-from pegbox.core.slots import Flight, SlotLimits, flight, refusal
-from pegbox.model.knobs import SearchSpace
+from pegbox.core.slots import Flight, Growth, SlotLimits, added, flight, growths, refusal, too_much
+from pegbox.model.knobs import Knob, Location, LocationKind, SearchSpace
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Intent, IntentKind, TrialState
-from tests.unit.core.build import ENV, HOT, intent, setting
+from pegbox.model.trials import Intent, IntentKind, TrialState, TrialSummary
+from tests.unit.core.build import ENV, HOT, HPA, T0, at, intent, setting, under_way
 
 SPACE = SearchSpace((HOT, ENV))
 COLD = {"parent": setting(workers=4, threads=2), "stages": (setting(workers=4, threads=3),)}
@@ -57,3 +60,52 @@ def test_who_waits(others: list[Flight], wanted: Flight, limits: SlotLimits, wai
     found = refusal({str(n): each for n, each in enumerate(others)}, wanted, limits)
     assert (found.detail if found is not None else "") == waits
     assert found is None or found.reason is Reason.WAITING_FOR_SLOT
+
+
+# --- replicas per hour
+
+SCALED = SearchSpace((HOT, HPA, Knob("replicas", location=Location(LocationKind.REPLICAS), minimum=F(1), maximum=F(9))))
+
+
+@pytest.mark.parametrize(
+    ("parent", "target", "pods"),
+    [
+        pytest.param({"max_replicas": 4}, {"max_replicas": 6}, 2, id="a_raised_maximum"),
+        pytest.param({"replicas": 2}, {"replicas": 5}, 3, id="raised_replicas"),
+        pytest.param({"max_replicas": 6}, {"max_replicas": 4}, 0, id="a_lowered_maximum"),
+        pytest.param(
+            {"max_replicas": 4, "replicas": 5}, {"max_replicas": 6, "replicas": 3}, 2, id="nothing_is_set_off"
+        ),
+        pytest.param({"workers": 2}, {"workers": 9}, 0, id="workers_are_no_pods"),
+        pytest.param({}, {"max_replicas": 6}, 0, id="a_knob_that_the_parent_lacks"),
+    ],
+)
+def test_how_many_pods_a_trial_may_add(parent: dict[str, int], target: dict[str, int], pods: int) -> None:
+    assert added(SCALED, setting(**parent), setting(**target)) == pods
+
+
+def test_trials_of_the_past_count_whatever_came_of_them_and_so_does_the_one_under_way() -> None:
+    low, high = setting(max_replicas=4), setting(max_replicas=6)
+    ended = [
+        TrialSummary("t", high, low, state, Reason.DEPLOYED, at(-60), T0)
+        for state in (TrialState.ACCEPTED, TrialState.REVERTED)
+    ]
+    memory = replace(under_way(intent(parent=low, stages=(high,))), trials=tuple(ended))
+    assert growths(memory, SCALED) == (Growth(at(-60), 2), Growth(at(-60), 2), Growth(T0, 2))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "wanted", "limit", "waits"),
+    [
+        pytest.param([-60], 2, 4, False, id="two_beside_two_of_four"),
+        pytest.param([-60], 3, 4, True, id="three_beside_two_of_four"),
+        pytest.param([-3600], 4, 4, False, id="what_is_an_hour_old_is_forgotten"),
+        pytest.param([-3599], 4, 4, True, id="a_second_before_it_is_not"),
+        pytest.param([60], 3, 4, True, id="a_clock_that_was_set_back_forgets_nothing"),
+        pytest.param([-60] * 9, 9, 0, False, id="0_is_no_limit"),
+        pytest.param([-60] * 9, 0, 1, False, id="what_adds_none_never_waits"),
+    ],
+)
+def test_how_much_may_be_added_in_an_hour(earlier: list[int], wanted: int, limit: int, waits: bool) -> None:
+    known = [Growth(at(s), 2) for s in earlier]
+    assert (too_much(known, wanted, SlotLimits(0, 0, limit), T0) is not None) == waits

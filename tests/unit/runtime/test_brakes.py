@@ -10,6 +10,7 @@ import pytest
 
 from pegbox.core.fleet import Limits
 from pegbox.core.slots import SlotLimits
+from pegbox.model import settings_document
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
@@ -22,7 +23,7 @@ from pegbox.testing.cluster import FakeCluster
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make, written
 
-NAMES = ("a", "b", "c", "d")
+NAMES = ("a", "b", "c")
 TWO = BrakeLimits(fleet=Limits(2, timedelta(minutes=15), timedelta(minutes=10), timedelta(hours=4)))
 
 
@@ -71,6 +72,27 @@ async def test_no_more_trials_than_slots_run_at_once_and_the_next_begins_when_on
     await world.rest("a")
     await world.turn("c")
     assert "c" in await tried(world)  # what was asked for was not lost
+
+
+async def test_who_waits_for_a_slot_still_takes_note_of_what_others_change_and_of_what_is_asked() -> None:
+    world = await shop(BrakeLimits(SlotLimits(1, 0)), names=("a", "b"))
+    await ask(world, "a", "b")
+    assert (await world.condition("Progressing", "b"))[1] == "WaitingForSlot"
+    await world.apply(documents.config_map())
+    before = await world.ledger("b")
+    own, text = (
+        await world.own("b"),
+        settings_document.render((await world.profile("b"))["metadata"]["uid"], 9, {"workers": "1"}),
+    )
+    own["data"][settings_document.KEY] = text
+    ref = Ref(CONFIG_MAP, world.namespace, own["metadata"]["name"])
+    await world.patch(ref, "/data", own["data"])
+    await world.annotate("resume", name="b")
+    await world.turn("b")
+    after = await world.ledger("b")
+    assert before is not None and after is not None and after.intent is None
+    assert after.incumbent is not None and after.incumbent.number("workers") == 1
+    assert "resume" in after.tokens and "ForeignChange" in world.events.reasons()
 
 
 async def test_without_a_limit_all_run() -> None:
@@ -168,6 +190,59 @@ async def test_a_trial_that_could_not_be_recorded_holds_no_slot_for_ever(error: 
     assert await tried(world) == ["b"]
 
 
+# --- replicas per hour
+
+
+async def replicated(limit: int) -> World:
+    """Two profiles with an HPA each: at most four pods, which a trial may raise to eight."""
+    world = await make(limits=BrakeLimits(SlotLimits(0, 0, limit)))
+    knob = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
+    for name in ("a", "b"):
+        await world.apply(documents.hpa(name, target=name))
+        body = documents.profile(name, documents.hot(), knob, autoscaler={"ref": {"name": name}})
+        await world.add(body, workers=2)
+    for name in ("a", "b"):
+        await world.steady(name)
+    return world
+
+
+async def test_no_more_pods_than_the_limit_are_added_within_an_hour_over_all_profiles() -> None:
+    world = await replicated(3)
+    await ask(world, "a", what="max_replicas=6")
+    await world.rest("a")
+    await ask(world, "b", what="max_replicas=6")
+    _, reason, message = await world.condition("Progressing", "b")
+    assert reason == "WaitingForSlot" and "2 were added and 2 more are wanted" in message
+    assert await world.bounds("b") == (2, 4)
+    await world.clock.advance(3600)
+    await world.turns(6, "b")
+    assert (await world.bounds("b"))[1] == 6
+
+
+async def test_a_restart_forgets_no_pods_that_were_added() -> None:
+    world = await replicated(3)
+    await ask(world, "a", what="max_replicas=6")
+    await world.rest("a")
+    world.restart()
+    await world.recall()
+    await world.turns(6, "b")
+    await ask(world, "b", what="max_replicas=6")
+    assert "still being read" in (await world.condition("Progressing", "b"))[2]
+    await world.turn("a")
+    await world.turn("b")
+    assert "2 were added" in (await world.condition("Progressing", "b"))[2]
+
+
+async def test_what_adds_no_pods_and_who_has_no_limit_do_not_wait() -> None:
+    world = await replicated(1)
+    await ask(world, "a", what="workers=3")
+    await ask(world, "b", what="max_replicas=3")
+    assert await tried(world) == ["a", "b"]
+    free = await replicated(0)
+    await ask(free, "a", "b", what="max_replicas=8")
+    assert await tried(free) == ["a", "b"]
+
+
 # --- the breaker over all profiles
 
 
@@ -207,7 +282,7 @@ async def test_a_rollback_goes_on_while_it_is_open() -> None:
 
 
 async def test_half_open_lets_one_profile_try_and_its_success_closes_it() -> None:
-    world = await shop(TWO)
+    world = await shop(TWO, names=("a", "b", "c", "d"))
     await harm(world, "a")
     await harm(world, "b")
     await world.clock.advance(601)
@@ -289,6 +364,18 @@ async def test_one_of_two_metrics_servers_that_answers_keeps_it_closed() -> None
     assert state(world) is BreakerState.CLOSED
 
 
+async def test_a_metrics_server_that_nobody_asks_any_more_is_no_sign_of_health() -> None:
+    world = await shop(TWO, names=("a",))
+    world.brakes.asked("of a class that is gone", True)
+    world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "connection refused")
+    await world.turns(14, "a")
+    assert state(world) is BreakerState.CLOSED
+    await world.clock.advance(900)
+    await world.turn("a")
+    await world.turn("a")
+    assert state(world) is BreakerState.OPEN
+
+
 async def test_an_api_server_that_answers_no_write_opens_it() -> None:
     world = await shop(TWO, names=("a",))
     for n in range(3):
@@ -325,8 +412,9 @@ def test_the_settings_say_all_of_it() -> None:
         Settings(
             maxConcurrentTrials=7,
             maxConcurrentRestarts=3,
+            maxReplicasAddedPerHour=9,
             fleetBreaker=FleetBreaker(4, 60.0, 30.0, 90.0, 0.25),
         )
     )
     seconds = [timedelta(seconds=s) for s in (60, 30, 90)]
-    assert made == BrakeLimits(SlotLimits(7, 3), Limits(4, *seconds), 0.25)
+    assert made == BrakeLimits(SlotLimits(7, 3, 9), Limits(4, *seconds), 0.25)

@@ -1,0 +1,55 @@
+"""The brakes within one wake: a slot before anything begins, and what belongs to others after a global restore."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pegbox.model.decisions import Action, Decision
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import IntentKind
+from pegbox.runtime.brakes import Brakes
+
+
+def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
+    """What is about to begin of our own accord takes its slot, or waits for one. A way back waits for nothing."""
+    intent = decision.ledger.intent
+    if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
+        return decision
+    if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
+        return decision
+    refused = brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
+    if refused is None:
+        return decision
+    return replace(waiting(snapshot, decision, refused), wake_after=snapshot.spec.interval)
+
+
+def waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:
+    """What was about to begin waits, and its request with it. What else this wake took note of stays noted."""
+    message = f"{SENTENCES[refused.reason]}: {refused.detail}"
+    after, asked = decision.ledger, snapshot.ledger.tokens.get("try")
+    tokens = {verb: token for verb, token in after.tokens.items() if verb != "try"}
+    tokens |= {"try": asked} if asked is not None else {}
+    return replace(
+        decision,
+        action=Action.HOLD,
+        reason=refused.reason,
+        message=message,
+        ledger=replace(after, intent=None, generation=after.generation - 1, tokens=tokens),
+        desired=None,
+        events=tuple(e for e in decision.events if e.reason is not Reason.TRIAL_STARTED),
+    )
+
+
+def ends_restore(snapshot: Snapshot, decision: Decision) -> bool:
+    """Does a restore end that a global stop began? Then what was taken goes back before it is forgotten."""
+    intent = snapshot.ledger.intent
+    restoring = intent is not None and intent.kind is IntentKind.RESTORE
+    return restoring and decision.action is Action.CLOSE and not snapshot.deleting
+
+
+def answered(*answers: object) -> bool:
+    """Did the metrics server say anything, be it that it has nothing?"""
+    silent = (isinstance(a, Missing) and a.reason is Reason.METRICS_UNREACHABLE for a in answers)
+    return not all(silent)
