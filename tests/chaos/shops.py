@@ -132,7 +132,7 @@ def _sharing() -> Shop:
         return Tenant(name, ("workers",), _workers, body)
 
     tenants = tuple(tenant(name) for name in ("alpha", "beta", "gamma"))
-    return Shop("sharing", 1, 17, tenants, (documents.budget(capacity=20, reserve=3),))
+    return Shop("sharing", 2, 17, tenants, (documents.budget(capacity=20, reserve=3),))
 
 
 SHOPS = {shop.name: shop for shop in (_hot(), _places(), _scaled(), _created(), _sharing())}
