@@ -47,7 +47,7 @@ class Watch:
     modes: dict[str, str] = field(default_factory=dict)
     foreign: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # knob -> value, intent
     before: dict[str, dict[str, int]] = field(default_factory=dict)
-    looked: dict[str, set[str]] = field(default_factory=dict)  # pods that the last wake could see
+    looked: dict[str, int] = field(default_factory=dict)  # pods that the last wake could count
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     found: list[str] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ class Watch:
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads."""
         self.modes[name] = self.world.mode(name)
-        self.looked[name] = {pod.name for pod in self.world.apps[name].pods}
+        self.looked[name] = _bound(self.world, name)
 
     # --- after each act of others
 
@@ -105,16 +105,14 @@ class Watch:
         self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
 
     def _unseen(self, writer: str) -> int:
-        """Excluded on purpose (docs/critiques.md): the surge of somebody's deploy is claimed at the next wake of its own
-        profile; until then another profile of the same budget cannot know of it."""
+        """Excluded on purpose (docs/critiques.md): pods that others add, by a deploy's surge or by hand, are claimed at
+        the next wake of their own profile; until then another profile of the same budget cannot know of them."""
         total = 0
         for tenant in self.world.shop.tenants:
             app = self.world.apps[tenant.name]
-            target = self.world.server.peek(app.target)
-            known = self.looked.get(tenant.name, {p.name for p in app.pods})
-            fresh = sorted((tenant.per_pod(p.runs | p.env) for p in app.pods if p.name not in known), reverse=True)
-            surge = len(app.pods) - int(target["spec"]["replicas"]) if target is not None else 0
-            total += sum(fresh[: max(0, surge)]) if tenant.name != writer else 0
+            added = _bound(self.world, tenant.name) - self.looked.get(tenant.name, _bound(self.world, tenant.name))
+            if tenant.name != writer and added > 0 and app.pods:
+                total += added * max(tenant.per_pod(p.runs | p.env) for p in app.pods)
         return total
 
     def _note(self, name: str, changed: Mapping[str, int]) -> None:
@@ -150,6 +148,12 @@ class Watch:
             check(*args)
         except Violation as error:
             self.found.append(f"{check.__name__}: {error}")
+
+
+def _bound(world: World, name: str) -> int:
+    """Pods that run or may be started."""
+    written = world.apps[name].written()
+    return max(len(world.apps[name].pods), written.get("max_replicas", written.get("replicas", 0)))
 
 
 def tenant_of(world: World, record: WriteRecord) -> str:
