@@ -124,11 +124,21 @@ class Watch:
             mine.pop(knob, None)
         if intent is None or intent.kind is IntentKind.ADOPT:
             return
+        self._note_lowered(name, intent.parent, changed)
         known = (intent.parent, *intent.stages)
         for knob, value in changed.items():
             if value in {s.number(knob) for s in known if knob in s}:
                 continue
             mine[knob] = (value, intent.id)
+
+    def _note_lowered(self, name: str, parent: Setting, changed: Mapping[str, int]) -> None:
+        """Excluded on purpose (docs/critiques.md): what did not fit beside this stays lowered, also once it is gone."""
+        tenant, here = self.world.tenant(name), self.world.values(name)
+        wanted = here | {n: int(parent.number(n)) for n in here if n in parent and n not in changed}
+        pods = max(_bound(self.world, name), wanted.get("max_replicas", wanted.get("replicas", 0)))
+        others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
+        if tenant.per_pod(wanted) * (pods + ("threads" in here)) + others > self.world.shop.limit:
+            self.world.lapsed.setdefault(name, "the parent did not fit beside what somebody set in mid-trial")
 
     # --- after each step
 
