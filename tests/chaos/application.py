@@ -54,6 +54,8 @@ class Application:
     service: Service
     pods: list[Pod] = field(default_factory=list)
     deaf: bool = False
+    lag: int = 1  # steps between two looks of a kubelet; each pod's has its own turn
+    steps: int = 0
     stuck: bool = False
     crashing: bool = False
     kills_at: int = 0
@@ -196,8 +198,10 @@ class Application:
     def _read(self, now: str) -> None:
         """Kubelet and program: the newest document, unless a pod hears nothing."""
         document, written = self.document, self.written()
-        for pod in self.pods:
-            if document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
+        self.steps += 1
+        for at, pod in enumerate(self.pods):
+            turn = (self.steps + at) % self.lag == 0
+            if turn and document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
                 pod.runs = {n: int(v) for n, v in document["values"].items()}
                 pod.ack = Acknowledgement(document["profileUID"], int(document["generation"]), document["hash"])
             most = max([*pod.runs.values(), *pod.env.values()], default=0)

@@ -124,6 +124,10 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     world.restart()
+    between = chance.choice(("", "", "deploy", "verb rollback"))  # the new one may have to turn back what the old began
+    if between:
+        await TABLE[between].act(world, chance, tenant)
+        world.on_others()
     wakes = chance.choice((1, 1, 2, 3))
     for _ in range(wakes):
         await world.wake(tenant)
@@ -134,7 +138,7 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     await task
     if chance.random() < 0.3 and not old.killed:
         await world.wake(tenant, old)  # it still believes in itself
-    return f"after {wakes} wakes of the new one"
+    return f"after {wakes} wakes of the new one" + (f", {between} first" if between else "")
 
 
 @fault("clock jumps", "operator", 3)
@@ -225,6 +229,12 @@ async def _recreated(world: World, chance: random.Random, tenant: str) -> str:
 async def _deaf(world: World, chance: random.Random, tenant: str) -> str:
     world.apps[tenant].deaf = not world.apps[tenant].deaf
     return "begins" if world.apps[tenant].deaf else "ends"
+
+
+@fault("pods read late, one after the other", "workload", 8)
+async def _late(world: World, chance: random.Random, tenant: str) -> str:
+    world.apps[tenant].lag = chance.choice((1, 2, 3, 4))
+    return f"one look in {world.apps[tenant].lag} steps"
 
 
 @fault("eviction forbidden by a PDB", "workload", 2)

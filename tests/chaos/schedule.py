@@ -131,7 +131,7 @@ async def stop_faults(world: World) -> None:
         await world.helm.apply(documents.CLASS)
     for name, app in world.apps.items():
         app.deaf = app.stuck = app.crashing = False
-        app.kills_at = 0
+        app.kills_at, app.lag = 0, 1
         if world.server.peek(app.target) is None:
             await world.helm.apply(documents.placed(documents.deployment(name), NAMESPACE))
         target = world.server.peek(app.target)

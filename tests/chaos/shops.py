@@ -53,7 +53,8 @@ def _connections(values: Mapping[str, int]) -> int:
 
 
 def _hot() -> Shop:
-    """Two hot knobs and an HPA's maximum trade within one limit: 4 pods x 2 x 2 = 16 of 24."""
+    """Two hot knobs and an HPA's maximum trade within one limit: 4 pods x 2 x 2 = 16 of 18, so that next to nothing rises
+    before something else was lowered in every pod."""
     body = documents.profile(
         "checkout",
         documents.hot("workers", max=8),
@@ -61,11 +62,11 @@ def _hot() -> Shop:
         BOUND,
         conflictPolicy="Take",
         autoscaler={"ref": {"name": "checkout"}},
-        budgets=_local("pods * workers * pool", 24),
+        budgets=_local("pods * workers * pool", 18),
         guards=GUARDS,
     )
     tenant = Tenant("checkout", ("workers", "pool", "max_replicas"), _connections, body, (documents.hpa(),))
-    return Shop("hot", 4, 24, (tenant,))
+    return Shop("hot", 4, 18, (tenant,))
 
 
 def _places() -> Shop:
@@ -132,7 +133,7 @@ def _sharing() -> Shop:
         return Tenant(name, ("workers",), _workers, body)
 
     tenants = tuple(tenant(name) for name in ("alpha", "beta", "gamma"))
-    return Shop("sharing", 1, 17, tenants, (documents.budget(capacity=20, reserve=3),))
+    return Shop("sharing", 2, 17, tenants, (documents.budget(capacity=20, reserve=3),))
 
 
 SHOPS = {shop.name: shop for shop in (_hot(), _places(), _scaled(), _created(), _sharing())}

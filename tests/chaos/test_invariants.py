@@ -48,12 +48,12 @@ async def _out_of_bounds(world: World, watch: Watch) -> None:
 
 
 async def _over_budget(world: World, watch: Watch) -> None:
-    await written(world, workers=2, pool=4)  # 4 pods x 8 = 32 of 24
+    await written(world, workers=2, pool=4)  # 4 pods x 8 = 32 of 18
 
 
 async def _raised_before_lowered_everywhere(world: World, watch: Watch) -> None:
-    """2 x 3 x 4 pods fits, but the pods still run 2 x 2 and the HPA was raised at once: 4 x 6 + 2 x 6 of 24."""
-    await written(world, workers=2, pool=3)
+    """1 x 2 for 6 pods fits, but 4 pods still run 2 x 2 when the HPA is raised at once: 4 x 4 + 2 x 2 = 20 of 18."""
+    await written(world, workers=1, pool=2)
     operation = {"op": "replace", "path": "/spec/maxReplicas", "value": 6}
     await world.server.json_patch(Ref(HPA, NAMESPACE, NAME), [operation])
 
@@ -64,7 +64,7 @@ async def _older_number(world: World, watch: Watch) -> None:
 
 
 async def _over_a_foreign_edit(world: World, watch: Watch) -> None:
-    world.wishes[NAME] = {"workers": 1}
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
     await world.turn()
     await world.turn()
     hpa = Ref(HPA, NAMESPACE, NAME)
@@ -115,7 +115,9 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(_without_auto, "nothing_written_without_auto", id="a write in mode Recommend"),
         pytest.param(_out_of_bounds, "bounds_hold", id="a value beyond its limit"),
         pytest.param(_over_budget, "budgets_hold", id="a raise beyond the budget"),
-        pytest.param(_raised_before_lowered_everywhere, "budgets_hold", id="two raises that fit alone"),
+        pytest.param(
+            _raised_before_lowered_everywhere, "budgets_hold", id="a raise before all pods took what was lowered"
+        ),
         pytest.param(_older_number, "generation_grows", id="an older number of the document"),
         pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
         pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),
@@ -159,7 +161,7 @@ async def _left_at_a_trial(world: World) -> None:
 
 
 async def _left_with_an_intent(world: World) -> None:
-    world.wishes[NAME] = {"workers": 1}
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
     await world.turn()
 
 
@@ -209,7 +211,7 @@ def test_a_byte_of_somebody_elses_that_changed_is_found() -> None:
 
 def test_nothing_is_found_where_nothing_is_planted() -> None:
     """A trial, a rollback on request and a restart; and leaving steps out of such a schedule leaves it whole."""
-    steps = (Step("proposal of the model", 3, 3), Step("verb rollback", 4, 2), Step("operator restarted", 5, 1))
+    steps = (Step("proposal of the model", 5, 3), Step("verb rollback", 4, 2), Step("operator restarted", 5, 1))
     schedule = Schedule(0, "hot", steps)
 
     async def run() -> tuple[list[str], Schedule]:

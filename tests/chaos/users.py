@@ -198,7 +198,9 @@ async def _try(world: World, chance: random.Random, tenant: str) -> str:
 async def _wish(world: World, chance: random.Random, tenant: str) -> str:
     knobs = world.tenant(tenant).knobs
     chosen = chance.sample(knobs, k=min(len(knobs), chance.choice((1, 2, 2, 3))))
-    world.wishes[tenant] = {n: chance.choice((-1, 1, 1, 2)) for n in chosen}
+    world.wishes[tenant] = {n: chance.choice((-1, -1, 1, 1, 2)) for n in chosen}
+    if chance.random() < 0.5:  # who shares a budget wants the same at the same time
+        world.wishes.update({t.name: world.wishes[tenant] for t in world.shop.tenants})
     return str(world.wishes[tenant])
 
 

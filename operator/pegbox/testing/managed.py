@@ -100,7 +100,7 @@ class Stamp:
 def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: bool) -> Object:
     """Merge an applied body into the live object and move ownership. A WriteConflict changes nothing."""
     writer = stamp.writer
-    wanted, standing = fields.flatten(body), fields.flatten(live)
+    wanted, standing = fields.flatten(body), fields.flatten({name: live[name] for name in body if name in live})
     changed = {path for path, value in wanted.items() if _differs(path, value, standing)}
     conflicts = _conflicts(changed, managed, writer)
     if conflicts and not force:

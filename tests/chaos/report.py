@@ -1,0 +1,117 @@
+"""`python -m tests.chaos.report LOG...`: the table of docs/reliability.md, with the counts of these runs' summaries."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.chaos import users as users  # its faults are in the table
+from tests.chaos.faults import TABLE
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- schedules: begin -->", "<!-- schedules: end -->"
+ROW = re.compile(r"^(?P<name>.{40}) +(?P<runs>\d+) +(?P<lost>\d+)  ")
+TOTAL = re.compile(r"^(\d+) schedules, seeds (\d+) to (\d+), lost: (\d+), at most (\d+) wakes to recover")
+
+RETRIED = "Tried again after 1, 2, 4 ... 60 s; the ledger says where it stood."
+FAILED, REFUSED = "Degraded, WriteFailed", "Degraded, WriteRefused"
+HOLDS = "No trial starts; one under way is judged by each SLO's `onNoData`, and ends at `trialTimeout`."
+GOES_ON = "The next process reads the ledger, fences what the intent names, and goes on."
+THEIRS = "His value stays and ends the trial; only our other values go back."
+ADOPTED = "Told; incumbent from what stands, originals from our ConfigMap, numbers above the document's."
+WHAT: dict[str, tuple[str, str]] = {
+    "write fails: 409": ("Read again, decided again.", "pegbox_reconcile_errors"),
+    "write fails: 422": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
+    "write fails: 429": (RETRIED + " An eviction that is refused becomes a rollout.", FAILED),
+    "write fails: 500": (RETRIED, FAILED),
+    "write fails: timeout": (RETRIED, FAILED),
+    "write takes effect, answer lost": ("The next wake finds what stands, and writes what is missing.", FAILED),
+    "write role revoked (403)": ("Nothing is lost; the way back is finished when the role is back.", REFUSED),
+    "write role granted again": ("What was pending is written.", "Progressing"),
+    "API server gone for minutes": ("Nothing can be written or read; afterwards it goes on from the ledger.", FAILED),
+    "operator killed": (GOES_ON, "Progressing"),
+    "operator restarted": (GOES_ON + " Evidence windows are measured again.", "Progressing, Learning"),
+    "stale leader resumes after takeover": ("Its late write names a version that the fence moved: a conflict.", FAILED),
+    "clock jumps": ("Times ahead of the clock count as now; restarts are told by containers.", "Progressing"),
+    "Prometheus: down": (HOLDS, "MetricsAvailable, MetricsUnreachable"),
+    "Prometheus: nan": (HOLDS, "MetricsAvailable, NotANumber"),
+    "Prometheus: raw nan": ("Taken for missing, though the port promises that it cannot come.", "NotANumber"),
+    "Prometheus: infinite": ("Taken for missing, though the port promises that it cannot come.", "NotANumber"),
+    "Prometheus: partial": (HOLDS + " Acknowledgements are unknown, so no stage follows.", "PartialData"),
+    "Prometheus: empty": (HOLDS + " Acknowledgements are unknown, so no stage follows.", "NoData"),
+    "Prometheus: stale": ("Such a window ends before the setting was in force, and is not judged.", "StaleData"),
+    "Prometheus: old pods": ("Rows of another generation are not the setting's.", "NoData"),
+    "Prometheus: no join": (HOLDS, "NoData"),
+    "Prometheus: half the pods": (HOLDS, "PartialData"),
+    "Prometheus well again": ("Windows are measured afresh.", "DataAvailable"),
+    "killed for memory by a step": ("The trial is put back at once, and counts for the breaker.", "OOMKilled"),
+    "crash loop for its own reasons": ("No trial starts; one under way is put back.", "Degraded, CrashLoop"),
+    "rollout stuck": ("The trial ends as Deployed and is put back.", "Degraded, RolloutInProgress"),
+    "deploy": ("The trial ends as Deployed; what raises a budget waits for the surge to go.", "Deployed"),
+    "scaled to zero and back": ("Nothing is tried; his number of replicas stays.", "ScaledToZero"),
+    "deleted and recreated": ("Adopted afresh; what a trial wrote elsewhere goes back.", "TargetReplaced"),
+    "pods never acknowledge": (
+        "A trial ends after `ackTimeout`; a rollback goes on beside them where that fits.",
+        "NotAcknowledged",
+    ),
+    "pods read late, one after the other": ("Each stage waits until every pod acknowledged it.", "WaitingForPods"),
+    "eviction forbidden by a PDB": ("One rollout per stage instead.", "Progressing"),
+    "user edits our ConfigMap": (THEIRS, "ForeignChange"),
+    "user edits the HPA": (THEIRS, "ForeignChange"),
+    "user edits his ConfigMap": (THEIRS, "ForeignChange"),
+    "user scales the target": (THEIRS, "ForeignChange"),
+    "self-heal puts values back": ("The trial ends; there is no second write.", "ForeignChange"),
+    "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
+    "helm upgrade with force": (THEIRS, "ForeignChange"),
+    "profile edited": ("Read at the next wake; a target that it no longer allows goes back.", "ProfileChanged"),
+    "profile suspended (mode Recommend)": ("Nothing more is written; what stands is the incumbent.", "ModeRecommend"),
+    "profile resumed (mode Auto)": ("Goes on from what stands.", "Progressing"),
+    "profile deleted": ("The values of the adoption come back, then the finalizer goes.", "Restored"),
+    "class changed": ("New limits hold from the next wake on; nothing is written for it.", "status"),
+    "class deleted": ("Nothing is written until it is back.", "Accepted, ClassNotFound"),
+    "ledger deleted": (ADOPTED + " A process that remembers finishes its intent first.", "LedgerLost"),
+    "ledger corrupted": (ADOPTED, "LedgerLost"),
+    "ledger replaced by an older version": ("What our document holds beyond it is known for ours.", "Progressing"),
+    "verb try": ("A trial like any other; refused with its reason where a guard objects.", "RequestRefused"),
+    "proposal of the model": ("A trial; accepted, or put back.", "TrialStarted, TrialAccepted"),
+    "verb rollback": ("To the newest other last-known-good.", "RolledBack"),
+    "verb reset": ("The breaker closes; what was learned is forgotten.", "Requested"),
+    "verb pause": ("No new trial; one under way is finished.", "Paused"),
+    "verb resume": ("Trials may start again.", "Requested"),
+}
+
+
+def rows(runs: Counter[str], lost: Counter[str]) -> list[str]:
+    out = ["| | fault | what happens | seen as | schedules | lost |", "|---|---|---|---|---:|---:|"]
+    for name, fault in TABLE.items():
+        happens, seen = WHAT[name]
+        out.append(f"| {fault.group} | {name} | {happens} | {seen} | {runs[name]:,} | {lost[name]} |")
+    return out
+
+
+def report(logs: list[str]) -> str:
+    runs, lost, totals = Counter[str](), Counter[str](), []
+    for line in "\n".join(logs).splitlines():
+        row, total = ROW.match(line), TOTAL.match(line)
+        if row and row["name"].strip() in TABLE:
+            runs[row["name"].strip()] += int(row["runs"])
+            lost[row["name"].strip()] += int(row["lost"])
+        elif total:
+            totals.append([int(n) for n in total.groups()])
+    seeds = ", ".join(f"{first} to {last}" for _, first, last, _, _ in totals)
+    count, bad, most = sum(t[0] for t in totals), sum(t[3] for t in totals), max(t[4] for t in totals)
+    head = f"{count:,} schedules, seeds {seeds}; lost: {bad}. All were in one piece within {most} wakes after the last fault."
+    return "\n".join([head, "", *rows(runs, lost)])
+
+
+def main() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+    text = report([Path(name).read_text(encoding="utf-8") for name in sys.argv[1:]])
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
