@@ -164,7 +164,7 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
-        reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
+        reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
     if over is not None:
@@ -210,7 +210,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     newest = seen.window.end
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return snapshot
-    bad = verify.bad_sample(seen, intent.baseline, snapshot.spec) is not None
+    bad = verify.bad_for(intent, seen, snapshot.spec) is not None
     noted = replace(
         intent,
         last_sample_at=newest,
