@@ -239,6 +239,26 @@ def test_a_rendered_status_is_taken_whole_and_read_at_a_glance(
         assert text in line
 
 
+@pytest.mark.parametrize(
+    ("target", "taken"),
+    [
+        pytest.param({"kind": "Deployment", "name": "other"}, False, id="another_name"),
+        pytest.param({"kind": "StatefulSet"}, False, id="another_kind"),
+        pytest.param({"container": "app"}, True, id="another_container"),
+    ],
+)
+def test_a_profile_keeps_its_workload(
+    server: ControlPlane, made: Callable[[Document], Document], target: Document, taken: bool
+) -> None:
+    """What is under way at the first one would be forgotten there."""
+    made(profile())
+    change = json.dumps({"spec": {"targetRef": target}})
+    where = ("performanceprofile", "checkout", "-n", "shop", "--type=merge", "--dry-run=server")
+    done = server.kubectl("patch", *where, "-p", change)
+    assert (done.returncode == 0) is taken, done.stderr
+    assert taken or "spec.targetRef cannot name another workload" in done.stderr
+
+
 def test_a_ledger_comes_back_from_the_server_as_it_was(
     server: ControlPlane, made: Callable[[Document], Document]
 ) -> None:
