@@ -173,7 +173,8 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
-    frozen = guards.waiting.frozen(snapshot, now)
+    urgent = intent.reason is Reason.LIMITS_NARROWED
+    frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
     if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
     restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))

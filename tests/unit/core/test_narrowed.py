@@ -140,6 +140,15 @@ def test_when_it_starts(profile: ProfileSpec, memory: dict[str, Any], starts: bo
     assert (found.action is Action.START) is starts
 
 
+@pytest.mark.parametrize(("allow_urgent", "goes_on"), [(True, True), (False, False)], ids=["Urgent", "None"])
+def test_a_freeze_in_the_middle_of_writing_a_step(allow_urgent: bool, goes_on: bool) -> None:
+    """What a freeze lets start it lets be written, or the step would turn back at once, and start again."""
+    profile = replace(PROFILE, freezes=(replace(FROZEN, allow_urgent=allow_urgent),))
+    begun = decide(snapshot(PROFILE, ledger(FAR)), NO_WISH, T0).ledger
+    seen = replace(snapshot(profile, ledger(FAR)), ledger=begun)
+    assert (decide(seen, NO_WISH, at(5)).action is Action.CONTINUE) is goes_on
+
+
 def test_a_step_that_failed_is_not_repeated_at_once_and_other_knobs_go_on() -> None:
     seen = snapshot(PROFILE, ledger(FAR, trials=(FAILED,)), read_at=T0)
     found = decide(seen, wish(setting(workers=40, pool=6)), T0)
