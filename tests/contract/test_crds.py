@@ -73,6 +73,10 @@ def test_a_shipped_document_is_taken(server: ControlPlane, file: Path) -> None:
 
 
 TAKEN = [
+    (
+        "a freeze of dates",
+        profile(freezes=[{"name": "f", "from": "2026-12-23T18:00:00+01:00", "until": "2026-12-23T17:00:01Z"}]),
+    ),
     ("the profile that the refusals start from", profile()),
     ("the class that the refusals start from", CLASS),
     ("equal bounds", knob(name="pool", min=3, max=3)),
@@ -96,6 +100,8 @@ BOUNDS = "spec.knobs[].min must not be greater than max: raise max or lower min"
 PINNED = "spec.knobs[].value pins the knob: remove min, max, initial and maxStep, or remove value"
 ONE_LIMIT = "spec.budgets[] needs exactly one of limit and budgetRef: remove one of them, or add one"
 ONE_SCALER = "spec.autoscaler needs exactly one of create and ref: remove one of them, or add one"
+ONE_TIME = "spec.freezes[] needs schedule and duration, or from and until: remove the others"
+WEEKLY, LATE = {"schedule": "0 16 * * 5", "duration": "1h"}, "2026-12-24T18:00:00Z"
 REFUSED = [
     ("an unknown field", profile(knobz=[]), 'unknown field "spec.knobz"'),
     ("an unknown nested field", knob(name="pool", mni=3), 'unknown field "spec.knobs[0].mni"'),
@@ -119,6 +125,15 @@ REFUSED = [
         profile(budgets=[{"name": "a", "uses": "9 - pool", "limit": 3}]),
         "spec.budgets[].uses may hold only + * ( ), numbers, pods and knobs",
     ),
+    ("a freeze of no time", profile(freezes=[{"name": "f"}]), ONE_TIME),
+    ("a freeze of half a schedule", profile(freezes=[{"name": "f", "schedule": "0 16 * * 5"}]), ONE_TIME),
+    ("a freeze of a schedule and a date", profile(freezes=[{"name": "f", **WEEKLY, "until": LATE}]), ONE_TIME),
+    (
+        "a freeze that ends before it begins",
+        profile(freezes=[{"name": "f", "from": LATE, "until": "2026-12-24T18:00:00+01:00"}]),
+        "spec.freezes[].until must be later than from",
+    ),
+    ("a freeze from no time", profile(freezes=[{"name": "f", "from": "soon", "until": LATE}]), "spec.freezes[0].from"),
     ("an autoscaler of both kinds", profile(autoscaler={**CREATE, "ref": {"name": "x"}}), ONE_SCALER),
     ("an autoscaler of no kind", profile(autoscaler={}), ONE_SCALER),
     (
@@ -222,6 +237,26 @@ def test_a_rendered_status_is_taken_whole_and_read_at_a_glance(
         "WaitingForPods: 1 of 2 pods",
     ):
         assert text in line
+
+
+@pytest.mark.parametrize(
+    ("target", "taken"),
+    [
+        pytest.param({"kind": "Deployment", "name": "other"}, False, id="another_name"),
+        pytest.param({"kind": "StatefulSet"}, False, id="another_kind"),
+        pytest.param({"container": "app"}, True, id="another_container"),
+    ],
+)
+def test_a_profile_keeps_its_workload(
+    server: ControlPlane, made: Callable[[Document], Document], target: Document, taken: bool
+) -> None:
+    """What is under way at the first one would be forgotten there."""
+    made(profile())
+    change = json.dumps({"spec": {"targetRef": target}})
+    where = ("performanceprofile", "checkout", "-n", "shop", "--type=merge", "--dry-run=server")
+    done = server.kubectl("patch", *where, "-p", change)
+    assert (done.returncode == 0) is taken, done.stderr
+    assert taken or "spec.targetRef cannot name another workload" in done.stderr
 
 
 def test_a_ledger_comes_back_from_the_server_as_it_was(

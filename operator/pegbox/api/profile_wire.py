@@ -48,7 +48,17 @@ class FreezeAllow(StrEnum):
 
 
 class TargetRef(Wire):
-    """The workload whose numbers are tuned, in the profile's namespace."""
+    """The workload whose numbers are tuned, in the profile's namespace. Another one is another profile's."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.kind == oldSelf.kind && self.name == oldSelf.name",
+                "spec.targetRef cannot name another workload, or what was written to the first would stay there: "
+                "delete the profile, and make one for the other",
+            )
+        )
+    )
 
     kind: Annotated[TargetKind, by_value(TargetKind)]
     name: ObjectName

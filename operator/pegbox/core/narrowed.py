@@ -1,7 +1,7 @@
 """Limits that were narrowed past the setting in force: the way back into them, step by step, without any model.
 
 A profile or a class may narrow a knob's limits at any time, and an adopted value may lie outside of them. What lies
-outside by more than one step is walked back in trials: each is judged, but for harm only, since the limits are the
+outside is walked back in trials: each is judged, but only for damage, errors and SLOs, since the limits are the
 profile's word and not a wish for something better.
 """
 

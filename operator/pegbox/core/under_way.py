@@ -172,7 +172,7 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
-        reason = verify.bad_sample(snapshot.observation, intent.baseline, snapshot.spec) or Reason.REGRESSION
+        reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
     if over is not None:
@@ -190,7 +190,8 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
-    frozen = guards.waiting.frozen(snapshot, now)
+    urgent = intent.reason is Reason.LIMITS_NARROWED
+    frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
     if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
     brake = guards.brakes.why(snapshot)
@@ -230,7 +231,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     newest = seen.window.end
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return snapshot
-    bad = verify.bad_sample(seen, intent.baseline, snapshot.spec) is not None
+    bad = verify.bad_for(intent, seen, snapshot.spec) is not None
     noted = replace(
         intent,
         last_sample_at=newest,

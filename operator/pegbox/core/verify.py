@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -99,6 +99,15 @@ def bad_sample(observation: Observation | Missing, baseline: Baseline | None, sp
     return None
 
 
+def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpec) -> Reason | None:
+    """The same for one trial: a step back into narrowed limits may serve less, or later, but lose no SLO."""
+    if intent.reason is not Reason.LIMITS_NARROWED or isinstance(observation, Missing):
+        return bad_sample(observation, intent.baseline, spec)
+    unasked = Missing(Reason.LIMITS_NARROWED, "a limit outranks mean latency")
+    found = bad_sample(replace(observation, latency=unasked), intent.baseline, spec)
+    return None if found is Reason.REGRESSION else found
+
+
 def load_surged(observation: Observation | Missing, baseline: Baseline | None) -> bool:
     """Does much more arrive than while the parent was measured? Then what got worse says nothing of the setting."""
     if baseline is None or isinstance(observation, Missing) or isinstance(observation.offered_load, Missing):
@@ -137,6 +146,9 @@ def judge(
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
     seen = usable(spec, intent, windows)
     verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
+    walked = intent.reason is Reason.LIMITS_NARROWED
+    if walked and verdict.reason is Reason.REGRESSION:
+        verdict = WAITING  # a limit outranks what is better; damage and SLOs outrank a limit
     no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
     if no_data is not None:  # what is not known never speaks for the trial; what is known may speak against it
         return verdict if verdict.harmful else no_data
@@ -145,8 +157,7 @@ def judge(
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
     undecided = verdict.outcome is Outcome.WAIT
-    walked = intent.reason is Reason.LIMITS_NARROWED and verdict.reason is not Reason.NO_DATA
-    if undecided and walked and (late or len(seen) >= REPLICATES):
+    if undecided and walked and verdict.reason is not Reason.NO_DATA and (late or len(seen) >= REPLICATES):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "nearer to the limits, and no harm")
     if undecided and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:

@@ -37,7 +37,9 @@ async def last_read(cluster: Cluster, memory: Memory, refusal: Unacceptable) -> 
         mode=_mode(wire.get("mode")),
         deletion_policy=DeletionPolicy.KEEP if wire.get("deletionPolicy") == "Keep" else DeletionPolicy.RESTORE,
     )
-    target = await reading.read_target(cluster, profile)
+    # By the target of then: an edit may name another one, to which nothing under way belongs.
+    ref = Ref(reading.KINDS[spec.target.kind], spec.namespace, spec.target.name)
+    target = await reading.maybe(cluster, ref)
     return Objects(profile, memory.class_, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
 
 

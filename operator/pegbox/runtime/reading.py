@@ -97,16 +97,12 @@ async def read_spec(cluster: Cluster, namespace: str, name: str, reported: froze
             f"spec.classRef.name: {class_name!r} does not exist: apply it or correct the name",
             profile,
         ) from error
-    target = await read_target(cluster, profile)
+    target = await maybe(cluster, _target_ref(profile, namespace))
     try:
         spec = to_model(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
     return Objects(profile, class_, spec, target=target)
-
-
-async def read_target(cluster: Cluster, profile: Object) -> Object | None:
-    return await maybe(cluster, _target_ref(profile, profile["metadata"]["namespace"]))
 
 
 async def read_rest(cluster: Cluster, found: Objects) -> Objects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import BudgetUnsatisfiable, reason_of
 from pegbox.model.knobs import KnobMode, LocationKind
-from pegbox.model.profile import Autoscaler, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
+from pegbox.model.profile import Autoscaler, Freeze, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
 from tests.unit.api.documents import CLASS, PROFILE, Document, class_with, knob, profile
@@ -222,6 +223,15 @@ def test_a_budget_that_no_setting_can_meet_is_refused(document: Document, used: 
     assert refused.value.field == "spec.budgets[db].limit"
     assert f"uses {used}: raise the limit or lower a knob's min" in refused.value.remedy
     assert reason_of(refused.value) is Reason.BUDGET_UNSATISFIABLE
+
+
+def test_a_freeze_recurs_or_has_dates() -> None:
+    weekly = {"name": "a", "schedule": "0 16 * * 5", "timeZone": "Europe/Berlin", "duration": "1h"}
+    dated = {"name": "b", "from": "2026-12-23T18:00:00+01:00", "until": "2027-01-02T00:00:00Z", "allow": "Urgent"}
+    first, second = merged(profile(freezes=[weekly, dated])).freezes
+    assert first == Freeze("a", "0 16 * * 5", "Europe/Berlin", Fraction(3600))
+    assert (second.start, second.end) == (datetime(2026, 12, 23, 17, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))
+    assert second.allow_urgent and not second.schedule
 
 
 def test_a_budget_that_the_smallest_setting_just_meets_is_accepted() -> None:

@@ -181,6 +181,26 @@ def test_one_condition(
     assert (found.status, found.reason, found.observed_generation) == (status, reason, 1)
 
 
+GOOD, BAD = Attainment(1188, 1200), Attainment(900, 1200)
+
+
+@pytest.mark.parametrize(
+    ("own", "newest", "status"),
+    [
+        pytest.param(BAD, GOOD, Truth.FALSE, id="missed_over_its_own_window_although_the_newest_is_good"),
+        pytest.param(GOOD, BAD, Truth.TRUE, id="met_over_its_own_window_although_the_newest_is_bad"),
+        pytest.param(GONE, GOOD, Truth.UNKNOWN, id="unknown_over_its_own_window"),
+    ],
+)
+@pytest.mark.parametrize("moving", [False, True], ids=["at_rest", "in_a_trial"])
+def test_an_slo_is_met_or_missed_over_its_own_window(
+    own: Attainment | Missing, newest: Attainment, status: Truth, moving: bool
+) -> None:
+    memory = under_way(intent(applied_at=at(5))) if moving else ledger()
+    seen = snapshot(memory=memory, observation=window(slos={"fast": newest}), slos={"fast": own})
+    assert told(seen)[ConditionType.SLO_MET].status is status
+
+
 def test_a_foreign_edit_is_a_conflict_on_the_very_wake_that_gives_way() -> None:
     theirs = setting(workers=6, pool=5)
     seen = snapshot(memory=under_way(intent(applied_at=at(5))), held=held(theirs), document=document(spec(), theirs, 2))

@@ -62,6 +62,12 @@ def test_a_freeze_that_allows_what_is_urgent(seen: Observation | Missing, reason
     assert waiting.frozen(snapshot(profile, observation=seen), T0).reason is reason
 
 
+def test_one_bad_scrape_is_not_urgent_while_the_slos_own_window_is_good() -> None:
+    profile = spec(freezes=(replace(FREEZE, allow_urgent=True),))
+    assert waiting.frozen(snapshot(profile, observation=MISSED, slos=window().slos), T0).reason is Reason.FROZEN
+    assert waiting.frozen(snapshot(profile, slos=MISSED.slos), T0).reason is Reason.WITHIN_LIMITS, "the twin"
+
+
 @pytest.mark.parametrize(
     ("standing", "reason"),
     [

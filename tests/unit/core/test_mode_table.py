@@ -183,5 +183,7 @@ def test_keep_goes_back_to_the_end_and_then_lets_go() -> None:
     written = replace(written, spec=seen.spec, deleting=True, ledger=begun.ledger)
     closed = decide(written, wish(TARGET), at(410))
     assert (closed.action, closed.reason, closed.ledger.incumbent) == (Action.CLOSE, Reason.RESTORED, PARENT)
-    away = decide(replace(written, spec=replace(seen.spec, mode=Mode.RECOMMEND)), wish(TARGET), at(410))
+    unwritten = replace(seen, ledger=begun.ledger)
+    assert decide(unwritten, wish(TARGET), at(410)).desired == PARENT
+    away = decide(replace(unwritten, spec=replace(seen.spec, mode=Mode.RECOMMEND)), wish(TARGET), at(410))
     assert (away.action, away.desired) == (Action.CLOSE, None)

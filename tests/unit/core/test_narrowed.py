@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from pegbox.core import narrowed, steps
 from pegbox.core.decide import decide
 from pegbox.core.guards import limits
-from pegbox.core.verify import Outcome, judge
+from pegbox.core.verify import Outcome, bad_for, judge
 from pegbox.model.decisions import Action, Admission
 from pegbox.model.knobs import Knob, KnobMode, KnobType, Setting
-from pegbox.model.observations import Missing
+from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import Freeze, Mode, ProfileSpec
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Breaker, BreakerState, TrialState, TrialSummary
+from pegbox.model.trials import Baseline, Breaker, BreakerState, TrialState, TrialSummary
 from tests.unit.core.build import (
     HOT,
     LEVEL,
@@ -28,14 +28,18 @@ from tests.unit.core.build import (
     POOL,
     T0,
     at,
+    baseline,
     held,
     intent,
     ledger,
+    pod,
     setting,
     snapshot,
     spec,
+    under_way,
     window,
     wish,
+    workload,
 )
 
 SMALL = replace(HOT, maximum=F(10))  # workers 1 to 10, half per step
@@ -136,6 +140,15 @@ def test_when_it_starts(profile: ProfileSpec, memory: dict[str, Any], starts: bo
     assert (found.action is Action.START) is starts
 
 
+@pytest.mark.parametrize(("allow_urgent", "goes_on"), [(True, True), (False, False)], ids=["Urgent", "None"])
+def test_a_freeze_in_the_middle_of_writing_a_step(allow_urgent: bool, goes_on: bool) -> None:
+    """What a freeze lets start it lets be written, or the step would turn back at once, and start again."""
+    profile = replace(PROFILE, freezes=(replace(FROZEN, allow_urgent=allow_urgent),))
+    begun = decide(snapshot(PROFILE, ledger(FAR)), NO_WISH, T0).ledger
+    seen = replace(snapshot(profile, ledger(FAR)), ledger=begun)
+    assert (decide(seen, NO_WISH, at(5)).action is Action.CONTINUE) is goes_on
+
+
 def test_a_step_that_failed_is_not_repeated_at_once_and_other_knobs_go_on() -> None:
     seen = snapshot(PROFILE, ledger(FAR, trials=(FAILED,)), read_at=T0)
     found = decide(seen, wish(setting(workers=40, pool=6)), T0)
@@ -184,6 +197,9 @@ STEP = intent(
 )
 
 
+MISSED, LOST = {"fast": Attainment(1080, 1200)}, {"fast": Attainment(1070, 1200)}  # 90 % and 89 % of 95 %
+
+
 def judged(count: int, now: datetime, **changes: Any) -> tuple[Outcome, Reason]:
     windows = tuple(window(180 + 120 * n, **changes) for n in range(count))
     found = judge(PROFILE, STEP, windows, now)
@@ -201,13 +217,42 @@ def test_a_step_needs_no_gain_but_two_windows_without_harm() -> None:
 @pytest.mark.parametrize(
     ("changes", "outcome", "reason"),
     [
-        pytest.param({"latency": 0.3}, Outcome.REVERT, Reason.REGRESSION, id="harm"),
+        pytest.param({"slos": MISSED}, Outcome.REVERT, Reason.SLO_BREACHED, id="an_slo_outranks_a_limit"),
+        pytest.param({"latency": 0.3}, Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, id="a_limit_outranks_mean_latency"),
         pytest.param({"offered_load": 20.0}, Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, id="another_load"),
         pytest.param({"throughput": Missing(Reason.NO_DATA)}, Outcome.WAIT, Reason.NO_DATA, id="silence_is_no_proof"),
     ],
 )
 def test_a_step_that_harms_or_cannot_be_judged(changes: dict[str, Any], outcome: Outcome, reason: Reason) -> None:
     assert judged(3, at(500), **changes) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("seen", "base", "reason"),
+    [
+        pytest.param(window(latency=0.9), baseline(), None, id="later_within_the_slo"),
+        pytest.param(window(latency=0.9, errors=0.1), baseline(), Reason.ERROR_SURGE, id="errors"),
+        pytest.param(window(latency=0.9, slos=LOST), baseline(), Reason.SLO_BREACHED, id="the_slo_is_lost"),
+        pytest.param(
+            window(offered_load=20.0, throughput=5.0), baseline(load=20.0), None, id="half_of_what_was_not_enough"
+        ),
+        pytest.param(Missing(Reason.NO_DATA), baseline(), None, id="silence"),
+    ],
+)
+def test_a_bad_sample_of_a_step(seen: Observation | Missing, base: Baseline, reason: Reason | None) -> None:
+    step = replace(STEP, baseline=base)
+    assert bad_for(step, seen, PROFILE) is reason
+    wished = bad_for(replace(step, reason=Reason.TRIAL_STARTED), seen, PROFILE)
+    assert isinstance(seen, Missing) or wished is not None, "the twin: for any other trial it is bad"
+
+
+def test_damage_and_the_error_budget_stop_a_step_too() -> None:
+    memory = under_way(replace(STEP, in_force_at=None))
+    seen = snapshot(PROFILE, memory)
+    hurt = replace(seen, workload=workload(pod(oom_killed_at=at(5))))
+    assert decide(hurt, NO_WISH, at(10)).reason is Reason.OOM_KILLED
+    spent = replace(seen, observation=window(120, slos={"fast": Attainment(1140, 1200)}))
+    assert decide(spent, NO_WISH, at(120)).reason is Reason.ERROR_BUDGET_SPENT
 
 
 def test_without_any_window_it_ends_and_is_put_back() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pegbox.ports import CLASS, DEPLOYMENT, PROFILE, Ref
+from pegbox.runtime.leaving import FINALIZER
 from tests.unit.runtime import documents
 from tests.unit.runtime.world import World, make
 
@@ -100,7 +101,12 @@ async def test_after_a_restart_it_is_held_and_said_and_goes_on_once_it_can_be_re
 
 @HAPPENINGS
 async def test_a_mode_turned_away_is_obeyed_even_then(happens: Any, reason: str) -> None:
-    world = await tried(1)
+    """The trial does harm: in Auto it would be put back."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=4")  # thrashes
+    await world.turn()
     await happens(world)
     await world.edit(mode="Recommend")
     document = await world.document()
@@ -148,11 +154,27 @@ async def test_another_profile_of_the_same_name_is_not_finished_with_the_knowled
     await world.outside.json_patch(ref, [{"op": "replace", "path": "/metadata/finalizers", "value": []}])
     await world.outside.delete(ref)
     document = await world.document()
-    await world.outside.apply(documents.placed(documents.profile(), world.namespace), force=True)
+    again = documents.placed(documents.profile(), world.namespace)
+    again["metadata"]["finalizers"] = [FINALIZER]
+    await world.outside.apply(again, force=True)
     assert (await world.profile())["metadata"]["uid"] != body["metadata"]["uid"]
     await world.turns(3)
     assert await world.document() == document
     assert (await world.condition("Accepted"))[1] == "ClassNotFound"
+    await world.delete()
+    await world.turns(3)
+    assert not await world.exists()
+    assert await world.document() == document
+
+
+async def test_an_edit_that_also_names_another_target_finishes_at_the_first() -> None:
+    world = await tried(1)
+    await world.apply(documents.deployment("other"))
+    await class_gone(world)
+    await world.edit(targetRef={"kind": "Deployment", "name": "other"})
+    ledger = await world.rest()
+    assert [t.state.value for t in ledger.trials] == ["Accepted"]
+    assert await world.values() == {"workers": "3"}
 
 
 async def test_a_target_that_is_gone_beside_its_class_is_no_failure() -> None:

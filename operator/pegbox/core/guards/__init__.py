@@ -53,11 +53,15 @@ def readiness(
     """Verdicts of every readiness guard, in order. What is urgent waits for no cool-down, nor for freezes that let it
     through."""
     skipped = SKIPPED_BY_TRY if requested else SKIPPED_IF_URGENT if urgent else frozenset()
-    if urgent:
-        freezes = tuple(item for item in snapshot.spec.freezes if not item.allow_urgent)
-        snapshot = replace(snapshot, spec=replace(snapshot.spec, freezes=freezes))
+    snapshot = as_urgent(snapshot) if urgent else snapshot
     guards = [g for g in READINESS if g not in skipped]
     return tuple(guard(snapshot, now) for guard in guards)
+
+
+def as_urgent(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without the freezes that let through what is urgent."""
+    freezes = tuple(item for item in snapshot.spec.freezes if not item.allow_urgent)
+    return replace(snapshot, spec=replace(snapshot.spec, freezes=freezes))
 
 
 def setting(snapshot: Snapshot, parent: Setting, wanted: Setting, *, requested: bool = False) -> tuple[Verdict, ...]:
