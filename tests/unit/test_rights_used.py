@@ -34,8 +34,8 @@ WRITES: dict[Right, tuple[str, str]] = {
     ("authorization.k8s.io", "selfsubjectaccessreviews", "create"): ("commands/doctor_install.py", "await cluster.allowed("),
     ("", "configmaps", "create"): ("runtime/actuate.py", "await self.cluster.apply(body, force=True)"),
     ("", "configmaps", "patch"): ("runtime/actuate.py", '_patch(body, CONFIG_MAP.api_version, "ConfigMap"'),
-    ("apps", "deployments", "get"): ("runtime/reading.py", "_maybe(cluster, _target_ref(profile, namespace))"),
-    ("apps", "statefulsets", "get"): ("runtime/reading.py", "_maybe(cluster, _target_ref(profile, namespace))"),
+    ("apps", "deployments", "get"): ("runtime/reading.py", "maybe(cluster, _target_ref(profile, namespace))"),
+    ("apps", "statefulsets", "get"): ("runtime/reading.py", "maybe(cluster, _target_ref(profile, namespace))"),
     ("apps", "deployments", "patch"): ("runtime/actuate.py", "_patch(target, target.get("),
     ("apps", "statefulsets", "patch"): ("runtime/actuate.py", "_patch(target, target.get("),
     ("apps", "deployments/scale", "patch"): ("runtime/actuate.py", 'subresource="scale"'),
@@ -43,6 +43,7 @@ WRITES: dict[Right, tuple[str, str]] = {
     ("autoscaling", "horizontalpodautoscalers", "get"): ("runtime/leaving.py", "body = await cluster.get(ref)"),
     ("autoscaling", "horizontalpodautoscalers", "create"): ("runtime/actuate.py", "await self.cluster.create(created_hpa(change))"),
     ("autoscaling", "horizontalpodautoscalers", "patch"): ("runtime/fence.py", "await cluster.json_patch(ref, _set(body, token))"),
+    ("", "pods/resize", "patch"): ("runtime/actuate.py", 'subresource="resize"'),
     ("", "pods/eviction", "create"): ("runtime/actuate.py", "await self.cluster.evict(Ref(POD,"),
 }  # fmt: skip
 """Right -> where it is used: writes, and reads whose kind only the profile tells."""
@@ -71,14 +72,14 @@ def _right(kind: Kind, verb: str) -> Right:
 
 
 def reads(source: str) -> set[Right]:
-    """Calls that name a kind: `.list(KIND, ...)`, `.get(Ref(KIND, ...))`, `_maybe(cluster, Ref(KIND, ...))`; and watches."""
+    """Calls that name a kind: `.list(KIND, ...)`, `.get(Ref(KIND, ...))`, `maybe(cluster, Ref(KIND, ...))`; and watches."""
     found: set[Right] = set()
     for node in (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)):
         called = ast.unparse(node.func)
         words = [ast.unparse(argument) for argument in node.args]
         if called.endswith(".list") and words and words[0] in KINDS:
             found.add(_right(KINDS[words[0]], "list"))
-        if called.endswith(".get") or called == "_maybe":
+        if called.endswith(".get") or called in ("maybe", "reading.maybe"):
             for word in words:
                 if word.startswith("Ref(") and (name := word[4:].partition(",")[0]) in KINDS:
                     found.add(_right(KINDS[name], "get"))
