@@ -163,7 +163,8 @@ async def test_a_target_recreated_in_mid_trial_is_adopted_afresh(shop: World) ->
     await shop.apply(documents.deployment())
     await shop.pods_step(app)
     ledger = await shop.rest()
-    assert ledger.trials == () and "TargetReplaced" in shop.events.reasons()
+    assert [t.state.value for t in ledger.trials] == ["Inconclusive"] and "TargetReplaced" in shop.events.reasons()
+    assert await shop.values() == {"workers": "2"}
     body = await shop.outside.get(Ref(DEPLOYMENT, shop.namespace, "checkout"))
     assert ledger.target_uid == body["metadata"]["uid"]
 

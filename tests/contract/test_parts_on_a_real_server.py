@@ -49,7 +49,7 @@ async def test_a_stop_on_the_lease_is_heard_survives_renewals_takeover_and_delet
 ) -> None:
     """What one leader carries, the next one hears before it leads; what people wrote is never pruned by a renewal."""
     ref = Ref(LEASE, world.namespace, "pegbox-leader")
-    people, clock = world.as_manager("kubectl"), SystemClock()
+    people, clock = world.as_manager("helm"), SystemClock()
     one, two = (LeaseElection(world.cluster, clock, ref, identity=name, timing=SHORT) for name in ("one", "two"))
     heard: list[tuple[dict[str, str], bool]] = []
     two.heard = lambda notes, leading: heard.append((dict(notes), leading))
@@ -76,7 +76,7 @@ async def test_without_an_election_a_lease_that_nobody_holds_is_made_and_read(wo
     heard: list[dict[str, str]] = []
     reader = LeaseReader(world.cluster, SystemClock(), ref, lambda notes, leading: heard.append(dict(notes)))
     await reader.first()
-    assert any("nobody holds" in line for line in await stop.put(world.as_manager("kubectl"), ref, Stop.STOP))
+    assert any("nobody holds" in line for line in await stop.put(world.as_manager("helm"), ref, Stop.STOP))
     await reader.look()
     assert heard == [{}, {STOP_ANNOTATION: "stop"}]
 
