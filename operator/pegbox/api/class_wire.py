@@ -45,7 +45,8 @@ class LocationWire(Wire):
                 "spec.knobs[].location: configMap and path belong to kinds ConfigMapKey and ConfigMapPath: remove them",
             ),
             (
-                "(has(self.kind) && self.kind == 'ContainerResource') == has(self.resource) && has(self.resource) == has(self.side)",
+                "(has(self.kind) && self.kind == 'ContainerResource') == has(self.resource)"
+                " && has(self.resource) == has(self.side)",
                 "spec.knobs[].location: resource and side belong to kind ContainerResource, which needs both",
             ),
         )
