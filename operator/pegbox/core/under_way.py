@@ -351,7 +351,7 @@ def _adopted(snapshot: Snapshot) -> Decision:
         Action.CLOSE,
         Reason.ADOPTED,
         text,
-        replace(ledger, intent=None, incumbent=intent.target),
+        replace(transitions.left_to_others(ledger, _left_alone(ledger)), intent=None, incumbent=intent.target),
         events=(Event(Reason.ADOPTED, text),),
         wake_after=looks.SOON,
     )
@@ -373,7 +373,7 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
     ledger = snapshot.ledger
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
-    foreign = foreign_at_restore(snapshot, parent)
+    foreign = {**_left_alone(ledger), **foreign_at_restore(snapshot, parent)}
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         goal = room.affordable(snapshot, workload, parent, goal)
@@ -390,6 +390,12 @@ def _standing(snapshot: Snapshot) -> Setting:
     assert adopted is not None
     held = {n: h.value for n, h in snapshot.held.items() if n in adopted and not isinstance(h.value, Missing)}
     return adopted.with_values(**held)
+
+
+def _left_alone(ledger: Ledger) -> Mapping[str, KnobValue]:
+    """What the intent under way gave way to: it stays with others, whatever follows that intent."""
+    intent = ledger.intent
+    return {} if intent is None else {n: intent.current[n] for n in intent.keep if n in intent.current}
 
 
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:

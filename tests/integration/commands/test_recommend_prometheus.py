@@ -171,7 +171,7 @@ def test_a_server_that_is_down_ends_with_3() -> None:
     assert "MetricsUnreachable" in out
 
 
-def test_promql_that_the_server_refuses_is_bad_input(url: str, tmp_path: Path) -> None:
+def test_promql_that_is_none_is_bad_input_and_is_never_sent(url: str, tmp_path: Path) -> None:
     body = yaml.safe_load((ROOT / "manifests/classes/python-worker.yaml").read_text())
     for signal in body["spec"]["signals"]:
         for part in ("expr", "sumExpr", "countExpr"):
@@ -179,6 +179,6 @@ def test_promql_that_the_server_refuses_is_bad_input(url: str, tmp_path: Path) -
                 signal[part] = signal[part].replace("rate(", "rat(").replace("avg_over_time(", "avg_over(")
     file = tmp_path / "class.yaml"
     file.write_text(yaml.safe_dump(body))
-    code, out, _ = recommend(url, "--window", "10s", "--class-file", str(file))
-    assert code == 2
-    assert "QueryInvalid" in out
+    code, out, err = recommend(url, "--window", "10s", "--class-file", str(file))
+    assert (code, out) == (2, "")
+    assert "expr" in err and "it is not PromQL" in err

@@ -11,6 +11,7 @@ import pytest
 
 from pegbox.core import force, room, transitions, usage
 from pegbox.core.decide import decide
+from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action
 from pegbox.model.knobs import Location, LocationKind
 from pegbox.model.observations import Missing
@@ -209,3 +210,23 @@ def test_what_is_affordable_once_pods_have_gone_is_put_back_too() -> None:
     seen = snapshot(BOUNDED, ledger(here), workload=workload(*(pod(n) for n in "abcd")))
     assert room.affordable(seen, workload(*(pod(n) for n in "abcd")), here, goal) == goal
     assert room.affordable(seen, workload(), here, goal.with_values(max_replicas=F(4)))["pool"] == F(3)  # 64 never fits
+
+
+def test_what_an_adoption_gave_way_to_stays_with_others_when_all_is_restored() -> None:
+    """Somebody edits our document while it is being written anew; then a global stop restores every workload."""
+    here = setting(workers=6, pool=4)
+    item = intent(IntentKind.ADOPT, parent=setting(workers=2, pool=4), stages=(here,), keep=("workers",))
+    memory = under_way(item, adopted=setting(workers=2, pool=6))
+    given = snapshot(memory=memory, held=held(here), document=document(spec(), here, item.generation))
+    decision = decide(replace(given, brakes=Brakes(Stop.RESTORE, "asked")), NO_WISH, at(30))
+    assert decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
+    assert decision.desired == setting(workers=6, pool=6)  # pool is ours to put back, workers is not
+
+
+def test_an_adoption_that_gave_way_leaves_the_value_to_others_for_good() -> None:
+    here = setting(workers=6, pool=4)
+    item = intent(IntentKind.ADOPT, parent=here, stages=(here,), keep=("workers",), applied_at=at(0), in_force_at=at(0))
+    memory = under_way(item, adopted=setting(workers=2, pool=6))
+    given = snapshot(memory=memory, held=held(here), document=document(spec(), here, item.generation))
+    after = decide(given, NO_WISH, at(30)).ledger
+    assert (after.intent, after.adopted) == (None, setting(workers=6, pool=6))
