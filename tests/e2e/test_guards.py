@@ -17,7 +17,7 @@ def test_a_value_that_makes_the_workload_slow_is_put_back_byte_for_byte(running:
         assert one["bad"] == {"worker_count": "1"}
         assert one["values"] == seen["values"]
         assert one["last"]["state"] == "Reverted"
-        assert one["last"]["why"].split(":")[0] in ("Regression", "SLOBreached")
+        assert one["last"]["why"].split(":")[0] in ("Regression", "SLOBreached", "ErrorBudgetSpent")
 
 
 def test_the_breaker_opens_after_repeated_failures(running: Running) -> None:
