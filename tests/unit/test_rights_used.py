@@ -42,7 +42,7 @@ WRITES: dict[Right, tuple[str, str]] = {
     ("apps", "statefulsets/scale", "patch"): ("runtime/actuate.py", 'subresource="scale"'),
     ("autoscaling", "horizontalpodautoscalers", "get"): ("runtime/leaving.py", "body = await cluster.get(ref)"),
     ("autoscaling", "horizontalpodautoscalers", "create"): ("runtime/actuate.py", "await self.cluster.create(created_hpa(change))"),
-    ("autoscaling", "horizontalpodautoscalers", "patch"): ("runtime/fence.py", "await cluster.json_patch(ref, _set(body, token))"),
+    ("autoscaling", "horizontalpodautoscalers", "patch"): ("runtime/fence.py", "await cluster.json_patch(ref, patches.annotated(body, FENCE, token))"),
     ("", "pods/resize", "patch"): ("runtime/actuate.py", 'subresource="resize"'),
     ("", "pods/eviction", "create"): ("runtime/actuate.py", "await self.cluster.evict(Ref(POD,"),
 }  # fmt: skip

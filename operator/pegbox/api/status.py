@@ -106,7 +106,7 @@ def in_force(ledger: Ledger, snapshot: Snapshot) -> Setting | None:
         return intent.stages[intent.stage - 1]
     if ledger.incumbent is not None:
         return ledger.incumbent
-    known = {name: held.value for name, held in snapshot.held.items() if not isinstance(held.value, Missing)}
+    known = snapshot.known()
     return Setting(known) if known else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 
+from pegbox.adapters.kube.patches import annotated
 from pegbox.commands import opening
 from pegbox.commands.output import Exit, show
 from pegbox.model.brakes import STOP_ANNOTATION, Stop
@@ -12,7 +13,6 @@ from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, WriteConfl
 from pegbox.ports import LEASE, Cluster, Object, Ref
 
 TRIES = 10  # the leader renews the Lease every two seconds, and so moves its resourceVersion
-PATH = f"/metadata/annotations/{STOP_ANNOTATION.replace('/', '~1')}"
 ONE = "for one profile: pegbox pause NAMESPACE/NAME, then pegbox rollback NAMESPACE/NAME"
 DONE = {
     Stop.STOP: "stopped: trials under way go back to their parents, and none starts, in any profile",
@@ -60,23 +60,13 @@ async def put(cluster: Cluster, lease: Ref, wanted: Stop | None) -> list[str]:
         if before == (wanted.value if wanted is not None else None):
             return _told(body, lease, wanted, changed=False)
         try:
-            body = await cluster.json_patch(lease, _operations(body, wanted))
+            body = await cluster.json_patch(
+                lease, annotated(body, STOP_ANNOTATION, wanted.value if wanted is not None else None)
+            )
         except WriteConflict:
             continue
         return _told(body, lease, wanted, changed=True)
     raise NotAvailable(f"{lease}: other writers kept changing it: try again")
-
-
-def _operations(body: Object, wanted: Stop | None) -> list[Object]:
-    meta = body["metadata"]
-    tests: list[Object] = [
-        {"op": "test", "path": f"/metadata/{f}", "value": meta[f]} for f in ("uid", "resourceVersion")
-    ]
-    if wanted is None:
-        return [*tests, {"op": "remove", "path": PATH}]
-    if not meta.get("annotations"):
-        return [*tests, {"op": "add", "path": "/metadata/annotations", "value": {STOP_ANNOTATION: wanted.value}}]
-    return [*tests, {"op": "add", "path": PATH, "value": wanted.value}]
 
 
 def _told(body: Object, lease: Ref, wanted: Stop | None, *, changed: bool) -> list[str]:

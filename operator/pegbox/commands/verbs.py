@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pegbox.adapters.kube.patches import annotated
 from pegbox.commands import opening
 from pegbox.commands.output import Exit
 from pegbox.core import freeze
@@ -92,7 +93,7 @@ async def request(cluster: Cluster, asked: Asked) -> None:
             raise InvalidInput("NAMESPACE/NAME", key, "no such PerformanceProfile: see kubectl get perfp -A") from error
         _refuse(profile, asked)
         try:
-            await cluster.json_patch(asked.ref, _operations(profile, asked))
+            await cluster.json_patch(asked.ref, annotated(profile, PREFIX + asked.verb, asked.text))
             return
         except WriteConflict:
             continue
@@ -111,15 +112,6 @@ def _refuse(profile: Object, asked: Asked) -> None:
         name = part.strip().partition("=")[0]
         if name not in known:
             raise InvalidInput("KNOB=VALUE", part.strip(), f"the profile has these knobs: {', '.join(known)}")
-
-
-def _operations(profile: Object, asked: Asked) -> list[Object]:
-    meta = profile["metadata"]
-    tests = [{"op": "test", "path": f"/metadata/{f}", "value": meta[f]} for f in ("uid", "resourceVersion")]
-    if not meta.get("annotations"):
-        return [*tests, {"op": "add", "path": "/metadata/annotations", "value": {PREFIX + asked.verb: asked.text}}]
-    path = f"/metadata/annotations/{(PREFIX + asked.verb).replace('~', '~0').replace('/', '~1')}"
-    return [*tests, {"op": "add", "path": path, "value": asked.text}]
 
 
 async def wait(cluster: Cluster, clock: Clock, asked: Asked, seconds: float) -> Answer:

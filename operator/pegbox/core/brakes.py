@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 
 from pegbox.core import looks, transitions, under_way
 from pegbox.core.guards.brakes import why as brake_of
@@ -61,8 +60,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     wrote = ledger.adopted is not None and ledger.generation > 0
     if ledger.intent is None and (not wrote or ledger.incumbent == ledger.adopted):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
-        wake = max(snapshot.spec.interval, Fraction(1))
-        return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=wake)
+        return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first
     assert ledger.adopted is not None
@@ -70,9 +68,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     begun = decision.ledger.intent
     if ledger.intent is None and begun is not None and begun.target == begun.parent:
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: beside what others set, a budget has no room for the rest"
-        return Decision(
-            Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=max(snapshot.spec.interval, Fraction(1))
-        )
+        return Decision(Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
         ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
         summary = transitions.close(ledger, ledger.intent, ledger.intent.parent, ending).trials
@@ -84,7 +80,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
 
 def _left(snapshot: Snapshot, intent: Intent, brake: Missing) -> Decision:
     """An adoption under way ends as it stands; what is missing is adopted anew when the brake is released."""
-    here = {n: h.value for n, h in snapshot.held.items() if n in intent.current and not isinstance(h.value, Missing)}
-    ledger: Ledger = replace(snapshot.ledger, intent=None, incumbent=intent.current.with_values(**here))
+    here = intent.current.with_values(**snapshot.known(intent.current))
+    ledger: Ledger = replace(snapshot.ledger, intent=None, incumbent=here)
     text = f"{SENTENCES[brake.reason]}: {brake.detail}"
     return Decision(Action.CLOSE, brake.reason, text, ledger, wake_after=looks.SOON)

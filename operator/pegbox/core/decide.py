@@ -88,8 +88,7 @@ def _current(snapshot: Snapshot, now: datetime) -> Ledger:
         if ahead and ledger.intent is None and ledger.incumbent is not None:
             # We wrote it and the ledger is older than that: what it holds is nobody else's change.
             own = [k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map]
-            ours = {n: h.value for n in own if (h := snapshot.held.get(n)) and not isinstance(h.value, Missing)}
-            ledger = replace(ledger, incumbent=transitions.keeping(ledger.incumbent, ours))
+            ledger = replace(ledger, incumbent=transitions.keeping(ledger.incumbent, snapshot.known(own)))
         ledger = transitions.catch_up(ledger, document.generation)
     return replace(ledger, target_uid=uid or ledger.target_uid)
 
@@ -98,8 +97,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
     """Another object of the same name: nothing recorded for the old one may be written to it. What a trial wrote
     elsewhere (our ConfigMap, an HPA) still stands there, and is still put back."""
     spec, intent = snapshot.spec, ledger.intent
-    held = {k.name: snapshot.held.get(k.name) for k in spec.space.at(LocationKind.REPLICAS)}
-    theirs = {n: h.value for n, h in held.items() if h is not None and not isinstance(h.value, Missing)}
+    theirs = snapshot.known({k.name for k in spec.space.at(LocationKind.REPLICAS)})
     fresh = Ledger(
         profile_uid=ledger.profile_uid,
         generation=ledger.generation,
@@ -350,5 +348,5 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
 
 def _hold(snapshot: Snapshot, reason: Reason, detail: str, verdicts: tuple[Verdict, ...] = ()) -> Decision:
     message = f"{SENTENCES[reason]}: {detail}" if detail else SENTENCES[reason]
-    wake = max(snapshot.spec.interval, Fraction(1))
+    wake = looks.at_rest(snapshot.spec)
     return Decision(Action.HOLD, reason, message, snapshot.ledger, verdicts=verdicts, wake_after=wake)

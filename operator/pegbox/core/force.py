@@ -75,8 +75,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
 
 def changed(intent: Intent) -> tuple[str, ...]:
     """Knobs that the stage under way changes, against the stage before it."""
-    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
-    return before.diff(intent.current)
+    return intent.before.diff(intent.current)
 
 
 def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
@@ -86,10 +85,9 @@ def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
 
 def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
     """A lowered bound of pods is in force once the pods above it have gone: until then they use the budgets."""
-    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
     pods = max(len(workload.unfinished), workload.replicas)
     for knob in space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
-        old, new = before.get(knob.name), intent.current.get(knob.name)
+        old, new = intent.before.get(knob.name), intent.current.get(knob.name)
         if knob.tunable and isinstance(old, Fraction) and isinstance(new, Fraction) and new < old and new < pods:
             return True
     return False

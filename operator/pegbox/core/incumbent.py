@@ -58,7 +58,7 @@ def degraded(snapshot: Snapshot, workload: Workload) -> Degraded | None:
     hurt = verify.damage(trial.started_at, workload)
     if hurt is not None:
         return Degraded(hurt.reason, hurt.detail)
-    record = _record(ledger)
+    record = transitions.proven_rung(ledger, besides=ledger.incumbent)
     newest = snapshot.baseline_windows[-WINDOWS:]
     if record is None or len(newest) < WINDOWS:
         return None
@@ -121,12 +121,6 @@ def take_back(snapshot: Snapshot, workload: Workload, why: Degraded, now: dateti
 
 def _rung(ledger: Ledger) -> Rung | None:
     return next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
-
-
-def _record(ledger: Ledger) -> Rung | None:
-    """The newest proven rung other than the incumbent's."""
-    enough = (r for r in ledger.ladder if r.replicates >= transitions.REPLICATES and r.setting != ledger.incumbent)
-    return next(enough, None)
 
 
 def _acceptance(ledger: Ledger) -> TrialSummary | None:

@@ -23,6 +23,11 @@ SLACK = 0.9  # answers of the look before are too old for this one, in spite of 
 AT_REST = 0.99  # the same at rest, where every part of an interval less would be asked for by a large fleet
 
 
+def at_rest(spec: ProfileSpec) -> Fraction:
+    """Seconds until the next look at a profile with nothing under way."""
+    return max(spec.interval, Fraction(1))
+
+
 def pace(spec: ProfileSpec, intent: Intent) -> Fraction:
     """Seconds between looks until what was written is in force: a third of the interval, for what leads back sooner."""
     wait = spec.interval / 3

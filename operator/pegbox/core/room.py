@@ -16,9 +16,10 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     not fit with them: those of a rollout's surge, or such as still drain. "" where nothing stands in the way."""
     if intent.kind is not IntentKind.ROLLBACK or intent.applied_at is not None:
         return ""
-    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
     fewer = usage.scaled(snapshot.spec, workload, intent.current)
-    seen = (usage.uses(snapshot, pods, setting) for pods, setting in ((workload, intent.current), (workload, before)))
+    seen = (
+        usage.uses(snapshot, pods, setting) for pods, setting in ((workload, intent.current), (workload, intent.before))
+    )
     for now, old, later in zip(*seen, usage.uses(snapshot, fewer, intent.current), strict=True):
         if isinstance(now, Missing) or isinstance(old, Missing) or isinstance(later, Missing):
             continue
@@ -45,5 +46,4 @@ def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent
     a silent pod holds up a raise of a trial, never a rollback."""
     if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
         return False
-    before = intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1]
-    return usage.fits_beside(snapshot, workload, silent, before, intent.stages[intent.stage + 1])
+    return usage.fits_beside(snapshot, workload, silent, intent.before, intent.stages[intent.stage + 1])

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
 
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting
 from pegbox.model.observations import Missing
@@ -50,10 +49,9 @@ def flight(intent: Intent | None, space: SearchSpace | None) -> Flight:
     if intent is None:
         return Flight()
     trial = intent.kind is IntentKind.TRIAL or (intent.kind is IntentKind.ROLLBACK and intent.state is not None)
-    moved = {n for a, b in pairwise((intent.parent, *intent.stages)) for n in a.diff(b)}
     if space is None:
-        return Flight(trial, bool(moved))
-    return Flight(trial, any(n in space and space[n].effect is Effect.RESTART for n in moved))
+        return Flight(trial, bool(intent.moved))
+    return Flight(trial, any(n in space and space[n].effect is Effect.RESTART for n in intent.moved))
 
 
 def refusal(others: Mapping[str, Flight], wanted: Flight, limits: SlotLimits) -> Missing | None:

@@ -196,7 +196,7 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
     rest = tuple(keeping(stage, foreign) for stage in intent.stages[intent.stage :])
     following = replace(
         intent,
-        parent=keeping(intent.parent if intent.stage == 0 else intent.stages[intent.stage - 1], foreign),
+        parent=keeping(intent.before, foreign),
         stages=rest,
         stage=0,
         generation=generation,
@@ -310,12 +310,16 @@ def climb(spec: ProfileSpec, ledger: Ledger, window: Observation) -> Ledger:
     return replace(ledger, ladder=(rung, *others)[:MAX_LADDER])
 
 
+def proven_rung(ledger: Ledger, besides: Setting | None = None) -> Rung | None:
+    """The newest rung with enough replicates, other than that of `besides`."""
+    enough = (r for r in ledger.ladder if r.replicates >= REPLICATES and r.setting != besides)
+    return next(enough, None)
+
+
 def last_known_good(ledger: Ledger, besides: Setting | None = None) -> Setting | None:
-    """The newest rung with enough replicates, other than `besides`."""
-    for rung in ledger.ladder:
-        if rung.replicates >= REPLICATES and rung.setting != besides:
-            return rung.setting
-    return None
+    """The setting of that rung."""
+    rung = proven_rung(ledger, besides)
+    return None if rung is None else rung.setting
 
 
 def smallest_step(ledger: Ledger) -> bool:

@@ -327,9 +327,8 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
 def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
     """The mode was turned away from Auto in mid-course: nothing more is written; what is there is the incumbent."""
     ledger, intent = _under_way(snapshot)
-    here = {n: h.value for n, h in snapshot.held.items() if n in intent.current and not isinstance(h.value, Missing)}
     ending = Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now)
-    ledger = transitions.close(ledger, intent, intent.current.with_values(**here), ending)
+    ledger = transitions.close(ledger, intent, intent.current.with_values(**snapshot.known(intent.current)), ending)
     text = "the mode forbids writes: the workload stays as it is"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=looks.SOON)
@@ -388,8 +387,7 @@ def _standing(snapshot: Snapshot) -> Setting:
     """After the ledger was lost nobody knows who set what stands: as at an adoption, it counts as the incumbent."""
     adopted = snapshot.ledger.adopted
     assert adopted is not None
-    held = {n: h.value for n, h in snapshot.held.items() if n in adopted and not isinstance(h.value, Missing)}
-    return adopted.with_values(**held)
+    return adopted.with_values(**snapshot.known(adopted))
 
 
 def _left_alone(ledger: Ledger) -> Mapping[str, KnobValue]:
@@ -404,8 +402,7 @@ def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, Knob
     if ledger.intent is not None:
         return foreign_changes(snapshot, ledger.intent)
     assert ledger.adopted is not None
-    held = {n: h.value for n, h in snapshot.held.items() if not isinstance(h.value, Missing)}
-    return {n: v for n, v in held.items() if n in parent and v not in (parent[n], ledger.adopted.get(n))}
+    return {n: v for n, v in snapshot.known(parent).items() if v not in (parent[n], ledger.adopted.get(n))}
 
 
 def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -144,3 +144,8 @@ class Snapshot:
     containers: tuple[ContainerSizes, ...] = ()  # of the target's template, init containers too
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
     brakes: Brakes = Brakes()
+
+    def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:
+        """Held values that could be read, of these knobs or of all."""
+        wanted = {n: h.value for n, h in self.held.items() if names is None or n in names}
+        return {n: value for n, value in wanted.items() if not isinstance(value, Missing)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from pegbox.model.knobs import Setting
 from pegbox.model.prediction import Row
@@ -87,6 +88,16 @@ class Intent:
     @property
     def current(self) -> Setting:
         return self.stages[self.stage]
+
+    @property
+    def before(self) -> Setting:
+        """The setting that the stage under way starts from."""
+        return self.parent if self.stage == 0 else self.stages[self.stage - 1]
+
+    @property
+    def moved(self) -> frozenset[str]:
+        """Knobs that any of its stages changes."""
+        return frozenset(n for a, b in pairwise((self.parent, *self.stages)) for n in a.diff(b))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pegbox.adapters.kube import configmaps, owners, resources
+from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.core import force, sizing
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
@@ -176,13 +176,11 @@ class LiveActuator:
             return False
         target = change.found.target
         ref = Ref(KINDS[change.spec.target.kind], change.spec.namespace, change.spec.target.name)
-        meta = target["metadata"]
         self.reached(Point.BEFORE_SCALE)
         await self.cluster.json_patch(
             ref,
             [
-                {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
-                {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+                *patches.unmoved(target),
                 {"op": "replace", "path": "/spec/replicas", "value": int(moved[0][1])},
             ],
             subresource="scale",

@@ -8,12 +8,9 @@ nothing does not move an object, so an annotation is set and taken away again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
 
-from pegbox.core import force
-from pegbox.model.knobs import LocationKind
-from pegbox.model.profile import ProfileSpec
+from pegbox.adapters.kube import patches
+from pegbox.model.knobs import Effect, LocationKind
 from pegbox.model.trials import Intent
 from pegbox.ports import CONFIG_MAP, HPA, Cluster, Object, Ref
 from pegbox.runtime.points import Point, Reached
@@ -26,8 +23,8 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
     """Move every object that the intent writes. `token` names the process. Raises WriteConflict and the like."""
     for ref, body in named(found, intent):
         reached(Point.BEFORE_FENCE)
-        moved = await cluster.json_patch(ref, _set(body, token))
-        await cluster.json_patch(ref, _unset(moved))
+        moved = await cluster.json_patch(ref, patches.annotated(body, FENCE, token))
+        await cluster.json_patch(ref, patches.annotated(moved, FENCE, None))
         reached(Point.AFTER_FENCE)
 
 
@@ -36,51 +33,16 @@ def named(found: Objects, intent: Intent) -> Iterator[tuple[Ref, Object]]:
     spec = found.spec
     if found.own_config_map is not None:
         yield Ref(CONFIG_MAP, spec.namespace, spec.config_map_name), found.own_config_map
-    places = {spec.space[name].location for name in _moved(spec, intent)}
+    moved = [spec.space[n] for n in sorted(intent.moved) if n in spec.space]
+    places = {knob.location for knob in moved if knob.name not in intent.keep}
     for name in sorted({p.config_map for p in places if p.config_map}):
         if name in found.config_maps:
             yield Ref(CONFIG_MAP, spec.namespace, name), found.config_maps[name]
     kinds = {p.kind for p in places}
     if kinds & {LocationKind.HPA_MIN, LocationKind.HPA_MAX} and found.hpa is not None:
         yield Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), found.hpa
-    restarts = any(force.restarting(spec.space, _at(intent, i)) for i in range(len(intent.stages)))
+    restarts = any(knob.effect is Effect.RESTART for knob in moved)
     recorded = found.stored.target_uid if found.stored is not None else ""
     same = found.target is not None and recorded in ("", found.target["metadata"]["uid"])
     if (LocationKind.REPLICAS in kinds or restarts) and found.target is not None and same:  # not one of the same name
         yield Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), found.target
-
-
-def _moved(spec: ProfileSpec, intent: Intent) -> set[str]:
-    settings = (intent.parent, *intent.stages)
-    names = {n for a, b in pairwise(settings) for n in a.diff(b)}
-    return {n for n in names if n in spec.space and n not in intent.keep}
-
-
-def _at(intent: Intent, stage: int) -> Intent:
-    return replace(intent, stage=stage)
-
-
-def _set(body: Object, token: str) -> list[Object]:
-    meta = body["metadata"]
-    missing: list[Object] = [] if meta.get("annotations") else [_op("add", "/metadata/annotations", {})]
-    return [*_same(body), *missing, _op("add", f"/metadata/annotations/{_escaped()}", token)]
-
-
-def _unset(body: Object) -> list[Object]:
-    return [*_same(body), {"op": "remove", "path": f"/metadata/annotations/{_escaped()}"}]
-
-
-def _same(body: Object) -> list[Object]:
-    meta = body["metadata"]
-    return [
-        _op("test", "/metadata/uid", meta["uid"]),
-        _op("test", "/metadata/resourceVersion", meta["resourceVersion"]),
-    ]
-
-
-def _op(op: str, path: str, value: object) -> Object:
-    return {"op": op, "path": path, "value": value}
-
-
-def _escaped() -> str:
-    return FENCE.replace("/", "~1")

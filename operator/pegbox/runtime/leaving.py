@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pegbox.adapters.kube import owners, resources
+from pegbox.adapters.kube import owners, patches, resources
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
 from pegbox.model.snapshot import Held
@@ -100,8 +100,7 @@ async def _patch_finalizers(cluster: Cluster, profile: Object, finalizers: list[
     await cluster.json_patch(
         Ref(PROFILE, meta["namespace"], meta["name"]),
         [
-            {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
-            {"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+            *patches.unmoved(profile),
             {"op": operation, "path": "/metadata/finalizers", "value": finalizers},
         ],
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pegbox.adapters.kube.patches import unmoved
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.ports import FIELD_MANAGER, Kind, Object
@@ -185,8 +186,7 @@ def give_back(body: Object, path: Path, to: Owner, *, manager: str = FIELD_MANAG
     for element in path:
         here = here.setdefault(element, {})
     return [
-        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        *unmoved(body),
         {"op": "replace", "path": "/metadata/managedFields", "value": [each for each in entries if each["fieldsV1"]]},
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from pegbox.adapters.kube.patches import unmoved
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import ResourceName, Side, Size
@@ -94,12 +95,11 @@ def resize(pod: Object, name: str, texts: Mapping[Size, str]) -> list[Object]:
 
     It holds for the pod as it was read and for no other: uid, resourceVersion and the container's name are tested.
     """
-    metadata, containers = pod["metadata"], pod["spec"]["containers"]
+    containers = pod["spec"]["containers"]
     at = next(index for index, each in enumerate(containers) if each["name"] == name)
     root = f"/spec/containers/{at}"
     operations: list[Object] = [
-        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        *unmoved(pod),
         {"op": "test", "path": f"{root}/name", "value": name},
     ]
     for size, text in texts.items():
