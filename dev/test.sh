@@ -47,8 +47,8 @@ end_to_end() {
 
 level "check" make --no-print-directory check
 level "tools: etcd, API server, Prometheus, Helm" tools
-level "property, adversarial, chaos, golden, simulated" \
-  "$bin/python" -m pytest -q tests/property tests/adversarial tests/chaos tests/golden tests/sim
+level "loop on fakes, property, adversarial, chaos, golden, simulated" \
+  "$bin/python" -m pytest -q -n auto tests/loop tests/property tests/adversarial tests/chaos tests/golden tests/sim
 level "integration: real PostgreSQL, Redis, Prometheus" integration
 level "contract: the real API server" "$bin/python" -m pytest -q tests/contract
 level "end to end: the real cluster" end_to_end

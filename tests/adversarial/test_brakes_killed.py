@@ -8,8 +8,8 @@ from pegbox.adapters.kube import owners
 from pegbox.ports import CONFIG_MAP, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.faults import Killed
-from tests.unit.runtime import documents
-from tests.unit.runtime.test_stop import tuned
+from tests.loop import documents
+from tests.loop.test_stop import tuned
 
 
 @pytest.mark.parametrize("point", list(Point), ids=[p.value for p in Point])

@@ -15,8 +15,8 @@ from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.model.trials import BreakerState, TrialState
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make
+from tests.loop import documents
+from tests.loop.world import make
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = ('a"b', "a\\", "a\nb 1", 'x{y="z"} 1', "\u202e", "é" * 253, "", "a" * 253)

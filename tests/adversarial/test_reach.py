@@ -9,9 +9,9 @@ from pegbox.model.errors import InvalidInput
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PROFILE, Ref
 from pegbox.testing.faults import WriteRecord
 from tests.adversarial.test_runtime_storms import server, shop
+from tests.loop import documents
+from tests.loop.world import World
 from tests.unit.api.documents import CLASS, knob, profile
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World
 
 TWIN, BYSTANDER = "billing", "bystander"
 OURS = {

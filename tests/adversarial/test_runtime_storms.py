@@ -17,8 +17,8 @@ from pegbox.model.reasons import Reason
 from pegbox.ports import CONFIG_MAP, HPA, LEDGER, PROFILE, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import Killed, WriteRecord
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
 ERRORS = (NotAvailable("no answer"), WriteConflict("moved"), Refused("not now", status=403))

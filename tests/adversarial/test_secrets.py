@@ -19,9 +19,9 @@ from pegbox.model.observations import Missing
 from pegbox.ports import CONFIG_MAP, EVENT, LEDGER, PROFILE
 from pegbox.runtime.settings import parse
 from pegbox.runtime.wiring import metrics_source
+from tests.loop import documents
+from tests.loop.world import make
 from tests.unit.adapters.prometheus.test_client import AT, GOOD, QUERY, Asked, Reply, serving
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make
 
 TOKEN, TENANT, PASSWORD = "tok-3f9a1c77-planted", "tenant-8c2e-planted", "pw-5b1d-planted"
 PLANTED = (TOKEN, TENANT, PASSWORD, "planted")

@@ -20,7 +20,7 @@ from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, REPLICA_SET, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.metrics import FakeMetrics
-from tests.unit.runtime.service import Service
+from tests.loop.service import Service
 
 CACHE = re.compile(r"(size: )(\d+)")
 ENV = "threads"

@@ -18,7 +18,7 @@ from pegbox.runtime.points import Point
 from pegbox.testing.faults import Faults
 from tests.chaos.prometheus import LIES
 from tests.chaos.world import NAMESPACE, World
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 Act = Callable[[World, random.Random, str], Awaitable[str]]
 ERRORS: dict[str, PegboxError] = {

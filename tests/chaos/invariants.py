@@ -18,7 +18,7 @@ from pegbox.testing.faults import WriteRecord
 from tests.chaos.application import CACHE
 from tests.chaos.shops import MOST
 from tests.chaos.world import World
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "Event", "Lease"})
 IDENTIFIED = frozenset({"ConfigMap", "HorizontalPodAutoscaler", "Deployment"})

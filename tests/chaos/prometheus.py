@@ -12,7 +12,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRow, SignalRows
 from pegbox.testing.metrics import FakeMetrics
-from tests.unit.runtime.service import Service, answering
+from tests.loop.service import Service, answering
 
 LIES = ("down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join", "half the pods")
 

@@ -13,7 +13,7 @@ from tests.chaos import users as users  # its faults are in the table
 from tests.chaos.invariants import Violation, Watch, at_last_known_good
 from tests.chaos.shops import SHOPS
 from tests.chaos.world import NAMESPACE, World
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 STEPS = (3, 6)  # faults per schedule, least and most
 RECOVERY = 80  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of

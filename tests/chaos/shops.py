@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pegbox.ports import Object
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 PerPod = Callable[[Mapping[str, int]], int]
 GUARDS = documents.QUICK | {"failuresToOpen": 4, "breakerBase": "1m"}

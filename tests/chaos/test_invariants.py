@@ -15,7 +15,7 @@ from pegbox.ports import HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
 from tests.chaos.world import NAMESPACE, World
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 NAME = "checkout"
 RUNNER = Runner()

@@ -11,7 +11,7 @@ from pegbox.ports import CLASS, HPA, LEDGER, PROFILE, Object, Ref
 from pegbox.testing.copying import copied
 from tests.chaos.faults import Act, fault
 from tests.chaos.world import NAMESPACE, World
-from tests.unit.runtime import documents
+from tests.loop import documents
 
 
 @fault("user edits our ConfigMap", "users", 4)

@@ -39,8 +39,8 @@ from tests.chaos.application import Application
 from tests.chaos.network import Network
 from tests.chaos.prometheus import LyingMetrics
 from tests.chaos.shops import Shop, Tenant
-from tests.unit.runtime import documents
-from tests.unit.runtime.service import Service
+from tests.loop import documents
+from tests.loop.service import Service
 
 NAMESPACE = documents.NAMESPACE
 AGAIN = 2.0  # seconds after a failed wake

@@ -24,8 +24,8 @@ from pegbox.model.snapshot import Acknowledgement
 from pegbox.runtime.points import Point, Reached, killer, nobody
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.metrics import FakeMetrics
-from tests.unit.runtime.service import Service
-from tests.unit.runtime.world import World
+from tests.loop.service import Service
+from tests.loop.world import World
 
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload([__name__])

@@ -22,8 +22,8 @@ from pegbox.model.reasons import Reason
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, HPA, Cluster, Object, Ref
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World
+from tests.loop import documents
+from tests.loop.world import World
 
 TAKE = {"conflictPolicy": "Take"}
 

@@ -21,8 +21,8 @@ from pegbox.runtime.points import Point
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect
 from tests.contract.kill_process import Ended, Operator
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World
+from tests.loop import documents
+from tests.loop.world import World
 
 WAKES = 60  # after the kill; a whole trial with its evidence takes about fifteen
 P = Point

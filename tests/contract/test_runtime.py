@@ -33,8 +33,8 @@ from pegbox.runtime import claims, reading
 from pegbox.runtime.points import nobody
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect, SystemClock
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World
+from tests.loop import documents
+from tests.loop.world import World
 
 CHART = Path(__file__).resolve().parents[1] / "golden" / "helm" / "default.yaml"
 ACCOUNT = "system:serviceaccount:pegbox-system:pegbox"  # of the chart's default install

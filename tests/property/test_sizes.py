@@ -15,8 +15,8 @@ from pegbox.model.snapshot import ContainerSizes
 from pegbox.ports import DEPLOYMENT, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import WriteRecord
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import App, World, make
+from tests.loop import documents
+from tests.loop.world import App, World, make
 
 CPU_R, CPU_L = (Size(side, ResourceName.CPU) for side in (Side.REQUESTS, Side.LIMITS))
 KNOBS = (

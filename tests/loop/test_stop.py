@@ -11,8 +11,8 @@ from pegbox.model.errors import NotAvailable
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make, written
+from tests.loop import documents
+from tests.loop.world import World, make, written
 
 OWN = {"PerformanceProfile", "TuningLedger", "SharedBudget", "Lease", "Event"}
 OPT_OUT = "pegbox.dev/opt-out"

@@ -8,8 +8,8 @@ import pytest
 
 from pegbox.adapters.kube import owners
 from pegbox.ports import CONFIG_MAP, Ref
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 KEY = owners.data_key("BACKLOG")
 

@@ -8,8 +8,8 @@ import pytest
 
 from pegbox.ports import LEDGER, Ref
 from pegbox.runtime.cleanup import remove_old_ledgers
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 
 async def world_after(*, deleted: bool, days: float) -> World:

@@ -17,8 +17,8 @@ from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRows
 from pegbox.testing.metrics import FakeMetrics
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 SIGNALS, SLO_WINDOWS, PER_NAMESPACE, PER_TRIAL = 3, 1, 2, 2
 INTERVAL = 30.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pegbox.model.trials import TrialState
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make
+from tests.loop import documents
+from tests.loop.world import make
 
 
 async def test_adoption_writes_exactly_the_values_in_force() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make
+from tests.loop import documents
+from tests.loop.world import make
 
 THIRD = {"maxStep": "34%"}  # of three one: 3 -> 2 -> 1
 

@@ -13,8 +13,8 @@ from pegbox.model.reasons import Reason
 from pegbox.model.trials import IntentKind
 from pegbox.ports import SignalQuery, SignalRow, SignalRows
 from pegbox.runtime.predicting import Predicting
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 Answer = Iterable[SignalRow] | Missing
 ANSWERS = {

@@ -6,8 +6,8 @@ import pytest
 
 from pegbox.model.trials import TrialState
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Ref
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make, written
+from tests.loop import documents
+from tests.loop.world import World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
 JSON = '{"cache":{"size": 2},\n  "other" : [1,2 ]}'

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pegbox.runtime.queue import LONGEST_BACKOFF, TICK, KeyedQueue, work
 from pegbox.testing.clock import FakeClock
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make
+from tests.loop import documents
+from tests.loop.world import make
 
 ADDS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.sampled_from([0.0, 1.0, 7.0])), max_size=30)
 LENGTHS = st.lists(st.sampled_from([0.0, 0.5, 3.0]), min_size=1, max_size=6)

@@ -14,8 +14,8 @@ from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import WriteRecord
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import App, World, make, written
+from tests.loop import documents
+from tests.loop.world import App, World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
 SMALL = {"cpu": "0.5", "memory": "256Mi"}  # 0.5 is 500m: what is put back has to read as it was written

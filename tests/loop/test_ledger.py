@@ -8,8 +8,8 @@ from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make, written
+from tests.loop import documents
+from tests.loop.world import World, make, written
 
 
 async def in_mid_trial(argument: str = "workers=3") -> World:

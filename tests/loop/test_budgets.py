@@ -6,8 +6,8 @@ from pegbox.api import budgets
 from pegbox.model.errors import WriteConflict
 from pegbox.ports import BUDGET, Ref
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 NAMES = "checkout", "basket"
 USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}

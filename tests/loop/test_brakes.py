@@ -20,8 +20,8 @@ from pegbox.runtime.brakes import FLEET_ANNOTATION, BrakeLimits
 from pegbox.runtime.brakes import limits as of_settings
 from pegbox.runtime.settings import FleetBreaker, Settings
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make, written
+from tests.loop import documents
+from tests.loop.world import World, make, written
 
 NAMES = ("a", "b", "c")
 TWO = BrakeLimits(fleet=Limits(2, timedelta(minutes=15), timedelta(minutes=10), timedelta(hours=4)))

@@ -7,8 +7,8 @@ import pytest
 from pegbox.ports import HPA, LEDGER, PROFILE, Ref
 from pegbox.runtime.leaving import FINALIZER
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make, written
+from tests.loop import documents
+from tests.loop.world import make, written
 
 TAKE = {"conflictPolicy": "Take"}
 OWN = {"PerformanceProfile", "TuningLedger", "SharedBudget", "Lease", "Event"}

@@ -9,8 +9,8 @@ from pegbox.model.reasons import Reason
 from pegbox.model.trials import TrialState
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import make, written
+from tests.loop import documents
+from tests.loop.world import make, written
 
 
 async def test_a_missing_class_is_said_and_found_once_it_is_there() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from pegbox.ports import CLASS, DEPLOYMENT, PROFILE, Ref
 from pegbox.runtime.leaving import FINALIZER
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 UNDER_WAY = {  # what a trial is doing when it happens: turns after the `try`
     "written": 1,

@@ -8,8 +8,8 @@ import pytest
 
 from pegbox.model.knobs import Setting
 from pegbox.model.trials import Ledger
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 SETTLE = timedelta(seconds=60)
 

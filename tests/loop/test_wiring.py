@@ -12,8 +12,8 @@ from pegbox.runtime.queue import KeyedQueue
 from pegbox.runtime.settings import Settings
 from pegbox.runtime.wiring import Operator, _before
 from pegbox.testing.cluster import FakeCluster
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make
+from tests.loop import documents
+from tests.loop.world import World, make
 
 REF = Ref(LEASE, "pegbox-system", "pegbox")
 

@@ -34,8 +34,8 @@ from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.events import FakeEvents
 from pegbox.testing.metrics import FakeMetrics
 from pegbox.testing.pods import FakePods
-from tests.unit.runtime import documents
-from tests.unit.runtime.service import Service, answering
+from tests.loop import documents
+from tests.loop.service import Service, answering
 
 PLACES = {"threads": "THREADS"}  # env names of the knobs that our ConfigMap holds as plain keys
 
@@ -143,12 +143,12 @@ class World:
         after = await self.wake(name)
         if name in self.apps and after is not None:
             await self.pods_step(self.apps[name])
-        await self.clock.advance(1.0 if after is not None and after < 0 else after or 0.0)
+        self.clock.skip(1.0 if after is not None and after < 0 else after or 0.0)
         return after
 
     async def turn_without_pods(self, name: str = "checkout") -> None:
         """A wake while there is no target for controllers to act on."""
-        await self.clock.advance(await self.wake(name) or 0.0)
+        self.clock.skip(await self.wake(name) or 0.0)
 
     async def turns(self, count: int, name: str = "checkout") -> None:
         for _ in range(count):

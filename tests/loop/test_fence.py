@@ -10,8 +10,8 @@ from pegbox.model.errors import WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, Object, Ref
 from pegbox.runtime import fence, reading
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import World, make, written
+from tests.loop import documents
+from tests.loop.world import World, make, written
 
 SCALER = {"create": {"minReplicas": 2, "maxReplicas": 3, "cpuUtilization": 60}}
 BOUND = {"name": "max_replicas", "min": 1, "max": 8}

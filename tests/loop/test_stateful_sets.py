@@ -9,8 +9,8 @@ import pytest
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import TrialState
 from pegbox.ports import HPA, PROFILE, STATEFUL_SET, Object, Ref
-from tests.unit.runtime import documents
-from tests.unit.runtime.world import App, World, make, written
+from tests.loop import documents
+from tests.loop.world import App, World, make, written
 
 ROLLING: dict[str, Any] = {"type": "RollingUpdate"}
 ON_DELETE: dict[str, Any] = {"type": "OnDelete"}
