@@ -21,7 +21,7 @@ from pegbox.runtime import settings
 
 LEASES = "leases"
 IDLE_SECONDS = 10.0
-START_CYCLES = 8  # adoption, three windows, first fit and proposal: what is told of those is no idle cycle
+START_CYCLES = 14  # adoption and the fits at 3, 6 and 12 windows are past: what is told of those is no idle cycle
 TRIAL_CYCLES = 3  # settle time and a window: a trial's whole time in force
 TRIAL_AT = 10  # profiles beside which a trial is measured
 

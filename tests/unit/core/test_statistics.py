@@ -144,8 +144,8 @@ def test_a_decay_factor_outside_of_0_to_1_is_refused(factor: float) -> None:
 TEN = merged(*(window(20 * i) for i in range(10)))
 ELSEWHERE = merge(TEN, window(300), Setting({"workers": Fraction(5)}))
 WORTH_A_FIT = [
-    ("one more window of ten is not", (replace(TEN[0], count=11),), False),
-    ("two more of ten are", (replace(TEN[0], count=12),), True),
+    ("nine more windows of ten are not", (replace(TEN[0], count=19),), False),
+    ("ten more of ten are", (replace(TEN[0], count=20),), True),
     ("another setting is", ELSEWHERE, True),
     ("fewer windows, after a deploy, are", (replace(TEN[0], count=9),), True),
     ("a vanished row is", (), True),
@@ -156,6 +156,12 @@ WORTH_A_FIT = [
 @pytest.mark.parametrize(("rows", "worth"), [r[1:] for r in WORTH_A_FIT], ids=[r[0] for r in WORTH_A_FIT])
 def test_what_is_worth_another_fit(rows: tuple[Row, ...], worth: bool) -> None:
     assert tell_more(rows, TEN) is worth
+
+
+def test_a_young_row_that_doubled_is_worth_a_fit_however_many_windows_an_old_one_holds() -> None:
+    old, young = ELSEWHERE  # ten windows and one
+    assert tell_more((old, replace(young, count=2)), ELSEWHERE)
+    assert not tell_more((replace(old, count=19), young), ELSEWHERE)
 
 
 def test_the_first_window_is_worth_a_fit() -> None:
