@@ -134,12 +134,13 @@ class Fleet:
 def distinct(knobs: set[str], slo_signals: set[str]) -> int:
     """Distinct (class, signal, window, matchers) of these profiles, counted from the class's file alone.
 
-    All profiles have one window and no matchers: so it is the signals that are of use to them. A busy signal is of
-    use where the profile has its knob, an SLO signal where an SLO names it.
+    All profiles have one trial window and no matchers: so it is the signals that are of use to them, and each signal
+    of an SLO once more, over the SLO's own window. A busy signal is of use where the profile has its knob, an SLO
+    signal where an SLO names it.
     """
     signals = yaml.safe_load(CLASS_FILE.read_text())["spec"]["signals"]
     used = [s for s in signals if s.get("knob") is None or s["knob"] in knobs]
-    return sum(1 for s in used if s["purpose"] != "SLO" or s["name"] in slo_signals)
+    return sum(1 for s in used if s["purpose"] != "SLO" or s["name"] in slo_signals) + len(slo_signals)
 
 
 def _namespace(number: int) -> str:

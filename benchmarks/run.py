@@ -125,7 +125,7 @@ class _Run:
         add, per = self.figures.add, f"{size} profile" + ("s" if size > 1 else "")
         cycles = seconds / self.plan.interval
         signals, around = fleet.distinct(set(VALUES), {"task_duration"}), 2 * self.apps.namespaces
-        note = f"{signals} distinct signals + 2 for each of {self.apps.namespaces} namespaces"
+        note = f"{signals} distinct (signal, window) + 2 for each of {self.apps.namespaces} namespaces"
         add(f"Prometheus queries per cycle, {per}", _per(found.queries, cycles), str(signals + around), note)
         add(f"the same, counted by Prometheus, {per}", _per(found.served, cycles), str(signals + around))
         add(f"samples per cycle, {per}", _per(found.samples, cycles))
