@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pegbox.core import usage
+from pegbox.core import cohorts, usage
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot, Workload
@@ -17,10 +17,16 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     if intent.kind is not IntentKind.ROLLBACK or intent.applied_at is not None:
         return ""
     fewer = usage.scaled(snapshot.spec, workload, intent.current)
-    seen = (
-        usage.uses(snapshot, pods, setting) for pods, setting in ((workload, intent.current), (workload, intent.before))
+    ahead = len(cohorts.members(intent, workload))
+    now_uses, old_uses, later_uses = (
+        usage.split_uses(snapshot, pods, rest, cohort, ahead)
+        for pods, rest, cohort in (
+            (workload, intent.current, intent.in_cohort),
+            (workload, intent.before, intent.cohort_before),
+            (fewer, intent.current, intent.in_cohort),
+        )
     )
-    for now, old, later in zip(*seen, usage.uses(snapshot, fewer, intent.current), strict=True):
+    for now, old, later in zip(now_uses, old_uses, later_uses, strict=True):
         if isinstance(now, Missing) or isinstance(old, Missing) or isinstance(later, Missing):
             continue
         if now.used > old.used and not now.fits and later.fits:
@@ -46,4 +52,6 @@ def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent
     a silent pod holds up a raise of a trial, never a rollback."""
     if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
         return False
-    return usage.fits_beside(snapshot, workload, silent, intent.before, intent.stages[intent.stage + 1])
+    ahead = [] if intent.cohort is None else [intent.cohort.stages[intent.stage + 1]]
+    old, new = [intent.before, intent.cohort_before], [intent.stages[intent.stage + 1], *ahead]
+    return usage.fits_beside(snapshot, workload, silent, old, new)
