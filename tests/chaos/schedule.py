@@ -11,7 +11,7 @@ from pegbox.ports import CLASS, Ref
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
 from tests.chaos.invariants import Violation, Watch, at_last_known_good
-from tests.chaos.shops import SHOPS
+from tests.chaos.shops import CANARIES, SHOPS
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
 
@@ -53,7 +53,7 @@ def draw(seed: int) -> Schedule:
     steps = [Step("proposal of the model", chance.randrange(1 << 30), chance.randrange(3))]
     for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
         steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
-    return Schedule(seed, shop, tuple(steps))
+    return Schedule(seed, shop + CANARIES if seed % 3 == 1 else shop, tuple(steps))
 
 
 class Runner:
