@@ -294,9 +294,9 @@ class Application:
 
     # --- budgets
 
-    def worst(self, per_pod: Any) -> int:
+    def worst(self, per_pod: Any, *, alike: bool = False) -> int:
         """What the pods use at the most: each at the larger of what it runs and what it may read or start with at any
-        moment, and as many more pods as may start."""
+        moment, and as many more pods as may start. `alike`: those of a cohort take the document's values as well."""
         written = self.written()
         document = {n: v for n, v in written.items() if n not in (ENV, "cache")}
         new = document | {ENV: written[ENV]} if ENV in written else document
@@ -304,7 +304,8 @@ class Application:
         for pod in self.pods:
             own = {n: int(v) for n, v in told_by(body, pod.name)[0].items()} if body is not None else {}
             mixes = (pod.runs | pod.env, {**pod.runs, **document, **own, **pod.env}, {**pod.runs, **new, **own})
-            uses.append(max(per_pod(mix) for mix in mixes))
+            wide = ({**pod.runs, **new},) if alike else ()
+            uses.append(max(per_pod(mix) for mix in (*mixes, *wide)))
         told = {**(self.pods[0].runs | self.pods[0].env if self.pods else {}), **new}
         wanted = written.get("max_replicas", written.get("replicas", 0))
         if not self.pods and "replicas" in written and written["replicas"] == 0:

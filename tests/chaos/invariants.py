@@ -99,8 +99,11 @@ class Watch:
         self._allow()
 
     def _allow(self) -> None:
-        """What others made it, until it fits again with nothing under way: a rollback may go back to what they set."""
-        worst, intents = self.world.worst(), any(self.world.intent_text(t.name) for t in self.world.shop.tenants)
+        """What others made it, until it fits again with nothing under way: a rollback may go back to what they set.
+
+        Whoever edits `values` sets them for all pods: that a cohort does not take them yet is of no avail.
+        """
+        worst, intents = self.world.worst(alike=True), any(self.world.intent_text(t.name) for t in self.world.shop.tenants)
         within = worst <= self.world.shop.limit and not intents
         self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
 

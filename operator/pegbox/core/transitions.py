@@ -222,7 +222,9 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
     cohort = intent.cohort
     if cohort is not None:  # what somebody set for all holds for the cohort, too
         ahead = tuple(keeping(stage, foreign) for stage in cohort.stages[intent.stage :])
-        cohort = replace(cohort, parent=intent.cohort_before, stages=ahead)
+        here = keeping(intent.before, foreign)
+        own = {n: intent.cohort_before[n] for n in intent.before.diff(intent.cohort_before) if n in here}
+        cohort = replace(cohort, parent=here.with_values(**own), stages=ahead)
     following = replace(
         intent,
         parent=keeping(intent.before, foreign),
