@@ -103,7 +103,10 @@ class Watch:
 
         Whoever edits `values` sets them for all pods: that a cohort does not take them yet is of no avail.
         """
-        worst, intents = self.world.worst(alike=True), any(self.world.intent_text(t.name) for t in self.world.shop.tenants)
+        worst, intents = (
+            self.world.worst(alike=True),
+            any(self.world.intent_text(t.name) for t in self.world.shop.tenants),
+        )
         within = worst <= self.world.shop.limit and not intents
         self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
 

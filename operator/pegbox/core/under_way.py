@@ -376,6 +376,7 @@ def _within_room(snapshot: Snapshot, workload: Workload, intent: Intent) -> Inte
     goal = intent.target
     for here in (intent.parent, intent.cohort.parent):
         goal = room.affordable(snapshot, workload, here, goal)
+    goal = transitions.keeping(goal, {n: intent.target[n] for n in intent.keep if n in intent.target})
     left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
     stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
     return replace(intent, stages=stages, cohort=cohort)
