@@ -151,5 +151,5 @@ def in_words(intent: Intent, workload: Workload | Missing) -> str:
     if intent.cohort is None or not intent.split:
         return ""
     if isinstance(workload, Missing):
-        return f"canary {len(intent.cohort.pods)} pods"
+        return f"canary of {len(intent.cohort.pods)}"
     return f"canary {len(members(intent, workload))} of {len(workload.unfinished)} pods"
