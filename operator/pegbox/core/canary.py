@@ -28,7 +28,7 @@ from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Baseline, Intent, TrialState
 
 EFFECT = math.log(1.25)  # pods differ by 10 to 20 % for good (nodes, zones, warm caches), which no window averages out
-MIN_EVENTS = 20  # of the cohort in a window: a bad sample of fewer is chance
+MIN_EVENTS = 20  # of the cohort: a bad window with fewer is chance, and good ones with fewer prove nothing
 ERROR_SDS = 2.0  # standard deviations by which errors must be more than the rest's, beside ERROR_RISE
 
 
@@ -95,6 +95,8 @@ def bad(spec: ProfileSpec, intent: Intent, split: Split | None) -> Reason | None
         return None
     own, rest, walked = split.cohort, split.rest, intent.reason is Reason.LIMITS_NARROWED
     events = _events(own)
+    if intent.baseline is not None and _hangs(own, rest):
+        return Reason.REGRESSION
     if intent.baseline is None or events < MIN_EVENTS:
         return None
     if not served(intent.baseline):
@@ -108,6 +110,12 @@ def bad(spec: ProfileSpec, intent: Intent, split: Split | None) -> Reason | None
     if _above(errors, factor=1.0, more=verify.ERROR_RISE + chance):
         return Reason.ERROR_SURGE
     return Reason.SLO_BREACHED if any(_loses(item, own, rest) for item in spec.slos) else None
+
+
+def _hangs(own: Observation, rest: Observation) -> bool:
+    """Does the canary serve nothing at all, while each pod beside it serves enough?"""
+    none = not isinstance(own.throughput, Missing) and own.throughput <= 0
+    return none and rest.pods > 0 and _events(rest) / rest.pods >= MIN_EVENTS
 
 
 def _above(pair: tuple[Measured, Measured], factor: float, more: float) -> bool:
@@ -142,10 +150,12 @@ def judge(spec: ProfileSpec, intent: Intent, splits: Sequence[Split], now: datet
         return verdict if verdict.harmful else silent
     if verdict.outcome is not Outcome.WAIT:
         return verdict
-    if len(pairs) >= verify.REPLICATES and verdict.reason is not Reason.NO_DATA:
+    enough = len(pairs) >= verify.REPLICATES and sum(_events(a) for a, _ in pairs) >= MIN_EVENTS
+    if enough and verdict.reason is not Reason.NO_DATA:
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_WIDENED, f"no harm beside the rest in {len(pairs)} windows")
     if late:
-        return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "too few windows of canary and rest until trialTimeout")
+        why = verdict.detail or "too few windows, or events of the canary, until trialTimeout"
+        return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, why)
     return Judgement(Outcome.WAIT, verdict.reason, verdict.detail)
 
 
@@ -162,11 +172,15 @@ def _compare(spec: ProfileSpec, intent: Intent, pairs: Sequence[tuple[Observatio
     """Harm beyond what chance and the difference between pods explain; WAIT where there is none so far."""
     own, rest = [a for a, _ in pairs], [b for _, b in pairs]
     parent = intent.baseline
-    if parent is None or mean([w.throughput for w in own]) is None or mean([w.throughput for w in rest]) is None:
+    if parent is None:
+        return Judgement(Outcome.WAIT, Reason.NO_DATA, "the parent had no clean window to compare with")
+    if mean([w.throughput for w in own]) is None or mean([w.throughput for w in rest]) is None:
         return Judgement(Outcome.WAIT, Reason.NO_DATA, "throughput of the canary or of the rest is missing")
     lost = _slos_lost(spec, own, rest)
     if lost is not None:
         return lost
+    if all(_hangs(a, b) for a, b in pairs):
+        return Judgement(Outcome.REVERT, Reason.REGRESSION, "it serves nothing, and the rest does", harmful=True)
     if intent.reason is Reason.LIMITS_NARROWED:
         return WAITING  # a limit outranks mean latency and throughput
     if not served(parent):

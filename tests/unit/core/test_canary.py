@@ -60,6 +60,10 @@ def rest(end: float = 180, **changes: Any) -> Observation:
     return replace(plain, **changes)
 
 
+HUNG: dict[str, Any] = {"throughput": 0.0, "latency": Missing(Reason.TOO_FEW_EVENTS), "slos": {}}
+"""A deadlock: nothing is served, so nothing is late and nothing fails."""
+
+
 def share(part: float, events: float) -> dict[str, Attainment | Missing]:
     return {"fast": Attainment(part * events, events)}
 
@@ -142,6 +146,15 @@ def test_without_windows_it_waits_for_trialTimeout(  # noqa: N802
     assert (verdict.outcome, verdict.reason, verdict.harmful) == (outcome, reason, False)
 
 
+def test_a_canary_that_serves_nothing_is_harm_and_one_that_has_nothing_to_serve_proves_nothing() -> None:
+    bare = replace(PROFILE, slos=())
+    hung = judged(2, profile=bare, mine=HUNG)
+    assert (hung.outcome, hung.reason, hung.harmful) == (Outcome.REVERT, Reason.REGRESSION, True)
+    idle = {"throughput": 0.05}  # 6 events in 120 s
+    assert judged(2, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.WAIT
+    assert judged(4, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.ACCEPT  # 24 events
+
+
 @pytest.mark.parametrize(
     ("policy", "outcome"),
     [(OnNoData.HOLD, Outcome.WAIT), (OnNoData.REVERT, Outcome.REVERT), (OnNoData.IGNORE, Outcome.ACCEPT)],
@@ -178,6 +191,9 @@ def test_windows_of_one_side_alone_are_no_comparison() -> None:
         # 0.16 events/s for 120 s: 19.2 events
         pytest.param({"latency": 9.0, "throughput": 0.16}, {}, CANARY, None, id="nineteen_events_are_chance"),
         pytest.param({"latency": 9.0}, {}, replace(CANARY, baseline=None), None, id="no_parent"),
+        pytest.param(HUNG, {}, CANARY, Reason.REGRESSION, id="it_hangs_and_serves_nothing"),
+        # 0.6 events/s of 4 pods for 120 s: 18 each
+        pytest.param(HUNG, {"throughput": 0.6}, CANARY, None, id="nobody_serves_much"),
     ],
 )
 def test_a_bad_sample_is_bad_beside_the_rest(
