@@ -416,7 +416,7 @@ class Canaries(Loop):
         """So that the rest happens in each of its stages."""
         self.mode, self.brakes, self.requests = Mode.AUTO, Brakes(), {}
         self.now += timedelta(seconds=700)
-        self._scale(max(2, len(self.pods)))
+        self.the_autoscaler_scales(max(2, len(self.pods)))
         self.step("none", "same", self._moved(wish))
         for _ in range(n):
             self.now += timedelta(seconds=200)

@@ -16,9 +16,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pegbox.core import force, plan, usage
+from pegbox.core import force, plan, usage, wording
 from pegbox.model.errors import InvalidInput
-from pegbox.model.knobs import Effect, LocationKind, Setting, values_hash
+from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.settings_document import TRIAL
@@ -144,6 +144,14 @@ def cohort_of(document: Document, uid: str, pod: PodFacts) -> str:
     name = next((n for n, c in document.cohorts.items() if pod.name in c.pods), "")
     known = name == TRIAL and ack.hash == values_hash(document.values_for(pod.name))
     return name if known else ""
+
+
+def stage_in_words(space: SearchSpace, intent: Intent) -> str:
+    """What the stage under way writes, and where only the cohort moves, to which pods."""
+    if intent.cohort is None or intent.current != intent.before:
+        return wording.in_words(space, intent.current, intent.parent)
+    moved = wording.in_words(space, intent.in_cohort, intent.cohort_before)
+    return f"{moved} in {', '.join(intent.cohort.pods)}"
 
 
 def in_words(intent: Intent, workload: Workload | Missing) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from pegbox.core import cohorts, usage
@@ -45,6 +46,19 @@ def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Sett
             if isinstance(before, Fraction) and isinstance(after, Fraction) and before < after:
                 goal = goal.with_values(**{name: before})
     return goal
+
+
+def within(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
+    """A way back, less the raises that do not fit beside what somebody else just wrote: that stays as it is."""
+    if intent.cohort is None:
+        return replace(intent, stages=tuple(affordable(snapshot, workload, intent.parent, s) for s in intent.stages))
+    goal = intent.target
+    for here in (intent.parent, intent.cohort.parent):
+        goal = affordable(snapshot, workload, here, goal)
+    goal = goal.with_values(**{n: intent.target[n] for n in intent.keep if n in intent.target})
+    left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
+    stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
+    return replace(intent, stages=stages, cohort=cohort)
 
 
 def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent: int) -> bool:

@@ -58,7 +58,7 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
     if intent.stage_at is None:
         ledger, wake = replace(ledger, intent=replace(intent, stage_at=now)), looks.LEAST
     reason = Reason.ROLLING_BACK if intent.kind is IntentKind.ROLLBACK else Reason.WAITING_FOR_PODS
-    message = f"writing {_to_whom(snapshot, intent)}"
+    message = f"writing {cohorts.stage_in_words(snapshot.spec.space, intent)}"
     return Decision(action, reason, message, ledger, desired=intent.current, wake_after=wake)
 
 
@@ -362,33 +362,10 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
-        ledger = replace(ledger, intent=_within_room(snapshot, workload, ledger.intent))
+        ledger = replace(ledger, intent=room.within(snapshot, workload, ledger.intent))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
-
-
-def _within_room(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
-    """A way back less the raises that do not fit beside what somebody else just wrote."""
-    if intent.cohort is None:
-        stages = tuple(room.affordable(snapshot, workload, intent.parent, s) for s in intent.stages)
-        return replace(intent, stages=stages)
-    goal = intent.target
-    for here in (intent.parent, intent.cohort.parent):
-        goal = room.affordable(snapshot, workload, here, goal)
-    goal = transitions.keeping(goal, {n: intent.target[n] for n in intent.keep if n in intent.target})
-    left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
-    stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
-    return replace(intent, stages=stages, cohort=cohort)
-
-
-def _to_whom(snapshot: Snapshot, intent: Intent) -> str:
-    """What the stage under way writes, and where only the cohort moves, to which pods."""
-    space = snapshot.spec.space
-    if intent.cohort is None or intent.current != intent.before:
-        return in_words(space, intent.current, intent.parent)
-    moved = in_words(space, intent.in_cohort, intent.cohort_before)
-    return f"{moved} in {', '.join(intent.cohort.pods)}"
 
 
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
