@@ -16,8 +16,11 @@ from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
 
 STEPS = (3, 6)  # faults per schedule, least and most
-RECOVERY = 80  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
-# 2 minutes, which are 48 looks at 2.5 s, and its rollback waits up to ackTimeout twice, 30 s each
+RECOVERY = (
+    130  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
+)
+# 2 minutes, which are 48 looks at 2.5 s, as a canary and again in all pods, and its rollback waits up to ackTimeout
+# twice, 30 s each
 CALM = 2  # wakes in a row at which it is
 
 
