@@ -11,21 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import (
-    brakes,
-    breaker,
-    cohorts,
-    guards,
-    looks,
-    narrowed,
-    requests,
-    sizing,
-    transitions,
-    under_way,
-    usage,
-)
+from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, sizing, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
+from pegbox.core.cohorts import standing
 from pegbox.core.guards.workload import unhealthy
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -239,7 +228,7 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     over = guards.budgets_guard.budgets(snapshot, incumbent, wanted)
     if pins and over.reason is Reason.BUDGET_EXCEEDED:
         return _hold(snapshot, over.reason, over.detail, (over,))
-    left = cohorts.standing(snapshot, incumbent)
+    left = standing(snapshot, incumbent)
     item = Begin(IntentKind.ADOPT, wanted, Reason.ADOPTED, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, incumbent, item)
     return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.ADOPT)
