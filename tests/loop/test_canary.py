@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pegbox.model.trials import TrialState, TrialSummary
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, POD, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.faults import Killed
 from tests.loop import documents
@@ -178,8 +178,6 @@ async def test_a_canary_whose_pod_is_replaced_ends_without_a_verdict() -> None:
     await began(world)
     await compared(world)
     (cohort,) = (await world.document()).cohorts.values()
-    from pegbox.ports import POD
-
     await world.outside.delete(Ref(POD, world.namespace, cohort.pods[0]))
     await world.pods_step(world.apps["checkout"])
     trial = await ended(world)
@@ -189,8 +187,6 @@ async def test_a_canary_whose_pod_is_replaced_ends_without_a_verdict() -> None:
 
 
 async def test_another_pod_that_is_replaced_runs_the_incumbent_and_the_canary_goes_on() -> None:
-    from pegbox.ports import POD
-
     world = await shop(load=200.0)
     await began(world)
     await compared(world)
@@ -202,6 +198,23 @@ async def test_another_pod_that_is_replaced_runs_the_incumbent_and_the_canary_go
     assert {n: v["workers"] for n, v in running.items() if n not in cohort.pods} == dict.fromkeys(
         set(running) - set(cohort.pods), 2.0
     )
+    assert (await ended(world)).state is TrialState.ACCEPTED
+
+
+async def test_a_stateful_sets_pod_that_comes_back_under_its_name_is_the_canary_again() -> None:
+    world = await make()
+    profile = documents.profile("checkout", documents.hot(), kind="StatefulSet", guards=GUARDS)
+    app = await world.add(profile, documents.stateful_set(replicas=5), workers=2.0)
+    app.service.load = 200.0
+    await world.steady()
+    await world.turns(12)
+    await began(world)
+    await compared(world)
+    (cohort,) = (await world.document()).cohorts.values()
+    assert cohort.pods == ("checkout-0",)
+    await world.outside.delete(Ref(POD, world.namespace, "checkout-0"))
+    await world.pods_step(app)
+    assert await pod_values(world) == [3, 2, 2, 2, 2]
     assert (await ended(world)).state is TrialState.ACCEPTED
 
 
@@ -352,8 +365,6 @@ async def test_deleting_the_profile_in_mid_canary_empties_the_cohort(policy: str
 
 
 async def test_a_ledger_lost_in_mid_canary_leaves_the_parent_everywhere() -> None:
-    from pegbox.ports import LEDGER
-
     world = await shop()
     await began(world)
     await compared(world)

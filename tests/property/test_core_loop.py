@@ -322,17 +322,15 @@ class Loop(RuleBasedStateMachine):
 
     def _scale(self, n: int) -> None:
         while len(self.pods) < n:
-            known = self._unlisted().runs
+            known = self._least()
             self.pods.append(Pod(f"p{self.born}", dict(known)))
             self.born += 1
             self._hear(self.pods[-1])
         del self.pods[max(n, 1) :]
 
-    def _unlisted(self) -> Pod:
-        """A pod of no cohort, as every new one is."""
-        cohorts = self.document.cohorts.values() if self.document is not None else ()
-        listed = {name for cohort in cohorts for name in cohort.pods}
-        return next((p for p in self.pods if p.name not in listed), self.pods[0])
+    def _least(self) -> dict[str, int]:
+        """What a new pod runs that can read no document: as one of the others, and not as a canary that has more."""
+        return min((p.runs for p in self.pods), key=_used)
 
     # --- what must hold
 
@@ -343,7 +341,8 @@ class Loop(RuleBasedStateMachine):
         each = [max(_used(p.runs), 0 if found is None else _used(found.values_for(p.name))) for p in self.pods]
         if alike and found is not None:
             each = [max(used, _used(found.values)) for used in each]
-        new = max(_used(self._unlisted().runs), 0 if found is None else _used(found.values))
+        unread = found is None or found.foreign
+        new = max(_used(self._least()) if unread else 0, 0 if found is None else _used(found.values))
         return sum(each) + max(0, self.hpa - len(self.pods)) * new
 
     @invariant()
