@@ -20,7 +20,7 @@ from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, REPLICA_SET, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.metrics import FakeMetrics
-from tests.loop.service import Service
+from tests.loop.service import Group, Service
 
 CACHE = re.compile(r"(size: )(\d+)")
 ENV = "threads"
@@ -41,6 +41,15 @@ class Pod:
     killed_at: str = ""  # when its container was last ended for memory
     waiting: str = ""
     ready: bool = True
+    cohort: str = ""  # that lists it in the document which it runs
+
+
+def told_by(document: Object, pod: str) -> tuple[dict[str, str], str]:
+    """What a document tells a pod, and the cohort that lists it there."""
+    for name, cohort in document.get("cohorts", {}).items():
+        if pod in cohort["pods"]:
+            return {**document["values"], **cohort["values"]}, name
+    return dict(document["values"]), ""
 
 
 @dataclass
@@ -202,8 +211,9 @@ class Application:
         for at, pod in enumerate(self.pods):
             turn = (self.steps + at) % self.lag == 0
             if turn and document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
-                pod.runs = {n: int(v) for n, v in document["values"].items()}
-                pod.ack = Acknowledgement(document["profileUID"], int(document["generation"]), document["hash"])
+                told, pod.cohort = told_by(document, pod.name)
+                pod.runs = {n: int(v) for n, v in told.items()}
+                pod.ack = Acknowledgement(document["profileUID"], int(document["generation"]), values_hash(told))
             most = max([*pod.runs.values(), *pod.env.values()], default=0)
             if self.kills_at and most >= self.kills_at:
                 pod.killed_at, pod.restarts, pod.started = now, pod.restarts + 1, now
@@ -258,6 +268,8 @@ class Application:
             acks.pop(gone, None)
             values.pop(gone, None)
         labels: dict[str, int] = {}
+        groups: dict[tuple[str, str], list[dict[str, int]]] = {}
+        now = int((self.document or {}).get("generation", 0))
         for pod in self.pods:
             acks.pop(pod.name, None)
             if pod.ack is not None and not self.deaf:
@@ -265,25 +277,35 @@ class Application:
             values[pod.name] = {n: float(v) for n, v in (pod.runs | pod.env).items()}
             label = str(pod.ack.generation) if pod.ack is not None and not self.deaf else "0"
             labels[label] = labels.get(label, 0) + 1
+            known = not self.deaf and pod.ack is not None and pod.ack.generation == now
+            groups.setdefault((pod.cohort if known else "", label), []).append(pod.runs | pod.env)
         self.service.labels, self.service.pods = labels, len(self.pods)
         if self.pods:
             seen = [p.runs | p.env for p in self.pods]
             self.service.values |= {n: sum(s.get(n, 0) for s in seen) / len(seen) for n in seen[0]}
         if "cache" in self.service.values:
             self.service.values["cache"] = self.written().get("cache", 2)
+        self.service.groups = ()
+        if any(cohort for cohort, _ in groups):
+            self.service.groups = tuple(
+                Group(cohort, label, len(each), self.service.values | {n: float(v) for n, v in each[0].items()})
+                for (cohort, label), each in sorted(groups.items())
+            )
 
     # --- budgets
 
-    def worst(self, per_pod: Any) -> int:
+    def worst(self, per_pod: Any, *, alike: bool = False) -> int:
         """What the pods use at the most: each at the larger of what it runs and what it may read or start with at any
-        moment, and as many more pods as may start."""
+        moment, and as many more pods as may start. `alike`: those of a cohort take the document's values as well."""
         written = self.written()
         document = {n: v for n, v in written.items() if n not in (ENV, "cache")}
         new = document | {ENV: written[ENV]} if ENV in written else document
-        uses = []
+        uses, body = [], self.document
         for pod in self.pods:
-            mixes = (pod.runs | pod.env, {**pod.runs, **document, **pod.env}, {**pod.runs, **new})
-            uses.append(max(per_pod(mix) for mix in mixes))
+            own = {n: int(v) for n, v in told_by(body, pod.name)[0].items()} if body is not None else {}
+            mixes = (pod.runs | pod.env, {**pod.runs, **document, **own, **pod.env}, {**pod.runs, **new, **own})
+            wide = ({**pod.runs, **new},) if alike else ()
+            uses.append(max(per_pod(mix) for mix in (*mixes, *wide)))
         told = {**(self.pods[0].runs | self.pods[0].env if self.pods else {}), **new}
         wanted = written.get("max_replicas", written.get("replicas", 0))
         if not self.pods and "replicas" in written and written["replicas"] == 0:

@@ -99,8 +99,14 @@ class Watch:
         self._allow()
 
     def _allow(self) -> None:
-        """What others made it, until it fits again with nothing under way: a rollback may go back to what they set."""
-        worst, intents = self.world.worst(), any(self.world.intent_text(t.name) for t in self.world.shop.tenants)
+        """What others made it, until it fits again with nothing under way: a rollback may go back to what they set.
+
+        Whoever edits `values` sets them for all pods: that a cohort does not take them yet is of no avail.
+        """
+        worst, intents = (
+            self.world.worst(alike=True),
+            any(self.world.intent_text(t.name) for t in self.world.shop.tenants),
+        )
         within = worst <= self.world.shop.limit and not intents
         self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
 
@@ -187,6 +193,10 @@ def bounds_hold(world: World, name: str) -> None:
         low, high = LIMITS[knob]
         if not low <= value <= high:
             raise Violation(f"{name}: {knob}={value} is outside of {low} to {high}")
+    for cohort in ((world.apps[name].document or {}).get("cohorts") or {}).values():
+        for knob, text in cohort["values"].items():
+            if not LIMITS[knob][0] <= int(text) <= LIMITS[knob][1]:
+                raise Violation(f"{name}: {knob}={text} in a cohort is out of bounds")
 
 
 def budgets_hold(world: World, allowed: int) -> None:
@@ -291,6 +301,8 @@ def at_last_known_good(world: World, watch: Watch, name: str) -> None:
     if strange and name not in world.lapsed and _affordable(world, watch, name, strange):
         said = ", ".join(f"{n}={here[n]}" for n in strange)
         raise Violation(f"{name}: nobody stands for {said}: neither adopted, nor accepted, nor set by others")
+    if (world.apps[name].document or {}).get("cohorts"):
+        raise Violation(f"{name}: a cohort is left: {(world.apps[name].document or {})['cohorts']}")
     _every_pod_runs(world, name, ledger.incumbent)
     _only_our_bytes(world, name, here)
 

@@ -11,13 +11,16 @@ from pegbox.ports import CLASS, Ref
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
 from tests.chaos.invariants import Violation, Watch, at_last_known_good
-from tests.chaos.shops import SHOPS
+from tests.chaos.shops import CANARIES, SHOPS
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
 
 STEPS = (3, 6)  # faults per schedule, least and most
-RECOVERY = 80  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
-# 2 minutes, which are 48 looks at 2.5 s, and its rollback waits up to ackTimeout twice, 30 s each
+RECOVERY = (
+    130  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
+)
+# 2 minutes, which are 48 looks at 2.5 s, as a canary and again in all pods, and its rollback waits up to ackTimeout
+# twice, 30 s each
 CALM = 2  # wakes in a row at which it is
 
 
@@ -53,7 +56,7 @@ def draw(seed: int) -> Schedule:
     steps = [Step("proposal of the model", chance.randrange(1 << 30), chance.randrange(3))]
     for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
         steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
-    return Schedule(seed, shop, tuple(steps))
+    return Schedule(seed, shop + CANARIES if seed % 3 == 1 else shop, tuple(steps))
 
 
 class Runner:

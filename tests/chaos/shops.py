@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pegbox.ports import Object
 from tests.loop import documents
@@ -136,4 +137,16 @@ def _sharing() -> Shop:
     return Shop("sharing", 2, 17, tenants, (documents.budget(capacity=20, reserve=3),))
 
 
-SHOPS = {shop.name: shop for shop in (_hot(), _places(), _scaled(), _created(), _sharing())}
+def with_canaries(shop: Shop) -> Shop:
+    """The same shop, where every trial of hot knobs alone begins as a canary: half of the pods, two are enough."""
+    canary = {"trial": {"canary": {"share": "50%", "minPods": 2}}}
+    tenants = tuple(
+        replace(t, profile=t.profile | {"spec": copy.deepcopy(t.profile["spec"]) | canary}) for t in shop.tenants
+    )
+    return replace(shop, name=f"{shop.name}{CANARIES}", weight=0, tenants=tenants)
+
+
+CANARIES = ", canaries"
+_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing())
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN))}
+"""Those with canaries are drawn beside the rest, by seed: what is drawn for a seed does not change with them."""

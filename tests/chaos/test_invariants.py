@@ -47,6 +47,25 @@ async def _out_of_bounds(world: World, watch: Watch) -> None:
     await written(world, workers=9, pool=1)
 
 
+async def listed(world: World, **values: int) -> None:
+    """The operator's own client gives the first pod these values."""
+    app = world.apps[NAME]
+    document = app.document
+    assert document is not None
+    cohort = {"pods": [app.pods[0].name], "values": {n: str(v) for n, v in values.items()}}
+    document |= {"cohorts": {"trial": cohort}, "generation": document["generation"] + 1}
+    operation = {"op": "add", "path": "/data/settings.json", "value": json.dumps(document)}
+    await world.server.json_patch(app.own_ref, [operation])
+
+
+async def _out_of_bounds_in_a_cohort(world: World, watch: Watch) -> None:
+    await listed(world, workers=9, pool=1)
+
+
+async def _over_budget_in_a_cohort(world: World, watch: Watch) -> None:
+    await listed(world, workers=2, pool=4)  # 8 and 3 x 4 are 20 of 18
+
+
 async def _over_budget(world: World, watch: Watch) -> None:
     await written(world, workers=2, pool=4)  # 4 pods x 8 = 32 of 18
 
@@ -115,6 +134,8 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(_without_auto, "nothing_written_without_auto", id="a write in mode Recommend"),
         pytest.param(_out_of_bounds, "bounds_hold", id="a value beyond its limit"),
         pytest.param(_over_budget, "budgets_hold", id="a raise beyond the budget"),
+        pytest.param(_out_of_bounds_in_a_cohort, "bounds_hold", id="a value of a cohort beyond its limit"),
+        pytest.param(_over_budget_in_a_cohort, "budgets_hold", id="a raise in one pod beyond the budget"),
         pytest.param(
             _raised_before_lowered_everywhere, "budgets_hold", id="a raise before all pods took what was lowered"
         ),
@@ -173,6 +194,11 @@ async def _left_after_deletion(world: World) -> None:
     )
 
 
+async def _left_in_a_cohort(world: World) -> None:
+    """Somebody is to take it away: without a wake nobody does."""
+    await listed(world, workers=1)
+
+
 async def _pods_run_something_else(world: World) -> None:
     world.apps[NAME].pods[0].runs["workers"] = 7
 
@@ -182,6 +208,7 @@ async def _pods_run_something_else(world: World) -> None:
     [
         pytest.param(_left_at_a_trial, "the incumbent has", id="another value than the incumbent's"),
         pytest.param(_left_with_an_intent, "is left", id="an intent that is never finished"),
+        pytest.param(_left_in_a_cohort, "a cohort is left", id="a canary that is never taken back"),
         pytest.param(_left_after_deletion, "left of a deleted profile", id="a deleted profile's trial"),
         pytest.param(_pods_run_something_else, "runs", id="a pod that never took it"),
     ],

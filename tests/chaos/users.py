@@ -24,9 +24,13 @@ async def _edits_ours(world: World, chance: random.Random, tenant: str) -> str:
     document["values"][knob] = str(chance.randrange(1, 5))
     if chance.random() < 0.5:
         document["hash"] = values_hash(document["values"])
+    where = ""
+    if document.get("cohorts") and chance.random() < 0.5:  # a canary's, beside
+        where = next(iter(document["cohorts"]))
+        document["cohorts"][where]["values"][knob] = str(chance.randrange(1, 5))
     text = json.dumps(document)
     await world.patch(app.own_ref, "/data/settings.json", text)
-    return f"{knob}={document['values'][knob]}"
+    return f"{knob}={document['values'][knob]}" + (f", and in cohort {where}" if where else "")
 
 
 @fault("user edits the HPA", "users", 4)

@@ -256,10 +256,10 @@ class World:
         listed = (self.profile(name) or {}).get("status", {}).get("conditions", [])
         return next(((c["status"], c["reason"]) for c in listed if c["type"] == kind), ("", ""))
 
-    def worst(self) -> int:
+    def worst(self, *, alike: bool = False) -> int:
         """Use of the budget at the most, over all tenants that have a profile."""
         alive = (t for t in self.shop.tenants if self.profile(t.name) is not None)
-        return sum(self.apps[t.name].worst(t.per_pod) for t in alive)
+        return sum(self.apps[t.name].worst(t.per_pod, alike=alike) for t in alive)
 
     # --- acting as a user
 

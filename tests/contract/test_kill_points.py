@@ -98,6 +98,11 @@ async def _sized(case: Killing) -> None:
     await case.world.add(documents.profile("checkout", documents.hot(), knob), target, workers=2)
 
 
+async def _many(case: Killing) -> None:
+    """Five pods: a trial of a hot knob begins as a canary in one of them."""
+    await case.world.add(documents.profile(), documents.deployment(replicas=5), workers=2)
+
+
 def _try(argument: str, *, way_back: bool = False) -> Step:
     """At rest, with evidence, something is tried; on the way back the process is armed once the trial is in force."""
 
@@ -163,6 +168,7 @@ FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
 FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA
 GIVE_BACK = {P.BEFORE_GIVE_BACK: 1, P.AFTER_GIVE_BACK: 1}
+TWICE = dict.fromkeys((*DOCUMENT, *READ_BACK), 2)  # in the canary, and in all pods
 PLACES = CLAIM | DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
 OWN = DOCUMENT | STATUS
 
@@ -180,6 +186,8 @@ SCENARIOS = {
     "resize-back": Scenario(
         _sized, _try("workers=4,cpu_request=750m", way_back=True), RESIZE, OWN | LEDGER | READ_BACK
     ),
+    "canary": Scenario(_many, _try("workers=3"), EACH_LEDGER | TWICE, STATUS),
+    "canary-back": Scenario(_many, _try("workers=4", way_back=True), DOCUMENT | READ_BACK, LEDGER | STATUS),
     "takeover": Scenario(_mixed, _takeover, FENCE, LEDGER | READ_BACK | STATUS | CLAIM),
     "restore": Scenario(_mixed, _delete, LEDGER | PLACES | GIVE_BACK | RELEASE, STATUS),
 }
@@ -275,6 +283,7 @@ async def _sound(case: Killing, name: str) -> None:
     assert ledger.incumbent in good, (ledger.incumbent, good)
     if name.endswith("back"):
         assert ledger.incumbent == ledger.adopted
+    assert (await world.document()).cohorts == {}
     texts = {knob: str(value) for knob, value in ledger.incumbent.items()}
     assert await world.values() == {"workers": texts["workers"]}
     if "cache" in texts:

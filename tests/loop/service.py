@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pegbox.model.observations import Missing
@@ -14,6 +14,16 @@ from pegbox.testing.metrics import FakeMetrics
 LOAD = 200.0  # events per second; nothing within the limits serves all of it, so more is better
 HOLD = 0.4  # seconds for which one event holds a worker
 HARMFUL = 4  # a knob at this value or above thrashes: a quarter of the throughput, at 3 s each
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pods of one cohort and one short generation, and the numbers that they run."""
+
+    cohort: str
+    label: str
+    pods: int
+    values: Mapping[str, float]
 
 
 @dataclass
@@ -27,6 +37,9 @@ class Service:
     values: dict[str, float] = field(default_factory=dict)
     pods: int = 0
     load: float = LOAD
+    slowed: float = 1.0  # by this factor, whatever runs: an upstream, a surge
+    slowed_rest: float = 1.0  # the same for the pods outside of a cohort
+    groups: tuple[Group, ...] = ()  # pods that run different values; none: all run `values`
     labels: Mapping[str, int] = field(default_factory=dict)  # short generation -> pods that run it
 
     def throughput(self) -> float:
@@ -41,24 +54,30 @@ class Service:
         return 3.0 if self.harmed else 0.3
 
     def rows(self, query: SignalQuery) -> Iterable[SignalRow]:
-        name = query.signal.name
-        if name == "arrivals":
-            yield self._row("", "value", self.load, self.pods)
+        if query.signal.name == "arrivals":
+            yield SignalRow(self.profile, "", "", "value", self.load, None, self.pods)
             return
-        for label, pods in self.labels.items():
-            served = self.throughput() * pods / max(self.pods, 1)
-            good = served * (0.2 if self.harmed else 0.99)
-            if name == "duration":
-                for le, value in ((0.5, good), (math.inf, served)):
-                    yield self._row(label, "bucket", value, pods, le)
-                yield self._row(label, "sum", served * self.latency(), pods)
-                yield self._row(label, "count", served, pods)
-            elif name == "success":
-                yield self._row(label, "good", served * 0.999, pods)
-                yield self._row(label, "all", served, pods)
+        for group in self.groups or [Group("", label, n, self.values) for label, n in self.labels.items()]:
+            yield from self._of(query.signal.name, group)
 
-    def _row(self, label: str, part: str, value: float, pods: int, le: float | None = None) -> SignalRow:
-        return SignalRow(self.profile, "", label, part, value, le, pods)
+    def _of(self, name: str, group: Group) -> Iterable[SignalRow]:
+        """Tasks come from one queue: each group takes what its pods can bear, of what there is."""
+        alone = replace(self, values=dict(group.values), groups=())
+        served = alone.throughput() * group.pods / max(self.pods, 1)
+        slowed = self.slowed * (1.0 if group.cohort else self.slowed_rest)
+        good = served * (0.2 if alone.harmed or slowed > 2 else 0.99)
+
+        def row(part: str, value: float, le: float | None = None) -> SignalRow:
+            return SignalRow(self.profile, group.cohort, group.label, part, value, le, group.pods)
+
+        if name == "duration":
+            for le, value in ((0.5, good), (math.inf, served)):
+                yield row("bucket", value, le)
+            yield row("sum", served * alone.latency() * slowed)
+            yield row("count", served)
+        elif name == "success":
+            yield row("good", served * 0.999)
+            yield row("all", served)
 
 
 def answering(metrics: FakeMetrics, services: Mapping[str, Service]) -> None:

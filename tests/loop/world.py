@@ -15,11 +15,12 @@ from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.model import settings_document
 from pegbox.model.brakes import STOP_ANNOTATION
-from pegbox.model.errors import NotFound
+from pegbox.model.errors import InvalidInput, NotFound
+from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Document, Snapshot
+from pegbox.model.snapshot import Acknowledgement, Document, Snapshot
 from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Cluster, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
@@ -35,7 +36,7 @@ from pegbox.testing.events import FakeEvents
 from pegbox.testing.metrics import FakeMetrics
 from pegbox.testing.pods import FakePods
 from tests.loop import documents
-from tests.loop.service import Service, answering
+from tests.loop.service import Group, Service, answering
 
 PLACES = {"threads": "THREADS"}  # env names of the knobs that our ConfigMap holds as plain keys
 
@@ -194,12 +195,26 @@ class World:
         app.service.pods = len(names)
         acks = self.metrics.acks.get(self.namespace, {})
         uid = (await self.profile(app.name))["metadata"]["uid"] if await self.exists(app.name) else ""
-        labels: dict[str, int] = {}
+        document = self._read(own)
+        groups: dict[tuple[str, str], int] = {}
         for pod in names:
             ack = acks.get(pod)
             label = str(ack.generation) if ack is not None and ack.profile_uid == uid else "0"
-            labels[label] = labels.get(label, 0) + 1
-        app.service.labels = labels
+            key = cohort_of(pod, ack, document), label
+            groups[key] = groups.get(key, 0) + 1
+        app.service.labels = {label: n for (_, label), n in groups.items()}
+        told = {n: float(t) for c in (document.cohorts if document else {}).values() for n, t in c.values.items()}
+        app.service.groups = tuple(
+            Group(cohort, label, n, app.service.values | (told if cohort else {}))
+            for (cohort, label), n in sorted(groups.items())
+        )
+
+    def _read(self, own: Object | None) -> Document | None:
+        text = (own or {}).get("data", {}).get(settings_document.KEY)
+        try:
+            return None if text is None else settings_document.parse(text)
+        except InvalidInput:
+            return None
 
     def _scrape(self) -> None:
         """What the pods of every application export, as one server knows it."""
@@ -331,6 +346,14 @@ class World:
 
     async def delete(self, name: str = "checkout") -> None:
         await self.outside.delete(Ref(PROFILE, self.namespace, name))
+
+
+def cohort_of(pod: str, ack: Acknowledgement | None, document: Document | None) -> str:
+    """The cohort whose values a pod says that it runs."""
+    if ack is None or document is None or ack.generation != document.generation:
+        return ""
+    listing = [name for name, c in document.cohorts.items() if pod in c.pods]
+    return listing[0] if listing and ack.hash == values_hash(document.values_for(pod)) else ""
 
 
 def written(cluster: Cluster, manager: str = "pegbox") -> list[tuple[str, str, str]]:

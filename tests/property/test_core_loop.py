@@ -5,6 +5,7 @@ The world is a dict of values: our document, an HPA's bound, pods that acknowled
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction as F
@@ -13,14 +14,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from pegbox.core import cohorts
 from pegbox.core import conditions as said
 from pegbox.core.decide import decide
 from pegbox.core.force import applied, document_values
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action, ConditionType, Decision, Truth
 from pegbox.model.knobs import Setting, values_hash
-from pegbox.model.observations import Attainment, Missing, Observation, Window
-from pegbox.model.profile import BudgetSpec, Guards, Mode
+from pegbox.model.observations import Attainment, Missing, Observation, Split, Window
+from pegbox.model.profile import BudgetSpec, Canary, Guards, Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement, Document, Held, PodFacts, Request, Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
@@ -43,6 +45,7 @@ moves = st.fixed_dictionaries({"workers": move, "pool": move, "max_replicas": st
 trades = st.sampled_from(
     [{"workers": 2, "pool": -2}, {"workers": 1, "max_replicas": -1}, {"pool": -1, "max_replicas": 1}]
 )
+hot = st.sampled_from([{"workers": 1}, {"workers": -1}, {"pool": -1}, {"workers": 2, "pool": -2}, {"workers": -2}])
 seconds = st.sampled_from([1, 30, 130, 200, 700])
 metrics = st.sampled_from(["same", "same", "faster", "slower", "busier", "silent"])
 crashes = st.sampled_from(["none", "none", "none", "before_save", "before_write", "half_written"])
@@ -62,6 +65,8 @@ class Pod:
 
 class Loop(RuleBasedStateMachine):
     """One profile, from adoption on."""
+
+    profile = PROFILE
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +141,8 @@ class Loop(RuleBasedStateMachine):
             self.theirs[name] = value
         if intent is not None and intent.current[name] == value:
             del self.theirs[name]  # the very value that we wrote is no sign of anybody
-        self.allowed, self.touched = max(self.allowed, self._worst()), True
+        # Whoever edits `values` sets them for all pods, also for those that a cohort still keeps from them.
+        self.allowed, self.touched = max(self.allowed, self._worst(alike=True)), True
 
     @rule()
     def somebody_deletes_our_document(self) -> None:
@@ -235,7 +241,8 @@ class Loop(RuleBasedStateMachine):
             assert intent.generation >= self.written, "the number of the document only ever grows"
             if self.document is not None:
                 assert intent.generation > self.document.generation, "one number never stands for two settings"
-            self.document = Document(intent.generation, values_hash(texts), texts, UID)
+            listed = cohorts.listed(PROFILE, intent)
+            self.document = Document(intent.generation, values_hash(texts), texts, UID, cohorts=listed)
             self.written = intent.generation
         if not half and "max_replicas" in applied(SPACE, wanted, snapshot.held):
             self.hpa = int(wanted.number("max_replicas"))
@@ -244,11 +251,12 @@ class Loop(RuleBasedStateMachine):
 
     def _snapshot(self, seen: str, deleting: bool) -> Snapshot:
         windows = () if seen == "silent" else tuple(self._window(seen, n) for n in (2, 1, 0))
+        splits = tuple(Split(*self._beside(seen, w)) for w in windows)
         held = {n: Held(F(v)) for n, v in self._values().items()}
         if self.document is not None:
             held |= {n: Held(F(t)) for n, t in self.document.values.items()}
         return Snapshot(
-            spec=replace(PROFILE, mode=self.mode),
+            spec=replace(self.profile, mode=self.mode),
             ledger=self.ledger,
             workload=self._workload(),
             held=held,
@@ -259,6 +267,8 @@ class Loop(RuleBasedStateMachine):
             requests=tuple(self.requests.values()),
             deleting=deleting,
             brakes=self.brakes,
+            split=splits[-1] if splits else None,
+            splits=splits,
         )
 
     def _values(self) -> dict[str, int]:
@@ -281,6 +291,12 @@ class Loop(RuleBasedStateMachine):
             slos={"fast": Attainment(good * load * 120, load * 120)},
         )
 
+    def _beside(self, seen: str, whole: Observation) -> tuple[Observation, Observation]:
+        """The canary shows what the whole shows; the rest stays as it was, unless the load rose."""
+        rest = replace(whole, latency=0.1, slos={"fast": Attainment(1188.0, 1200.0)})
+        own = replace(whole, pods=1, throughput=float(whole.throughput) / 2)  # type: ignore[arg-type]
+        return own, own if seen == "busier" else rest
+
     def _workload(self) -> Workload:
         pods = tuple(
             PodFacts(
@@ -300,26 +316,34 @@ class Loop(RuleBasedStateMachine):
         found = self.document
         if pod.deaf or found is None or found.foreign:
             return
-        pod.runs = {n: int(t) for n, t in found.values.items()}
-        pod.generation, pod.hash = found.generation, found.hash
+        told = found.values_for(pod.name)
+        pod.runs = {n: int(t) for n, t in told.items()}
+        pod.generation, pod.hash = found.generation, values_hash(told)
 
     def _scale(self, n: int) -> None:
         while len(self.pods) < n:
-            known = self.pods[0].runs
+            known = self._least()
             self.pods.append(Pod(f"p{self.born}", dict(known)))
             self.born += 1
             self._hear(self.pods[-1])
         del self.pods[max(n, 1) :]
 
+    def _least(self) -> dict[str, int]:
+        """What a new pod runs that can read no document: as one of the others, and not as a canary that has more."""
+        return min((p.runs for p in self.pods), key=_used)
+
     # --- what must hold
 
-    def _worst(self) -> int:
+    def _worst(self, alike: bool = False) -> int:
         """Connections at the most: each pod at the larger of what it runs and what is written for it, and as many
-        more pods as the HPA may start."""
+        more pods as the HPA may start. `alike`: a cohort takes the document's values as well."""
         found = self.document
-        told = int(found.values["workers"]) * int(found.values["pool"]) if found is not None else 0
-        each = [max(p.runs["workers"] * p.runs["pool"], told) for p in self.pods]
-        return sum(each) + max(0, self.hpa - len(self.pods)) * each[0]
+        each = [max(_used(p.runs), 0 if found is None else _used(found.values_for(p.name))) for p in self.pods]
+        if alike and found is not None:
+            each = [max(used, _used(found.values)) for used in each]
+        unread = found is None or found.foreign
+        new = max(_used(self._least()) if unread else 0, 0 if found is None else _used(found.values))
+        return sum(each) + max(0, self.hpa - len(self.pods)) * new
 
     @invariant()
     def the_budget_holds(self) -> None:
@@ -346,6 +370,7 @@ class Loop(RuleBasedStateMachine):
             self._said_to_be_degraded(decision)
             return
         assert self.ledger.intent is None, self.ledger.intent
+        assert self.document is None or not self.document.cohorts
         incumbent = self.ledger.incumbent
         assert incumbent is not None
         assert incumbent == Setting({n: h.value for n, h in self._snapshot("same", False).held.items()})  # type: ignore[misc]
@@ -371,11 +396,36 @@ class Loop(RuleBasedStateMachine):
             assert deaf
             return
         assert wanted is not None
+        assert self.document is None or not self.document.cohorts
         assert document_values(SPACE, wanted) == (self.document.values if self.document else None)
         assert self.hpa == wanted.number("max_replicas")
+
+
+def _used(values: Mapping[str, int | str]) -> int:
+    return int(values["workers"]) * int(values["pool"])
+
+
+class Canaries(Loop):
+    """The same, where every trial of the document's knobs begins in half of the pods."""
+
+    profile = replace(PROFILE, canary=Canary(share=F(1, 2), min_pods=2))
+
+    @rule(wish=hot, n=st.integers(0, 5), seen=metrics)
+    def a_canary_gets_as_far_as_it_may(self, wish: dict[str, int], n: int, seen: str) -> None:
+        """So that the rest happens in each of its stages."""
+        self.mode, self.brakes, self.requests = Mode.AUTO, Brakes(), {}
+        self.now += timedelta(seconds=700)
+        self.the_autoscaler_scales(max(2, len(self.pods)))
+        self.step("none", "same", self._moved(wish))
+        for _ in range(n):
+            self.now += timedelta(seconds=200)
+            self.every_pod_acknowledges()
+            self.step("none", seen, None)
 
 
 TestLoop = Loop.TestCase
 TestLoop.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestCanaries = Canaries.TestCase
+TestCanaries.settings = TestLoop.settings

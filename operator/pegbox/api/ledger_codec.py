@@ -21,7 +21,9 @@ from pegbox.model.knobs import Setting
 from pegbox.model.prediction import Row
 from pegbox.model.trials import MAX_TRIALS, Ledger
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: an intent may have a cohort, which a release that does not know of it would misread. Without one it is still 1, so
+that an older release can go on."""
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
@@ -31,7 +33,7 @@ def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_a
     """The TuningLedger object, without uid and resourceVersion. Raises InvalidInput where nothing is left to drop."""
     kept, state = _fit(rounded(ledger))
     data = LedgerData(
-        schema_version=SCHEMA_VERSION,
+        schema_version=_version(kept),
         sha256=hashlib.sha256(state.encode()).hexdigest(),
         state=state,
         summary=LedgerSummary(
@@ -52,6 +54,10 @@ def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_a
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "data": data.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+
+
+def _version(ledger: Ledger) -> int:
+    return SCHEMA_VERSION if ledger.intent is not None and ledger.intent.cohort is not None else 1
 
 
 def decode(obj: Mapping[str, Any]) -> Ledger:

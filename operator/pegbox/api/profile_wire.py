@@ -195,6 +195,19 @@ class Guards(Wire):
     breaker_base: Duration | None = None
 
 
+class Canary(Wire):
+    """A trial of hot settings runs first in a share of the ready pods, judged beside the rest at the same time."""
+
+    share: Annotated[Percent, Field(description="Of the ready pods, at least one; at most 50%. 0%: no canary.")] = "20%"
+    min_pods: Annotated[int, Field(ge=2, le=1000, description="With fewer ready pods: a plain step.")] = 4
+
+
+class Trial(Wire):
+    """How a trial reaches the pods."""
+
+    canary: Canary = Canary()
+
+
 _RECURS, _DATED = "has(self.schedule) && has(self.duration)", "has(self.from) && has(self.until)"
 _NEITHER_DATE, _NO_SCHEDULE = "!has(self.from) && !has(self.until)", "!has(self.schedule) && !has(self.duration)"
 
@@ -247,6 +260,7 @@ class ProfileSpecWire(Wire):
     knobs: Annotated[list[KnobOverride], Field(default_factory=list, max_length=64, json_schema_extra=list_map())]
     budgets: Annotated[list[Budget], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     guards: Guards = Guards()
+    trial: Trial = Trial()
     freezes: Annotated[list[Freeze], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     match_labels: Annotated[list[Matcher], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     conflict_policy: Annotated[ConflictPolicy, by_value(ConflictPolicy)] = ConflictPolicy.REFUSE

@@ -11,7 +11,7 @@ from typing import Any
 from pegbox.api import status_wire as wire
 from pegbox.api.packing import stamp
 from pegbox.api.wire import read
-from pegbox.core import usage
+from pegbox.core import cohorts, usage
 from pegbox.model import units
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.knobs import Knob, KnobMode, KnobValue, SearchSpace, Setting
@@ -49,7 +49,7 @@ def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing)
         "budgets": _budgets(snapshot, setting),
         "breaker": _breaker(ledger.breaker),
         "model": _model(model, decision.conditions),
-        "trial": _trial(ledger, spec.space),
+        "trial": _trial(ledger, snapshot),
         "lastTrial": _last_trial(ledger.trials[-1], spec.space) if ledger.trials else None,
         "tokens": [{"name": verb, "value": token} for verb, token in sorted(ledger.tokens.items())],
         "guards": _guards(snapshot),
@@ -98,10 +98,13 @@ def _still(node: Any) -> Any:
 
 
 def in_force(ledger: Ledger, snapshot: Snapshot) -> Setting | None:
-    """The acknowledged setting: the intent's once every pod has it, else what it started from; held values before."""
+    """The acknowledged setting: the intent's once every pod has it, else what it started from; held values before.
+
+    While a canary runs, the rest's: what most pods have.
+    """
     intent = ledger.intent
     if intent is not None and intent.in_force_at is not None:
-        return intent.target
+        return intent.current
     if intent is not None and intent.stage > 0:
         return intent.stages[intent.stage - 1]
     if ledger.incumbent is not None:
@@ -221,6 +224,10 @@ def _budgets(snapshot: Snapshot, setting: Setting | None) -> list[dict[str, Any]
     if not isinstance(workload, Workload) or setting is None or not complete:
         return [{"name": b.name, "used": UNKNOWN, "limit": UNKNOWN} for b in snapshot.spec.budgets]
     found = usage.uses(snapshot, workload, setting)
+    intent = snapshot.ledger.intent
+    if intent is not None and intent.split and intent.applied_at is not None:
+        ahead = len(cohorts.members(intent, workload))
+        found = usage.split_uses(snapshot, workload, setting, intent.in_cohort, ahead)
     return [
         {"name": item.name, "used": UNKNOWN, "limit": UNKNOWN}
         if isinstance(use, Missing)
@@ -251,8 +258,8 @@ def _model(report: ModelReport | Missing, conditions: tuple[Condition, ...]) -> 
     return body
 
 
-def _trial(ledger: Ledger, space: SearchSpace) -> dict[str, Any] | None:
-    intent = ledger.intent
+def _trial(ledger: Ledger, snapshot: Snapshot) -> dict[str, Any] | None:
+    intent, space = ledger.intent, snapshot.spec.space
     if intent is None:
         return None
     stage = f"stage {intent.stage + 1} of {len(intent.stages)}"
@@ -262,6 +269,8 @@ def _trial(ledger: Ledger, space: SearchSpace) -> dict[str, Any] | None:
         step = "written, not yet in force"
     else:
         step = "in force"
+    where = cohorts.in_words(intent, snapshot.workload)
+    step = f"{step}, {where}" if where else step
     return {
         "id": _cut(intent.id, 253),
         "candidate": values(space, intent.target),
@@ -300,6 +309,8 @@ def _next(ledger: Ledger, mode: Mode) -> str:
         back = ledger.intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
         if ledger.intent.in_force_at is None:
             return "wait until every pod runs the recorded setting" if back else "wait until every pod has acknowledged"
+        if ledger.intent.compared:
+            return "compare the canary with the rest, then widen or revert it"
         return "close the rollback" if back else "collect evidence, then accept or revert"
     if ledger.halted is not None:
         return f"nothing until `reset`: {SENTENCES[ledger.halted]}"
@@ -321,7 +332,7 @@ def _next(ledger: Ledger, mode: Mode) -> str:
 
 
 def _guards(snapshot: Snapshot) -> list[dict[str, str]]:
-    """The guards in effect, defaults included."""
+    """The guards in effect, and how trials reach the pods; defaults included."""
     guards = snapshot.spec.guards
     shares = ("max_step", "error_budget_share")
     out = []
@@ -333,4 +344,6 @@ def _guards(snapshot: Snapshot) -> list[dict[str, str]]:
             text = str(value)
         head, *rest = item.name.split("_")
         out.append({"name": head + "".join(part.title() for part in rest), "value": text})
-    return out
+    canary = snapshot.spec.canary
+    out.append({"name": "canaryShare", "value": _percent(canary.share)})
+    return [*out, {"name": "canaryMinPods", "value": str(canary.min_pods)}]

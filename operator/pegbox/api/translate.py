@@ -20,10 +20,11 @@ from pegbox.core import freeze as core_freeze
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
-from pegbox.model.profile import Autoscaler, ConflictPolicy, Freeze, Guards, ProfileSpec, Target
+from pegbox.model.profile import Autoscaler, Canary, ConflictPolicy, Freeze, Guards, ProfileSpec, Target
 from pegbox.model.roles import Role
 
 MIN_INTERVAL, MAX_INTERVAL = Fraction(2), Fraction(3600)
+MOST_CANARY = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def to_model(profile: Mapping[str, Any], class_: Mapping[str, Any], context: Con
         rules=rules,
         matchers=tuple((m.name, m.value) for m in _unique(spec.match_labels, "spec.matchLabels")),
         guards=_guards(spec.guards),
+        canary=_canary(spec.trial.canary),
         autoscaler=_autoscaler(spec),
         freezes=tuple(_freeze(f) for f in _unique(spec.freezes, "spec.freezes")),
         conflict_policy=spec.conflict_policy,
@@ -141,6 +143,14 @@ def _guards(wire: profile_wire.Guards) -> Guards:
             raise InvalidInput(where, raw, "write more than zero")
         given[item.name] = value
     return Guards(**given)
+
+
+def _canary(wire: profile_wire.Canary) -> Canary:
+    where = "spec.trial.canary.share"
+    share = units.parse_percent(wire.share, where)
+    if share > MOST_CANARY:
+        raise InvalidInput(where, wire.share, "write at most 50%: the rest is what a canary is compared with")
+    return Canary(share, wire.min_pods)
 
 
 def _freeze(wire: profile_wire.Freeze) -> Freeze:

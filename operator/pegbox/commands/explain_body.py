@@ -11,6 +11,7 @@ from typing import Any
 from pegbox.api.status import number
 from pegbox.commands import output
 from pegbox.commands.fresh import Fresh, Thought
+from pegbox.core import cohorts
 from pegbox.model.knobs import Knob, KnobMode, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Prediction
@@ -237,10 +238,14 @@ def _intent(found: Explanation) -> Body | None:
     intent = found.ledger.intent if found.ledger is not None else None
     if intent is None:
         return None
+    unread = Missing(Reason.NO_DATA, "not read afresh")
+    workload = found.fresh.snapshot.workload if found.fresh is not None else unread
     return {
         "id": intent.id,
         "kind": intent.kind.value,
         "stage": f"{intent.stage + 1} of {len(intent.stages)}",
+        "canary": cohorts.in_words(intent, workload),
+        "canaryPods": list(intent.cohort.pods) if intent.cohort is not None and intent.split else [],
         "target": formatted(found, intent.target),
         "since": output.moment(intent.started_at),
         "inForceSince": "" if intent.in_force_at is None else output.moment(intent.in_force_at),

@@ -113,6 +113,8 @@ def _state(found: Body) -> list[str]:
         since = f"in force since {intent['inForceSince']}" if intent["inForceSince"] else "not yet in force"
         lines.append(f"under way: {intent['kind']} {intent['id']}, stage {intent['stage']}, {since}: {intent['why']}")
         lines.append(f"  to {_setting(intent['target'])}")
+        if intent["canary"]:
+            lines.append(f"  {intent['canary']}: {', '.join(intent['canaryPods'])}")
     for rung in found["lastKnownGood"]:
         proven = f"up to {rung['provenLoad']:.4g}/s by {rung['windows']} windows at {output.span(rung['latency'])}"
         lines.append(f"known good: {_setting(rung['setting'])} ({proven})")

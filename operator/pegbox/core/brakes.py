@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import looks, transitions, under_way
+from pegbox.core import cohorts, looks, transitions, under_way
 from pegbox.core.guards.brakes import why as brake_of
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Stop
@@ -58,7 +58,8 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     """Back to the adoption, once; while it stands there, nothing."""
     ledger = snapshot.ledger
     wrote = ledger.adopted is not None and ledger.generation > 0
-    if ledger.intent is None and (not wrote or ledger.incumbent == ledger.adopted):
+    left = wrote and ledger.incumbent is not None and cohorts.standing(snapshot, ledger.incumbent) is not None
+    if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
         return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
@@ -66,7 +67,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     assert ledger.adopted is not None
     decision = under_way.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
     begun = decision.ledger.intent
-    if ledger.intent is None and begun is not None and begun.target == begun.parent:
+    if ledger.intent is None and begun is not None and begun.target == begun.parent and begun.cohort is None:
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: beside what others set, a budget has no room for the rest"
         return Decision(Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:

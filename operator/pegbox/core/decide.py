@@ -14,6 +14,7 @@ from fractions import Fraction
 from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, sizing, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
+from pegbox.core.cohorts import standing
 from pegbox.core.guards.workload import unhealthy
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -145,9 +146,11 @@ def _may_write(snapshot: Snapshot) -> bool:
 
 
 def _our_document(snapshot: Snapshot) -> bool:
-    """A document that pods can read: of this profile, and with a hash that fits its values."""
+    """A document that pods can read: of this profile, with a hash that fits its values, and at rest without cohorts."""
     document = snapshot.document
-    return not isinstance(document, Missing) and document.profile_uid == snapshot.spec.uid and not document.foreign
+    if isinstance(document, Missing) or document.profile_uid != snapshot.spec.uid:
+        return False
+    return not document.foreign and not document.cohorts
 
 
 def _own_objects_missing(snapshot: Snapshot) -> bool:
@@ -225,7 +228,8 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     over = guards.budgets_guard.budgets(snapshot, incumbent, wanted)
     if pins and over.reason is Reason.BUDGET_EXCEEDED:
         return _hold(snapshot, over.reason, over.detail, (over,))
-    item = Begin(IntentKind.ADOPT, wanted, Reason.ADOPTED, now, revision=workload.revision)
+    left = standing(snapshot, incumbent)
+    item = Begin(IntentKind.ADOPT, wanted, Reason.ADOPTED, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, incumbent, item)
     return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.ADOPT)
 

@@ -41,32 +41,40 @@ class Overspent:
         return f"SLO {self.slo}: {self.spent:.3g} bad events more than the parent's, {self.allowed:.3g} allowed"
 
 
-def spent(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Mapping[str, float]:
+def spent(
+    spec: ProfileSpec, intent: Intent, seen: Observation | Missing, beside: Baseline | None = None
+) -> Mapping[str, float]:
     """SLO -> bad events beyond the parent's since the trial's first write, the newest window included.
 
     In the first window's length the window holds the parent's time too, of which no excess is expected: its whole
     excess is the trial's. After that each new stretch of time adds its part of the newest window's; what nobody
     saw, because data was missing for longer than a window, is not counted.
+
+    Of a canary, `seen` is its own window, and the parent's share is that of the pods beside it at the same time.
     """
-    if isinstance(seen, Missing) or intent.baseline is None:
+    parent = beside or intent.baseline
+    if isinstance(seen, Missing) or parent is None:
         return intent.spent
     end, length = seen.window.end, seen.window.seconds
     since = (end - intent.started_at).total_seconds()
     last = intent.last_sample_at or intent.started_at
     fresh = min(length, (end - last).total_seconds()) / length
     found = dict(intent.spent)
-    for item, attained, base in _judged(spec, intent.baseline, seen):
+    for item, attained, base in _judged(spec, parent, seen):
         excess = attained.total - attained.good - (1 - base) * attained.total
         found[item.name] = excess if since <= length else found.get(item.name, 0.0) + excess * fresh
     return found
 
 
-def overspent(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Overspent | None:
+def overspent(
+    spec: ProfileSpec, intent: Intent, seen: Observation | Missing, beside: tuple[Baseline, Observation] | None = None
+) -> Overspent | None:
     """The first SLO whose stated share the trial has spent beyond what chance explains; None where none is.
 
-    Fewer events than `minimumEvents` since the first write prove nothing.
+    Fewer events than `minimumEvents` since the first write prove nothing. Of a canary, `beside` is what the other pods
+    did at the same time: the budget is that of the whole workload, and the bad events are the canary's alone.
     """
-    parent = intent.baseline
+    parent = intent.baseline if beside is None else beside[0]
     if parent is None or isinstance(seen, Missing) or not served(parent):
         return None  # a backlog makes bad events by itself
     since = (seen.window.end - intent.started_at).total_seconds()
@@ -76,7 +84,9 @@ def overspent(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) ->
         measured = max(1.0, parent.throughput * float(spec.guards.trial_window) * parent.windows)
         bad = max(1 - base, 1 / measured)  # none seen is not none there
         chance = CHANCE * math.sqrt(CLUMPS * bad * events * (1 + events / measured))
-        budget = float(spec.guards.error_budget_share * (1 - item.goal)) * rate * float(item.window)
+        rest = beside[1].slos.get(item.name) if beside is not None else None
+        whole = rate + (rest.total / seen.window.seconds if isinstance(rest, Attainment) else 0.0)
+        budget = float(spec.guards.error_budget_share * (1 - item.goal)) * whole * float(item.window)
         used = intent.spent.get(item.name, 0.0)
         if events >= item.minimum_events and used > budget + chance:
             return Overspent(item.name, used, budget + chance)

@@ -59,8 +59,10 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     overdue = now >= intent.applied_at + patience
     silent: set[str] = set()
     if space.at(LocationKind.SETTINGS):
-        values = document_values(space, intent.current)
-        silent |= {p.name for p in workload.unfinished if not _acknowledged(p, spec, intent, values)}
+        rest, cohort = (values_hash(document_values(space, s)) for s in (intent.current, intent.in_cohort))
+        ahead = frozenset(intent.cohort.pods if intent.cohort is not None else ())
+        wanted = [(p, cohort if p.name in ahead else rest) for p in workload.unfinished]
+        silent |= {p.name for p, hashed in wanted if not _acknowledged(p, spec, intent, hashed)}
         if silent and overdue and not ledger.reporting:
             silent = set()  # an application that does not report: the timeout is all there is
     if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
@@ -103,11 +105,11 @@ def _unacknowledgeable(space: SearchSpace, intent: Intent) -> bool:
     return any(space[n].location.kind in hot and space[n].effect is Effect.HOT for n in changed(intent) if n in space)
 
 
-def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, values: Mapping[str, str]) -> bool:
+def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, hashed: str) -> bool:
     ack = pod.ack
     if ack is None or ack.profile_uid != spec.uid:
         return False
-    return ack.generation == intent.generation and ack.hash == values_hash(values)
+    return ack.generation == intent.generation and ack.hash == hashed
 
 
 def containers(workload: Workload) -> tuple[str, ...]:

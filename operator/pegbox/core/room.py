@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
-from pegbox.core import usage
+from pegbox.core import cohorts, usage
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot, Workload
@@ -17,10 +18,16 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     if intent.kind is not IntentKind.ROLLBACK or intent.applied_at is not None:
         return ""
     fewer = usage.scaled(snapshot.spec, workload, intent.current)
-    seen = (
-        usage.uses(snapshot, pods, setting) for pods, setting in ((workload, intent.current), (workload, intent.before))
+    ahead = len(cohorts.members(intent, workload))
+    now_uses, old_uses, later_uses = (
+        usage.split_uses(snapshot, pods, rest, cohort, ahead)
+        for pods, rest, cohort in (
+            (workload, intent.current, intent.in_cohort),
+            (workload, intent.before, intent.cohort_before),
+            (fewer, intent.current, intent.in_cohort),
+        )
     )
-    for now, old, later in zip(*seen, usage.uses(snapshot, fewer, intent.current), strict=True):
+    for now, old, later in zip(now_uses, old_uses, later_uses, strict=True):
         if isinstance(now, Missing) or isinstance(old, Missing) or isinstance(later, Missing):
             continue
         if now.used > old.used and not now.fits and later.fits:
@@ -41,9 +48,24 @@ def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Sett
     return goal
 
 
+def within(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
+    """A way back, less the raises that do not fit beside what somebody else just wrote: that stays as it is."""
+    if intent.cohort is None:
+        return replace(intent, stages=tuple(affordable(snapshot, workload, intent.parent, s) for s in intent.stages))
+    goal = intent.target
+    for here in (intent.parent, intent.cohort.parent):
+        goal = affordable(snapshot, workload, here, goal)
+    goal = goal.with_values(**{n: intent.target[n] for n in intent.keep if n in intent.target})
+    left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
+    stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
+    return replace(intent, stages=stages, cohort=cohort)
+
+
 def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent: int) -> bool:
     """May the way back go on beside pods that never acknowledged? Where they fit at their old values, it may:
     a silent pod holds up a raise of a trial, never a rollback."""
     if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
         return False
-    return usage.fits_beside(snapshot, workload, silent, intent.before, intent.stages[intent.stage + 1])
+    ahead = [] if intent.cohort is None else [intent.cohort.stages[intent.stage + 1]]
+    old, new = [intent.before, intent.cohort_before], [intent.stages[intent.stage + 1], *ahead]
+    return usage.fits_beside(snapshot, workload, silent, old, new)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, plan, statistics, usage
+from pegbox.core import breaker, cohorts, plan, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
@@ -16,6 +16,7 @@ from pegbox.model.trials import (
     MAX_TRIALS,
     Baseline,
     BreakerState,
+    Cohort,
     Intent,
     IntentKind,
     Ledger,
@@ -43,17 +44,18 @@ class Begin:
     baseline: Baseline | None = None
     revision: str = ""
     pods: int = 0
+    cohort: cohorts.Standing | None = None  # of a trial: where it runs first; else what a cohort still runs
 
 
 def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Ledger:
     """Record an intent: its stages, and a new document generation for the first of them."""
-    names = [usage.knob_names(spec, b) for b in spec.budgets]
+    stages, cohort = _ways(spec, parent, item)
     generation = ledger.generation + 1
     intent = Intent(
         id=f"{spec.uid[:8]}-{generation}",
         kind=item.kind,
         parent=parent,
-        stages=plan.stages(parent, item.target, names),
+        stages=stages,
         started_at=item.now,
         generation=generation,
         reason=item.reason,
@@ -63,8 +65,17 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         baseline=item.baseline,
         requested=item.requested,
         predicted=item.predicted,
+        cohort=cohort,
     )
     return replace(ledger, intent=intent, generation=generation)
+
+
+def _ways(spec: ProfileSpec, parent: Setting, item: Begin) -> tuple[tuple[Setting, ...], Cohort | None]:
+    if item.cohort is None:
+        return plan.stages(parent, item.target, [usage.knob_names(spec, b) for b in spec.budgets]), None
+    if item.kind is IntentKind.TRIAL:
+        return cohorts.first(spec, parent, item.target, item.cohort.pods)
+    return cohorts.together(spec, parent, item.target, item.cohort)
 
 
 def upkeep(ledger: Ledger, incumbent: Setting, now: datetime) -> Intent:
@@ -86,6 +97,18 @@ def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
         in_force_at=None,
     )
     return replace(ledger, intent=following, generation=generation)
+
+
+def widen(ledger: Ledger, intent: Intent) -> Ledger:
+    """The canary did no harm: the rest follows. What was counted beside it says nothing of what comes."""
+    return next_stage(ledger, replace(intent, bad_samples=0, first_bad_at=None))
+
+
+def renumber(ledger: Ledger, intent: Intent) -> Ledger:
+    """Write the stage under way again, as a new document: pods refuse a number that they know with other values."""
+    generation = ledger.generation + 1
+    again = replace(intent, generation=generation, stage_at=None, applied_at=None, in_force_at=None)
+    return replace(ledger, intent=again, generation=generation)
 
 
 def catch_up(ledger: Ledger, document: int) -> Ledger:
@@ -150,16 +173,18 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
     """The trial becomes a rollback to its parent; the breaker counts it now, so that no crash forgets it.
 
     Stages run from the setting last written, which may be one in between, back to the parent; none of them holds
-    an own value where somebody else wrote meanwhile.
+    an own value where somebody else wrote meanwhile. A canary goes back in its own pods: the rest never left.
     """
-    names = [usage.knob_names(spec, b) for b in spec.budgets]
     here, goal = keeping(intent.current, ending.foreign), keeping(ending.goal or intent.parent, ending.foreign)
+    back = Begin(IntentKind.ROLLBACK, goal, ending.reason, ending.now, cohort=cohorts.here(intent, here))
+    stages, cohort = _ways(spec, here, back)
     generation = ledger.generation + 1
     rollback = replace(
         intent,
         kind=IntentKind.ROLLBACK,
         parent=here,
-        stages=plan.stages(here, goal, names),
+        stages=stages,
+        cohort=cohort,
         stage=0,
         generation=generation,
         stage_at=None,
@@ -194,10 +219,17 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
     """A rollback in mid-course gives way to a foreign edit: the rest is still put back."""
     generation = ledger.generation + 1
     rest = tuple(keeping(stage, foreign) for stage in intent.stages[intent.stage :])
+    cohort = intent.cohort
+    if cohort is not None:  # what somebody set for all holds for the cohort, too
+        ahead = tuple(keeping(stage, foreign) for stage in cohort.stages[intent.stage :])
+        here = keeping(intent.before, foreign)
+        own = {n: intent.cohort_before[n] for n in intent.before.diff(intent.cohort_before) if n in here}
+        cohort = replace(cohort, parent=here.with_values(**own), stages=ahead)
     following = replace(
         intent,
         parent=keeping(intent.before, foreign),
         stages=rest,
+        cohort=cohort,
         stage=0,
         generation=generation,
         stage_at=None,

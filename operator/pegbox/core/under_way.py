@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import error_budget, force, guards, left_behind, looks, room, sizing, tokens, transitions, verify
+from pegbox.core import (
+    canary,
+    cohorts,
+    error_budget,
+    force,
+    guards,
+    left_behind,
+    looks,
+    room,
+    sizing,
+    tokens,
+    transitions,
+    verify,
+)
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event
@@ -27,6 +40,8 @@ def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) ->
     """Begin a trial: the intent goes into the ledger, and its first stage is desired."""
     parent = snapshot.ledger.incumbent
     assert parent is not None
+    if item.kind is IntentKind.TRIAL:
+        item = replace(item, cohort=canary.chosen(snapshot, workload, parent, item.target))
     ledger = transitions.begin(snapshot.spec, snapshot.ledger, parent, item)
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.START)
     event = Event(item.reason, f"trying {in_words(snapshot.spec.space, item.target, parent)}: {item.why}")
@@ -43,7 +58,7 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
     if intent.stage_at is None:
         ledger, wake = replace(ledger, intent=replace(intent, stage_at=now)), looks.LEAST
     reason = Reason.ROLLING_BACK if intent.kind is IntentKind.ROLLBACK else Reason.WAITING_FOR_PODS
-    message = f"writing {in_words(snapshot.spec.space, intent.current, intent.parent)}"
+    message = f"writing {cohorts.stage_in_words(snapshot.spec.space, intent)}"
     return Decision(action, reason, message, ledger, desired=intent.current, wake_after=wake)
 
 
@@ -59,6 +74,9 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         ended = _must_end(snapshot, workload, now, jitter)
         if ended is not None:
             return _turn_back(snapshot, workload, ended)
+    elif cohorts.edited(snapshot, intent):  # no pod takes other values under a number that it knows
+        ledger = transitions.renumber(ledger, intent)
+        return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     if intent.applied_at is None:
         if unwritten(snapshot, intent):
             return write(snapshot, workload, now, Action.CONTINUE)
@@ -90,6 +108,8 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         again = force.restarting(spec.space, intent) or sizing.behind(snapshot)
         return replace(waiting, desired=intent.current) if again else waiting
+    if intent.compared:
+        return _beside(snapshot, workload, now, jitter)
     if intent.stage + 1 < len(intent.stages):
         return _next_stage(snapshot, workload, now)
     if intent.in_force_at is None:
@@ -130,6 +150,27 @@ def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decisi
     return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
 
 
+def _beside(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
+    """The canary is in force: compare it with the rest, then widen it or put it back."""
+    ledger, intent = _under_way(snapshot)
+    if intent.in_force_at is None:
+        intent = replace(intent, in_force_at=now, pods=len(workload.unfinished))
+        ledger = replace(ledger, intent=intent)
+        snapshot = replace(snapshot, ledger=ledger)
+    verdict = canary.judge(snapshot.spec, intent, snapshot.splits, now, snapshot.split)
+    if verdict.outcome is verify.Outcome.WAIT:
+        detail = ", ".join(t for t in (cohorts.in_words(intent, workload), verdict.detail) if t)
+        return _wait(snapshot, verdict.reason, detail, now)
+    if verdict.outcome is verify.Outcome.ACCEPT:
+        text = f"{cohorts.in_words(intent, workload)}: {verdict.detail}: all pods follow"
+        ledger = transitions.widen(ledger, intent)
+        decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+        return replace(decision, events=(Event(Reason.TRIAL_WIDENED, text),))
+    state = TrialState.REVERTED if verdict.outcome is verify.Outcome.REVERT else TrialState.INCONCLUSIVE
+    ending = Ending(state, verdict.reason, now, verdict.detail, verdict.harmful, jitter)
+    return _turn_back(snapshot, workload, ending)
+
+
 def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = _under_way(snapshot)
     windows = snapshot.baseline_windows
@@ -165,9 +206,16 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
     _, intent = _under_way(snapshot)
-    hurt = verify.damage(intent.started_at, workload)
-    if hurt is not None:
-        return Ending(TrialState.REVERTED, hurt.reason, now, hurt.detail, counted=True, jitter=jitter)
+    hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
+    return hurt or _whatever_it_does(snapshot, workload, now)
+
+
+def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
+    """Harm that shows in the whole workload."""
+    _, intent = _under_way(snapshot)
+    damage = verify.damage(intent.started_at, workload)
+    if damage is not None:
+        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
         if verify.load_surged(snapshot.observation, intent.baseline):
@@ -179,12 +227,20 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
         return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
+    return None
+
+
+def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
+    """What ends a trial, however well it does."""
+    _, intent = _under_way(snapshot)
     stuck = sizing.impossible(snapshot, workload)
     if stuck:
         return Ending(TrialState.INCONCLUSIVE, Reason.RESIZE_NOT_POSSIBLE, now, stuck)
     refusal = sizing.refused(snapshot, intent.parent.diff(intent.target))
     if refusal is not None:
         return Ending(TrialState.INCONCLUSIVE, refusal.reason, now, refusal.detail)
+    if cohorts.edited(snapshot, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, "the document's cohorts were edited")
     theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
     if theirs:
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
@@ -226,6 +282,8 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     intent, seen = snapshot.ledger.intent, snapshot.observation
     if intent is None or intent.kind is not IntentKind.TRIAL or intent.stage_at is None:
         return snapshot
+    if intent.canary:
+        return replace(snapshot, ledger=replace(snapshot.ledger, intent=canary.noted(snapshot, intent)))
     if not isinstance(seen, Observation):
         return snapshot
     newest = seen.window.end
@@ -249,7 +307,7 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
         document = snapshot.document
         if isinstance(document, Missing) or document.profile_uid != spec.uid:
             return True
-        if document.generation != intent.generation:
+        if document.generation != intent.generation or cohorts.edited(snapshot, intent):
             return True
     return bool(force.applied(spec.space, intent.current, snapshot.held))
 
@@ -297,14 +355,14 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     if intent.kind is IntentKind.TRIAL:
         here, goal = (transitions.keeping(s, foreign) for s in (intent.current, intent.parent))
         goal = room.affordable(snapshot, workload, here, goal)
+        ahead = cohorts.here(intent, here)
+        goal = goal if ahead is None else room.affordable(snapshot, workload, ahead.setting, goal)
         ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
-        here = ledger.intent.parent
-        stages = tuple(room.affordable(snapshot, workload, here, s) for s in ledger.intent.stages)
-        ledger = replace(ledger, intent=replace(ledger.intent, stages=stages))
+        ledger = replace(ledger, intent=room.within(snapshot, workload, ledger.intent))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
@@ -319,6 +377,8 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
     reason = STATE_REASONS[ending.state]
     moved = in_words(snapshot.spec.space, intent.target, intent.parent)
+    where = cohorts.in_words(intent, workload)
+    moved = f"{moved} ({where})" if where else moved
     text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
     return replace(decision, reason=ending.reason, message=text, events=(event,))
@@ -330,6 +390,8 @@ def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
     ending = Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now)
     ledger = transitions.close(ledger, intent, intent.current.with_values(**snapshot.known(intent.current)), ending)
     text = "the mode forbids writes: the workload stays as it is"
+    if intent.cohort is not None and intent.split:
+        text += f"; the canary keeps its values until mode Auto is back: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=looks.SOON)
 
@@ -376,7 +438,8 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         goal = room.affordable(snapshot, workload, parent, goal)
-    begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision)
+    left = cohorts.standing(snapshot, parent)
+    begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
     assert ledger.intent is not None
     ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -80,18 +80,44 @@ def uses(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use 
     return tuple(_use(snapshot, item, setting, pods) for item in snapshot.spec.budgets)
 
 
-def fits_beside(snapshot: Snapshot, workload: Workload, silent: int, old: Setting, new: Setting) -> bool:
-    """Do the budgets hold while so many pods say nothing, and all others take the new setting?
+def split_uses(
+    snapshot: Snapshot, workload: Workload, rest: Setting, cohort: Setting, pods: int
+) -> tuple[Use | Missing, ...]:
+    """Every budget while so many pods run the cohort's setting and all others the rest's: the sum over both.
 
-    Nobody knows what a silent pod runs, so it counts at the larger of old and new. What a budget counts per pod adds
-    up; what it counts once is counted twice here, which errs on the safe side.
+    Of n pods each uses a n-th of what all would use at its setting. So a mixture never uses more than the larger of the
+    two in all pods, whatever the budget's form.
     """
-    bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (old, new))
+    bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (rest, cohort))
+    share = Fraction(min(pods, bound), max(bound, 1))
+    out: list[Use | Missing] = []
     for item in snapshot.spec.budgets:
-        quiet = [_use(snapshot, item, setting, silent) for setting in (old, new)]
-        other = _use(snapshot, item, new, max(bound - silent, 0))
-        known = [use.used for use in quiet if isinstance(use, Use)]
-        if isinstance(other, Missing) or len(known) < len(quiet) or max(known) + other.used > other.limit:
+        one, other = (_use(snapshot, item, s, bound) for s in (rest, cohort))
+        if isinstance(one, Missing) or isinstance(other, Missing):
+            out.append(one if isinstance(one, Missing) else other)
+        else:
+            out.append(replace(one, used=(1 - share) * one.used + share * other.used))
+    return tuple(out)
+
+
+def fits_beside(
+    snapshot: Snapshot, workload: Workload, silent: int, old: Sequence[Setting], new: Sequence[Setting]
+) -> bool:
+    """Do the budgets hold while so many pods say nothing, and all others take a new setting?
+
+    Nobody knows what a silent pod runs, so it counts at the largest of old and new. With a cohort there are several
+    of each. What a budget counts per pod adds up; what it counts once is counted twice here, which errs on the safe
+    side.
+    """
+    bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (*old, *new))
+    for item in snapshot.spec.budgets:
+        quiet = [_use(snapshot, item, setting, silent) for setting in (*old, *new)]
+        loud = [_use(snapshot, item, setting, max(bound - silent, 0)) for setting in new]
+        known = [use for use in (*quiet, *loud) if isinstance(use, Use)]
+        if len(known) < len(quiet) + len(loud):
+            return False
+        most = max(u.used for u in known[: len(quiet)]) + max(u.used for u in known[len(quiet) :])
+        if most > known[0].limit:
             return False
     return True
 

@@ -149,9 +149,9 @@ def judge(
     walked = intent.reason is Reason.LIMITS_NARROWED
     if walked and verdict.reason is Reason.REGRESSION:
         verdict = WAITING  # a limit outranks what is better; damage and SLOs outrank a limit
-    no_data = _no_data(spec, _Silence(newest, windows, settled), now, late)
-    if no_data is not None:  # what is not known never speaks for the trial; what is known may speak against it
-        return verdict if verdict.harmful else no_data
+    silent = no_data(spec, Silence(newest, windows, settled), now, late)
+    if silent is not None:  # what is not known never speaks for the trial; what is known may speak against it
+        return verdict if verdict.harmful else silent
     if not seen:
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
@@ -175,7 +175,7 @@ def usable(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Mi
 
 
 @dataclass(frozen=True, slots=True)
-class _Silence:
+class Silence:
     """What is needed to tell for how long an SLO has had no data."""
 
     newest: Observation | Missing
@@ -192,7 +192,7 @@ class _Silence:
         return max([self.settled, *ends])
 
 
-def _no_data(spec: ProfileSpec, silence: _Silence, now: datetime, late: bool) -> Judgement | None:
+def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> Judgement | None:
     """Each SLO's own policy where its data is missing: Hold waits; Revert reverts after a window's length of it."""
     newest, patience = silence.newest, timedelta(seconds=float(spec.guards.trial_window))
     for item in spec.slos:
@@ -335,9 +335,13 @@ def regression(base: Baseline, latencies: Sequence[float]) -> bool:
     if not latencies or base.latency <= 0:
         return False
     z = sum(math.log(x / base.latency) for x in latencies) / len(latencies) - MIN_EFFECT
+    v = spread(base) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1))
+    return rejects(z, v, MIN_EFFECT**2)
+
+
+def rejects(z: float, v: float, t: float) -> bool:
+    """Does the mixture test say that an excess of mean z and variance v is real? t is the mixture's variance."""
     if z <= 0:
         return False
-    v = spread(base) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1))
-    t = MIN_EFFECT**2
     ratio = math.log(v / (v + t)) / 2 + min(z * z * t / (2 * v * (v + t)), 700.0)
     return ratio > math.log(1 / ALPHA)

@@ -71,3 +71,13 @@ class Observation:
     quantiles: Mapping[str, Measured] = field(default_factory=dict)  # "p95" -> seconds
     clean: bool = True
     unclean_reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One window twice: of the pods of a cohort, and of the rest beside them. What cannot be told apart by cohort, such
+    as offered load, is Missing on both sides.
+    """
+
+    cohort: Observation | Missing
+    rest: Observation | Missing

@@ -120,6 +120,18 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A trial of hot settings runs first in this share of the ready pods, where there are at least `min_pods`.
+
+    The defaults: a fifth of the pods bears a harmful trial, and with three others beside it the comparison is with a
+    workload, not with a single neighbour. A share of 0 switches canaries off.
+    """
+
+    share: Fraction = Fraction(1, 5)
+    min_pods: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Autoscaler:
     """An HPA: `create` from the profile's template, or an existing one by reference (consent still needed)."""
 
@@ -175,6 +187,7 @@ class ProfileSpec:
     rules: tuple[str, ...] = ()  # CEL-free comparisons of the class, such as "pool_size <= worker_count * 4"
     matchers: tuple[tuple[str, str], ...] = ()  # equality matchers added to the class's queries
     guards: Guards = field(default_factory=Guards)
+    canary: Canary = Canary()
     autoscaler: Autoscaler | None = None
     freezes: tuple[Freeze, ...] = ()
     conflict_policy: ConflictPolicy = ConflictPolicy.REFUSE

@@ -98,6 +98,8 @@ class Reason(StrEnum):
     DEPLOYED = "Deployed"
     LOAD_CHANGED = "LoadChanged"
     SCALED = "Scaled"
+    COHORT_GONE = "CohortGone"
+    TRIAL_WIDENED = "TrialWidened"
     PROFILE_CHANGED = "ProfileChanged"
     ROLLED_BACK = "RolledBack"
     ROLLING_BACK = "RollingBack"
@@ -198,6 +200,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.DEPLOYED: "a new revision of the workload was rolled out",
     Reason.LOAD_CHANGED: "offered load left the range in which the settings can be compared",
     Reason.SCALED: "the number of pods changed",
+    Reason.COHORT_GONE: "the canary's pods went away, or too few pods are left to compare it with",
+    Reason.TRIAL_WIDENED: "the canary did no harm: every pod takes the trial's setting now",
     Reason.PROFILE_CHANGED: "the profile was changed in mid-trial",
     Reason.ROLLED_BACK: "the last known good setting is in force again",
     Reason.ROLLING_BACK: "the last known good setting is being put back",

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pegbox.model.brakes import Brakes
 from pegbox.model.knobs import KnobValue, Size
-from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.observations import Attainment, Missing, Observation, Split
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.trials import Ledger
 
@@ -96,14 +96,30 @@ class ContainerSizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One cohort of the settings document: its pods, and the values that they run in place of the document's."""
+
+    pods: tuple[str, ...]
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """Our own ConfigMap's settings document, parsed. `foreign`: somebody else edited it (hash or uid differs)."""
+    """Our own ConfigMap's settings document, parsed. `foreign`: somebody else edited it (its hash does not fit, or a
+    pod stands in two cohorts).
+    """
 
     generation: int
     hash: str
     values: Mapping[str, str]
     profile_uid: str
     foreign: bool = False
+    cohorts: Mapping[str, Listed] = field(default_factory=dict)
+
+    def values_for(self, pod: str) -> Mapping[str, str]:
+        """What a pod runs by this document: the incumbent's values, overlaid by those of the cohort that lists it."""
+        overlay = next((c.values for c in self.cohorts.values() if pod in c.pods), {})
+        return {**self.values, **overlay}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,8 @@ class Snapshot:
     containers: tuple[ContainerSizes, ...] = ()  # of the target's template, init containers too
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
     brakes: Brakes = Brakes()
+    split: Split | None = None  # the newest window by cohort; while a canary runs, `baseline_windows` are its own
+    splits: tuple[Split, ...] = ()  # clean and disjoint ones since the canary is in force, oldest first
 
     def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:
         """Held values that could be read, of these knobs or of all."""

@@ -47,6 +47,19 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Cohort:
+    """Pods that run other values than the rest while an intent is under way: those of a canary.
+
+    `parent` is what they ran before the first stage, `stages` what they run in each stage of the intent. Where that is
+    the rest's setting, the document has no cohort. Pods that go away leave it; none joins.
+    """
+
+    pods: tuple[str, ...]
+    parent: Setting
+    stages: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What is being done to the workload, written before the first write and dropped after the last.
 
@@ -80,6 +93,7 @@ class Intent:
     spent: Mapping[str, float] = field(default_factory=dict)  # SLO -> bad events beyond the parent's, since started_at
     old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
+    cohort: Cohort | None = None  # `parent` and `stages` are the rest's then
 
     @property
     def target(self) -> Setting:
@@ -95,9 +109,45 @@ class Intent:
         return self.parent if self.stage == 0 else self.stages[self.stage - 1]
 
     @property
+    def in_cohort(self) -> Setting:
+        """What the cohort runs in the stage under way; without one, what everybody runs."""
+        return self.current if self.cohort is None else self.cohort.stages[self.stage]
+
+    @property
+    def cohort_before(self) -> Setting:
+        """What the cohort runs before the stage under way; without one, what everybody runs."""
+        if self.cohort is None:
+            return self.before
+        return self.cohort.parent if self.stage == 0 else self.cohort.stages[self.stage - 1]
+
+    @property
+    def split(self) -> bool:
+        """Does the stage under way have a cohort with values of its own?"""
+        return self.in_cohort != self.current
+
+    @property
+    def canary(self) -> bool:
+        """Does the trial run in its cohort alone, beside pods that run its parent?"""
+        return self.kind is IntentKind.TRIAL and self.split and self.current == self.parent
+
+    @property
+    def compared(self) -> bool:
+        """Is this the stage that compares the target in the cohort with the parent in the rest?"""
+        return self.canary and self.in_cohort == self.target
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every setting that a pod may run while it is under way."""
+        others = () if self.cohort is None else (self.cohort.parent, *self.cohort.stages)
+        return tuple(dict.fromkeys((self.parent, *self.stages, *others)))
+
+    @property
     def moved(self) -> frozenset[str]:
-        """Knobs that any of its stages changes."""
-        return frozenset(n for a, b in pairwise((self.parent, *self.stages)) for n in a.diff(b))
+        """Knobs that any of its stages changes, in any pod."""
+        ways = [(self.parent, *self.stages)]
+        if self.cohort is not None:
+            ways.append((self.cohort.parent, *self.cohort.stages))
+        return frozenset(n for way in ways for a, b in pairwise(way) for n in a.diff(b))
 
 
 @dataclass(frozen=True, slots=True)

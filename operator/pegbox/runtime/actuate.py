@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
-from pegbox.core import force, sizing
+from pegbox.core import cohorts, force, sizing
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotFound, Refused
@@ -269,7 +269,8 @@ def own_config_map(change: Change) -> Object:
     data = {k.location.key or k.name.upper(): texts[k.name] for k in space.at(LocationKind.ENV) if k.name in texts}
     if force.own_document(space):  # with env knobs alone too: its generation tells which stage was written
         values = force.document_values(space, change.desired)
-        data[settings_document.KEY] = settings_document.render(spec.uid, change.intent.generation, values)
+        listed = cohorts.listed(spec, change.intent)
+        data[settings_document.KEY] = settings_document.render(spec.uid, change.intent.generation, values, listed)
     adopted = change.snapshot.ledger.adopted
     originals = space.format(adopted) if adopted is not None else {}
     return {

@@ -21,11 +21,14 @@ RENEW = timedelta(hours=12)
 
 
 def wanted(found: Objects, ledger: Ledger) -> dict[str, tuple[int, bool]]:
-    """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved."""
+    """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved.
+
+    With a canary, too: a mixture of settings uses no more than the largest of them in all pods.
+    """
     if isinstance(found.workload, Missing) or ledger.incumbent is None:
         return {}
     intent = ledger.intent
-    settings = [ledger.incumbent] if intent is None else [intent.parent, *intent.stages, ledger.incumbent]
+    settings = [ledger.incumbent] if intent is None else [*intent.settings, ledger.incumbent]
     trial = intent is not None and intent.kind in (IntentKind.TRIAL, IntentKind.ROLLBACK)
     out: dict[str, tuple[int, bool]] = {}
     for item in found.spec.budgets:

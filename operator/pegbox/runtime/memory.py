@@ -10,7 +10,7 @@ from typing import Any
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
-from pegbox.model.observations import Missing, Observation
+from pegbox.model.observations import Missing, Observation, Split
 from pegbox.model.prediction import Predictor, Row
 from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
@@ -37,6 +37,7 @@ class Memory:
 
     label: str = ""
     windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
+    splits: deque[Split] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))  # of a canary, while it runs
     newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
@@ -60,6 +61,7 @@ class Memory:
         """The clock was set back: windows and moments that lie ahead would shut out all that comes."""
         if self.looked_at is not None and now < self.looked_at:
             self.windows.clear()
+            self.splits.clear()
             self.newest = Missing(Reason.NO_DATA, "the clock was set back")
             self.disturbed_at, self.settled_at = now, None
             self.ledger_saved_at = self.status_saved_at = None
@@ -76,6 +78,7 @@ class Memory:
         """The setting in force, as its rows are labelled. A new one forgets the windows of the old."""
         if label != self.label:
             self.windows.clear()
+            self.splits.clear()
             self.newest = Missing(Reason.NO_DATA, "not observed yet")
         self.label, self.in_force_at = label, in_force_at
 
@@ -88,6 +91,20 @@ class Memory:
             return ledger
         self.windows.append(seen)
         return learn(spec, ledger, seen, setting)
+
+    def take_split(self, seen: Split) -> None:
+        """Keep a window of canary and rest. Nothing is learned from it: what load each side had, nobody knows."""
+        own, rest = seen.cohort, seen.rest
+        if isinstance(own, Missing) or isinstance(rest, Missing) or not (own.clean and rest.clean):
+            return
+        last = self.splits[-1].cohort if self.splits else None
+        if not isinstance(last, Observation) or own.window.start >= last.window.end:
+            self.splits.append(seen)
+
+    def own_windows(self) -> tuple[Observation, ...]:
+        """The windows that are looked at: while a canary runs, its own."""
+        own = tuple(s.cohort for s in self.splits if isinstance(s.cohort, Observation))
+        return own or tuple(self.windows)
 
 
 def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:

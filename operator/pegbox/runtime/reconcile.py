@@ -17,7 +17,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import assess, decide, force, looks, transitions, under_way
+from pegbox.core import assess, cohorts, decide, force, looks, transitions, under_way
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -28,7 +28,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import braking, claims, finishing, leaving, reading, telling
+from pegbox.runtime import braking, claims, finishing, leaving, reading, splitting, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -205,7 +205,7 @@ class Reconciler:
         since = _later(settled, memory.disturbed_at, memory.settled_at)
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
         memory.settle(f"{label} {values_hash(spec.space.format(setting))}", since)
-        age = looks.signal_age(spec, intent, tuple(memory.windows), now)
+        age = looks.signal_age(spec, intent, memory.own_windows(), now)
         window = int(spec.guards.trial_window)
         question = assess.Question(
             spec=spec,
@@ -225,9 +225,11 @@ class Reconciler:
         )
         evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
         seen, slos = assess.assess(question, evidence), assess.attained(question, evidence)
+        snapshot = replace(snapshot, observation=seen, slos=slos)
+        if intent is not None and intent.split and intent.applied_at is not None:
+            return splitting.by_cohort(snapshot, memory, question, evidence)
         ledger = memory.take(spec, snapshot.ledger, seen, setting)
-        windows = tuple(memory.windows)
-        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=windows, slos=slos)
+        return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:
         intent = snapshot.ledger.intent
@@ -266,13 +268,15 @@ class Reconciler:
     def _show_pods(self, found: Objects, now: datetime) -> None:
         if isinstance(found.workload, Missing):
             return
-        uid, written = found.spec.uid, -1 if isinstance(found.document, Missing) else found.document.generation
+        document, uid = found.document, found.spec.uid
+        written = -1 if isinstance(document, Missing) else document.generation
         # Only generations that were written: an application that makes numbers up makes no label values of them.
-        acks = {p.name: p.ack for p in found.workload.unfinished}
-        pods = {
-            name: PodSetting("", str(a.generation) if a and a.profile_uid == uid and a.generation <= written else "0")
-            for name, a in acks.items()
-        }
+        pods: dict[str, PodSetting] = {}
+        for pod in found.workload.unfinished:
+            ack = pod.ack
+            known = ack is not None and ack.profile_uid == uid and ack.generation <= written
+            cohort = "" if isinstance(document, Missing) else cohorts.cohort_of(document, uid, pod)
+            pods[pod.name] = PodSetting(cohort, str(ack.generation) if known and ack is not None else "0")
         self.pod_settings.show(found.spec.key, found.spec.class_name, pods, now)
 
     # --- act

@@ -13,6 +13,7 @@ import json
 from collections.abc import Collection, Mapping
 
 from pegbox.model.errors import NotFound
+from pegbox.model.knobs import values_hash
 from pegbox.model.settings_document import KEY, parse
 from pegbox.model.snapshot import Acknowledgement, Document
 from pegbox.ports import CONFIG_MAP, POD, REPLICA_SET, Clock, Cluster, Object, Ref
@@ -29,7 +30,8 @@ class FakePods:
     `acknowledge` makes every pod export the settings document that it read: the newest with `hot`, else the one
     that stood when the pod was created, as with envFrom. Resized pods have their new size at the next `settle`, unless
     `no_room` says why not (Infeasible or Deferred); one that is `frozen` says nothing. A kubelet that does not know of
-    resizing (not `resizes`) reports no sizes at all.
+    resizing (not `resizes`) reports no sizes at all. An application that does not know `cohorts` takes the document's
+    values in every pod.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class FakePods:
     ) -> None:
         self.metrics = metrics if metrics is not None else FakeMetrics()
         self.hot = True
+        self.cohorts = True
         self.resizes = True
         self.no_room = ""
         self.frozen = False
@@ -144,8 +147,10 @@ class FakePods:
         for name in names:
             document = now if self.hot else self._read_at_start.get(name, now)
             if document is not None and (only is None or name in only):
-                ack = Acknowledgement(document.profile_uid, document.generation, document.hash)
-                self.metrics.acknowledge(self._target.namespace, name, ack, _numbers(document.values))
+                runs = document.values_for(name) if self.cohorts else document.values
+                hashed = values_hash(runs) if runs != document.values else document.hash
+                ack = Acknowledgement(document.profile_uid, document.generation, hashed)
+                self.metrics.acknowledge(self._target.namespace, name, ack, _numbers(runs))
 
     async def kill(self, pod: str, reason: str = "OOMKilled") -> None:
         """The pod's container was ended and started again."""

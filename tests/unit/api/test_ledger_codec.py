@@ -14,7 +14,7 @@ import pytest
 from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, state_of
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
-from pegbox.model.trials import MAX_TRIALS, Intent, Ledger
+from pegbox.model.trials import MAX_TRIALS, Cohort, Intent, Ledger
 from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, full_ledger
 from tests.unit.api.moments import NOON
 
@@ -64,6 +64,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "tuple[Setting, ...]": (PARENT,),
         "Setting": Setting({"pool": Fraction(1)}),
         "Baseline | None": None,
+        "Cohort | None": Cohort(("checkout-a", "checkout-b"), PARENT, (PARENT,)),
         "TrialState | None": TRIAL.state,
         "IntentKind": INTENT.kind.ROLLBACK,
         "Reason": INTENT.reason.DEPLOYED,
@@ -182,9 +183,27 @@ def test_what_is_no_data_is_not_written(ledger: Ledger, what: str) -> None:
 
 def test_a_newer_ledger_is_refused_by_its_version() -> None:
     body = stored(full_ledger())
-    body["data"] |= {"schemaVersion": 2, "sha256": "of another form", "later": "field"}
-    with pytest.raises(InvalidInput, match="reads versions up to 1: run the newer release"):
+    body["data"] |= {"schemaVersion": 3, "sha256": "of another form", "later": "field"}
+    with pytest.raises(InvalidInput, match="reads versions up to 2: run the newer release"):
         decode(body)
+
+
+def test_only_an_intent_with_a_cohort_needs_the_newer_version() -> None:
+    """A release that knows version 1 can go on with all other ledgers, and refuses what it would misread."""
+    plain = stored(full_ledger())
+    cohort = Cohort(("checkout-a",), PARENT, (TRIAL.setting, TRIAL.setting))
+    canary = stored(replace(full_ledger(), intent=replace(INTENT, cohort=cohort)))
+    assert (plain["data"]["schemaVersion"], canary["data"]["schemaVersion"]) == (1, 2)
+    assert decode(canary).intent == replace(INTENT, cohort=cohort)
+
+
+def test_a_ledger_from_before_cohorts_still_reads() -> None:
+    body = stored(full_ledger())
+    state = json.loads(body["data"]["state"])
+    del state["intent"]["cohort"]
+    text = json.dumps(state)
+    body["data"] |= {"state": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    assert decode(body) == full_ledger()
 
 
 def test_an_edited_state_is_refused_by_its_sum() -> None:

@@ -45,6 +45,9 @@ REFUSED = [
     ("duration without unit", knob(name="timeout", max=30), "spec.knobs[timeout].max", "write a duration"),
     ("unit of nothing", knob(name="memory", max="1Gb"), "spec.knobs[memory].max", "write a quantity"),
     ("interval without unit", profile(interval="30"), "spec.interval", "write a duration"),
+    ("a canary of most pods", profile(trial={"canary": {"share": "51%"}}), "spec.trial.canary.share", "at most 50%"),
+    ("a canary without a share", profile(trial={"canary": {"share": 20}}), "spec.trial.canary.share", "valid string"),
+    ("a canary beside nothing", profile(trial={"canary": {"minPods": 1}}), "spec.trial.canary.minPods", "2"),
     ("interval too short", profile(interval="100ms"), "spec.interval", "between 2s and 1h"),
     (
         "replicas beside an autoscaler",

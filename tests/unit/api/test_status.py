@@ -19,7 +19,7 @@ from pegbox.model.prediction import ModelReport
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import Breaker, BreakerState, Intent, IntentKind, Ledger
+from pegbox.model.trials import Breaker, BreakerState, Cohort, Intent, IntentKind, Ledger
 from tests.unit.api.moments import HOUR, NOON
 from tests.unit.api.snapshots import DECISION, INTENT, LEDGER, PARENT, REPORT, SEEN, SNAPSHOT, SPEC, TARGET
 
@@ -65,6 +65,36 @@ def test_what_is_in_force_is_the_parent_until_the_pods_acknowledge() -> None:
 def test_written_is_not_in_force(intent: Intent | None, workers: str, pool: str) -> None:
     found = {e["name"]: e["value"] for e in rendered(ledger=replace(LEDGER, intent=intent))["setting"]}
     assert (found["workers"], found["pool"]) == (workers, pool)
+
+
+CANARY = replace(
+    INTENT,
+    stages=(PARENT, TARGET),
+    cohort=Cohort(("checkout-1",), PARENT, (TARGET, TARGET)),
+    stage_at=NOON,
+    applied_at=NOON,
+    in_force_at=NOON,
+)
+
+
+def test_while_a_canary_runs_the_rest_s_setting_is_in_force_and_the_text_says_in_how_many_pods() -> None:
+    body = rendered(ledger=replace(LEDGER, intent=CANARY))
+    assert by_name(body["setting"])["workers"]["value"] == "4"
+    assert body["trial"]["state"] == "Trial: stage 1 of 2, in force, canary 1 of 2 pods"
+    assert body["next"] == "compare the canary with the rest, then widen or revert it"
+
+
+def test_budgets_sum_over_the_cohorts() -> None:
+    """One pod of 6 x 16 and one of 4 x 20 connections: 96 + 80 = 176; of workers 6 and 4 are 10 of 64."""
+    body = rendered(ledger=replace(LEDGER, intent=CANARY))
+    assert [b["used"] for b in body["budgets"]] == ["176", "10"]
+    plain = rendered(ledger=replace(LEDGER, intent=None))
+    assert [b["used"] for b in plain["budgets"]] == ["160", "8"]
+
+
+def test_guards_say_how_trials_reach_the_pods() -> None:
+    guards = by_name(rendered()["guards"])
+    assert (guards["canaryShare"]["value"], guards["canaryMinPods"]["value"]) == ("20%", "4")
 
 
 def test_before_adoption_the_held_values_are_in_force_as_far_as_they_are_known() -> None:

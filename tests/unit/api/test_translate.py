@@ -11,7 +11,7 @@ import pytest
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import BudgetUnsatisfiable, reason_of
 from pegbox.model.knobs import KnobMode, LocationKind
-from pegbox.model.profile import Autoscaler, Freeze, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
+from pegbox.model.profile import Autoscaler, Canary, Freeze, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
 from tests.unit.api.documents import CLASS, PROFILE, Document, class_with, knob, profile
@@ -33,6 +33,19 @@ def test_the_smallest_profile_takes_every_default() -> None:
     assert spec.autoscaler is None
     assert spec.roles["workers"] is Role.CONCURRENCY
     assert "overflow" not in spec.roles
+
+
+@pytest.mark.parametrize(
+    ("wire", "canary"),
+    [
+        pytest.param({}, Canary(Fraction(1, 5), 4), id="a_fifth_of_the_pods_from_four_on"),
+        pytest.param({"share": "50%", "minPods": 2}, Canary(Fraction(1, 2), 2), id="as_written"),
+        pytest.param({"share": "0%"}, Canary(Fraction(0), 4), id="switched_off"),
+    ],
+)
+def test_a_canary_takes_what_is_written_and_else_its_defaults(wire: Document, canary: Canary) -> None:
+    assert merged(profile(trial={"canary": wire})).canary == canary
+    assert merged().canary == Canary()
 
 
 def test_pods_and_foreign_config_maps_are_tuned_only_where_the_profile_names_them() -> None:

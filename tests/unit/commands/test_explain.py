@@ -13,9 +13,9 @@ from pegbox.commands.explain_body import Body
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Breaker, BreakerState
+from pegbox.model.trials import Breaker, BreakerState, Cohort, Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
-from tests.unit.commands.shop import KEY, Shop
+from tests.unit.commands.shop import FOUR, KEY, TWO, Shop
 
 
 async def told(shop: Shop, *, metrics: bool = True) -> Body:
@@ -79,6 +79,24 @@ async def test_a_brake_over_all_profiles_is_shown_as_the_operator_last_said(said
     }  # fmt: skip
     await shop.tell(conditions=[condition])
     assert verdict(await told(shop), guard) == ("Refuse", said)
+
+
+async def test_a_canary_is_told_with_its_pods() -> None:
+    shop = await Shop(workers=2).open()
+    first = sorted(shop.metrics.acks["shop"])[0]
+    cohort = Cohort((first,), TWO, (FOUR, FOUR))
+    now = shop.clock.now()
+    intent = Intent("t-3", IntentKind.TRIAL, TWO, (TWO, FOUR), now, 4, stage_at=now, why="more", cohort=cohort)
+    await shop.remember(intent=intent)
+    body = await told(shop)
+    assert (body["intent"]["canary"], body["intent"]["canaryPods"]) == ("canary 1 of 2 pods", [first])
+    assert f"canary 1 of 2 pods: {first}" in words(body)
+    assert "canary of 1" in words(await told_without_a_read(shop))
+
+
+async def told_without_a_read(shop: Shop) -> Body:
+    shop.cluster.faults.deny("get", "", "configmaps")
+    return await told(shop)
 
 
 async def test_an_opted_out_workload_is_read_afresh() -> None:
