@@ -272,8 +272,8 @@ class Loop(RuleBasedStateMachine):
         )
 
     def _values(self) -> dict[str, int]:
-        """Without a document: what the pods agree on, here the first one's word."""
-        return {**self.pods[0].runs, "max_replicas": self.hpa}
+        """Without a document: what the pods agree on, here the word of one that uses the least: a canary's is no sign."""
+        return {**self._least(), "max_replicas": self.hpa}
 
     def _window(self, seen: str, back: int) -> Observation:
         end = self.now - timedelta(seconds=120 * back)
