@@ -93,6 +93,8 @@ class ContainerSizes:
     name: str
     sizes: Mapping[Size, Fraction]
     tuned: bool = False
+    init: bool = False  # runs to its end before the others start
+    sidecar: bool = False  # an init container that goes on beside the others
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,12 @@ def template_sizes(target: Object | None, wanted: str) -> tuple[ContainerSizes, 
     template = (target or {}).get("spec", {}).get("template", {})
     name, spec = container_name(template, wanted), template.get("spec", {})
     regular = [ContainerSizes(str(c["name"]), sizes_of(c), c["name"] == name) for c in spec.get("containers") or ()]
-    return (*regular, *(ContainerSizes(str(c["name"]), sizes_of(c)) for c in spec.get("initContainers") or ()))
+    return (*regular, *map(_init, spec.get("initContainers") or ()))
+
+
+def _init(body: Mapping[str, Any]) -> ContainerSizes:
+    sidecar = body.get("restartPolicy") == "Always"
+    return ContainerSizes(str(body["name"]), sizes_of(body), init=not sidecar, sidecar=sidecar)
 
 
 def restarts(container: Mapping[str, Any], resource: ResourceName) -> bool:
