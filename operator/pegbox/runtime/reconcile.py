@@ -136,15 +136,17 @@ class Reconciler:
     # --- read
 
     async def _fenced(self, found: Objects, memory: Memory) -> Objects:
-        """An intent that another process began is fenced once, before anything of it is decided or written."""
+        """An intent that another process began is fenced once, before anything of it is decided or written. That may be
+        one which a stale leader wrote down only after this process took over."""
         intent = found.stored.intent if found.stored is not None else None
-        if not memory.fenced and intent is not None and self.leading():
-            restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
-            if restoring or reading.gate_reads_writes(found.spec, self.allow_writes):
-                await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
-                found = await reading.read_rest(self.cluster, found)
-        memory.fenced = True
-        return found
+        if intent is None or intent.id == memory.fenced or not self.leading():
+            return found
+        restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
+        if not restoring and not reading.gate_reads_writes(found.spec, self.allow_writes):
+            return found  # nothing of it is written now
+        await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
+        memory.fenced = intent.id
+        return await reading.read_rest(self.cluster, found)
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -336,6 +338,7 @@ class Reconciler:
         # Only now: what was decided but not stored must not pass for stored on the next wake.
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.ledger_saved_at, memory.ledger_text = now, text
+        memory.fenced = ledger.intent.id if ledger.intent is not None else ""
 
     # --- tell
 
