@@ -10,6 +10,7 @@ from pegbox.model.knobs import values_hash
 from pegbox.ports import CLASS, HPA, LEDGER, PROFILE, Object, Ref
 from pegbox.testing.copying import copied
 from tests.chaos.faults import Act, fault
+from tests.chaos.shops import MOST
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
 
@@ -180,6 +181,25 @@ async def _ledger_old(world: World, chance: random.Random, tenant: str) -> str:
 
 
 # --- verbs, and what there is to try
+
+
+@fault("budget traded, pods read late", "verbs", 8)
+async def _trade(world: World, chance: random.Random, tenant: str) -> str:
+    """What a pod reads goes down and the HPA's maximum up, or the other way round. A document is read as a whole, so only
+    what lives in two objects can be in force in the wrong order."""
+    values = world.values(tenant)
+    hot = [n for n in ("workers", "pool") if values.get(n, 0) > 1]
+    if world.profile(tenant) is None or "max_replicas" not in values or not hot:
+        return "there is nothing to trade"
+    name, pods = chance.choice(hot), values["max_replicas"]
+    world.apps[tenant].lag = chance.choice((3, 6, 9))
+    text = f"{name}={values[name] // 2},max_replicas={min(MOST, pods * 2)}"
+    if chance.random() < 0.3:
+        text = f"{name}={values[name] * 2},max_replicas={max(1, pods // 2)}"
+    await world.ask(tenant, "try", text)
+    for _ in range(chance.choice((2, 4, 6))):
+        await world.turn()
+    return text
 
 
 @fault("verb try", "verbs", 10)
