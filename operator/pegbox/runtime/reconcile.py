@@ -6,7 +6,6 @@ lines and simply be run again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import assess, decide, force, looks, transitions, under_way
+from pegbox.core import decide, looks, transitions, under_way
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -27,8 +26,8 @@ from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
-from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import braking, claims, finishing, leaving, reading, telling
+from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref
+from pegbox.runtime import braking, claims, finishing, leaving, observing, reading, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -199,37 +198,19 @@ class Reconciler:
         spec, setting, now = snapshot.spec, self._in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
-        label = setting_label(snapshot)
         intent = snapshot.ledger.intent
         settled = None
         if intent is not None:  # what is not in force yet has not settled either
             settled = (intent.in_force_at or now) + timedelta(seconds=float(spec.guards.settle))
         since = _later(settled, memory.disturbed_at, memory.settled_at)
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
-        memory.settle(f"{label} {values_hash(spec.space.format(setting))}", since)
-        age = looks.signal_age(spec, intent, tuple(memory.windows), now)
-        window = int(spec.guards.trial_window)
-        question = assess.Question(
-            spec=spec,
-            at=now,
-            window=window,
-            setting=label,
-            setting_hash=values_hash(force.document_values(spec.space, setting)),
-            workload=snapshot.workload,
-            in_force_at=since,
-            slo_window=window,
-        )
-        newest, own = assess.questions(spec, window)
+        memory.settle(f"{observing.setting_label(snapshot)} {values_hash(spec.space.format(setting))}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
-        wanted = [(s, w, age) for s, w in newest] + [(s, w, float(spec.interval)) for s, w in own]
-        answers = await asyncio.gather(
-            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=a) for s, w, a in wanted)
-        )
-        evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
-        seen, slos = assess.assess(question, evidence), assess.attained(question, evidence)
-        ledger = memory.take(spec, snapshot.ledger, seen, setting)
+        ages = observing.Ages(looks.signal_age(spec, intent, tuple(memory.windows), now), float(spec.interval))
+        seen = await observing.look(source, observing.question(snapshot, setting, since, now), ages)
+        ledger = memory.take(spec, snapshot.ledger, seen.observation, setting)
         windows = tuple(memory.windows)
-        return replace(snapshot, ledger=ledger, observation=seen, baseline_windows=windows, slos=slos)
+        return replace(snapshot, ledger=ledger, observation=seen.observation, baseline_windows=windows, slos=seen.slos)
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:
         intent = snapshot.ledger.intent
@@ -432,15 +413,6 @@ class Reconciler:
 def source_name(found: Objects) -> str:
     """The metrics source that the profile's class names."""
     return str(found.class_.get("spec", {}).get("sourceRef") or "default")
-
-
-def setting_label(snapshot: Snapshot) -> str:
-    """How the rows of the setting in force are labelled: by the document's generation, "0" without one."""
-    document = snapshot.document
-    if isinstance(document, Missing) or document.profile_uid != snapshot.spec.uid:
-        return "0"
-    reporting = isinstance(snapshot.workload, Workload) and any(p.ack for p in snapshot.workload.unfinished)
-    return str(document.generation) if reporting else "0"
 
 
 def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
