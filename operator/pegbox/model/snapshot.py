@@ -146,6 +146,7 @@ class Snapshot:
     containers: tuple[ContainerSizes, ...] = ()  # of the target's template, init containers too
     acks: Missing | None = None  # why acknowledgements could not be read; None when they were
     brakes: Brakes = Brakes()
+    claimed: frozenset[str] = frozenset()  # knobs whose place an older profile claims by now: never written any more
 
     def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:
         """Held values that could be read, of these knobs or of all."""

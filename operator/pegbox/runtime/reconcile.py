@@ -189,6 +189,7 @@ class Reconciler:
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
             refusal=found.refusal,
+            claimed=found.claimed,
             brakes=self.brakes.of(key, found.target),
         )
         return await self._observe(source, snapshot, memory), found
