@@ -114,7 +114,7 @@ async def _restarted(world: World, chance: random.Random, tenant: str) -> str:
     return "all memory lost"
 
 
-@fault("stale leader resumes after takeover", "operator", 8)
+@fault("stale leader resumes after takeover", "operator", 12)
 async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     """It stops right before one of its writes, another one takes over, then it goes on as if nothing had been."""
     old = world.operator
@@ -123,7 +123,7 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
         values = {n: v for n, v in world.values(tenant).items() if n in world.tenant(tenant).knobs}
         wanted = {n: v + chance.choice((-1, 1)) for n, v in values.items() if v > 1}
         await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
-    kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST))
+    kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST, network.LAST))
     old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
     old.network.stop_at = 1 if kinds == network.LAST else chance.choice((1, 2, 2, 3))
     task = await _until_it_stops(world, tenant, old)

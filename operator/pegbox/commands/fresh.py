@@ -71,7 +71,9 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
         containers=resources.template_sizes(found.target, found.spec.target.container),
         deleting=found.deleting,
         acks=acks if isinstance(acks, Missing) else None,
+        refusal=found.refusal,
         brakes=brakes_told(found),
+        claimed=found.claimed,
     )
     if snapshot.ledger.incumbent is None:
         setting = decide.baseline_setting(snapshot)

@@ -318,6 +318,8 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     ledger, intent = _under_way(snapshot)
     if ending.reason is Reason.DEPLOYED:
         ledger = transitions.deployed(ledger, workload.revision)
+    if ending.goal is None:  # a bound of pods that somebody raised meanwhile may leave no room for all of the parent
+        ending = replace(ending, goal=room.affordable(snapshot, workload, intent.current, intent.parent))
     ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
