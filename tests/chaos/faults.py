@@ -16,8 +16,9 @@ from pegbox.model.reasons import Reason
 from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Kind, Object
 from pegbox.runtime.points import Point
 from pegbox.testing.faults import Faults
+from tests.chaos import network
 from tests.chaos.prometheus import LIES
-from tests.chaos.world import NAMESPACE, World
+from tests.chaos.world import NAMESPACE, Operator, World
 from tests.loop import documents
 
 Act = Callable[[World, random.Random, str], Awaitable[str]]
@@ -113,32 +114,58 @@ async def _restarted(world: World, chance: random.Random, tenant: str) -> str:
     return "all memory lost"
 
 
-@fault("stale leader resumes after takeover", "operator", 5)
+@fault("stale leader resumes after takeover", "operator", 12)
 async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     """It stops right before one of its writes, another one takes over, then it goes on as if nothing had been."""
     old = world.operator
-    old.network.stop_at, old.network.stopped = chance.choice((1, 2, 2, 3, 4)), asyncio.Event()
-    world.on_wake(tenant)
-    task = asyncio.ensure_future(world.attempt(old, tenant))
-    stopped = asyncio.ensure_future(old.network.stopped.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
+    if chance.random() < 0.8 and world.profile(tenant) is not None:
+        # A change set of several objects, so that it may stop between two of them.
+        values = {n: v for n, v in world.values(tenant).items() if n in world.tenant(tenant).knobs}
+        wanted = {n: v + chance.choice((-1, 1)) for n, v in values.items() if v > 1}
+        await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
+    kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST, network.LAST))
+    old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
+    old.network.stop_at = 1 if kinds == network.LAST else chance.choice((1, 2, 2, 3))
+    task = await _until_it_stops(world, tenant, old)
     world.restart()
-    between = chance.choice(("", "", "deploy", "verb rollback"))  # the new one may have to turn back what the old began
+    # The new one may have to turn back what the old began: then it writes nothing where nothing was written yet.
+    between = chance.choice(("", "deploy", "deploy", "verb rollback"))
     if between:
         await TABLE[between].act(world, chance, tenant)
         world.on_others()
+        await world.others_step()  # a new revision is there to be seen
     wakes = chance.choice((1, 1, 2, 3))
+    began, _ = world.named(tenant)
     for _ in range(wakes):
+        intent, named = world.named(tenant)
         await world.wake(tenant)
+        if world.went and intent == began and world.condition(tenant, "Accepted")[0] == "True":
+            old.network.fenced |= named
         await world.others_step()
         world.clock.skip(2)
     old.network.go_on.set()
     old.network.stop_at = 0
     await task
+    old.network.fenced = frozenset()  # what it reads anew it may write: that is for its Lease to forbid
     if chance.random() < 0.3 and not old.killed:
         await world.wake(tenant, old)  # it still believes in itself
     return f"after {wakes} wakes of the new one" + (f", {between} first" if between else "")
+
+
+async def _until_it_stops(world: World, tenant: str, old: Operator) -> asyncio.Task[float | None]:
+    """Its wake that was stopped in the middle, or the last of some that were not."""
+    assert old.network.stopped is not None
+    stopped = asyncio.ensure_future(old.network.stopped.wait())
+    for _ in range(5):
+        world.on_wake(tenant)
+        task = asyncio.ensure_future(world.attempt(old, tenant))
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done() or old.killed:
+            break
+        await world.others_step()
+        world.clock.skip(2)
+    stopped.cancel()
+    return task
 
 
 @fault("clock jumps", "operator", 3)

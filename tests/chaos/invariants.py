@@ -48,21 +48,28 @@ class Watch:
     foreign: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # knob -> value, intent
     before: dict[str, dict[str, int]] = field(default_factory=dict)
     looked: dict[str, int] = field(default_factory=dict)  # pods that the last wake could count
+    worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
+    raised: dict[str, int] = field(default_factory=dict)  # by others, since the last wake of the profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     found: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world.server.faults.on_write(self.wrote)
         self.world.network.seen = self.sent
+        self.world.network.late = self.landed
         self.world.on_others = self.others
         self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
         self.good = {name: set(values.items()) for name, values in self.before.items()}
+        self.worsts = {t.name: self._worst(t.name) for t in self.world.shop.tenants}
         self.others()
 
     # --- at each write
 
     def sent(self, verb: str, what: Ref | Object, body: Any) -> None:
         self._check(identity_stated, verb, what, body)
+
+    def landed(self, ref: Ref, fenced: frozenset[Ref]) -> None:
+        self._check(stale_leader_is_fenced, ref, fenced)
 
     def wrote(self, when: str, record: WriteRecord) -> None:
         if when != "after":
@@ -74,17 +81,24 @@ class Watch:
         name = tenant_of(self.world, record)
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
-        self._check(budgets_hold, self.world, self.allowed + self._unseen(name))
+        unseen = self._unseen(name)
+        self._check(budgets_hold, self.world, max(self.allowed + unseen, self._originals(name)))
+        if unseen:  # what one could not know of stays, until it fits again, also once another knows
+            self.allowed = max(self.allowed, min(self.world.worst(), self.allowed + unseen))
         self._check(generation_grows, self.world, name, self.generations)
         self._check(foreign_kept, self.world, name, self.foreign)
         if record.kind == "Deployment":
             self._check(target_is_the_recorded_one, self.world, name)
-        self.before[name] = self.world.values(name)
+        self.before[name], self.worsts[name] = self.world.values(name), self._worst(name)
+
+    def _worst(self, name: str) -> int:
+        return self.world.apps[name].worst(self.world.tenant(name).per_pod)
 
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads."""
         self.modes[name] = self.world.mode(name)
         self.looked[name] = _bound(self.world, name)
+        self.raised.pop(name, None)
 
     # --- after each act of others
 
@@ -93,7 +107,9 @@ class Watch:
             name, now = tenant.name, self.world.values(tenant.name)
             changed = {n: v for n, v in now.items() if self.before[name].get(n, v) != v}
             self.before[name] |= now
+            before, self.worsts[name] = self.worsts[name], self._worst(name)
             if changed:
+                self.raised[name] = self.raised.get(name, 0) + max(0, self.worsts[name] - before)
                 self.good[name] |= set(changed.items())
                 self._note(name, changed)
         self._allow()
@@ -111,15 +127,34 @@ class Watch:
         self.allowed = self.world.shop.limit if within else max(self.allowed, worst)
 
     def _unseen(self, writer: str) -> int:
-        """Excluded on purpose (docs/critiques.md): pods that others add, by a deploy's surge or by hand, are claimed at
-        the next wake of their own profile; until then another profile of the same budget cannot know of them."""
+        """Excluded on purpose (docs/critiques.md): what others add, pods by a deploy's surge or by hand, or a value that
+        they raise, is claimed at the next wake of their own profile; until then another profile of the same budget
+        cannot know of it."""
         total = 0
         for tenant in self.world.shop.tenants:
             app = self.world.apps[tenant.name]
             added = _bound(self.world, tenant.name) - self.looked.get(tenant.name, _bound(self.world, tenant.name))
-            if tenant.name != writer and added > 0 and app.pods:
-                total += added * max(tenant.per_pod(p.runs | p.env) for p in app.pods)
+            if tenant.name == writer:
+                continue
+            pods = added * max(tenant.per_pod(p.runs | p.env) for p in app.pods) if added > 0 and app.pods else 0
+            total += max(pods, self.raised.get(tenant.name, 0))
         return total
+
+    def _originals(self, name: str) -> int:
+        """Excluded on purpose (docs/critiques.md): a deletion promises the originals, whatever stands beside them by now."""
+        profile, ledger, tenant = self.world.profile(name), self.world.ledger(name), self.world.tenant(name)
+        if (
+            profile is None
+            or "deletionTimestamp" not in profile["metadata"]
+            or ledger is None
+            or ledger.adopted is None
+        ):
+            return 0
+        here = self.world.values(name)
+        first = here | {n: int(ledger.adopted.number(n)) for n in here if n in ledger.adopted}
+        pods = _bound(self.world, name) + ("threads" in here)
+        others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
+        return max(tenant.per_pod(first), tenant.per_pod(here)) * pods + others
 
     def _note(self, name: str, changed: Mapping[str, int]) -> None:
         """Values that others changed in mid-trial, but for those that nobody could tell from our own."""
@@ -246,6 +281,12 @@ def identity_stated(verb: str, what: Ref | Object, body: Any) -> None:
     name = what.name if isinstance(what, Ref) else what["metadata"]["name"]
     if kind in IDENTIFIED and not stated and not name.endswith("-pegbox"):
         raise Violation(f"{verb} {kind} {name} names no uid")
+
+
+def stale_leader_is_fenced(ref: Ref, fenced: frozenset[Ref]) -> None:
+    """Once a new leader went on with a recorded intent, the former one changes nothing that the intent names."""
+    if ref in fenced:
+        raise Violation(f"{ref} was changed by a leader that had been replaced")
 
 
 def target_is_the_recorded_one(world: World, name: str) -> None:

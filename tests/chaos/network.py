@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pegbox.model.errors import NotAvailable
 from pegbox.ports import Clock, Kind, Object, Ref
-from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.cluster import FakeCluster, kind_of
 
 Seen = Callable[[str, Ref | Object, Any], None]
 
 
 def nobody(verb: str, what: Ref | Object, body: Any) -> None:
     """Nobody looks at what is sent."""
+
+
+ANY: frozenset[str] = frozenset()
+WORKLOAD = frozenset({"ConfigMap", "HorizontalPodAutoscaler", "Deployment", "Pod"})
+LAST = frozenset({"HorizontalPodAutoscaler", "Deployment"})  # what a change set writes after all ConfigMaps
+Late = Callable[[Ref, frozenset[Ref]], None]
+
+
+def at_no_time(ref: Ref, fenced: frozenset[Ref]) -> None:
+    """Nobody looks for late writes."""
 
 
 @dataclass
@@ -27,9 +37,12 @@ class Network:
     parent: Network | None = None
     gone_until: float = 0.0
     stop_at: int = 0  # the write, counted from now, before which the process stops; 0: never
+    stop_kinds: frozenset[str] = frozenset()  # only these are counted; none named: all are
     stopped: asyncio.Event | None = None
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     seen: Seen = nobody  # told of every write as it is sent
+    fenced: frozenset[Ref] = frozenset()  # what another process moved before this one goes on
+    late: Late = at_no_time  # told of every write that changed something of it all the same
 
     async def get(self, ref: Ref) -> Object:
         self._arrive()
@@ -41,7 +54,9 @@ class Network:
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
         await self._send("apply", body, subresource)
-        return await self.server.apply(body, force=force, subresource=subresource)
+        meta = body["metadata"]
+        ref = Ref(kind_of(body), meta.get("namespace", ""), meta["name"])
+        return await self._landed(ref, self.server.apply(body, force=force, subresource=subresource))
 
     async def create(self, body: Object) -> Object:
         await self._send("create", body, "")
@@ -49,7 +64,7 @@ class Network:
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
         await self._send("json_patch", ref, (operations, subresource))
-        return await self.server.json_patch(ref, operations, subresource=subresource)
+        return await self._landed(ref, self.server.json_patch(ref, operations, subresource=subresource))
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
         await self._send("delete", ref, uid)
@@ -67,12 +82,23 @@ class Network:
 
     async def _send(self, verb: str, what: Ref | Object, body: Any) -> None:
         self._arrive()
-        if self.stop_at:
+        kind = what.kind.kind if isinstance(what, Ref) else str(what["kind"])
+        if self.stop_at and (not self.stop_kinds or kind in self.stop_kinds):
             self.stop_at -= 1
             if self.stop_at == 0 and self.stopped is not None:
                 self.stopped.set()
                 await self.go_on.wait()
         (self.parent or self).seen(verb, what, body)
+
+    async def _landed(self, ref: Ref, write: Awaitable[Object]) -> Object:
+        before = self._version(ref)
+        answer = await write
+        if self._version(ref) != before:
+            (self.parent or self).late(ref, self.fenced)
+        return answer
+
+    def _version(self, ref: Ref) -> str:
+        return str((self.server.peek(ref) or {}).get("metadata", {}).get("resourceVersion", "")) if self.fenced else ""
 
     def _arrive(self) -> None:
         if self.clock.monotonic() < (self.parent or self).gone_until:

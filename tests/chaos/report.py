@@ -74,6 +74,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "ledger deleted": (ADOPTED + " A process that remembers finishes its intent first.", "LedgerLost"),
     "ledger corrupted": (ADOPTED, "LedgerLost"),
     "ledger replaced by an older version": ("What our document holds beyond it is known for ours.", "Progressing"),
+    "budget traded, pods read late": (
+        "What is lowered is in force everywhere before anything is raised.",
+        "WaitingForPods",
+    ),
     "verb try": ("A trial like any other; refused with its reason where a guard objects.", "RequestRefused"),
     "proposal of the model": ("A trial; accepted, or put back.", "TrialStarted, TrialAccepted"),
     "verb rollback": ("To the newest other last-known-good.", "RolledBack"),

@@ -176,6 +176,62 @@ def test_profiles_that_share_a_budget_are_counted_together() -> None:
     assert [line.partition(":")[0] for line in asyncio.run(run())] == ["budgets_hold"]
 
 
+async def _raised_by_a_user(world: World, name: str, workers: int) -> None:
+    app = world.apps[name]
+    document = app.document
+    assert document is not None
+    document["values"]["workers"] = str(workers)
+    await world.patch(app.own_ref, "/data/settings.json", json.dumps(document))
+    world.on_others()
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param([], [], id="before gamma's next wake nobody else can know of it"),
+        pytest.param(["gamma"], ["budgets_hold"], id="after it everybody can"),
+    ],
+)
+def test_what_others_raise_is_excused_until_the_next_wake_of_their_profile(
+    seen: list[str], expected: list[str]
+) -> None:
+    """alpha and beta 2 x 2, gamma 2 x 4 by hand: 16 of 17; one worker more in alpha makes it 18."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("sharing")
+        watch = Watch(world)
+        await _raised_by_a_user(world, "gamma", 4)
+        for name in (*seen, "alpha"):
+            watch.woken(name)
+        await written(world, name="alpha", workers=3)
+        return watch.found
+
+    assert [line.partition(":")[0] for line in asyncio.run(run())] == expected
+
+
+def test_a_late_write_of_a_leader_that_was_replaced_is_found() -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch, old = Watch(world), world.operator.network
+        watch.woken(NAME)
+        target = world.apps[NAME].target
+        patch = [{"op": "add", "path": "/metadata/annotations", "value": {"late": "1"}}]
+        await old.json_patch(target, [*patch, {"op": "test", "path": "/metadata/uid", "value": _uid(world)}])
+        assert not watch.found  # before it was fenced it may
+        old.fenced = frozenset({target})
+        patch[0]["value"] = {"late": "2"}
+        await old.json_patch(target, [*patch, {"op": "test", "path": "/metadata/uid", "value": _uid(world)}])
+        return watch.found
+
+    assert [line.partition(":")[0] for line in asyncio.run(run())] == ["stale_leader_is_fenced"]
+
+
+def _uid(world: World) -> str:
+    body = world.server.peek(world.apps[NAME].target)
+    assert body is not None
+    return str(body["metadata"]["uid"])
+
+
 async def _left_at_a_trial(world: World) -> None:
     """Nobody stands for it, and the ledger does not know of it."""
     await written(world, workers=1)

@@ -22,7 +22,7 @@ from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger
-from pegbox.ports import LEDGER, PROFILE, Object, Ref
+from pegbox.ports import HPA, LEDGER, PROFILE, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
@@ -110,6 +110,7 @@ class World:
     on_others: Callable[[], None] = lambda: None  # told after each act of others
     on_wake: Callable[[str], None] = lambda name: None  # told before each wake
     escaped: list[str] = field(default_factory=list)
+    went: bool = False  # through its end, the newest wake
 
     def __post_init__(self) -> None:
         self.server = FakeCluster(self.clock)
@@ -159,11 +160,28 @@ class World:
             self.kill_at = None
             raise Killed
 
+    def named(self, name: str) -> tuple[str, frozenset[Ref]]:
+        """The stored intent, and the objects that it writes: what a new leader has to move. None of it where nothing may
+        be written."""
+        ledger, app, hpa = self.ledger(name), self.apps[name], self.apps[name].hpa()
+        intent = ledger.intent if ledger is not None else None
+        if intent is None or self.mode(name) != "Auto":
+            return "", frozenset()
+        moved, found = intent.moved - set(intent.keep), {app.own_ref}
+        if "cache" in moved:
+            found.add(app.theirs_ref)
+        if moved & {"min_replicas", "max_replicas"} and hpa is not None:
+            found.add(Ref(HPA, NAMESPACE, hpa["metadata"]["name"]))
+        if moved & {"replicas", "threads"}:
+            found.add(app.target)
+        return intent.id, frozenset(found)
+
     async def wake(self, name: str, operator: Operator | None = None) -> float | None:
         """One wake; a kill is followed by a restart. What escapes is kept for the invariant that nothing does."""
         process = operator or self.operator
         self.on_wake(name)
         after = await self.attempt(process, name)
+        self.went = after is not None and after >= 0 and not process.killed
         if after is None and process.killed and process is self.operator:
             self.restart()
         return AGAIN if process.killed or (after is not None and after < 0) else after

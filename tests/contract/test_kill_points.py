@@ -128,11 +128,15 @@ async def _delete(case: Killing) -> None:
     await case.world.delete()
 
 
-async def _takeover(case: Killing) -> None:
+def _takeover(argument: str) -> Step:
     """A trial is written but not read back, and its process is gone: the next one has to fence first."""
-    await _try("workers=3,cache=3,max_replicas=4")(case)
-    await case.turn()
-    case.start()
+
+    async def step(case: Killing) -> None:
+        await _try(argument)(case)
+        await case.turn()
+        case.start()
+
+    return step
 
 
 async def _nothing(case: Killing) -> None:
@@ -166,7 +170,7 @@ SCALE = {P.BEFORE_SCALE: 1, P.AFTER_SCALE: 1}
 RESIZE = {P.BEFORE_RESIZE: 2, P.AFTER_RESIZE: 2}  # pod after pod
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
-FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA
+FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA; or ours, and two pods
 GIVE_BACK = {P.BEFORE_GIVE_BACK: 1, P.AFTER_GIVE_BACK: 1}
 TWICE = dict.fromkeys((*DOCUMENT, *READ_BACK), 2)  # in the canary, and in all pods
 PLACES = CLAIM | DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
@@ -188,7 +192,10 @@ SCENARIOS = {
     ),
     "canary": Scenario(_many, _try("workers=3"), EACH_LEDGER | TWICE, STATUS),
     "canary-back": Scenario(_many, _try("workers=4", way_back=True), DOCUMENT | READ_BACK, LEDGER | STATUS),
-    "takeover": Scenario(_mixed, _takeover, FENCE, LEDGER | READ_BACK | STATUS | CLAIM),
+    "takeover": Scenario(
+        _mixed, _takeover("workers=3,cache=3,max_replicas=4"), FENCE, LEDGER | READ_BACK | STATUS | CLAIM
+    ),
+    "takeover-resize": Scenario(_sized, _takeover("workers=3,cpu_request=750m"), FENCE, LEDGER | READ_BACK | STATUS),
     "restore": Scenario(_mixed, _delete, LEDGER | PLACES | GIVE_BACK | RELEASE, STATUS),
 }
 CASES = [

@@ -183,11 +183,13 @@ def _profile(name: str, mode: str, **metadata: Any) -> str:
     return json.dumps({**kind, "metadata": meta, "spec": spec})
 
 
-def _grant(plane: ControlPlane, user: str, rights: Iterable[tuple[str, str, list[str]]]) -> None:
-    """Give a user these rights in the served namespace, beside every right on profiles."""
+def _grant(
+    plane: ControlPlane, user: str, rights: Iterable[tuple[str, str, list[str]]], namespace: str = SERVED
+) -> None:
+    """Give a user these rights in a namespace, beside every right on profiles."""
     rules = [{"apiGroups": ["pegbox.dev"], "resources": ["*"], "verbs": ["*"]}]
     rules += [{"apiGroups": [group], "resources": [resource], "verbs": verbs} for group, resource, verbs in rights]
-    metadata = {"name": user, "namespace": SERVED}
+    metadata = {"name": user, "namespace": namespace}
     kind = "rbac.authorization.k8s.io"
     role = {"apiVersion": f"{kind}/v1", "kind": "Role", "metadata": metadata, "rules": rules}
     binding = {
@@ -227,6 +229,15 @@ def auto(guard: ControlPlane) -> str:
     name = f"auto-{next(_numbers)}"
     guard.apply(_profile(name, "Auto"))
     return name
+
+
+@pytest.fixture
+def wrote(guard: ControlPlane) -> Iterator[str]:
+    """One through which a workload was written: Pegbox holds it by its finalizer."""
+    name = f"wrote-{next(_numbers)}"
+    guard.apply(_profile(name, "Auto", finalizers=["pegbox.dev/restore"]))
+    yield name
+    guard.kubectl("patch", "perfp", name, "-n", SERVED, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
 
 class TestWithoutRightsOnTheWorkload:
@@ -271,8 +282,56 @@ class TestWithoutRightsOnTheWorkload:
         assert not _as(guard, "writer", "patch", "perfp", auto, "--type=merge", "-p", patch)
         guard.kubectl("patch", "perfp", auto, "-n", SERVED, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
-    def test_deleting_passes(self, guard: ControlPlane, auto: str) -> None:
+    def test_deleting_what_never_wrote_passes(self, guard: ControlPlane, auto: str) -> None:
         assert not _as(guard, "writer", "delete", "perfp", auto, "--wait=false")
+
+    @pytest.mark.parametrize("mode", ["Auto", "Recommend"])
+    def test_a_deletion_that_restores_is_refused_with_the_remedy(
+        self, guard: ControlPlane, wrote: str, mode: str
+    ) -> None:
+        """In mode Recommend as well: else he would turn Auto off first, which passes."""
+        assert not _as(
+            guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", json.dumps({"spec": {"mode": mode}})
+        )
+        said = _as(guard, "writer", "delete", "perfp", wrote, "--wait=false")
+        assert "a deletion that restores needs the right to patch Deployment web in namespace rights-shop" in said
+        assert "set mode Recommend and deletionPolicy Keep first" in said
+        assert "restores" in _as(guard, "writer", "delete", "perfp", "--field-selector", f"metadata.name={wrote}")
+
+    def test_the_remedy_works_and_restores_nothing(self, guard: ControlPlane, wrote: str) -> None:
+        patch = '{"spec": {"mode": "Recommend", "deletionPolicy": "Keep"}}'
+        assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", patch)
+        assert not _as(guard, "writer", "delete", "perfp", wrote, "--wait=false")
+
+    def test_a_profile_that_is_being_deleted_lets_its_finalizer_go(self, guard: ControlPlane, wrote: str) -> None:
+        guard.kubectl("delete", "perfp", wrote, "-n", SERVED, "--wait=false")
+        assert not _as(guard, "writer", "delete", "perfp", wrote, "--wait=false")  # once more changes nothing
+        patch = '{"metadata": {"finalizers": null}}'
+        assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", patch)
+
+    @pytest.mark.parametrize("account", ["namespace-controller", "generic-garbage-collector"])
+    def test_the_clusters_own_controllers_are_not_held_up(self, guard: ControlPlane, wrote: str, account: str) -> None:
+        user = f"system:serviceaccount:kube-system:{account}"
+        groups = ("system:serviceaccounts:kube-system", "system:serviceaccounts", "system:authenticated")
+        said = _as(guard, user, *(f"--as-group={g}" for g in groups), "delete", "perfp", wrote, "--wait=false")
+        assert not said
+
+    def test_a_namespace_that_goes_is_not_held_up(self, guard: ControlPlane) -> None:
+        name = "rights-going"
+        guard.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+        _grant(guard, "writer", [], namespace=name)
+        body = json.loads(_profile("going", "Auto", finalizers=["pegbox.dev/restore"]))
+        body["metadata"]["namespace"] = name
+        guard.apply(json.dumps(body))
+        refused = guard.kubectl("--as=writer", "-n", name, "delete", "perfp", "going", "--wait=false")
+        assert "a deletion that restores" in refused.stderr
+        guard.kubectl("delete", "namespace", name, "--wait=false")
+        for _attempt in range(100):  # the policy reads namespaces from a cache
+            done = guard.kubectl("--as=writer", "-n", name, "delete", "perfp", "going", "--wait=false")
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stderr
+        guard.kubectl("patch", "perfp", "going", "-n", name, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
     def test_nor_may_the_account_of_an_install_that_only_recommends(self, guard: ControlPlane) -> None:
         """Its right to patch profiles is for the finalizer; a stolen token turns nothing on with it."""
@@ -293,6 +352,9 @@ class TestWithRightsOnTheWorkload:
     def test_all_of_them_let_auto_and_verbs_pass(self, guard: ControlPlane) -> None:
         assert not _as(guard, "owner", "create", "-f", "-", stdin=_profile("mine", "Auto"))
         assert not _as(guard, "owner", "annotate", "perfp", "mine", "pegbox.dev/try=worker_count=8")
+
+    def test_all_of_them_let_a_deletion_that_restores_pass(self, guard: ControlPlane, wrote: str) -> None:
+        assert not _as(guard, "owner", "delete", "perfp", wrote, "--wait=false")
 
     @pytest.mark.parametrize("missing", WORKLOAD_RIGHTS)
     def test_each_single_one_is_needed(self, guard: ControlPlane, missing: str) -> None:

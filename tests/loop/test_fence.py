@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from collections.abc import Sequence
+from fractions import Fraction as F
+from typing import Any, cast
 
 import pytest
 
-from pegbox.model.errors import WriteConflict
+from pegbox.model.errors import Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import fence, reading
+from pegbox.runtime.points import Point
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.faults import Killed, WriteRecord
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
@@ -113,3 +120,211 @@ async def test_a_target_that_was_recreated_is_not_touched_by_the_fence() -> None
     world.restart()
     await world.wake()
     assert written(world.pegbox).count(("json_patch", "Deployment", "")) == begun
+
+
+# --- pods, whose requests and limits are resized in place
+
+SIZES = {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
+RESIZE = ("json_patch", "Pod", "resize")
+
+
+class Paused:
+    """The API server, as a process sees it that is stopped right before its n-th resize, and goes on when told."""
+
+    def __init__(self, server: FakeCluster, at: int) -> None:
+        self.server, self.left = server, at
+        self.stopped, self.go_on = asyncio.Event(), asyncio.Event()
+        self.answers: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.server, name)
+
+    async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
+        if subresource != "resize":
+            return await self.server.json_patch(ref, operations, subresource=subresource)
+        self.left -= 1
+        if self.left == 0:
+            self.stopped.set()
+            await self.go_on.wait()
+        try:
+            return await self.server.json_patch(ref, operations, subresource=subresource)
+        except WriteConflict:
+            self.answers.append("conflict")
+            raise
+
+
+async def resizable(**options: Any) -> tuple[World, FakeCluster]:
+    """Two pods of 500m each, at rest."""
+    world = await make(**options)
+    knob = {"name": "cpu_request", "conflictPolicy": "Take"}
+    target = documents.sized(documents.deployment(), **SIZES)
+    await world.add(documents.profile("checkout", documents.hot(), knob), target, workers=2)
+    await world.steady()
+    assert isinstance(world.pegbox, FakeCluster)
+    return world, world.pegbox
+
+
+async def stale_leader(world: World, server: FakeCluster, at: int) -> tuple[Paused, asyncio.Task[float | None]]:
+    """It begins a trial of 750m, and is stopped right before its n-th resize. Another process takes over."""
+    paused = Paused(server, at)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    await world.turns(6)
+    await world.annotate("try", "cpu_request=750m")
+    task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
+    while not paused.stopped.is_set():
+        if task.done():
+            task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
+        await asyncio.wait({task, asyncio.ensure_future(paused.stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    world.pegbox = server
+    world.restart()
+    return paused, task
+
+
+async def sizes(world: World) -> list[str]:
+    return [str(p["spec"]["containers"][0]["resources"]["requests"]["cpu"]) for p in await pods(world)]
+
+
+async def pods(world: World) -> list[Object]:
+    return sorted(await world.outside.list(POD, world.namespace), key=lambda pod: str(pod["metadata"]["name"]))
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["before_its_first_resize", "between_two_resizes"])
+async def test_a_stale_leaders_late_resize_fails_once_the_new_one_turned_back(at: int) -> None:
+    """Its patch names the pod as it read it. The pod has the parent's size: putting back wrote nothing to it."""
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, at)
+    await world.annotate("rollback")
+    await world.wake()
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.ROLLBACK
+    before = await sizes(world)
+    paused.go_on.set()
+    await task
+    assert paused.answers == ["conflict"] and await sizes(world) == before
+    await world.rest()
+    assert await sizes(world) == ["500m", "500m"]
+
+
+async def test_a_stale_leader_that_goes_on_before_the_fence_finishes_its_intent_at_the_most() -> None:
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, 1)
+    paused.go_on.set()
+    await task
+    assert await sizes(world) == ["750m", "750m"]
+    await world.rest()
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.incumbent is not None
+    assert await sizes(world) == [{F(1, 2): "500m", F(3, 4): "750m"}[ledger.incumbent.number("cpu_request")]] * 2
+
+
+async def test_a_fenced_pod_says_what_it_said_and_its_kubelet_has_nothing_to_do() -> None:
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, 1)
+    before = await pods(world)
+    found = await reading.read_rest(server, await reading.read_spec(server, world.namespace, "checkout", None))
+    intent = await world.intent()
+    assert intent is not None
+    await fence.fence(server, found, intent, "new", lambda point: None)
+    for old, new in zip(before, await pods(world), strict=True):
+        assert old["spec"] == new["spec"] and old["status"] == new["status"]
+        assert old["metadata"]["generation"] == new["metadata"]["generation"]
+        assert version(old) != version(new)
+    paused.go_on.set()
+    await task
+
+
+async def test_pods_of_an_intent_that_resizes_nothing_are_left_alone() -> None:
+    world, _ = await resizable()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    before = [version(pod) for pod in await pods(world)]
+    world.restart()
+    await world.wake()
+    assert [version(pod) for pod in await pods(world)] == before
+
+
+@pytest.mark.parametrize("form", [1, 2], ids=["after_the_first_of_its_two_patches", "after_the_second"])
+async def test_a_new_leader_that_is_killed_while_it_fences_a_pod_is_followed_by_another(form: int) -> None:
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, 1)
+    left = [form]
+
+    def kill(when: str, write: WriteRecord) -> None:
+        if when == "after" and (write.verb, write.kind, write.subresource) == RESIZE and left[0]:
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+    server.faults.on_write(kill)
+    with pytest.raises(Killed):
+        await world.wake()
+    world.restart()
+    await world.wake()
+    assert await sizes(world) in (["500m", "500m"], ["750m", "750m"])  # in the form that they had
+    paused.go_on.set()
+    await task
+    assert paused.answers == ["conflict"]
+    await world.rest()
+
+
+@pytest.mark.parametrize("point", [Point.BEFORE_FENCE, Point.AFTER_FENCE])
+@pytest.mark.parametrize("count", [1, 2, 3], ids=["our_config_map", "the_first_pod", "the_second_pod"])
+async def test_killed_at_any_point_of_the_fence_the_next_one_fences_again(point: Point, count: int) -> None:
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, 1)
+    left = [count]
+
+    def kill(reached: Point) -> None:
+        left[0] -= reached is point
+        if left[0] == 0:
+            world.reached = lambda point: None
+            raise Killed
+
+    world.reached = kill
+    with pytest.raises(Killed):
+        await world.wake()
+    world.restart()
+    await world.wake()
+    paused.go_on.set()
+    await task
+    assert paused.answers == ["conflict"]
+    ledger = await world.rest()
+    assert ledger.incumbent is not None
+    assert await sizes(world) == [{F(1, 2): "500m", F(3, 4): "750m"}[ledger.incumbent.number("cpu_request")]] * 2
+
+
+async def test_a_pod_that_the_server_refuses_to_move_holds_up_no_way_back() -> None:
+    world, server = await resizable()
+    paused, task = await stale_leader(world, server, 2)
+    await world.annotate("rollback")
+    server.faults.fail_next("json_patch", POD, Refused("a LimitRange says no", status=403))
+    await world.rest()
+    assert await sizes(world) == ["500m", "500m"]
+    paused.go_on.set()
+    await task
+    await world.turns(3)
+    assert await sizes(world) == ["500m", "500m"]  # its late write, if any, was taken back
+
+
+async def test_an_intent_that_a_stale_leader_wrote_down_after_the_takeover_is_fenced_too() -> None:
+    """It was paused right before it wrote its ledger, which nobody had moved meanwhile."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot()), workers=2)
+    await world.steady()
+    stale = world.operator
+    await world.annotate("try", "workers=3")
+    server = world.pegbox
+    world.restart()
+    profile = await world.profile()
+    notes = {k: v for k, v in profile["metadata"]["annotations"].items() if k != "pegbox.dev/try"}
+    await world.patch(Ref(PROFILE, world.namespace, "checkout"), "/metadata/annotations", notes)
+    await world.wake()  # the new one looks, finds nothing under way, and writes nothing
+    await world.patch(
+        Ref(PROFILE, world.namespace, "checkout"), "/metadata/annotations", profile["metadata"]["annotations"]
+    )
+    begun = written(server).count(("json_patch", "ConfigMap", ""))
+    await stale(f"{world.namespace}/checkout")
+    assert await world.intent() is not None
+    await world.wake()
+    assert written(server).count(("json_patch", "ConfigMap", "")) == begun + 2  # set and taken away again

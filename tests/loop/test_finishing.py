@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pegbox.ports import CLASS, DEPLOYMENT, PROFILE, Ref
+from pegbox.model.trials import IntentKind
+from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, PROFILE, Ref
 from pegbox.runtime.leaving import FINALIZER
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -184,3 +185,80 @@ async def test_a_target_that_is_gone_beside_its_class_is_no_failure() -> None:
     after = await world.wake()
     assert after is not None and after > 0
     assert (await world.condition("Accepted"))[1] == "ClassNotFound"
+
+
+# --- an older profile claims what a trial writes
+
+
+async def beside_an_older_one(
+    *, claims: dict[str, Any] | None = None, wish: str = "workers=3,cache=3,backlog=3"
+) -> World:
+    """An older profile of another target; then ours, in mid-trial, at a path and a key of a ConfigMap that both may use."""
+    world = await make()
+    await world.apply(documents.config_map())
+    await world.add(documents.profile("older", documents.hot()), workers=2)
+    world.clock.skip(5)
+    take = {"conflictPolicy": "Take"}
+    knobs = documents.hot(), documents.path(**take), documents.plain(**take)
+    await world.add(documents.profile("checkout", *knobs), workers=2, cache=2, backlog=2)
+    await world.steady()
+    await world.annotate("try", wish)
+    await world.turns(2)
+    assert await world.intent() is not None and (await world.values())["workers"] == "3"
+    if claims is not None:
+        await world.edit("older", knobs=[documents.hot(), claims])
+    return world
+
+
+async def test_a_place_that_an_older_profile_claims_in_mid_trial_ends_it_and_the_rest_goes_back() -> None:
+    world = await beside_an_older_one(claims=documents.path())
+    await world.wake()
+    assert (await world.condition("Accepted"))[:2] == ("False", "TargetClaimedByOther")
+    ledger = await world.rest()
+    ended = ledger.trials[-1]
+    assert (ended.state.value, ended.reason.value) == ("Inconclusive", "TargetClaimedByOther")
+    assert (await world.values())["workers"] == "2" and (await world.theirs("BACKLOG")).strip() == "2"
+    assert "size: 3" in await world.theirs()  # the older one's by now
+    await world.turns(3)
+    assert (await world.condition("Accepted"))[:2] == ("False", "TargetClaimedByOther")
+    assert "TargetClaimedByOther" in world.events.reasons()
+
+
+async def test_what_the_older_profile_writes_there_meanwhile_stays() -> None:
+    world = await beside_an_older_one(claims=documents.path())
+    await world.wake()
+    await world.patch(
+        Ref(CONFIG_MAP, world.namespace, "app-config"), "/data/app.yaml", documents.APP.replace("2 ", "7 ")
+    )
+    await world.rest()
+    assert "size: 7" in await world.theirs() and (await world.values())["workers"] == "2"
+
+
+async def test_a_place_that_an_older_profile_claims_in_mid_rollback_is_left_to_it() -> None:
+    world = await beside_an_older_one()
+    await world.annotate("rollback")
+    await world.wake()
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.ROLLBACK
+    await world.edit("older", knobs=[documents.hot(), documents.plain()])
+    await world.rest()
+    assert (await world.values())["workers"] == "2" and "size: 2" in await world.theirs()
+
+
+async def test_another_place_of_the_same_config_map_is_no_claim() -> None:
+    world = await beside_an_older_one(claims=documents.path(at="other.place"))
+    await world.wake()
+    assert (await world.condition("Accepted"))[0] == "True"
+
+
+async def test_where_the_target_itself_is_claimed_nothing_is_written_any_more_and_the_trial_is_over() -> None:
+    """Both write one settings document: going back would be a fight."""
+    world = await beside_an_older_one()
+    before = await world.document(), await world.theirs()
+    await world.edit("older", targetRef={"kind": "Deployment", "name": "checkout"})
+    await world.turn()
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.intent is None
+    assert (ledger.trials[-1].state.value, ledger.trials[-1].reason.value) == ("Inconclusive", "TargetClaimedByOther")
+    await world.turns(2)
+    assert (await world.document(), await world.theirs()) == before

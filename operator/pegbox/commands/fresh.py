@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +9,11 @@ from datetime import datetime
 from pegbox import learning
 from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force, read_conditions
-from pegbox.core import assess, decide, force, guards, propose
+from pegbox.core import decide, guards, propose
 from pegbox.learning.evaluate import accuracy, trust
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import ConditionType, Verdict
-from pegbox.model.knobs import SearchSpace, Setting, values_hash
+from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.prediction import Predictor
 from pegbox.model.profile import Mode
@@ -22,11 +21,10 @@ from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Ledger
-from pegbox.ports import Cluster, MetricsSource, SignalQuery
-from pegbox.runtime import predicting, reading
+from pegbox.ports import Cluster, MetricsSource
+from pegbox.runtime import observing, predicting, reading
 from pegbox.runtime.holding import held
 from pegbox.runtime.reading import Objects
-from pegbox.runtime.reconcile import setting_label
 
 UNASKED = Missing(Reason.METRICS_UNREACHABLE, "no metrics server was named: give --prometheus or --config")
 Reported = Mapping[str, Mapping[str, float]] | Missing
@@ -73,7 +71,9 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
         containers=resources.template_sizes(found.target, found.spec.target.container),
         deleting=found.deleting,
         acks=acks if isinstance(acks, Missing) else None,
+        refusal=found.refusal,
         brakes=brakes_told(found),
+        claimed=found.claimed,
     )
     if snapshot.ledger.incumbent is None:
         setting = decide.baseline_setting(snapshot)
@@ -94,30 +94,14 @@ def _exported(found: Objects, reported: Reported) -> frozenset[str]:
 
 async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> Snapshot:
     """The newest window of the setting in force; it also stands for the windows before it, which are not kept."""
-    spec, setting = snapshot.spec, in_force(snapshot.ledger, snapshot)
+    setting = in_force(snapshot.ledger, snapshot)
     if setting is None:
         return replace(snapshot, observation=Missing(Reason.BASELINE_UNKNOWN, "the setting in force is not known"))
-    window = int(spec.guards.trial_window)
     intent = snapshot.ledger.intent
-    question = assess.Question(
-        spec=spec,
-        at=now,
-        window=window,
-        setting=setting_label(snapshot),
-        setting_hash=values_hash(force.document_values(spec.space, setting)),
-        workload=snapshot.workload,
-        in_force_at=intent.in_force_at if intent else None,
-        slo_window=window,
-    )
-    newest, own = assess.questions(spec, window)
-    wanted = (*newest, *own)
-    queries = [SignalQuery(spec.class_name, s, w, spec.matchers) for s, w in wanted]
-    answers = await asyncio.gather(*(source.fetch(query, now) for query in queries))
-    evidence = {(s.name, w): a for (s, w), a in zip(wanted, answers, strict=True)}
-    seen = assess.assess(question, evidence)
-    clean = (seen,) if isinstance(seen, Observation) and seen.clean else ()
-    slos = assess.attained(question, evidence)
-    return replace(snapshot, observation=seen, baseline_windows=clean, slos=slos)
+    asked = observing.question(snapshot, setting, intent.in_force_at if intent else None, now)
+    seen = await observing.look(source, asked)
+    clean = (seen.observation,) if isinstance(seen.observation, Observation) and seen.observation.clean else ()
+    return replace(snapshot, observation=seen.observation, baseline_windows=clean, slos=seen.slos)
 
 
 def brakes_told(found: Objects) -> Brakes:

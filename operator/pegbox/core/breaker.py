@@ -54,7 +54,7 @@ def fail(breaker: Breaker, guards: Guards, now: datetime, jitter: float) -> Brea
     )
 
 
-def open_time(base: Fraction, opened: int, jitter: float) -> timedelta:
-    """base x 2^opened x (1 + jitter / 10), a day at the most: cut before it is stretched, or all would be a day."""
-    seconds = min(float(base) * 2.0 ** min(opened, 30), LONGEST.total_seconds() / (1 + STRETCH))
+def open_time(base: Fraction, opened: int, jitter: float, longest: timedelta = LONGEST) -> timedelta:
+    """base x 2^opened x (1 + jitter / 10), `longest` at the most: cut before it is stretched, or jitter were lost."""
+    seconds = min(float(base) * 2.0 ** min(opened, 30), longest.total_seconds() / (1 + STRETCH))
     return timedelta(seconds=seconds * (1 + STRETCH * jitter))

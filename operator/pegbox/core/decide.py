@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, sizing, transitions, under_way, usage
+from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, room, sizing, transitions, under_way, usage
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.cohorts import standing
@@ -112,7 +112,10 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
     fresh = replace(fresh, intent=intent, incumbent=transitions.keeping(ledger.incumbent or intent.parent, theirs))
     if intent.kind is not IntentKind.TRIAL:
         return transitions.yield_to(fresh, intent, theirs)
-    ending = transitions.Ending(TrialState.INCONCLUSIVE, Reason.TARGET_REPLACED, now, foreign=theirs)
+    goal = intent.parent
+    if isinstance(snapshot.workload, Workload):
+        goal = room.affordable(snapshot, snapshot.workload, intent.current, intent.parent)
+    ending = transitions.Ending(TrialState.INCONCLUSIVE, Reason.TARGET_REPLACED, now, foreign=theirs, goal=goal)
     return transitions.turn_back(spec, fresh, intent, ending)
 
 

@@ -13,7 +13,7 @@
 | HalfOpen | harm in any profile, or sick                                 | Open until now + base x 2^openings     |
 
 Harm is a trial that was reverted for what it did, or an accepted setting that was taken back: what a profile's own
-breaker counts. Open times end at `longest` and are stretched by up to a tenth. Rollbacks are no business of this.
+breaker counts. Open times are stretched by up to a tenth, and end at `longest`. Rollbacks are no business of this.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
+from pegbox.core import breaker
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, Ledger, TrialState
 
-STRETCH = 1.1
 # Reverted for want of something, not for harm: a profile's breaker does not count these either.
 _NO_HARM = frozenset(
     {
@@ -106,9 +107,8 @@ def step(fleet: Fleet, facts: Facts, limits: Limits, now: datetime, jitter: floa
 
 
 def open_time(limits: Limits, opened: int, jitter: float) -> timedelta:
-    """base x 2^opened x (1 + jitter / 10), `longest` at the most."""
-    seconds = limits.base.total_seconds() * 2.0 ** min(opened, 20) * (1 + jitter / 10)
-    return min(timedelta(seconds=seconds), limits.longest)
+    """As of a profile's own breaker, with these limits."""
+    return breaker.open_time(Fraction(limits.base.total_seconds()), opened, jitter, limits.longest)
 
 
 def _open(fleet: Fleet, why: str, limits: Limits, now: datetime, jitter: float) -> Fleet:
@@ -118,7 +118,7 @@ def _open(fleet: Fleet, why: str, limits: Limits, now: datetime, jitter: float) 
 
 def _waited(fleet: Fleet, facts: Facts, limits: Limits, now: datetime, jitter: float) -> Fleet:
     """A clock that was set back must not make the wait longer than it may be."""
-    if fleet.until is not None and now < fleet.until <= now + limits.longest * STRETCH:
+    if fleet.until is not None and now < fleet.until <= now + limits.longest:
         return fleet
     if facts.sick:
         return replace(fleet, until=now + open_time(limits, 0, jitter), since=now, why=facts.sick)

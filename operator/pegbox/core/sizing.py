@@ -8,6 +8,7 @@ would change the class is refused by the API server.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from pegbox.core import plan, usage
@@ -34,7 +35,7 @@ def sized(containers: Sequence[ContainerSizes], space: SearchSpace, setting: Set
     """The pod's containers under a setting."""
     wanted = {k.location.size: v for k in knobs(space) if isinstance(v := setting.get(k.name), Fraction)}
     changes = {size: value for size, value in wanted.items() if size is not None}
-    return tuple(ContainerSizes(c.name, {**c.sizes, **changes}, True) if c.tuned else c for c in containers)
+    return tuple(replace(c, sizes={**c.sizes, **changes}) if c.tuned else c for c in containers)
 
 
 def quality(containers: Sequence[ContainerSizes]) -> str:

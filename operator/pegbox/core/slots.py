@@ -1,4 +1,4 @@
-"""Slots: how many trials, and how many rollouts, may be under way in the cluster at once.
+"""Slots: how many trials, and how many rollouts, may be under way in the cluster at once, and what an hour may add.
 
 A trial holds its slot until its way back is over. Only what begins of the tuner's own accord waits for one: a
 rollback and a restore never do, but what they restart counts while it lasts.
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting
+from pegbox.core import added
+from pegbox.model import units
+from pegbox.model.knobs import Effect, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Intent, IntentKind, Ledger
+from pegbox.model.trials import Added, Intent, IntentKind, Ledger
 
 HOUR = timedelta(hours=1)
 
@@ -25,7 +27,7 @@ class SlotLimits:
 
     trials: int = 5
     restarts: int = 2
-    replicas_per_hour: int = 0  # that trials may add, over all profiles
+    hourly: Added = Added()  # that trials may add, over all profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,11 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Pods that one trial may add: by how much it raised replicas or an HPA's maximum, and when it began."""
+    """What one trial may add, and when it began. `id` is that of its intent, which ends as a trial of the same id."""
 
+    id: str
     at: datetime
-    pods: int
+    added: Added
 
 
 def flight(intent: Intent | None, space: SearchSpace | None) -> Flight:
@@ -65,29 +68,48 @@ def refusal(others: Mapping[str, Flight], wanted: Flight, limits: SlotLimits) ->
     return None
 
 
-def added(space: SearchSpace, parent: Setting, target: Setting) -> int:
-    """Pods that the target may have more than its parent; what one knob lowers makes up for no other."""
-    raised = 0
-    for knob in space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
-        old, new = parent.get(knob.name), target.get(knob.name)
-        if isinstance(old, Fraction) and isinstance(new, Fraction):
-            raised += max(0, int(new - old))
-    return raised
+def growths(ledger: Ledger, space: SearchSpace | None) -> tuple[Growth, ...]:
+    """From the trials that a ledger keeps, whatever came of them, and the one under way.
 
-
-def growths(ledger: Ledger, space: SearchSpace) -> tuple[Growth, ...]:
-    """From the trials that a ledger keeps, whatever came of them, and the one under way."""
-    out = [Growth(t.started_at, added(space, t.parent, t.setting)) for t in ledger.trials]
+    Of a release that recorded none, pods are told by the settings, once the knobs are known.
+    """
+    out = [Growth(t.id, t.started_at, _recorded(t.added, space, t.parent, t.setting)) for t in ledger.trials]
     intent = ledger.intent
     if intent is not None and intent.kind is IntentKind.TRIAL:
-        out.append(Growth(intent.started_at, added(space, intent.parent, intent.target)))
-    return tuple(each for each in out if each.pods)
+        item = _recorded(intent.added, space, intent.parent, intent.target)
+        out.append(Growth(intent.id, intent.started_at, item))
+    return tuple(each for each in out if each.added != Added())
 
 
-def too_much(earlier: Iterable[Growth], wanted: int, limits: SlotLimits, now: datetime) -> Missing | None:
-    """Why so many more pods may not be tried within this hour. A start that lies in the future counts, too."""
-    used = sum(each.pods for each in earlier if now - each.at < HOUR)
-    if not limits.replicas_per_hour or not wanted or used + wanted <= limits.replicas_per_hour:
-        return None
-    text = f"maxReplicasAddedPerHour is {limits.replicas_per_hour}, {used} were added and {wanted} more are wanted"
-    return Missing(Reason.WAITING_FOR_SLOT, text)
+def _recorded(known: Added | None, space: SearchSpace | None, parent: Setting, target: Setting) -> Added:
+    if known is not None or space is None:
+        return known or Added()
+    return Added(added.pods(space, parent, target))
+
+
+def lately(earlier: Iterable[Growth], now: datetime) -> Added:
+    """All of the last hour. A start that lies in the future counts, too: the clock was set back."""
+    known = [each.added for each in earlier if now - each.at < HOUR]
+    return Added(sum(a.pods for a in known), sum(a.cpu for a in known), sum(a.memory for a in known))
+
+
+def too_much(earlier: Iterable[Growth], wanted: Added, limits: SlotLimits, now: datetime) -> Missing | None:
+    """Why so much more may not be tried within this hour."""
+    used, most = lately(earlier, now), limits.hourly
+    for name, limit, had, more, text in (
+        ("maxReplicasAddedPerHour", most.pods, used.pods, wanted.pods, str),
+        ("maxCpuAddedPerHour", most.cpu, used.cpu, wanted.cpu, _cores),
+        ("maxMemoryAddedPerHour", most.memory, used.memory, wanted.memory, _bytes),
+    ):
+        if limit and more and had + more > limit:
+            detail = f"{name} is {text(limit)}, {text(had)} were added and {text(more)} more are wanted"
+            return Missing(Reason.WAITING_FOR_SLOT, detail)
+    return None
+
+
+def _cores(millis: int) -> str:
+    return units.format_cpu(Fraction(millis, 1000))
+
+
+def _bytes(count: int) -> str:
+    return units.format_bytes(Fraction(count))

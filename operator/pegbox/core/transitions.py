@@ -313,6 +313,7 @@ def summarise(intent: Intent, ending: Ending, seen: Sequence[Observation] = ()) 
         predicted_throughput=intent.predicted,
         throughput=sum(throughput) / len(throughput) if throughput else None,
         latency=sum(latency) / len(latency) if latency else None,
+        added=intent.added,
     )
 
 

@@ -68,8 +68,11 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
     if snapshot.spec.mode is not Mode.AUTO and intent.kind is not IntentKind.RESTORE:
         return _mode_forbids(snapshot, now)
     foreign = foreign_changes(snapshot, intent)
-    if foreign:
-        return _give_way(snapshot, workload, foreign, now)
+    if snapshot.claimed >= {*intent.current}:
+        return _let_go(snapshot, Reason.TARGET_BUSY, "an older profile has the target: it stays as it is", now)
+    claimed = snapshot.known(snapshot.claimed & {*intent.current} - {*intent.keep})
+    if foreign or claimed:
+        return _give_way(snapshot, workload, {**claimed, **foreign}, now)
     if intent.kind is IntentKind.TRIAL:
         ended = _must_end(snapshot, workload, now, jitter)
         if ended is not None:
@@ -352,19 +355,20 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     """A foreign edit wins and ends the trial; only our other values are put back."""
     ledger, intent = _under_way(snapshot)
     names = ", ".join(sorted(foreign))
+    reason = Reason.TARGET_BUSY if snapshot.claimed else Reason.FOREIGN_CHANGE
     if intent.kind is IntentKind.TRIAL:
         here, goal = (transitions.keeping(s, foreign) for s in (intent.current, intent.parent))
         goal = room.affordable(snapshot, workload, here, goal)
         ahead = cohorts.here(intent, here)
         goal = goal if ahead is None else room.affordable(snapshot, workload, ahead.setting, goal)
-        ending = Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, names, foreign=foreign, goal=goal)
+        ending = Ending(TrialState.INCONCLUSIVE, reason, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         ledger = replace(ledger, intent=room.within(snapshot, workload, ledger.intent))
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
-    event = Event(Reason.FOREIGN_CHANGE, f"changed by others meanwhile, and left so: {names}", warning=True)
+    event = Event(reason, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
 
 
@@ -372,6 +376,8 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     ledger, intent = _under_way(snapshot)
     if ending.reason is Reason.DEPLOYED:
         ledger = transitions.deployed(ledger, workload.revision)
+    if ending.goal is None:  # a bound of pods that somebody raised meanwhile may leave no room for all of the parent
+        ending = replace(ending, goal=room.affordable(snapshot, workload, intent.current, intent.parent))
     ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
@@ -385,15 +391,19 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
 
 
 def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
-    """The mode was turned away from Auto in mid-course: nothing more is written; what is there is the incumbent."""
+    """The mode was turned away from Auto in mid-course."""
+    return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
+
+
+def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Decision:
+    """Nothing more is written; what is there is the incumbent."""
     ledger, intent = _under_way(snapshot)
-    ending = Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now)
+    ending = Ending(TrialState.INCONCLUSIVE, reason, now)
     ledger = transitions.close(ledger, intent, intent.current.with_values(**snapshot.known(intent.current)), ending)
-    text = "the mode forbids writes: the workload stays as it is"
     if intent.cohort is not None and intent.split:
         text += f"; the canary keeps its values until mode Auto is back: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
-    return Decision(Action.CLOSE, Reason.MODE_RECOMMEND, text, ledger, events=(event,), wake_after=looks.SOON)
+    return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)
 
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
@@ -422,9 +432,13 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
     ledger = snapshot.ledger
     goal, reason = left_behind.goal(snapshot)
-    if goal is None or isinstance(snapshot.workload, Missing):
+    if goal is None or not snapshot.spec.space.knobs:
         done = replace(ledger, intent=None)
         return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
+    if isinstance(snapshot.workload, Missing):  # the reader left only knobs whose place is still there
+        gone = Workload(snapshot.spec.target.kind, ledger.target_uid, 0, ledger.revision, False, False, 0, ())
+        snapshot = replace(snapshot, workload=gone)
+    assert isinstance(snapshot.workload, Workload)
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
         return restore(snapshot, snapshot.workload, goal, reason, now)
     return proceed(snapshot, snapshot.workload, now, 0.0)

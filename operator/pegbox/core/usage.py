@@ -32,9 +32,17 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
 
     That is the HPA's maximum or the replicas in the setting, and where a knob needs a restart the surge of a
     rollout, or the one pod by which an eviction exceeds the replicas of a Deployment (its replacement starts while it
-    drains). A bound that is somebody else's to write counts as he set it, also where the setting knows another.
-    Foreign changes beyond that are a condition, not a bound.
+    drains). Foreign changes beyond that are a condition, not a bound.
     """
+    restarts = any(k.effect is Effect.RESTART and k.tunable for k in spec.space.knobs)
+    evicted = 0 if workload.kind == "StatefulSet" else 1
+    surge = max(workload.surge, evicted) if restarts else 0
+    return most_pods(spec, workload, held, setting) + surge
+
+
+def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
+    """The same without what a restart of ours adds for a moment. A bound that is somebody else's to write counts as he
+    set it, also where the setting knows another."""
     bound = max(len(workload.unfinished), workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
         theirs = held.get(knob.name)
@@ -43,9 +51,7 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
                 bound = max(bound, int(value))
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
-    restarts = any(k.effect is Effect.RESTART and k.tunable for k in spec.space.knobs)
-    evicted = 0 if workload.kind == "StatefulSet" else 1
-    return bound + (max(workload.surge, evicted) if restarts else 0)
+    return bound
 
 
 def scaled(spec: ProfileSpec, workload: Workload, setting: Setting) -> Workload:

@@ -93,6 +93,8 @@ class ContainerSizes:
     name: str
     sizes: Mapping[Size, Fraction]
     tuned: bool = False
+    init: bool = False  # runs to its end before the others start
+    sidecar: bool = False  # an init container that goes on beside the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Snapshot:
     brakes: Brakes = Brakes()
     split: Split | None = None  # the newest window by cohort; while a canary runs, `baseline_windows` are its own
     splits: tuple[Split, ...] = ()  # clean and disjoint ones since the canary is in force, oldest first
+    claimed: frozenset[str] = frozenset()  # knobs whose place an older profile claims by now: never written any more
 
     def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:
         """Held values that could be read, of these knobs or of all."""

@@ -60,6 +60,15 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """The most that a change may add to the cluster: pods, and what they request in all."""
+
+    pods: int = 0
+    cpu: int = 0  # millicores
+    memory: int = 0  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What is being done to the workload, written before the first write and dropped after the last.
 
@@ -94,6 +103,7 @@ class Intent:
     old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
     cohort: Cohort | None = None  # `parent` and `stages` are the rest's then
+    added: Added | None = None  # None in a ledger of before: only what the settings tell is known
 
     @property
     def target(self) -> Setting:
@@ -162,6 +172,7 @@ class TrialSummary:
     predicted_throughput: float | None = None
     throughput: float | None = None
     latency: float | None = None
+    added: Added | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _SECONDS = {
     "h": Fraction(3600),
     "d": Fraction(86400),
 }
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:(m|k|M|G|T|Ki|Mi|Gi|Ti)|[eE]([+-]?[0-9]{1,2}))?")
 _FACTOR = {
     "": Fraction(1),
     "m": Fraction(1, 1000),
@@ -79,12 +79,23 @@ def format_duration(seconds: Fraction) -> str:
 
 
 def parse_quantity(text: str, field: str = "quantity") -> Fraction:
-    """A Kubernetes quantity (`250m`, `1.5`, `512Mi`, `3474M`) as an exact number of its base unit."""
+    """A Kubernetes quantity (`250m`, `1.5`, `512Mi`, `3474M`, `25e-2`) as an exact number of its base unit."""
     plain = _short(field, text)
     match = _QUANTITY.fullmatch(plain)
     if not match:
         raise InvalidInput(field, text, "write a quantity such as 250m, 2, 512Mi or 4G")
-    return Fraction(match[1]) * _FACTOR[match[2] or ""]
+    return Fraction(match[1]) * _FACTOR[match[2] or ""] * Fraction(10) ** int(match[3] or 0)
+
+
+def has_exponent(text: str) -> bool:
+    """Is a quantity written with an exponent? Kubernetes keeps this form, and knows it for an equal value."""
+    match = _QUANTITY.fullmatch(text.strip())
+    return match is not None and match[3] is not None
+
+
+def with_exponent(value: Fraction) -> str:
+    """A quantity in whole thousandths or above, with an exponent: 500m is `500e-3`, 64Mi `67108864e0`."""
+    return f"{value.numerator}e0" if value.denominator == 1 else f"{round(value * 1000)}e-3"
 
 
 def format_cpu(cores: Fraction) -> str:

@@ -153,7 +153,7 @@ class LiveActuator:
         moved = change.moved(LocationKind.HPA_MIN, LocationKind.HPA_MAX)
         present = change.found.hpa
         scaler = change.spec.autoscaler
-        if present is None and scaler is not None and scaler.create:
+        if present is None and scaler is not None and scaler.create and change.found.target is not None:
             self.reached(Point.BEFORE_HPA)
             await self.cluster.create(created_hpa(change))
             self.reached(Point.AFTER_HPA)

@@ -7,6 +7,7 @@ way stand in the ledgers. What happens between a check and its reservation is on
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,12 +19,13 @@ from pegbox.core import slots
 from pegbox.core.fleet import Ended, Facts, Fleet
 from pegbox.core.slots import Flight, Growth, SlotLimits
 from pegbox.model import brakes as model
+from pegbox.model import units
 from pegbox.model.brakes import Stop
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, Intent, IntentKind, Ledger
+from pegbox.model.trials import Added, BreakerState, Intent, IntentKind, Ledger
 from pegbox.ports import LEDGER, Clock, Cluster, Object
 from pegbox.runtime.reading import opt_out
 from pegbox.runtime.settings import Settings
@@ -47,7 +49,7 @@ class BrakeLimits:
 def limits(settings: Settings) -> BrakeLimits:
     breaker = settings.fleetBreaker
     return BrakeLimits(
-        SlotLimits(settings.maxConcurrentTrials, settings.maxConcurrentRestarts, settings.maxReplicasAddedPerHour),
+        SlotLimits(settings.maxConcurrentTrials, settings.maxConcurrentRestarts, _hourly(settings)),
         fleets.Limits(
             breaker.profiles,
             timedelta(seconds=breaker.withinSeconds),
@@ -56,6 +58,12 @@ def limits(settings: Settings) -> BrakeLimits:
         ),
         breaker.writeFailureShare,
     )
+
+
+def _hourly(settings: Settings) -> Added:
+    cores = units.parse_quantity(settings.maxCpuAddedPerHour)
+    count = units.parse_quantity(settings.maxMemoryAddedPerHour)
+    return Added(settings.maxReplicasAddedPerHour, math.ceil(cores * 1000), math.ceil(count))
 
 
 @dataclass
@@ -72,7 +80,8 @@ class Brakes:
     stop_text: str = field(default="", init=False)
     fleet: Fleet = field(default=Fleet(), init=False)
     _flights: dict[str, tuple[float, Flight]] = field(default_factory=dict, init=False)
-    _growths: dict[str, tuple[Growth, ...]] = field(default_factory=dict, init=False)
+    _growths: dict[tuple[str, str], Growth] = field(default_factory=dict, init=False)  # (profile, trial)
+    _reserved: dict[str, str] = field(default_factory=dict, init=False)  # profile -> trial, until its ledger was seen
     _unseen: dict[str, float] = field(default_factory=dict, init=False)  # recalled, but its knobs are not known yet
     _ended: dict[str, Ended] = field(default_factory=dict, init=False)
     _writes: dict[str, tuple[float, bool]] = field(default_factory=dict, init=False)
@@ -127,7 +136,7 @@ class Brakes:
             self._unseen[key] = self.clock.monotonic()
         else:
             self._unseen.pop(key, None)
-            self._growths[key] = slots.growths(ledger, space)
+        self._grew(key, space, ledger)
         self._ended[key] = fleets.ended(ledger)
         self._step()
 
@@ -137,8 +146,12 @@ class Brakes:
         for body in bodies:
             key = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
             ledger = _decoded(body)
-            if ledger is not None and key not in self._ended and profiles.get(key) == ledger.profile_uid:
+            if ledger is None or key in self._ended:
+                continue
+            if profiles.get(key) == ledger.profile_uid:
                 self.seen(key, None, ledger)
+            else:
+                self._grew(key, None, ledger)  # what a profile added within the hour outlives the profile
         self.recalled = True
         self._step()
 
@@ -146,7 +159,6 @@ class Brakes:
         """The profile is gone."""
         self._flights.pop(key, None)
         self._ended.pop(key, None)
-        self._growths.pop(key, None)
         self._unseen.pop(key, None)
 
     # --- what is said
@@ -169,7 +181,7 @@ class Brakes:
         held = self._held(key) if intent.kind is IntentKind.TRIAL else None
         refused = held or slots.refusal(self._others(key), wanted, self.limits.slots)
         if refused is None and intent.kind is IntentKind.TRIAL:
-            refused = self._grow(key, Growth(intent.started_at, slots.added(space, intent.parent, intent.target)))
+            refused = self._grow(key, Growth(intent.id, intent.started_at, intent.added or Added()))
         if refused is not None:
             return refused
         self._flights[key] = (self.clock.monotonic(), wanted)
@@ -180,6 +192,7 @@ class Brakes:
     def release(self, key: str) -> None:
         """What was reserved does not begin after all."""
         self._flights.pop(key, None)
+        self._growths.pop((key, self._reserved.pop(key, "")), None)
         self._step()
 
     # --- parts
@@ -188,18 +201,25 @@ class Brakes:
         now = self.clock.monotonic()
         return {k: f for k, (at, f) in self._flights.items() if k != key and now - at < FORGOTTEN}
 
+    def _grew(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
+        """What the ledger records; only what was reserved and never recorded is taken back. A ledger that was lost, or
+        is another profile's of the same name, makes nothing undone."""
+        self._growths.pop((key, self._reserved.pop(key, "")), None)
+        now = self.clock.now()
+        self._growths |= {(key, g.id): g for g in slots.growths(ledger, space) if now - g.at < slots.HOUR}
+
     def _grow(self, key: str, wanted: Growth) -> Missing | None:
-        """Room for so many more pods within this hour; where there is, it is taken."""
+        """Room for so much more within this hour; where there is, it is taken."""
         now, limits = self.clock.now(), self.limits.slots
-        if not limits.replicas_per_hour or not wanted.pods:
-            return None
-        if any(self.clock.monotonic() - at < FORGOTTEN for at in self._unseen.values()):
-            return Missing(Reason.WAITING_FOR_SLOT, "what was added elsewhere in the last hour is still being read")
-        earlier = [each for known in self._growths.values() for each in known]
-        refused = slots.too_much(earlier, wanted.pods, limits, now)
-        if refused is None:
-            self._growths[key] = (*self._growths.get(key, ()), wanted)
-        return refused
+        if limits.hourly != Added() and wanted.added != Added():
+            if any(self.clock.monotonic() - at < FORGOTTEN for at in self._unseen.values()):
+                return Missing(Reason.WAITING_FOR_SLOT, "what was added elsewhere in the last hour is still being read")
+            refused = slots.too_much(self._growths.values(), wanted.added, limits, now)
+            if refused is not None:
+                return refused
+        self._growths[key, wanted.id] = wanted
+        self._reserved[key] = wanted.id
+        return None
 
     def _held(self, key: str) -> Missing | None:
         fleet = self.fleet
@@ -222,6 +242,9 @@ class Brakes:
             log.warning("fleet breaker %s: %s", self.fleet.state.value, self.fleet.why or "a probe did no harm")
         self.telemetry.fleet_breaker(self.fleet.state)
         self.telemetry.in_flight(len(flying), sum(f.restarts for f in flights.values()))
+        now = self.clock.now()
+        self._growths = {k: g for k, g in self._growths.items() if now - g.at < slots.HOUR}
+        self.telemetry.added(slots.lately(self._growths.values(), now))
 
     def _sick(self) -> str:
         now = self.clock.monotonic()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pegbox.core import added
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import SENTENCES, Reason
-from pegbox.model.snapshot import Snapshot
+from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind
 from pegbox.runtime.brakes import Brakes
 
@@ -19,6 +20,9 @@ def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decisio
         return decision
     if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
         return decision
+    if intent.kind is IntentKind.TRIAL and isinstance(snapshot.workload, Workload):
+        intent = replace(intent, added=added.of(snapshot, snapshot.workload, intent))
+        decision = replace(decision, ledger=replace(decision.ledger, intent=intent))
     refused = brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
     if refused is None:
         return decision

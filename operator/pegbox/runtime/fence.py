@@ -3,18 +3,27 @@
 A Lease alone fences nothing: a leader that was paused for a minute still believes in itself, and its late write names
 the resourceVersion that it read before. Once the object has moved, that write is a conflict. An apply that changes
 nothing does not move an object, so an annotation is set and taken away again.
+
+Pods are moved by what may be written to them anyway: `pods/resize` takes a size in another form (500m as 500e-3), keeps
+it, and knows it for the same value, so that no generation moves and the kubelet has nothing to do. Then the form is put
+back. A right to patch pods, which also replaces their images, is not needed.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
-from pegbox.adapters.kube import patches
-from pegbox.model.knobs import Effect, LocationKind
+from pegbox.adapters.kube import patches, resources
+from pegbox.model.errors import NotFound, Refused
+from pegbox.model.knobs import Effect, LocationKind, Size
 from pegbox.model.trials import Intent
-from pegbox.ports import CONFIG_MAP, HPA, Cluster, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
+from pegbox.runtime import sizes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, Objects
+
+log = logging.getLogger(__name__)
 
 FENCE = "pegbox.dev/fence"
 
@@ -26,6 +35,38 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
         moved = await cluster.json_patch(ref, patches.annotated(body, FENCE, token))
         await cluster.json_patch(ref, patches.annotated(moved, FENCE, None))
         reached(Point.AFTER_FENCE)
+    for pod, container, size in resized(found, intent):
+        await _move(cluster, pod, container, size, reached)
+
+
+async def _move(cluster: Cluster, pod: Object, container: str, size: Size, reached: Reached) -> None:
+    """What the server refuses to a pod must not hold up the way back of all others: a late resize of it is still known
+    by its value. A size that is another one by now is a conflict, and looked at again."""
+    ref = Ref(POD, pod["metadata"]["namespace"], pod["metadata"]["name"])
+    text = (resources.container(pod, container) or {})["resources"][size.side.value][size.resource.value]
+    reached(Point.BEFORE_FENCE)
+    try:
+        for form in resources.forms(text, size):
+            pod = await cluster.json_patch(ref, resources.restated(pod, container, size, form), subresource="resize")
+    except (NotFound, Refused) as error:
+        log.info("a pod was not fenced", extra={"pod": ref.name, "error": str(error)})
+        return
+    reached(Point.AFTER_FENCE)
+
+
+def resized(found: Objects, intent: Intent) -> Iterator[tuple[Object, str, Size]]:
+    """Pods that a stage of the intent may resize, with one size of the container to write in another form. A pod that
+    started or left since a stale leader read it needs none: it has another uid, or moved."""
+    moved = [found.spec.space[n] for n in sorted(intent.moved) if n in found.spec.space and n not in intent.keep]
+    if not any(knob.location.kind is LocationKind.CONTAINER_RESOURCE for knob in moved):
+        return
+    for _, pod in sorted(sizes.resizable(found).items()):
+        name = resources.container_name(pod, found.spec.target.container)
+        container = resources.container(pod, name) or {}
+        stated = resources.sizes_of(container).items()
+        readable = [s for s, v in stated if resources.states(container, s) and (v * 1000).denominator == 1]
+        if readable and (resources.running(pod, name) or {}).get("resources"):
+            yield pod, name, readable[0]
 
 
 def named(found: Objects, intent: Intent) -> Iterator[tuple[Ref, Object]]:

@@ -153,8 +153,11 @@ def takes(spec: ProfileSpec, knob: Knob) -> bool:
 
 
 def _volume(found: Objects, config_map: str) -> Missing | None:
-    """A mount with subPath never changes in a running pod; neither does a ConfigMap read only as env."""
-    pod = (found.target or {}).get("spec", {}).get("template", {}).get("spec", {})
+    """A mount with subPath never changes in a running pod; neither does a ConfigMap read only as env. Without a target
+    nobody reads it."""
+    if found.target is None:
+        return None
+    pod = found.target.get("spec", {}).get("template", {}).get("spec", {})
     volumes = {
         v["name"]
         for v in pod.get("volumes", [])

@@ -50,7 +50,7 @@ class Memory:
     status_saved_at: datetime | None = None
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
-    fenced: bool = False  # nothing under way was begun by another process, or it was fenced
+    fenced: str = ""  # the intent under way that this process began, or fenced
     written: int = 0  # generation of the newest stage whose every place was written
     reported: frozenset[str] | None = None
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -16,7 +16,7 @@ from pegbox.api.translate_limits import reason_of
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput, NotFound
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import Knob, LocationKind, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.reasons import Reason
@@ -65,6 +65,7 @@ class Objects:
     ledger_uid: str = ""
     ledger_problem: str = ""
     refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
+    claimed: frozenset[str] = frozenset()  # knobs whose place an older profile has
 
     @property
     def deleting(self) -> bool:
@@ -109,7 +110,7 @@ async def read_rest(cluster: Cluster, found: Objects) -> Objects:
     """Target, pods, ConfigMaps, HPAs, budgets and ledger. Nothing is cached: a decision never uses old objects."""
     spec = found.spec
     found = await _read_ledger(cluster, found)
-    await _refuse_second_profile(cluster, found)
+    found = await _beside_older_profiles(cluster, found)
     own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
     maps = {n: m for n in names if (m := await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, n))) is not None}
@@ -133,17 +134,39 @@ async def read_rest(cluster: Cluster, found: Objects) -> Objects:
     return await _read_workload(cluster, found)
 
 
-async def _refuse_second_profile(cluster: Cluster, found: Objects) -> None:
-    """Two profiles must not write one field: the older one has the target, and the place in a ConfigMap."""
-    mine = _claimed_places(found.profile)
+async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
+    """Two profiles must not write one field: the older one has the target, and the place in a ConfigMap.
+
+    What was under way when an edit made it so is put back, but for what the older one has now.
+    """
+    mine, claimed, texts = _claimed_places(found.profile), set[str](), []
     for other in await cluster.list(PROFILE, found.spec.namespace):
         if other["metadata"]["uid"] == found.spec.uid or _age(other) > _age(found.profile):
             continue
-        shared = sorted(mine & _claimed_places(other))
+        shared = mine & _claimed_places(other)
         if shared and not found.deleting:
-            name = other["metadata"]["name"]
-            text = f"profile {name} tunes {', '.join(shared)} already: remove it from one of the two"
-            raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
+            claimed |= shared
+            texts.append(f"profile {other['metadata']['name']} tunes {', '.join(sorted(shared))} already")
+    if not claimed:
+        return found
+    text = f"{'; '.join(texts)}: remove it from one of the two"
+    if found.stored is None or found.stored.intent is None:
+        raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
+    refusal = found.refusal or Missing(Reason.TARGET_BUSY, text)
+    return replace(found, refusal=refusal, claimed=_knobs_at(found.spec, claimed))
+
+
+def _knobs_at(spec: ProfileSpec, places: Container[str]) -> frozenset[str]:
+    """The knobs that live at these places; all of them where it is the target itself."""
+    scaler = f"HorizontalPodAutoscaler {spec.autoscaler.name if spec.autoscaler is not None else ''}"
+    found = set()
+    for knob in spec.space.knobs:
+        where = knob.location
+        hpa = where.kind in (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
+        place = scaler if hpa else f"ConfigMap {where.config_map}/{where.key}/{where.path}"
+        if place in places or f"{spec.target.kind} {spec.target.name}" in places:
+            found.add(knob.name)
+    return frozenset(found)
 
 
 def _claimed_places(profile: Object) -> set[str]:
@@ -167,11 +190,33 @@ def _age(profile: Object) -> tuple[str, str]:
 async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
     spec, target = found.spec, found.target
     if target is None:
-        return replace(found, workload=Missing(Reason.TARGET_NOT_FOUND, f"{spec.target.kind} {spec.target.name}"))
+        gone = Missing(Reason.TARGET_NOT_FOUND, f"{spec.target.kind} {spec.target.name}")
+        return _what_is_left(replace(found, workload=gone))
     labels = workload.selector_text(target)
     pods = tuple(await cluster.list(POD, spec.namespace, labels=labels))
     sets = await cluster.list(REPLICA_SET, spec.namespace, labels=labels) if spec.target.kind == "Deployment" else []
     return replace(found, pods=pods, workload=workload.decode(target, pods, sets, spec.target.container))
+
+
+def _what_is_left(found: Objects) -> Objects:
+    """At a deletion without a target: the knobs whose place still stands. Only those can be put back; an object that is
+    gone too is not made anew, which a terminating namespace would refuse for ever."""
+    if not found.deleting:
+        return found
+    left = SearchSpace(tuple(knob for knob in found.spec.space.knobs if _stands(found, knob)))
+    return replace(found, spec=replace(found.spec, space=left))
+
+
+def _stands(found: Objects, knob: Knob) -> bool:
+    match knob.location.kind:
+        case LocationKind.SETTINGS | LocationKind.ENV:
+            return found.own_config_map is not None
+        case LocationKind.HPA_MIN | LocationKind.HPA_MAX:
+            return found.hpa is not None
+        case LocationKind.CONFIG_MAP_KEY | LocationKind.CONFIG_MAP_PATH:
+            return knob.location.config_map in found.config_maps
+        case LocationKind.REPLICAS | LocationKind.CONTAINER_RESOURCE:
+            return False
 
 
 async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:

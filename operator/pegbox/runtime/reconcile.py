@@ -6,7 +6,6 @@ lines and simply be run again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import assess, cohorts, decide, force, looks, transitions, under_way
+from pegbox.core import cohorts, decide, looks, transitions, under_way
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -27,8 +26,8 @@ from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
-from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref, SignalQuery
-from pegbox.runtime import braking, claims, finishing, leaving, reading, splitting, telling
+from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref
+from pegbox.runtime import braking, claims, finishing, leaving, observing, reading, splitting, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -136,15 +135,17 @@ class Reconciler:
     # --- read
 
     async def _fenced(self, found: Objects, memory: Memory) -> Objects:
-        """An intent that another process began is fenced once, before anything of it is decided or written."""
+        """An intent that another process began is fenced once, before anything of it is decided or written. That may be
+        one which a stale leader wrote down only after this process took over."""
         intent = found.stored.intent if found.stored is not None else None
-        if not memory.fenced and intent is not None and self.leading():
-            restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
-            if restoring or reading.gate_reads_writes(found.spec, self.allow_writes):
-                await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
-                found = await reading.read_rest(self.cluster, found)
-        memory.fenced = True
-        return found
+        if intent is None or intent.id == memory.fenced or not self.leading():
+            return found
+        restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
+        if not restoring and not reading.gate_reads_writes(found.spec, self.allow_writes):
+            return found  # nothing of it is written now
+        await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
+        memory.fenced = intent.id
+        return await reading.read_rest(self.cluster, found)
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -188,6 +189,7 @@ class Reconciler:
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
             refusal=found.refusal,
+            claimed=found.claimed,
             brakes=self.brakes.of(key, found.target),
         )
         return await self._observe(source, snapshot, memory), found
@@ -197,38 +199,21 @@ class Reconciler:
         spec, setting, now = snapshot.spec, self._in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
-        label = setting_label(snapshot)
         intent = snapshot.ledger.intent
         settled = None
         if intent is not None:  # what is not in force yet has not settled either
             settled = (intent.in_force_at or now) + timedelta(seconds=float(spec.guards.settle))
         since = _later(settled, memory.disturbed_at, memory.settled_at)
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
-        memory.settle(f"{label} {values_hash(spec.space.format(setting))}", since)
-        age = looks.signal_age(spec, intent, memory.own_windows(), now)
-        window = int(spec.guards.trial_window)
-        question = assess.Question(
-            spec=spec,
-            at=now,
-            window=window,
-            setting=label,
-            setting_hash=values_hash(force.document_values(spec.space, setting)),
-            workload=snapshot.workload,
-            in_force_at=since,
-            slo_window=window,
-        )
-        newest, own = assess.questions(spec, window)
+        memory.settle(f"{observing.setting_label(snapshot)} {values_hash(spec.space.format(setting))}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
-        wanted = [(s, w, age) for s, w in newest] + [(s, w, float(spec.interval)) for s, w in own]
-        answers = await asyncio.gather(
-            *(source.fetch(SignalQuery(spec.class_name, s, w, spec.matchers), now, max_age=a) for s, w, a in wanted)
-        )
-        evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
-        seen, slos = assess.assess(question, evidence), assess.attained(question, evidence)
-        snapshot = replace(snapshot, observation=seen, slos=slos)
+        ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
+        question = observing.question(snapshot, setting, since, now)
+        seen = await observing.look(source, question, ages)
+        snapshot = replace(snapshot, observation=seen.observation, slos=seen.slos)
         if intent is not None and intent.split and intent.applied_at is not None:
-            return splitting.by_cohort(snapshot, memory, question, evidence)
-        ledger = memory.take(spec, snapshot.ledger, seen, setting)
+            return splitting.by_cohort(snapshot, memory, question, seen.evidence)
+        ledger = memory.take(spec, snapshot.ledger, seen.observation, setting)
         return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:
@@ -340,6 +325,7 @@ class Reconciler:
         # Only now: what was decided but not stored must not pass for stored on the next wake.
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.ledger_saved_at, memory.ledger_text = now, text
+        memory.fenced = ledger.intent.id if ledger.intent is not None else ""
 
     # --- tell
 
@@ -433,15 +419,6 @@ class Reconciler:
 def source_name(found: Objects) -> str:
     """The metrics source that the profile's class names."""
     return str(found.class_.get("spec", {}).get("sourceRef") or "default")
-
-
-def setting_label(snapshot: Snapshot) -> str:
-    """How the rows of the setting in force are labelled: by the document's generation, "0" without one."""
-    document = snapshot.document
-    if isinstance(document, Missing) or document.profile_uid != snapshot.spec.uid:
-        return "0"
-    reporting = isinstance(snapshot.workload, Workload) and any(p.ack for p in snapshot.workload.unfinished)
-    return str(document.generation) if reporting else "0"
 
 
 def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:

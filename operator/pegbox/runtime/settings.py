@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pegbox.adapters import yamlfile
 from pegbox.adapters.prometheus import promql
+from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 
 
@@ -70,6 +71,8 @@ class Settings:
     maxConcurrentTrials: int = 5  # noqa: N815  in the whole cluster; 0: no limit
     maxConcurrentRestarts: int = 2  # noqa: N815  profiles whose pods we restart at a time; 0: no limit
     maxReplicasAddedPerHour: int = 0  # noqa: N815  by trials, in the whole cluster; 0: no limit
+    maxCpuAddedPerHour: str = "0"  # noqa: N815  of requests, in cores as a quantity ("500m", "16"); likewise
+    maxMemoryAddedPerHour: str = "0"  # noqa: N815  of requests, in bytes as a quantity ("64Gi"); likewise
     fleetBreaker: FleetBreaker = FleetBreaker()  # noqa: N815
 
 
@@ -108,6 +111,8 @@ def parse(raw: Any) -> Settings:
         values["watchNamespaces"] = tuple(names)
     made = Settings(**values)
     _within(made, "maxConcurrentTrials", "maxConcurrentRestarts", "maxReplicasAddedPerHour")
+    for name in ("maxCpuAddedPerHour", "maxMemoryAddedPerHour"):
+        units.parse_quantity(getattr(made, name), name)
     _within(made.fleetBreaker, "profiles", "withinSeconds", "baseSeconds", "longestSeconds", name="fleetBreaker.")
     _within(made.fleetBreaker, "writeFailureShare", name="fleetBreaker.", most=1.0)
     if made.fleetBreaker.longestSeconds < made.fleetBreaker.baseSeconds:

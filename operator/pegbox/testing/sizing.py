@@ -63,6 +63,12 @@ def refuse_outside_of_resize(ref: Ref, before: Mapping[str, Any], after: Mapping
         raise Refused(f"{ref}: spec: pod updates may not change fields other than the image", status=422)
 
 
+def by_value(spec: Object) -> Object:
+    """A pod's spec with its sizes as numbers: 500m and 500e-3 are one."""
+    containers = [c | {"resources": resources.sizes_of(c)} for c in spec.get("containers") or ()]
+    return spec | {"containers": containers}
+
+
 def _sizes(pod: Mapping[str, Any]) -> tuple[ContainerSizes, ...]:
     found = pod.get("spec", {}).get("containers") or ()
     return tuple(ContainerSizes(str(c["name"]), resources.sizes_of(c)) for c in found)

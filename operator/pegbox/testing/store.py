@@ -157,8 +157,11 @@ class Store:
 
 
 def _content(body: Object) -> Object:
-    """What generation counts: everything but metadata and status."""
-    return {key: each for key, each in body.items() if key not in ("metadata", "status")}
+    """What generation counts: everything but metadata and status. A size in another form is the same size."""
+    content = {key: each for key, each in body.items() if key not in ("metadata", "status")}
+    return (
+        content | {"spec": sizing.by_value(body["spec"])} if body.get("kind") == "Pod" and "spec" in body else content
+    )
 
 
 def _renoted(kind: Kind, before: Object, after: Object) -> bool:

@@ -166,6 +166,7 @@ class TestTheOperatorsSettings:
             "leaderElection": {"enabled": True, "namespace": "pegbox-system", "name": "pegbox"},
             "http": {"port": 8080}, "workers": 4, "kubeQps": 50, "nudgePods": False, "logFormat": "json",
             "maxConcurrentTrials": 5, "maxConcurrentRestarts": 2, "maxReplicasAddedPerHour": 0,
+            "maxCpuAddedPerHour": "0", "maxMemoryAddedPerHour": "0",
             "fleetBreaker": {
                 "profiles": 3, "withinSeconds": 900, "baseSeconds": 600, "longestSeconds": 14400,
                 "writeFailureShare": 0.5,

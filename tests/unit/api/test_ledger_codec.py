@@ -14,7 +14,7 @@ import pytest
 from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, state_of
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
-from pegbox.model.trials import MAX_TRIALS, Cohort, Intent, Ledger
+from pegbox.model.trials import MAX_TRIALS, Added, Cohort, Intent, Ledger
 from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, full_ledger
 from tests.unit.api.moments import NOON
 
@@ -65,6 +65,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "Setting": Setting({"pool": Fraction(1)}),
         "Baseline | None": None,
         "Cohort | None": Cohort(("checkout-a", "checkout-b"), PARENT, (PARENT,)),
+        "Added | None": Added(1, 250, 2**20),
         "TrialState | None": TRIAL.state,
         "IntentKind": INTENT.kind.ROLLBACK,
         "Reason": INTENT.reason.DEPLOYED,

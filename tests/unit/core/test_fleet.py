@@ -98,11 +98,20 @@ def test_0_profiles_turn_it_off_even_where_it_was_open() -> None:
 
 @pytest.mark.parametrize(
     ("opened", "jitter", "seconds"),
-    [(0, 0.0, 600), (1, 0.0, 1200), (2, 0.0, 2400), (3, 0.0, 3600), (0, 1.0, 660), (10**6, 0.0, 3600)],
-    ids=["first", "doubled", "twice", "an_hour_at_the_most", "stretched_by_a_tenth", "after_very_many"],
+    [
+        pytest.param(0, 0.0, 600, id="first"),
+        pytest.param(1, 0.0, 1200, id="doubled"),
+        pytest.param(2, 0.0, 2400, id="twice"),
+        pytest.param(0, 1.0, 660, id="stretched_by_a_tenth"),
+        # 600 x 2^3 = 4800 are cut to 3600 / 1.1 = 3272.73
+        pytest.param(3, 0.0, 3272.727273, id="cut_before_it_is_stretched"),
+        pytest.param(3, 0.5, 3436.363636, id="two_fleets_that_were_cut_still_probe_apart"),
+        pytest.param(3, 1.0, 3600, id="an_hour_at_the_most"),
+        pytest.param(10**6, 1.0, 3600, id="after_very_many"),
+    ],
 )
-def test_how_long_it_stays_open(opened: int, jitter: float, seconds: int) -> None:
-    assert open_time(LIMITS, opened, jitter) == timedelta(seconds=seconds)
+def test_how_long_it_stays_open(opened: int, jitter: float, seconds: float) -> None:
+    assert open_time(LIMITS, opened, jitter).total_seconds() == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

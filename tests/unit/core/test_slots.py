@@ -7,10 +7,11 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core.slots import Flight, Growth, SlotLimits, added, flight, growths, refusal, too_much
+from pegbox.core import added
+from pegbox.core.slots import Flight, Growth, SlotLimits, flight, growths, refusal, too_much
 from pegbox.model.knobs import Knob, Location, LocationKind, SearchSpace
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Intent, IntentKind, TrialState, TrialSummary
+from pegbox.model.trials import Added, Intent, IntentKind, TrialState, TrialSummary
 from tests.unit.core.build import ENV, HOT, HPA, T0, at, intent, setting, under_way
 
 SPACE = SearchSpace((HOT, ENV))
@@ -81,7 +82,7 @@ SCALED = SearchSpace((HOT, HPA, Knob("replicas", location=Location(LocationKind.
     ],
 )
 def test_how_many_pods_a_trial_may_add(parent: dict[str, int], target: dict[str, int], pods: int) -> None:
-    assert added(SCALED, setting(**parent), setting(**target)) == pods
+    assert added.pods(SCALED, setting(**parent), setting(**target)) == pods
 
 
 def test_trials_of_the_past_count_whatever_came_of_them_and_so_does_the_one_under_way() -> None:
@@ -91,7 +92,24 @@ def test_trials_of_the_past_count_whatever_came_of_them_and_so_does_the_one_unde
         for state in (TrialState.ACCEPTED, TrialState.REVERTED)
     ]
     memory = replace(under_way(intent(parent=low, stages=(high,))), trials=tuple(ended))
-    assert growths(memory, SCALED) == (Growth(at(-60), 2), Growth(at(-60), 2), Growth(T0, 2))
+    two, item = Added(2), memory.intent
+    assert item is not None
+    assert growths(memory, SCALED) == (Growth("t", at(-60), two), Growth("t", at(-60), two), Growth(item.id, T0, two))
+
+
+def test_what_was_recorded_is_believed_whatever_became_of_the_knobs() -> None:
+    recorded = Added(1, 700, 2**30)
+    ended = TrialSummary("t", setting(), setting(), TrialState.ACCEPTED, Reason.DEPLOYED, at(-60), T0, added=recorded)
+    memory = replace(under_way(intent(added=Added(0, 250, 0))), trials=(ended,))
+    item = memory.intent
+    assert item is not None
+    for space in (None, SCALED):
+        assert growths(memory, space) == (Growth("t", at(-60), recorded), Growth(item.id, T0, Added(0, 250, 0)))
+
+
+def test_a_way_back_adds_nothing_however_much_it_raises() -> None:
+    back = intent(IntentKind.ROLLBACK, parent=setting(max_replicas=2), stages=(setting(max_replicas=9),))
+    assert growths(under_way(back), SCALED) == ()
 
 
 @pytest.mark.parametrize(
@@ -107,5 +125,30 @@ def test_trials_of_the_past_count_whatever_came_of_them_and_so_does_the_one_unde
     ],
 )
 def test_how_much_may_be_added_in_an_hour(earlier: list[int], wanted: int, limit: int, waits: bool) -> None:
-    known = [Growth(at(s), 2) for s in earlier]
-    assert (too_much(known, wanted, SlotLimits(0, 0, limit), T0) is not None) == waits
+    known = [Growth("t", at(s), Added(2)) for s in earlier]
+    assert (too_much(known, Added(wanted), SlotLimits(0, 0, Added(limit)), T0) is not None) == waits
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted", "detail"),
+    [
+        pytest.param(
+            Added(9, 2000, 0),
+            Added(0, 600, 0),
+            "maxCpuAddedPerHour is 2, 1500m were added and 600m more are wanted",
+            id="cores_add_up_over_all_profiles",
+        ),
+        pytest.param(Added(9, 2000, 0), Added(0, 500, 2**40), "", id="each_limit_is_of_its_own"),
+        pytest.param(
+            Added(0, 0, 3 * 2**30),
+            Added(0, 0, 1),
+            "maxMemoryAddedPerHour is 3Gi, 3Gi were added and 1 more are wanted",
+            id="a_byte_too_many",
+        ),
+        pytest.param(Added(2, 0, 0), Added(0, 9000, 2**40), "", id="what_is_not_limited_is_not_asked"),
+    ],
+)
+def test_requests_that_an_hour_may_add(limit: Added, wanted: Added, detail: str) -> None:
+    known = [Growth("a", at(-60), Added(0, 900, 2**31)), Growth("b", at(-3599), Added(0, 600, 2**30))]
+    found = too_much([*known, Growth("old", at(-3600), Added(9, 9000, 2**40))], wanted, SlotLimits(0, 0, limit), T0)
+    assert (found.detail if found is not None else "") == detail

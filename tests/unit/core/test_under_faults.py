@@ -230,3 +230,16 @@ def test_an_adoption_that_gave_way_leaves_the_value_to_others_for_good() -> None
     given = snapshot(memory=memory, held=held(here), document=document(spec(), here, item.generation))
     after = decide(given, NO_WISH, at(30)).ledger
     assert (after.intent, after.adopted) == (None, setting(workers=6, pool=6))
+
+
+def test_a_trial_that_is_put_back_stays_within_the_budget_beside_a_bound_that_somebody_raised() -> None:
+    """3 pods x 4 x 4 = 48 of 48; with 2 workers somebody may run 6 pods: 6 x 2 x 4 = 48, but 6 x 4 x 4 = 96."""
+    parent, lowered = setting(workers=4, pool=4, max_replicas=3), setting(workers=2, pool=4, max_replicas=3)
+    item = intent(parent=parent, stages=(lowered,), applied_at=T0)
+    hurt = workload(pod(oom_killed_at=at(5)))
+    seen = snapshot(spec(HOT, POOL, HPA), under_way(item), workload=hurt)
+    theirs = {"max_replicas": Held(F(6), refusal=Missing(Reason.OWNED_BY_OTHER))}
+    for more, workers in ((theirs, 2), ({}, 4)):
+        found = decide(replace(seen, held={**seen.held, **more}), NO_WISH, at(10))
+        assert found.action is Action.REVERT
+        assert found.ledger.intent is not None and found.ledger.intent.target.number("workers") == workers

@@ -26,6 +26,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a misspelt field of a source": ({"metricsSources": [{"uri": "x"}]}, "metricsSources.uri"),
     "a nested text": ({"http": "8080"}, "http"),
     "a negative number of trials": ({"maxConcurrentTrials": -1}, "maxConcurrentTrials"),
+    "cores that are a number": ({"maxCpuAddedPerHour": 16}, "settings.maxCpuAddedPerHour"),
+    "cores that are no quantity": ({"maxCpuAddedPerHour": "many"}, "maxCpuAddedPerHour"),
+    "memory below nothing": ({"maxMemoryAddedPerHour": "-1Gi"}, "maxMemoryAddedPerHour"),
     "no number of seconds": ({"fleetBreaker": {"baseSeconds": float("nan")}}, "fleetBreaker.baseSeconds"),
     "a share above all": ({"fleetBreaker": {"writeFailureShare": 1.1}}, "fleetBreaker.writeFailureShare"),
     "a longest wait below the first": ({"fleetBreaker": {"longestSeconds": 9}}, "fleetBreaker.longestSeconds"),
@@ -55,6 +58,8 @@ def test_everything_can_be_said() -> None:
             "http": {"port": 9},
             "kubeQps": 5,
             "maxConcurrentTrials": 0,
+            "maxCpuAddedPerHour": "500m",
+            "maxMemoryAddedPerHour": "64Gi",
             "fleetBreaker": {"profiles": 0},
         }
     )

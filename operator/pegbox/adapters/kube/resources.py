@@ -40,6 +40,11 @@ def text_of(container: Mapping[str, Any], size: Size) -> str | None:
     return None
 
 
+def states(container: Mapping[str, Any], size: Size) -> bool:
+    """Is the size itself written there?"""
+    return size.resource.value in ((container.get("resources") or {}).get(size.side.value) or {})
+
+
 def sizes_of(container: Mapping[str, Any]) -> dict[Size, Fraction]:
     """All sizes that are stated; a quantity that nobody can read counts as absent."""
     found = {}
@@ -58,7 +63,12 @@ def template_sizes(target: Object | None, wanted: str) -> tuple[ContainerSizes, 
     template = (target or {}).get("spec", {}).get("template", {})
     name, spec = container_name(template, wanted), template.get("spec", {})
     regular = [ContainerSizes(str(c["name"]), sizes_of(c), c["name"] == name) for c in spec.get("containers") or ()]
-    return (*regular, *(ContainerSizes(str(c["name"]), sizes_of(c)) for c in spec.get("initContainers") or ()))
+    return (*regular, *map(_init, spec.get("initContainers") or ()))
+
+
+def _init(body: Mapping[str, Any]) -> ContainerSizes:
+    sidecar = body.get("restartPolicy") == "Always"
+    return ContainerSizes(str(body["name"]), sizes_of(body), init=not sidecar, sidecar=sidecar)
 
 
 def restarts(container: Mapping[str, Any], resource: ResourceName) -> bool:
@@ -106,6 +116,30 @@ def resize(pod: Object, name: str, texts: Mapping[Size, str]) -> list[Object]:
         path = f"{root}/resources/{size.side.value}/{size.resource.value}"
         operations.append({"op": "replace", "path": path, "value": text})
     return operations
+
+
+def restated(pod: Object, name: str, size: Size, text: str) -> list[Object]:
+    """The JSON patch of `pods/resize` that writes one size in another form. The value has to stand as it was read; what
+    else of the pod moved meanwhile, such as its status, does not matter."""
+    containers = pod["spec"]["containers"]
+    root = f"/spec/containers/{next(index for index, each in enumerate(containers) if each['name'] == name)}"
+    path = f"{root}/resources/{size.side.value}/{size.resource.value}"
+    stated = container(pod, name) or {}
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": pod["metadata"]["uid"]},
+        {"op": "test", "path": f"{root}/name", "value": name},
+        {"op": "test", "path": path, "value": stated["resources"][size.side.value][size.resource.value]},
+        {"op": "replace", "path": path, "value": text},
+    ]
+
+
+def forms(text: str, size: Size) -> tuple[str, ...]:
+    """The texts to write one after the other so that a pod moves, and says what it said: with an exponent and without.
+    What has an exponent already was left by one who was killed in between; once without it is enough."""
+    value = units.parse_quantity(text, str(size))
+    if not units.has_exponent(text):
+        return units.with_exponent(value), text
+    return (units.format_cpu(value) if size.resource is ResourceName.CPU else units.format_bytes(value),)
 
 
 def utilization_metric(hpas: Iterable[Object], resource: ResourceName, name: str) -> str:

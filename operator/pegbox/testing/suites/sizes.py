@@ -25,6 +25,12 @@ async def _resize(world: ClusterWorld, pod: Object, texts: dict[Size, str]) -> O
     return await world.cluster.json_patch(world.ref(pod), resources.resize(pod, "app", texts), subresource="resize")
 
 
+async def _restate(world: ClusterWorld, pod: Object, size: Size, text: str) -> Object:
+    return await world.cluster.json_patch(
+        world.ref(pod), resources.restated(pod, "app", size, text), subresource="resize"
+    )
+
+
 @claim
 async def a_resize_moves_the_resources_and_nothing_else(world: ClusterWorld) -> None:
     made = await world.as_manager("kubelet").create(world.sized_pod(BURSTABLE))
@@ -54,6 +60,27 @@ async def requests_and_limits_pass_each_other_in_one_patch(world: ClusterWorld) 
     up = await _resize(world, made, {CPU_REQUEST: "2", CPU_LIMIT: "3"})
     down = await _resize(world, up, {CPU_REQUEST: "500m", CPU_LIMIT: "1"})
     assert down["spec"]["containers"][0]["resources"] == made["spec"]["containers"][0]["resources"]
+
+
+@claim
+async def the_same_size_in_another_form_moves_the_pod_and_nothing_else(world: ClusterWorld) -> None:
+    """So a pod is fenced without a right to patch pods, and its kubelet has nothing to do."""
+    for number, (size, text) in enumerate({CPU_REQUEST: "500m", CPU_LIMIT: "1", MEMORY_LIMIT: "128Mi"}.items()):
+        made = await world.as_manager("kubelet").create(world.sized_pod(BURSTABLE, f"web-{number}"))
+        other, back = resources.forms(text, size)
+        moved = await _restate(world, made, size, other)
+        assert version(moved) != version(made) and moved["spec"] != made["spec"]
+        assert moved["metadata"].get("generation") == made["metadata"].get("generation")
+        again = await _restate(world, moved, size, back)
+        assert again["spec"] == made["spec"] and version(again) not in (version(moved), version(made))
+        await raised(WriteConflict, _resize(world, made, {CPU_REQUEST: "750m"}))  # the version read before the fence
+
+
+@claim
+async def a_size_that_somebody_moved_is_not_put_in_another_form(world: ClusterWorld) -> None:
+    made = await world.as_manager("kubelet").create(world.sized_pod(BURSTABLE))
+    await _resize(world, made, {CPU_REQUEST: "750m"})
+    await raised(WriteConflict, _restate(world, made, CPU_REQUEST, "500e-3"))
 
 
 @claim

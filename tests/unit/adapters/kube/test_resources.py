@@ -9,6 +9,7 @@ import jsonpatch
 import pytest
 
 from pegbox.adapters.kube import resources
+from pegbox.model import units
 from pegbox.model.knobs import ResourceName, Side, Size
 from pegbox.ports import Object
 
@@ -135,3 +136,36 @@ def test_an_hpa_on_utilisation(metric: Object, found: bool) -> None:
     said = resources.utilization_metric([hpa(metric)], ResourceName.CPU, "app")
     assert bool(said) is found
     assert not found or said == "HPA web keeps the utilisation of cpu at 70 %"
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "forms"),
+    [
+        pytest.param("500m", CPU_R, ("500e-3", "500m"), id="millicores"),
+        pytest.param("1", CPU_L, ("1e0", "1"), id="whole cores"),
+        pytest.param("64Mi", MEM_R, ("67108864e0", "64Mi"), id="binary units"),
+        pytest.param("1G", MEM_L, ("1000000000e0", "1G"), id="decimal units"),
+        pytest.param("500e-3", CPU_R, ("500m",), id="what one who was killed left is put back"),
+        pytest.param("1E9", MEM_L, ("1000000000",), id="an exponent of its owner is one move, too"),
+    ],
+)
+def test_the_forms_of_a_size_are_equal_and_end_as_they_were(text: str, size: Size, forms: tuple[str, ...]) -> None:
+    assert resources.forms(text, size) == forms
+    assert len({units.parse_quantity(each) for each in (text, *forms)}) == 1
+
+
+def test_a_size_is_restated_for_this_pod_and_this_value_only() -> None:
+    pod = {
+        "metadata": {"uid": "u", "resourceVersion": "7"},
+        "spec": {"containers": [{"name": "proxy"}, {"name": "app", "resources": {"requests": {"cpu": "500m"}}}]},
+    }
+    patch = jsonpatch.JsonPatch(resources.restated(pod, "app", CPU_R, "500e-3"))
+    after = patch.apply(pod | {"metadata": {"uid": "u", "resourceVersion": "9"}})  # its status moved: no matter
+    assert after["spec"]["containers"][1]["resources"] == {"requests": {"cpu": "500e-3"}}
+    resized = jsonpatch.apply_patch(pod, [{"op": "replace", "path": f"{AT}/requests/cpu", "value": "1"}])
+    for other in (pod | {"metadata": {"uid": "another"}}, resized):
+        with pytest.raises(jsonpatch.JsonPatchTestFailed):
+            patch.apply(other)
+
+
+AT = "/spec/containers/1/resources"
