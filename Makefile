@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test chaos test-cluster test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
         audit sbom fuzz
 
@@ -57,6 +57,9 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@$(UV) pip install -q --python .venv-other/bin/python --no-deps -e .
 	@.venv-other/bin/python --version
 	@.venv-other/bin/python -m pytest -q -n auto tests/unit tests/loop tests/property tests/adversarial tests/golden tests/sim
+
+test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
+	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q tests/contract
 
 chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)
