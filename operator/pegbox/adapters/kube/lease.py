@@ -35,6 +35,11 @@ class Timing:
     renew: float = 10.0
     retry: float = 2.0
 
+    @property
+    def hung(self) -> float:
+        """Seconds after which one attempt counts as hung: half of `renew`, as client-go's timeout for its Lease."""
+        return self.renew / 2
+
     def __post_init__(self) -> None:
         if not 0 < self.retry < self.renew < self.lease:
             raise ValueError(f"lease timing {self}: it must hold that 0 < retry < renew < lease")
@@ -88,7 +93,7 @@ class LeaseElection:
 
     async def wait(self) -> None:
         """Try every `retry` seconds until we lead."""
-        while not await self._attempt():
+        while not await self._attempt_within(self._timing.hung):
             await self._clock.sleep(self._timing.retry)
         log.info("leading: %s holds %s", self._identity, self._ref)
 
@@ -96,7 +101,8 @@ class LeaseElection:
         """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds."""
         while self.leading:
             await self._clock.sleep(self._timing.retry)
-            if not await self._attempt_in_time() and self._taken():
+            left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
+            if not await self._attempt_within(min(left, self._timing.hung)) and self._taken():
                 break
         self._renewed_at = None
         log.error("%s lost %s", self._identity, self._ref)
@@ -111,11 +117,12 @@ class LeaseElection:
         except PegboxError as error:
             log.warning("%s could not be released: %s", self._ref, error)
 
-    async def _attempt_in_time(self) -> bool:
-        """An attempt that a hanging server cannot keep past the moment at which we stop leading."""
-        left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
+    async def _attempt_within(self, seconds: float) -> bool:
+        """An attempt that a call without an answer cannot keep: neither past the moment at which we stop leading, nor
+        so long that no second one fits before it. What it wrote all the same is ours, and seen at the next reading.
+        """
         attempt = asyncio.ensure_future(self._attempt())
-        limit = asyncio.ensure_future(self._clock.sleep(left))
+        limit = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait({attempt, limit}, return_when=asyncio.FIRST_COMPLETED)
             return attempt.done() and attempt.result()

@@ -115,6 +115,42 @@ async def test_a_server_that_hangs_cannot_keep_a_leader_in_office(clock: FakeClo
     assert candidate.lost and candidate.task.done()
 
 
+class HangingOnce(FakeCluster):
+    """The next so many readings are never answered."""
+
+    hangs = 0
+
+    async def get(self, ref: Ref) -> Object:
+        if self.hangs:
+            self.hangs -= 1
+            await asyncio.Event().wait()
+        return await super().get(ref)
+
+
+async def test_one_call_that_hangs_does_not_cost_the_lease(clock: FakeClock) -> None:
+    """Renewed at 2; the reading at 4 hangs until 9, the next one at 11 is in time: 2 + 10 > 11."""
+    cluster = HangingOnce(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    cluster.hangs = 1
+    for _ in range(60):
+        await clock.advance(0.5)
+        assert candidate.election.leading
+    await candidate.stop()
+
+
+async def test_one_call_that_hangs_does_not_keep_a_standby_from_leading(clock: FakeClock) -> None:
+    """It hangs until 5, and is asked again at 7."""
+    cluster = HangingOnce(clock)
+    cluster.hangs = 1
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(6.5)
+    assert not candidate.election.leading
+    await clock.advance(1)
+    assert candidate.election.leading
+    await candidate.stop()
+
+
 async def test_a_lease_taken_by_another_is_lost_at_the_next_renewal(
     candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
 ) -> None:
