@@ -98,11 +98,16 @@ class LeaseElection:
         log.info("leading: %s holds %s", self._identity, self._ref)
 
     async def hold(self) -> None:
-        """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds."""
+        """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds.
+
+        What failed is tried again sooner: whoever loses the lease ends its process.
+        """
+        renewed = True
         while self.leading:
-            await self._clock.sleep(self._timing.retry)
+            await self._clock.sleep(self._timing.retry if renewed else self._timing.retry / 4)
             left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
-            if not await self._attempt_within(min(left, self._timing.hung)) and self._taken():
+            renewed = await self._attempt_within(min(left, self._timing.hung))
+            if not renewed and self._taken():
                 break
         self._renewed_at = None
         log.error("%s lost %s", self._identity, self._ref)

@@ -128,12 +128,26 @@ class HangingOnce(FakeCluster):
 
 
 async def test_one_call_that_hangs_does_not_cost_the_lease(clock: FakeClock) -> None:
-    """Renewed at 2; the reading at 4 hangs until 9, the next one at 11 is in time: 2 + 10 > 11."""
+    """Renewed at 2; the reading at 4 hangs until 9; the next one at 9.5 is in time, as 2 + 10 > 9.5."""
     cluster = HangingOnce(clock)
     candidate = Candidate(cluster, clock, "one")
     await clock.advance(3)
     cluster.hangs = 1
     for _ in range(60):
+        await clock.advance(0.5)
+        assert candidate.election.leading
+    await candidate.stop()
+
+
+async def test_a_call_that_hangs_and_four_that_fail_do_not_cost_the_lease(clock: FakeClock) -> None:
+    """It hangs from 4 to 9; those at 9.5, 10, 10.5 and 11 fail; the one at 11.5 is in time: 2 + 10 > 11.5."""
+    cluster = HangingOnce(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    cluster.hangs = 1
+    await clock.advance(6.2)
+    cluster.faults.fail_next("*", None, NotAvailable("busy"), times=4)
+    for _ in range(40):
         await clock.advance(0.5)
         assert candidate.election.leading
     await candidate.stop()
