@@ -39,9 +39,14 @@ def install(plane: ControlPlane) -> None:
 
 async def opened(plane: ControlPlane) -> Fleet:
     clock = SystemClock()
+    return Fleet(await outside(plane, clock), clock)
+
+
+async def outside(plane: ControlPlane, clock: SystemClock) -> KubeCluster:
+    """The server as everybody but Pegbox uses it."""
     api = await connect(clock, kubeconfig=plane.kubeconfig)
     limit = TokenBucket(clock, rate=500.0, burst=500)
-    return Fleet(KubeCluster(api, clock, manager="kubelet", limit=limit, kinds=[SERVICE_ACCOUNT]), clock)
+    return KubeCluster(api, clock, manager="kubelet", limit=limit, kinds=[SERVICE_ACCOUNT])
 
 
 @dataclass
@@ -78,8 +83,8 @@ class Fleet:
 
     async def _namespace(self, name: str) -> None:
         """Without controllers nobody makes the service account that a pod needs."""
-        await self.cluster.apply(_object("v1", "Namespace", "", name), force=True)
-        await self.cluster.apply(_object("v1", "ServiceAccount", name, "default"), force=True)
+        await self.cluster.apply(object_of("v1", "Namespace", "", name), force=True)
+        await self.cluster.apply(object_of("v1", "ServiceAccount", name, "default"), force=True)
 
     async def _add(self, namespace: str, name: str) -> None:
         await self.cluster.apply(_deployment(namespace, name), force=True)
@@ -101,13 +106,13 @@ class Fleet:
             "guards": {"trialWindow": f"{self.window}s"},
             "slos": [{"name": "fast", "signal": "task_duration", "threshold": "500ms", "goal": "95%"}],
         }
-        return _object("pegbox.dev/v1alpha1", "PerformanceProfile", namespace, name) | {"spec": spec}
+        return object_of("pegbox.dev/v1alpha1", "PerformanceProfile", namespace, name) | {"spec": spec}
 
-    async def try_one(self, key: str, what: str) -> None:
+    async def try_one(self, key: str, what: str, token: str = "benchmark") -> None:
         """Ask for a trial, as `pegbox try` does."""
         namespace, _, name = key.partition("/")
         body = self.profile(namespace, name, "Auto")
-        body["metadata"]["annotations"] = {"pegbox.dev/try": f"benchmark {what}"}
+        body["metadata"]["annotations"] = {"pegbox.dev/try": f"{token} {what}"}
         await self.cluster.apply(body, force=True)
 
     async def recommend_only(self, key: str) -> None:
@@ -157,9 +162,9 @@ def _deployment(namespace: str, name: str) -> Object:
     volumes = [{"name": "settings", "configMap": {"name": f"{name}-pegbox", "optional": True}}]
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], "volumes": volumes}}
     spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
-    return _object("apps/v1", "Deployment", namespace, name) | {"spec": spec}
+    return object_of("apps/v1", "Deployment", namespace, name) | {"spec": spec}
 
 
-def _object(api_version: str, kind: str, namespace: str, name: str) -> Object:
+def object_of(api_version: str, kind: str, namespace: str, name: str) -> Object:
     meta = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": api_version, "kind": kind, "metadata": meta}

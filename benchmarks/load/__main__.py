@@ -1,0 +1,46 @@
+"""`python -m benchmarks.load`: a fleet under load and faults. Exit 1 where an invariant broke."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from benchmarks.load import report, run
+from benchmarks.servers import CannotMeasure
+from dev.cluster.errors import ClusterError
+
+
+def _stop(*_: object) -> None:
+    """Told to end: what was started is ended first."""
+    raise SystemExit(143)
+
+
+def main() -> int:
+    """0 when everything held; 1 when something broke; 2 when the machine lacks something."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("--profiles", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--share", type=float, default=0.10, help="of all calls that fail")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--interval", metavar="SECONDS", type=int, default=120, help="the profiles' interval")
+    parser.add_argument("--scrape", metavar="SECONDS", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the outcome as JSON")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    plan = run.Plan(given.profiles, given.minutes * 60, given.share, given.seed, given.interval, given.scrape)
+    try:
+        outcome = asyncio.run(run.run(plan))
+    except (CannotMeasure, ClusterError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(report.text(outcome))
+    if given.json:
+        given.json.write_text(report.json_of(outcome), encoding="utf-8")
+    return 1 if outcome.counts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
