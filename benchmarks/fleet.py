@@ -63,7 +63,7 @@ class Fleet:
 
     async def grow(self, size: int) -> None:
         for first in range(self.size, size, PER_NAMESPACE):
-            await self._namespace(_namespace(first))
+            await self.namespace(_namespace(first))
         gate = asyncio.Semaphore(4)
 
         async def one(number: int) -> None:
@@ -81,12 +81,17 @@ class Fleet:
     def namespaces(self) -> int:
         return len({_namespace(n) for n in range(self.size)})
 
-    async def _namespace(self, name: str) -> None:
+    async def namespace(self, name: str) -> None:
         """Without controllers nobody makes the service account that a pod needs."""
         await self.cluster.apply(object_of("v1", "Namespace", "", name), force=True)
         await self.cluster.apply(object_of("v1", "ServiceAccount", name, "default"), force=True)
 
     async def _add(self, namespace: str, name: str) -> None:
+        await self.workload(namespace, name)
+        await self.cluster.apply(self.profile(namespace, name), force=True)
+
+    async def workload(self, namespace: str, name: str) -> FakePods:
+        """A Deployment with its pods, who report what they run."""
         await self.cluster.apply(_deployment(namespace, name), force=True)
         target = Ref(DEPLOYMENT, namespace, name)
         played = self.workloads[f"{namespace}/{name}"] = FakePods(
@@ -94,7 +99,7 @@ class Fleet:
         )
         for pod in await played.settle():
             self.pods.add(namespace, pod["metadata"]["name"])
-        await self.cluster.apply(self.profile(namespace, name), force=True)
+        return played
 
     def profile(self, namespace: str, name: str, mode: str = "Recommend") -> Object:
         """All defaults, but for the evidence's window: six scrapes."""

@@ -81,8 +81,8 @@ class Shops(Fleet):
 
     times: Times = field(default_factory=lambda: Times(interval=30, scrape=5))
 
-    async def _namespace(self, name: str) -> None:
-        await super()._namespace(name)
+    async def namespace(self, name: str) -> None:
+        await super().namespace(name)
         body = fleet.object_of("pegbox.dev/v1alpha1", "SharedBudget", name, "upstream")
         await self.cluster.apply(body | {"spec": {"capacity": self.capacity(name), "reserve": 0}}, force=True)
 
