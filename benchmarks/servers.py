@@ -91,11 +91,11 @@ class Process:
         raise CannotMeasure(f"the kernel does not say {name} of pid {self.running.pid}")
 
 
-def prometheus(directory: Path, port: int, exporter: int, operator: int, scrape: int = SCRAPE_SECONDS) -> Process:
-    """A real one that scrapes the pods' exporter (whose labels count) and the operator, every `scrape` seconds."""
+def prometheus(directory: Path, port: int, exporter: int, *operators: int, scrape: int = SCRAPE_SECONDS) -> Process:
+    """A real one that scrapes the pods' exporter (whose labels count) and operators, every `scrape` seconds."""
     jobs = [
         {"job_name": "pods", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}]},
-        {"job_name": "pegbox", "static_configs": [{"targets": [f"127.0.0.1:{operator}"]}]},
+        {"job_name": "pegbox", "static_configs": [{"targets": [f"127.0.0.1:{each}" for each in operators]}]},
     ]
     every = {"scrape_interval": f"{scrape}s", "scrape_timeout": f"{scrape}s"}
     config = directory / "prometheus.yml"

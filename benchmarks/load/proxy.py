@@ -19,6 +19,7 @@ from benchmarks.load.faults import AFTER, STATUS, Fault, Faults
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "upgrade"})
 SPOILED = frozenset({Fault.NAN, Fault.EMPTY, Fault.PARTIAL})
+CLOSE_SECONDS = 10.0
 GIVE_UP = 120.0  # seconds after which a call to the server behind is ended
 
 
@@ -72,8 +73,10 @@ class Proxy:
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
+        """Handlers that still wait for a server that is being ended are not waited for."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._runner.cleanup(), CLOSE_SECONDS)
         await self._session.close()
-        await self._runner.cleanup()
 
     @property
     def url(self) -> str:

@@ -80,6 +80,7 @@ class Shops(Fleet):
     """As the fleet of the figures, with modes, budgets, and an HPA beside every third target."""
 
     times: Times = field(default_factory=lambda: Times(interval=30, scrape=5))
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: LIMITS)
 
     async def namespace(self, name: str) -> None:
         await super().namespace(name)
@@ -99,7 +100,7 @@ class Shops(Fleet):
         await super()._add(namespace, name)
 
     def profile(self, namespace: str, name: str, mode: str = "") -> Object:
-        knobs = {n: each for n, each in LIMITS.items() if n != MAXIMUM or has_hpa(name)}
+        knobs = {n: each for n, each in self.limits.items() if n != MAXIMUM or has_hpa(name)}
         spec: dict[str, Any] = {
             "targetRef": {"kind": "Deployment", "name": name},
             "classRef": {"name": "python-worker"},
@@ -127,7 +128,7 @@ class Shops(Fleet):
             mode=mode_of(name),
             pods=tuple(each for each in pods if each.startswith(f"{name}-")),
             start=start(),
-            limits=LIMITS if has_hpa(name) else {n: each for n, each in LIMITS.items() if n != MAXIMUM},
+            limits={n: each for n, each in self.limits.items() if n != MAXIMUM or has_hpa(name)},
             shared=shared,
             own=own,
             own_limit=OWN_LIMIT,

@@ -50,6 +50,7 @@ class Shape:
     seed: int
     times: Times
     settings: dict[str, Any]
+    shops: type[Shops] = Shops
 
 
 @dataclass
@@ -69,6 +70,8 @@ class Stage:
     config: dict[str, Any]
     kubeconfig: Path
     operator: servers.Process | None = None
+    server: servers.Process | None = None  # the Prometheus behind the proxy
+    second: int = 0  # a port for a second operator, which Prometheus scrapes, too
     started: float = field(default_factory=time.monotonic)
     samples: list[Sample] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
@@ -121,17 +124,17 @@ async def stage(shape: Shape, say: Any) -> AsyncIterator[Stage]:
         plane = stack.enter_context(await asyncio.to_thread(ControlPlane.start, state_dir=directory / "plane"))
         await asyncio.to_thread(fleet.install, plane)
         clock = SystemClock()
-        shops = Shops(await fleet.outside(plane, clock), clock, times=shape.times)
+        shops = shape.shops(await fleet.outside(plane, clock), clock, times=shape.times)
         stack.push_async_callback(shops.close)
-        own, ask = servers.free_port(), servers.free_port()
+        own, second, ask = (servers.free_port() for _ in range(3))
         exporter = stack.enter_context(Exporter(shops.pods))
-        scrape = shape.times.scrape
-        made = servers.prometheus(directory, ask, exporter.server_address[1], own, scrape)
+        made = servers.prometheus(directory, ask, exporter.server_address[1], own, second, scrape=shape.times.scrape)
         stack.push(made)
         await asyncio.to_thread(made.__enter__)
         say(f"making {shape.profiles} profiles with their workloads")
         await shops.grow(shape.profiles)
         built = await _built(shape, directory, plane, shops, own, ask)
+        built.server, built.second = made, second
         for proxy in (built.kube, built.prometheus):
             await proxy.start()
             stack.push_async_callback(proxy.close)
