@@ -9,7 +9,7 @@ CLUSTER := $(PYTHON) -m dev.cluster
 .DEFAULT_GOAL := help
 .PHONY: help venv check lint types imports unit test chaos test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
-        audit sbom fuzz
+        audit sbom fuzz load recovery
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its
 
 chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)
+
+load: venv  ## 500 profiles, a tenth of all calls broken, invariants watched (ARGS="--minutes 30 --json FILE")
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.load $(ARGS)
+
+recovery: venv  ## how long recovery takes after each kind of end (ARGS="--times 3 --only SIGKILL"), as a table
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.recovery $(ARGS)
 
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
