@@ -39,6 +39,7 @@ from pegbox.ports import (
 
 WATCHED = (PROFILE, LEDGER, BUDGET, CONFIG_MAP, HPA, DEPLOYMENT, REPLICA_SET, POD)
 SAMPLE_SECONDS = 5.0
+STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,22 @@ class Stage:
     ended: list[int] = field(default_factory=list)
 
     async def run_operator(self) -> None:
-        """As a kubelet does: whenever it ends it is started again. Its memory is looked at now and then."""
+        """As a kubelet does: whenever it ends it is started again. Its memory is looked at now and then.
+
+        Raises CannotMeasure where it does not become ready STARTS times in a row.
+        """
+        failed = 0
         while True:
             self.operator = servers.operator_with(self.directory, self.config, self.kubeconfig)
-            await asyncio.to_thread(self.operator.__enter__)
+            try:
+                await asyncio.to_thread(self.operator.__enter__)
+            except servers.CannotMeasure:
+                failed += 1
+                self.ended.append(int(self.operator.running.returncode))
+                if failed == STARTS:
+                    raise
+                continue
+            failed = 0
             while self.operator.running.poll() is None:
                 self._sample(self.operator)
                 await asyncio.sleep(SAMPLE_SECONDS)
