@@ -47,13 +47,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The Lease as last read: its identity, who holds it, and when (monotonic) we first saw this version."""
+    """The Lease as last read: its identity, who holds it, and when (monotonic) we first saw it renewed so.
+
+    What others note on it moves its version and is no renewal: else a note would keep a dead holder in office.
+    """
 
     uid: str
     version: str
     holder: str
     duration: float
     at: float
+    renewed: str
 
 
 class LeaseElection:
@@ -170,8 +174,11 @@ class LeaseElection:
         if self._seen is None or self._seen.version != version:
             spec = body.get("spec") or {}
             duration = float(spec.get("leaseDurationSeconds") or self._timing.lease)
-            uid = str(body["metadata"]["uid"])
-            self._seen = _Seen(uid, version, str(spec.get("holderIdentity") or ""), duration, self._clock.monotonic())
+            uid, before, at = str(body["metadata"]["uid"]), self._seen, self._clock.monotonic()
+            holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
+            if before is not None and (before.uid, before.holder, before.renewed) == (uid, holder, renewed):
+                at = before.at
+            self._seen = _Seen(uid, version, holder, duration, at, renewed)
 
     async def _write(self, seen: _Seen | None) -> None:
         """Compare-and-swap: create where there is none, else replace the very version that was read."""

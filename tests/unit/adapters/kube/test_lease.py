@@ -279,6 +279,20 @@ async def test_leader_and_standby_hear_an_annotation_within_one_renewal_and_rene
     assert await notes(cluster) == STOP
 
 
+async def test_notes_on_a_dead_leader_s_lease_do_not_keep_it_in_office(
+    candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
+) -> None:
+    """Somebody notes a stop every five seconds: the standby leads after 15 s all the same, and has heard it."""
+    candidates[0].task.cancel()
+    candidates[0].election._renewed_at = None
+    ear = candidates[1].election.heard = Listener()
+    for number in range(4):
+        await annotate(cluster, STOP | {"number": str(number)})
+        await clock.advance(5)
+    assert candidates[1].election.leading
+    assert ear.heard[-1][0]["number"] == "3"
+
+
 async def test_what_a_leader_carries_the_next_one_hears_before_it_leads(
     candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
 ) -> None:
