@@ -16,6 +16,7 @@ def text(outcome: Outcome) -> str:
     rows = [
         ("ran", f"{plan.profiles} profiles for {outcome.seconds:.0f} s, interval {plan.interval} s, seed {plan.seed}"),
         ("machine", "; ".join(f"{n} {v}" for n, v in machine().items())),
+        ("starved", f"this process came up to {outcome.own_delay:.1f} s late; load average {outcome.load_average:.1f}"),
         ("calls", f"{outcome.calls}, {share:.1%} of them broken"),
         ("faults", ", ".join(f"{name} {count}" for name, count in outcome.faults.items())),
         ("changes looked at", f"{outcome.changes}, {outcome.out_of_order} of them later than the observer waits"),

@@ -20,7 +20,7 @@ SEEN_SECONDS = 1.5  # until the observer has told what was written last: less th
 
 @dataclass(frozen=True)
 class Recovered:
-    """Seconds. `looked` from the strike to the next look; `good` from there, and `after` from its end, until good."""
+    """Seconds from the strike: `looked` until a look after the disturbance, `good` until good; `after` from its end."""
 
     looked: float
     good: float
@@ -100,7 +100,7 @@ async def _point(found: World, point: Point) -> Recovered:
 
 
 async def _recovered(found: World, struck: Struck) -> Recovered:
-    looked = await found.looked_at(struck.began)
+    looked = await found.looked_at(struck.over) + struck.over - struck.began
     await found.until(found.good, "at last-known-good")
     now = time.monotonic()
     return Recovered(looked, now - struck.began, now - struck.over, struck.note)
