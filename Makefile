@@ -7,9 +7,9 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test chaos test-cluster test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
-        audit sbom fuzz
+        audit sbom fuzz load recovery
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,17 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@.venv-other/bin/python --version
 	@.venv-other/bin/python -m pytest -q -n auto tests/unit tests/loop tests/property tests/adversarial tests/golden tests/sim
 
+test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
+	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q tests/contract
+
 chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)
+
+load: venv  ## 500 profiles, a tenth of all calls broken, invariants watched (ARGS="--minutes 30 --json FILE")
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.load $(ARGS)
+
+recovery: venv  ## how long recovery takes after each kind of end (ARGS="--times 3 --only SIGKILL"), as a table
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.recovery $(ARGS)
 
 format: venv  ## rewrite the code in the house's form
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

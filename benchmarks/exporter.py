@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 from pegbox.live.metrics import TASK_BUCKETS
+from pegbox.model.snapshot import Acknowledgement
 from pegbox.testing.metrics import FakeMetrics
 
 ARRIVALS = 10.0  # tasks per second and pod, all of them served
 SECONDS = 0.15  # mean time of one task; with it, a bucket's share is 1 - exp(-le / SECONDS)
+SLOW_SECONDS = 3.0  # mean time of one task in a pod that a setting harms
 FAILURES = 0.001  # share of tasks
 BUSY = 0.3  # used share of every limit
 
@@ -39,21 +41,38 @@ class Pods:
 
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     started: float = field(default_factory=time.monotonic)
+    slow: dict[tuple[str, str], tuple[float, float | None]] = field(default_factory=dict)
+    """(namespace, pod) -> seconds that it was slow before, and since when it is slow now (None: it is not)."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, namespace: str, pod: str) -> None:
         with self.lock:
             self.metrics.values.setdefault(namespace, {})[pod] = dict(VALUES)
 
+    def run(self, namespace: str, pod: str, ack: Acknowledgement, values: Mapping[str, float], *, harmed: bool) -> None:
+        """The pod has read a document: what it does not name stays; harmed, it is slow from now on."""
+        with self.lock:
+            before = self.metrics.values.get(namespace, {}).get(pod, {})
+            self.metrics.acknowledge(namespace, pod, ack, {**before, **values})
+            spent, since = self.slow.get((namespace, pod), (0.0, None))
+            now = time.monotonic()
+            spent += now - since if since is not None else 0.0
+            self.slow[namespace, pod] = (spent, now if harmed else None)
+
+    def _slow(self, namespace: str, pod: str) -> float:
+        spent, since = self.slow.get((namespace, pod), (0.0, None))
+        return spent + (time.monotonic() - since if since is not None else 0.0)
+
     def text(self) -> str:
         with self.lock:
             seconds = time.monotonic() - self.started
+            slow = {(ns, pod): self._slow(ns, pod) for ns, pod in self.slow}
             pods = [(ns, pod, dict(v)) for ns, all_ in self.metrics.values.items() for pod, v in all_.items()]
             acks = {(ns, pod): ack for ns, all_ in self.metrics.acks.items() for pod, ack in all_.items()}
         lines: list[str] = []
         for namespace, pod, values in pods:
             who = f'namespace="{namespace}",pod="{pod}"'
-            lines += _tasks(who, seconds)
+            lines += _tasks(who, seconds, slow.get((namespace, pod), 0.0))
             lines += _limits(who, values)
             lines += (f'pegbox_setting_value{{{who},knob="{name}"}} {value}' for name, value in values.items())
             ack = acks.get((namespace, pod))
@@ -63,13 +82,15 @@ class Pods:
         return "\n".join(lines) + "\n"
 
 
-def _tasks(who: str, seconds: float) -> Iterator[str]:
+def _tasks(who: str, seconds: float, slow: float) -> Iterator[str]:
+    """Counters after so many seconds, `slow` of them spent under a setting that harms."""
     done = ARRIVALS * seconds
+    quick, late = ARRIVALS * (seconds - slow), ARRIVALS * slow
     for le in TASK_BUCKETS:
-        under = done * (1 - math.exp(-le / SECONDS))
+        under = quick * (1 - math.exp(-le / SECONDS)) + late * (1 - math.exp(-le / SLOW_SECONDS))
         yield f'pegbox_task_duration_seconds_bucket{{{who},le="{float(le)}"}} {under}'
     yield f'pegbox_task_duration_seconds_bucket{{{who},le="+Inf"}} {done}'
-    yield f"pegbox_task_duration_seconds_sum{{{who}}} {done * SECONDS}"
+    yield f"pegbox_task_duration_seconds_sum{{{who}}} {quick * SECONDS + late * SLOW_SECONDS}"
     yield f"pegbox_task_duration_seconds_count{{{who}}} {done}"
     yield f"pegbox_tasks_arrived_total{{{who}}} {done}"
     yield f'pegbox_tasks_total{{{who},outcome="success"}} {done * (1 - FAILURES)}'

@@ -39,9 +39,14 @@ def install(plane: ControlPlane) -> None:
 
 async def opened(plane: ControlPlane) -> Fleet:
     clock = SystemClock()
+    return Fleet(await outside(plane, clock), clock)
+
+
+async def outside(plane: ControlPlane, clock: SystemClock) -> KubeCluster:
+    """The server as everybody but Pegbox uses it."""
     api = await connect(clock, kubeconfig=plane.kubeconfig)
     limit = TokenBucket(clock, rate=500.0, burst=500)
-    return Fleet(KubeCluster(api, clock, manager="kubelet", limit=limit, kinds=[SERVICE_ACCOUNT]), clock)
+    return KubeCluster(api, clock, manager="kubelet", limit=limit, kinds=[SERVICE_ACCOUNT])
 
 
 @dataclass
@@ -58,7 +63,7 @@ class Fleet:
 
     async def grow(self, size: int) -> None:
         for first in range(self.size, size, PER_NAMESPACE):
-            await self._namespace(_namespace(first))
+            await self.namespace(_namespace(first))
         gate = asyncio.Semaphore(4)
 
         async def one(number: int) -> None:
@@ -76,12 +81,17 @@ class Fleet:
     def namespaces(self) -> int:
         return len({_namespace(n) for n in range(self.size)})
 
-    async def _namespace(self, name: str) -> None:
+    async def namespace(self, name: str) -> None:
         """Without controllers nobody makes the service account that a pod needs."""
-        await self.cluster.apply(_object("v1", "Namespace", "", name), force=True)
-        await self.cluster.apply(_object("v1", "ServiceAccount", name, "default"), force=True)
+        await self.cluster.apply(object_of("v1", "Namespace", "", name), force=True)
+        await self.cluster.apply(object_of("v1", "ServiceAccount", name, "default"), force=True)
 
     async def _add(self, namespace: str, name: str) -> None:
+        await self.workload(namespace, name)
+        await self.cluster.apply(self.profile(namespace, name), force=True)
+
+    async def workload(self, namespace: str, name: str) -> FakePods:
+        """A Deployment with its pods, who report what they run."""
         await self.cluster.apply(_deployment(namespace, name), force=True)
         target = Ref(DEPLOYMENT, namespace, name)
         played = self.workloads[f"{namespace}/{name}"] = FakePods(
@@ -89,7 +99,7 @@ class Fleet:
         )
         for pod in await played.settle():
             self.pods.add(namespace, pod["metadata"]["name"])
-        await self.cluster.apply(self.profile(namespace, name), force=True)
+        return played
 
     def profile(self, namespace: str, name: str, mode: str = "Recommend") -> Object:
         """All defaults, but for the evidence's window: six scrapes."""
@@ -101,13 +111,13 @@ class Fleet:
             "guards": {"trialWindow": f"{self.window}s"},
             "slos": [{"name": "fast", "signal": "task_duration", "threshold": "500ms", "goal": "95%"}],
         }
-        return _object("pegbox.dev/v1alpha1", "PerformanceProfile", namespace, name) | {"spec": spec}
+        return object_of("pegbox.dev/v1alpha1", "PerformanceProfile", namespace, name) | {"spec": spec}
 
-    async def try_one(self, key: str, what: str) -> None:
+    async def try_one(self, key: str, what: str, token: str = "benchmark") -> None:
         """Ask for a trial, as `pegbox try` does."""
         namespace, _, name = key.partition("/")
         body = self.profile(namespace, name, "Auto")
-        body["metadata"]["annotations"] = {"pegbox.dev/try": f"benchmark {what}"}
+        body["metadata"]["annotations"] = {"pegbox.dev/try": f"{token} {what}"}
         await self.cluster.apply(body, force=True)
 
     async def recommend_only(self, key: str) -> None:
@@ -158,9 +168,9 @@ def _deployment(namespace: str, name: str) -> Object:
     volumes = [{"name": "settings", "configMap": {"name": f"{name}-pegbox", "optional": True}}]
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], "volumes": volumes}}
     spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
-    return _object("apps/v1", "Deployment", namespace, name) | {"spec": spec}
+    return object_of("apps/v1", "Deployment", namespace, name) | {"spec": spec}
 
 
-def _object(api_version: str, kind: str, namespace: str, name: str) -> Object:
+def object_of(api_version: str, kind: str, namespace: str, name: str) -> Object:
     meta = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": api_version, "kind": kind, "metadata": meta}

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import requests
 import yaml
@@ -41,7 +42,7 @@ class Process:
     environment: dict[str, str] | None = None
 
     def __enter__(self) -> Process:
-        with self.log.open("wb") as out:
+        with self.log.open("ab") as out:
             environment = {**os.environ, **(self.environment or {})}
             self.running = subprocess.Popen(self.command, stdout=out, stderr=out, env=environment)
         limit = time.monotonic() + START_SECONDS
@@ -90,13 +91,13 @@ class Process:
         raise CannotMeasure(f"the kernel does not say {name} of pid {self.running.pid}")
 
 
-def prometheus(directory: Path, port: int, exporter: int, operator: int) -> Process:
-    """A real one that scrapes the pods' exporter (whose labels count) and the operator."""
+def prometheus(directory: Path, port: int, exporter: int, *operators: int, scrape: int = SCRAPE_SECONDS) -> Process:
+    """A real one that scrapes the pods' exporter (whose labels count) and operators, every `scrape` seconds."""
     jobs = [
         {"job_name": "pods", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}]},
-        {"job_name": "pegbox", "static_configs": [{"targets": [f"127.0.0.1:{operator}"]}]},
+        {"job_name": "pegbox", "static_configs": [{"targets": [f"127.0.0.1:{each}" for each in operators]}]},
     ]
-    every = {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"}
+    every = {"scrape_interval": f"{scrape}s", "scrape_timeout": f"{scrape}s"}
     config = directory / "prometheus.yml"
     config.write_text(yaml.safe_dump({"global": every, "scrape_configs": jobs}))
     build.ensure([tools.tool("prometheus")])
@@ -113,13 +114,25 @@ def prometheus(directory: Path, port: int, exporter: int, operator: int) -> Proc
 
 def operator(directory: Path, port: int, prometheus_port: int, kubeconfig: Path) -> Process:
     """`pegbox run` with the defaults of its settings, but for addresses and the right to write."""
-    config = directory / "operator.yaml"
-    config.write_text(yaml.safe_dump(settings(port, prometheus_port)))
-    command = [sys.executable, "-m", "pegbox", "run", "--config", str(config), "--kubeconfig", str(kubeconfig)]
-    environment = {"KUBECONFIG": str(kubeconfig), "POD_NAME": "pegbox-0"}
-    return Process(command, directory / "operator.log", f"http://127.0.0.1:{port}/readyz", environment)
+    return operator_with(directory, settings(port, prometheus_port), kubeconfig)
 
 
-def settings(port: int, prometheus_port: int) -> dict[str, object]:
-    source = {"name": "default", "url": f"http://127.0.0.1:{prometheus_port}", "scrapeSeconds": SCRAPE_SECONDS}
+def operator_with(
+    directory: Path,
+    config: Mapping[str, Any],
+    kubeconfig: Path,
+    name: str = "pegbox-0",
+    environment: Mapping[str, str] | None = None,
+) -> Process:
+    """`pegbox run` with these settings, under a name of its own."""
+    file = directory / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(dict(config)))
+    command = [sys.executable, "-m", "pegbox", "run", "--config", str(file), "--kubeconfig", str(kubeconfig)]
+    whole = {"KUBECONFIG": str(kubeconfig), "POD_NAME": name, **(environment or {})}
+    log = directory / ("operator.log" if name == "pegbox-0" else f"{name}.log")
+    return Process(command, log, f"http://127.0.0.1:{config['http']['port']}/readyz", whole)
+
+
+def settings(port: int, prometheus_port: int, scrape: int = SCRAPE_SECONDS) -> dict[str, Any]:
+    source = {"name": "default", "url": f"http://127.0.0.1:{prometheus_port}", "scrapeSeconds": scrape}
     return {"metricsSources": [source], "allowWrites": True, "http": {"port": port}}

@@ -52,30 +52,44 @@ class Addresses:
 class ControlPlane:
     """A control plane in a state directory, running or stopped. Make one with `start` or `attach`."""
 
-    def __init__(self, state: Path, addresses: Addresses, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, state: Path, addresses: Addresses, prefix: Sequence[str] = (), kubernetes: str = tools.NEWEST
+    ) -> None:
         self.state = state
         self.addresses = addresses
+        self.kubernetes = kubernetes
         self.prefix = tuple(prefix)
         self.processes = Processes(state)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         # First of all, so that a directory of ours can be told from any other.
-        files.write(state / "control.json", json.dumps(asdict(addresses)))
+        files.write(state / "control.json", json.dumps(asdict(addresses) | {"kubernetes": kubernetes}))
         self.authority = certs.Authority(state / "pki", "pegbox-ca")
         self._front_proxy = certs.Authority(state / "pki", "front-proxy-ca")
 
     @classmethod
     def start(
-        cls, *, name: str | None = None, state_dir: Path | None = None, controllers: bool = False
+        cls,
+        *,
+        name: str | None = None,
+        state_dir: Path | None = None,
+        controllers: bool = False,
+        kubernetes: str = tools.NEWEST,
     ) -> ControlPlane:
-        """Start one on free loopback ports, building what is not built; what an earlier run left is ended."""
+        """Start one on free loopback ports, building what is not built; what an earlier run left is ended.
+
+        `kubernetes` is the API server's version; controllers are of the newest only.
+        """
+        if controllers and kubernetes != tools.NEWEST:
+            raise ClusterError(f"controllers are not built of Kubernetes {kubernetes}: start the API server alone")
         state = state_dir if state_dir is not None else Paths.of(name).state
         form = "controllers" if controllers else "control"
         prerequisites.ensure(form, build.say)
-        build.ensure(tools.level(form))
+        kept = [each for each in tools.level(form) if each.name != API_SERVER]
+        build.ensure([*kept, tools.api_server(kubernetes)])
         for attempt in range(1, _PORT_TRIES + 1):
             remove(state)
             api, etcd, peer = ports.free(3, random.Random())
-            plane = cls(state, Addresses("127.0.0.1", api, etcd, peer))
+            plane = cls(state, Addresses("127.0.0.1", api, etcd, peer), kubernetes=kubernetes)
             try:
                 plane.launch(controllers=controllers)
                 return plane
@@ -95,7 +109,8 @@ class ControlPlane:
             recorded = json.loads((state / "control.json").read_text())
         except FileNotFoundError:
             raise ClusterError(f"no control plane was started in {state}: run `python3 -m dev.cluster up`") from None
-        return cls(state, Addresses(**recorded), prefix)
+        kubernetes = recorded.pop("kubernetes", tools.NEWEST)
+        return cls(state, Addresses(**recorded), prefix, kubernetes)
 
     def launch(self, *, controllers: bool) -> None:
         """Start everything that does not run yet, and wait until it serves."""
@@ -189,7 +204,8 @@ class ControlPlane:
         certs.public_key(certs.key_file(self.state / "pki" / "sa.key"), self.state / "pki" / "sa.pub")
 
     def _start(self, name: str, arguments: Sequence[str]) -> None:
-        command = [str(tools.tool(name).path), *arguments]
+        program = tools.api_server(self.kubernetes) if name == API_SERVER else tools.tool(name)
+        command = [str(program.path), *arguments]
         self.processes.start(Service(name, command, self.prefix))
 
     def _has_service_account(self) -> bool:

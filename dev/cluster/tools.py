@@ -18,6 +18,9 @@ from dev.cluster.paths import SOURCE, cache_root
 
 _KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version"
 
+#: Kubernetes versions whose API server can be started. Of the oldest that is supported there is nothing else.
+NEWEST, OLDEST = "1.36", "1.33"
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -46,7 +49,7 @@ class Tool:
     def ldflags(self) -> str:
         """Kubernetes programs get their version this way; clients otherwise see v0.0.0."""
         flags = ["-s", "-w"]
-        if self.module == "kubernetes":
+        if self.module.startswith("kubernetes"):
             version = self.version
             major, minor = version.lstrip("v").split(".")[:2]
             values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
@@ -104,6 +107,8 @@ _ALL = (
     _kubernetes("kube-scheduler", 8),
     _kubernetes("kubelet", 20),
     _kubernetes("kube-proxy", 8),
+    Tool(f"kube-apiserver-{OLDEST}", f"kubernetes-{OLDEST}", "k8s.io/kubernetes/cmd/kube-apiserver",
+         "k8s.io/kubernetes", 200),
     _containerd("containerd", 55),
     _containerd("ctr", 12),
     _containerd("containerd-shim-runc-v2", 6),
@@ -131,7 +136,8 @@ _CONTROLLERS = (*_CONTROL, "kube-controller-manager", "kube-scheduler")
 LEVELS: dict[str, tuple[str, ...]] = {
     "control": _CONTROL,
     "controllers": _CONTROLLERS,
-    "node": tuple(name for name in TOOLS if name != "kwok"),
+    "oldest": ("etcd", f"kube-apiserver-{OLDEST}", "kubectl"),
+    "node": tuple(name for name in TOOLS if name not in ("kwok", f"kube-apiserver-{OLDEST}")),
     "all": tuple(TOOLS),
 }
 
@@ -141,6 +147,13 @@ def tool(name: str) -> Tool:
     if name not in TOOLS:
         raise ClusterError(f"tool {name!r} is not known: take one of {', '.join(sorted(TOOLS))}")
     return TOOLS[name]
+
+
+def api_server(kubernetes: str) -> Tool:
+    """The API server of a Kubernetes version."""
+    if kubernetes not in (NEWEST, OLDEST):
+        raise ClusterError(f"Kubernetes {kubernetes!r} is not built here: take {NEWEST} or {OLDEST}")
+    return TOOLS["kube-apiserver" if kubernetes == NEWEST else f"kube-apiserver-{kubernetes}"]
 
 
 def level(name: str) -> tuple[Tool, ...]:

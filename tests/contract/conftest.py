@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import pytest
 import pytest_asyncio
 
+from dev.cluster import tools
 from dev.cluster.control import ControlPlane
 from dev.cluster.errors import ClusterError
 from pegbox.adapters.kube.client import KubeCluster
@@ -21,9 +22,12 @@ from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld
+from tests.contract import lacking
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+KUBERNETES = os.environ.get("PEGBOX_KUBERNETES", tools.NEWEST)
+"""The API server's version; `make test-oldest` takes the oldest that is supported."""
 _names = itertools.count(1)
 
 
@@ -48,12 +52,21 @@ def cannot_run(reason: str) -> NoReturn:
     pytest.skip(text)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What this version of Kubernetes lacks is left out by name, with its reason."""
+    here = Path(__file__).parent
+    for item in (each for each in items if each.path.is_relative_to(here)):
+        reason = lacking.reason(KUBERNETES, item.name)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"Kubernetes {KUBERNETES}: {reason}"))
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane without a node or controllers, with our CRDs installed."""
     state = tmp_path_factory.mktemp("control-plane")
     try:
-        plane = ControlPlane.start(state_dir=state)
+        plane = ControlPlane.start(state_dir=state, kubernetes=KUBERNETES)
     except (ClusterError, OSError) as error:
         cannot_run(str(error))
     with plane:

@@ -35,6 +35,11 @@ class Timing:
     renew: float = 10.0
     retry: float = 2.0
 
+    @property
+    def hung(self) -> float:
+        """Seconds after which one attempt counts as hung: half of `renew`, as client-go's timeout for its Lease."""
+        return self.renew / 2
+
     def __post_init__(self) -> None:
         if not 0 < self.retry < self.renew < self.lease:
             raise ValueError(f"lease timing {self}: it must hold that 0 < retry < renew < lease")
@@ -42,13 +47,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The Lease as last read: its identity, who holds it, and when (monotonic) we first saw this version."""
+    """The Lease as last read: its identity, who holds it, and when (monotonic) we first saw it renewed so.
+
+    What others note on it moves its version and is no renewal: else a note would keep a dead holder in office.
+    """
 
     uid: str
     version: str
     holder: str
     duration: float
     at: float
+    renewed: str
 
 
 class LeaseElection:
@@ -88,15 +97,21 @@ class LeaseElection:
 
     async def wait(self) -> None:
         """Try every `retry` seconds until we lead."""
-        while not await self._attempt():
+        while not await self._attempt_within(self._timing.hung):
             await self._clock.sleep(self._timing.retry)
         log.info("leading: %s holds %s", self._identity, self._ref)
 
     async def hold(self) -> None:
-        """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds."""
+        """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds.
+
+        What failed is tried again sooner: whoever loses the lease ends its process.
+        """
+        renewed = True
         while self.leading:
-            await self._clock.sleep(self._timing.retry)
-            if not await self._attempt_in_time() and self._taken():
+            await self._clock.sleep(self._timing.retry if renewed else self._timing.retry / 4)
+            left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
+            renewed = await self._attempt_within(min(left, self._timing.hung))
+            if not renewed and self._taken():
                 break
         self._renewed_at = None
         log.error("%s lost %s", self._identity, self._ref)
@@ -111,11 +126,12 @@ class LeaseElection:
         except PegboxError as error:
             log.warning("%s could not be released: %s", self._ref, error)
 
-    async def _attempt_in_time(self) -> bool:
-        """An attempt that a hanging server cannot keep past the moment at which we stop leading."""
-        left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
+    async def _attempt_within(self, seconds: float) -> bool:
+        """An attempt that a call without an answer cannot keep: neither past the moment at which we stop leading, nor
+        so long that no second one fits before it. What it wrote all the same is ours, and seen at the next reading.
+        """
         attempt = asyncio.ensure_future(self._attempt())
-        limit = asyncio.ensure_future(self._clock.sleep(left))
+        limit = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait({attempt, limit}, return_when=asyncio.FIRST_COMPLETED)
             return attempt.done() and attempt.result()
@@ -158,8 +174,11 @@ class LeaseElection:
         if self._seen is None or self._seen.version != version:
             spec = body.get("spec") or {}
             duration = float(spec.get("leaseDurationSeconds") or self._timing.lease)
-            uid = str(body["metadata"]["uid"])
-            self._seen = _Seen(uid, version, str(spec.get("holderIdentity") or ""), duration, self._clock.monotonic())
+            uid, before, at = str(body["metadata"]["uid"]), self._seen, self._clock.monotonic()
+            holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
+            if before is not None and (before.uid, before.holder, before.renewed) == (uid, holder, renewed):
+                at = before.at
+            self._seen = _Seen(uid, version, holder, duration, at, renewed)
 
     async def _write(self, seen: _Seen | None) -> None:
         """Compare-and-swap: create where there is none, else replace the very version that was read."""

@@ -115,6 +115,56 @@ async def test_a_server_that_hangs_cannot_keep_a_leader_in_office(clock: FakeClo
     assert candidate.lost and candidate.task.done()
 
 
+class HangingOnce(FakeCluster):
+    """The next so many readings are never answered."""
+
+    hangs = 0
+
+    async def get(self, ref: Ref) -> Object:
+        if self.hangs:
+            self.hangs -= 1
+            await asyncio.Event().wait()
+        return await super().get(ref)
+
+
+async def test_one_call_that_hangs_does_not_cost_the_lease(clock: FakeClock) -> None:
+    """Renewed at 2; the reading at 4 hangs until 9; the next one at 9.5 is in time, as 2 + 10 > 9.5."""
+    cluster = HangingOnce(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    cluster.hangs = 1
+    for _ in range(60):
+        await clock.advance(0.5)
+        assert candidate.election.leading
+    await candidate.stop()
+
+
+async def test_a_call_that_hangs_and_four_that_fail_do_not_cost_the_lease(clock: FakeClock) -> None:
+    """It hangs from 4 to 9; those at 9.5, 10, 10.5 and 11 fail; the one at 11.5 is in time: 2 + 10 > 11.5."""
+    cluster = HangingOnce(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    cluster.hangs = 1
+    await clock.advance(6.2)
+    cluster.faults.fail_next("*", None, NotAvailable("busy"), times=4)
+    for _ in range(40):
+        await clock.advance(0.5)
+        assert candidate.election.leading
+    await candidate.stop()
+
+
+async def test_one_call_that_hangs_does_not_keep_a_standby_from_leading(clock: FakeClock) -> None:
+    """It hangs until 5, and is asked again at 7."""
+    cluster = HangingOnce(clock)
+    cluster.hangs = 1
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(6.5)
+    assert not candidate.election.leading
+    await clock.advance(1)
+    assert candidate.election.leading
+    await candidate.stop()
+
+
 async def test_a_lease_taken_by_another_is_lost_at_the_next_renewal(
     candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
 ) -> None:
@@ -227,6 +277,20 @@ async def test_leader_and_standby_hear_an_annotation_within_one_renewal_and_rene
     assert [ear.heard[-1] for ear in ears] == [(STOP, True), (STOP, False)]
     await clock.advance(60)
     assert await notes(cluster) == STOP
+
+
+async def test_notes_on_a_dead_leader_s_lease_do_not_keep_it_in_office(
+    candidates: list[Candidate], clock: FakeClock, cluster: FakeCluster
+) -> None:
+    """Somebody notes a stop every five seconds: the standby leads after 15 s all the same, and has heard it."""
+    candidates[0].task.cancel()
+    candidates[0].election._renewed_at = None
+    ear = candidates[1].election.heard = Listener()
+    for number in range(4):
+        await annotate(cluster, STOP | {"number": str(number)})
+        await clock.advance(5)
+    assert candidates[1].election.leading
+    assert ear.heard[-1][0]["number"] == "3"
 
 
 async def test_what_a_leader_carries_the_next_one_hears_before_it_leads(

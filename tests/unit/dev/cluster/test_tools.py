@@ -37,6 +37,21 @@ def test_the_kubernetes_programs_report_their_version() -> None:
     assert "gitMinor=36" in TOOLS["kubectl"].ldflags
 
 
+def test_the_oldest_api_server_is_built_alone_and_says_its_version() -> None:
+    oldest = tools.api_server(tools.OLDEST)
+    assert oldest.version.startswith(f"v{tools.OLDEST}.")
+    assert f"gitMinor={tools.OLDEST.partition('.')[2]}" in oldest.ldflags
+    assert LEVELS["oldest"] == ("etcd", oldest.name, "kubectl")
+    assert oldest.name not in LEVELS["node"]
+
+
+def test_the_newest_api_server_is_the_one_of_every_cluster() -> None:
+    assert tools.api_server(tools.NEWEST) is TOOLS["kube-apiserver"]
+    assert TOOLS["kube-apiserver"].version.startswith(f"v{tools.NEWEST}.")
+    with pytest.raises(ClusterError, match=r"1\.20.*take 1\.36 or 1\.33"):
+        tools.api_server("1.20")
+
+
 def test_contract_tests_build_no_kubelet() -> None:
     assert LEVELS["control"] == ("etcd", "kube-apiserver", "kubectl")
     assert set(LEVELS["control"]) < set(LEVELS["controllers"]) < set(LEVELS["node"])
