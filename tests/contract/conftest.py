@@ -23,6 +23,7 @@ from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
+ADMISSION = CRDS.parent / "manifests" / "admission" / "podenvironments.yaml"
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 _names = itertools.count(1)
 
@@ -48,6 +49,12 @@ def cannot_run(reason: str) -> NoReturn:
     pytest.skip(text)
 
 
+def serves_admission(plane: ControlPlane) -> bool:
+    """MutatingAdmissionPolicy is of Kubernetes 1.36; older servers are told, and skip its claims."""
+    listed = plane.kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name")
+    return "mutatingadmissionpolicies." in listed.stdout and "/v1" in plane.kubectl("api-versions").stdout
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane without a node or controllers, with our CRDs installed."""
@@ -65,6 +72,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
                 if established.returncode == 0:
                     break
             assert established.returncode == 0, established.stderr
+        if serves_admission(plane):
+            plane.apply(ADMISSION.read_text())
         yield plane
 
 
