@@ -1,4 +1,4 @@
-"""PodEnvironment: variables that admission puts into the pods of one workload. The parameter of a policy of the API server."""
+"""PodEnvironment: variables that admission puts into new pods of one workload: the parameter of a policy."""
 
 from __future__ import annotations
 

@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, sizing, transitions, under_way, usage
+from pegbox.core import (
+    brakes,
+    breaker,
+    guards,
+    looks,
+    narrowed,
+    pod_env,
+    requests,
+    sizing,
+    transitions,
+    under_way,
+    usage,
+)
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import unhealthy
@@ -57,8 +69,11 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
 
 
 def _upkeep(snapshot: Snapshot, decision: Decision) -> Decision:
-    """At rest, pods that started as the template says are resized to what was accepted: no trial, the same setting."""
-    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO or not sizing.behind(snapshot):
+    """At rest, pods that started as the template says are resized to what was accepted, and the variables of a deleted
+    object are written again: no trial, the same setting."""
+    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO:
+        return decision
+    if not (sizing.behind(snapshot) or pod_env.gone(snapshot)):
         return decision
     if guards.brakes.why(snapshot) is not None:
         return decision

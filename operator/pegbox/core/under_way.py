@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import error_budget, force, guards, left_behind, looks, room, sizing, tokens, transitions, verify
+from pegbox.core import (
+    error_budget,
+    force,
+    guards,
+    left_behind,
+    looks,
+    pod_env,
+    room,
+    sizing,
+    tokens,
+    transitions,
+    verify,
+)
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event
@@ -188,6 +200,9 @@ def _must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: flo
     theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
     if theirs:
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
+    unadmitted = pod_env.failed(snapshot, intent)
+    if unadmitted is not None:
+        return Ending(TrialState.INCONCLUSIVE, unadmitted.reason, now, unadmitted.detail)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
     urgent = intent.reason is Reason.LIMITS_NARROWED

@@ -23,7 +23,7 @@ from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
-from pegbox.runtime import sizes
+from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.holding import takes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
@@ -86,6 +86,7 @@ class LiveActuator:
 
     async def __call__(self, change: Change) -> bool:
         wrote = await self._own_config_map(change)
+        wrote = await self._pod_environment(change) or wrote
         wrote = await self._config_maps(change) or wrote
         wrote = await self._hpa(change) or wrote
         wrote = await self._replicas(change) or wrote
@@ -130,6 +131,23 @@ class LiveActuator:
                 await self.cluster.json_patch(Ref(POD, change.spec.namespace, pod.name), ops)
             except (Refused, NotFound):
                 continue  # a convenience: the kubelet comes by anyway
+
+    async def _pod_environment(self, change: Change) -> bool:
+        """Ours alone: without force, so that whoever edited a variable of it keeps it."""
+        present = change.found.pod_environment
+        if not change.spec.space.at(LocationKind.POD_ENV):
+            return False
+        body = pod_env.wanted(change.found, change.snapshot, change.desired, change.intent.keep)
+        if present is None and not body["spec"].get("env"):
+            return False
+        if present is not None:
+            if pod_env.same(present, body):
+                return False
+            body["metadata"] |= {k: present["metadata"][k] for k in ("uid", "resourceVersion")}
+        self.reached(Point.BEFORE_POD_ENVIRONMENT)
+        await self.cluster.apply(body)
+        self.reached(Point.AFTER_POD_ENVIRONMENT)
+        return True
 
     async def _config_maps(self, change: Change) -> bool:
         moved = change.moved(LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
@@ -209,7 +227,10 @@ class LiveActuator:
         space, intent, workload = change.spec.space, change.intent, change.found.workload
         if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
             return False
-        old = [p for p in workload.unfinished if not p.terminating and not force.restarted(p, intent)]
+        # What admission missed would be missed again: such a pod is told, and not restarted for ever.
+        missed = {name for held in change.snapshot.held.values() for name in held.missed}
+        late = force.outdated(space, intent, workload)
+        old = [p for p in late if not p.terminating and p.name not in missed]
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling

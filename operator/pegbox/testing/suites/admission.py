@@ -75,7 +75,7 @@ async def a_new_pod_of_the_target_has_the_variables_and_no_other_pod_has(world: 
     others["another-container"] = pod_of(world, "another-container", "web-7d4f", stated)
     others["another-container"]["spec"]["containers"][0]["name"] = "sidecar"
     found = {name: texts(await kubelet.create(body)) for name, body in others.items()}
-    assert found == dict.fromkeys(others, {"WORKERS": "4"})
+    assert found == {name: {"WORKERS": "4"} for name in others}
 
 
 @claim
@@ -101,7 +101,8 @@ async def what_the_owner_states_otherwise_stands_at_once(world: ClusterWorld) ->
     await world.cluster.create(environment(world, THREADS, WORKERS))
     await until(world, lambda found: "THREADS" in found)
     source = {"name": "WORKERS", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    kubelet, cases = world.as_manager("kubelet"), [({"name": "WORKERS", "value": "5"}, "5"), (source, "")]
+    kubelet = world.as_manager("kubelet")
+    cases: list[tuple[Object, str]] = [({"name": "WORKERS", "value": "5"}, "5"), (source, "")]
     for number, (env, after) in enumerate(cases):
         made = await kubelet.create(pod_of(world, f"theirs-{number}", "web-7d4f", env))
         assert texts(made) == {"THREADS": "8", "WORKERS": after}
