@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pegbox.adapters.kube import environment, owners, patches, resources
-from pegbox.model.errors import NotFound, NotServed
+from pegbox.model.errors import NotFound, NotServed, Refused
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
 from pegbox.model.snapshot import Held
@@ -91,7 +91,7 @@ async def remove_variables(cluster: Cluster, found: Objects, ledger: Ledger, rea
     if found.target is not None and _adopted_with(found, body, ledger):
         return
     reached(Point.BEFORE_VARIABLES_GO)
-    with contextlib.suppress(NotFound):
+    with contextlib.suppress(NotFound, Refused):  # without the right it goes with its owner, the profile
         await cluster.delete(ref, uid=body["metadata"]["uid"])
     reached(Point.AFTER_VARIABLES_GO)
 
