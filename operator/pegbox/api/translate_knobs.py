@@ -336,7 +336,10 @@ def _require_location(knob: Knob) -> Knob:
 def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:
     seen: dict[Location, str] = {}
     for knob in knobs:
-        other = seen.setdefault(knob.location, knob.name)
+        place = knob.location
+        if place.kind in _VARIABLES:  # one container has one variable of a name, whoever puts it there
+            place = Location(LocationKind.ENV, key=place.key)
+        other = seen.setdefault(place, knob.name)
         if other != knob.name:
             where = f"spec.knobs[{knob.name}].location"
             raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")
