@@ -391,3 +391,103 @@ async def test_a_profile_may_choose_the_place_for_a_knob_of_its_class() -> None:
     await world.turns(10)
     texts = [environment.stated(pod, "app") for pod in await app.pods.pods()]
     assert texts == [{"WORKER_COUNT": "3"}] * 2
+
+
+# Where eviction cannot be had, and where the target goes.
+
+
+@pytest.mark.parametrize("why", ["one pod", "a disruption budget"])
+async def test_a_rollout_replaces_the_pods_and_writes_nothing_but_its_annotation(why: str) -> None:
+    replicas = 1 if why == "one pod" else 2
+    world, app = await start(target=documents.deployment(replicas=replicas))
+    if why != "one pod":
+        await world.apply(documents.pdb())
+    before = await target(world)
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    assert await variables(app) == ["3"] * replicas
+    after = await target(world)
+    notes = after["spec"]["template"]["metadata"].pop("annotations")
+    assert set(notes) == {"pegbox.dev/restarted-for"} and after["spec"] == before["spec"]
+    assert written(world.pegbox).count(("apply", "Deployment", "")) == 1
+
+
+async def test_a_target_that_is_gone_leaves_no_variable_for_another_one_of_its_name() -> None:
+    world, _ = await start()
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    await world.delete()
+    await world.turn_without_pods()
+    assert await _gone(world) and await parameter(world) is None
+
+
+async def test_a_profile_deleted_by_an_install_that_may_not_write_is_let_go_and_its_object_has_an_owner() -> None:
+    """The object then goes as the profile's dependant; nobody waits for a right that was taken away."""
+    world, _ = await start()
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    server(world).faults.deny("delete", "pegbox.dev", "podenvironments")
+    await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    body = await world.outside.get(Ref(POD_ENVIRONMENT, world.namespace, "checkout"))
+    profile = await world.profile()
+    assert [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [profile["metadata"]["uid"]]
+    await world.delete()
+    await world.turn_without_pods()
+    assert await _gone(world)
+
+
+async def test_a_target_made_anew_is_adopted_with_what_its_pods_have() -> None:
+    world, app = await start()
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    for pod in await world.outside.list(POD, world.namespace):
+        await world.outside.delete(Ref(POD, world.namespace, pod["metadata"]["name"]))
+    await world.turn_without_pods()
+    await world.apply(documents.deployment())
+    await world.pods_step(app)
+    ledger = await world.steady()
+    assert ledger.incumbent is not None and ledger.incumbent.number("lanes") == 3
+    await world.delete()
+    await world.until(lambda: _gone(world))
+    assert await variables(app) == [None, None] and await parameter(world) is None
+
+
+@pytest.mark.parametrize("mode", ["Observe", "Recommend"])
+async def test_in_other_modes_than_auto_no_variable_is_ever_written(mode: str) -> None:
+    world, app = await start(mode=mode)
+    await world.annotate("try", "lanes=3")
+    await world.turns(5)
+    kinds = {kind for _, kind, _ in written(world.pegbox)}
+    assert not {"PodEnvironment", "Pod", "Deployment"} & kinds and await variables(app) == [None, None]
+
+
+async def test_where_nothing_may_be_written_the_gate_lets_no_variable_through() -> None:
+    world = await make(allow_writes=False)
+    for body in documents.policy():
+        await world.outside.apply(body)
+    app = await world.add(documents.profile("checkout", documents.hot(), documents.variable()), workers=2, lanes=2)
+    await world.turns(8)
+    await world.annotate("try", "lanes=3")
+    await world.turns(8)
+    assert await parameter(world) is None and await variables(app) == [None, None]
+
+
+async def test_a_variable_of_a_knob_that_was_taken_out_stays_until_the_profile_goes() -> None:
+    world, app = await start()
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    await world.edit(knobs=[documents.hot()])
+    await world.rest()
+    assert (await trial(world, "workers=3"))[0] is TrialState.ACCEPTED
+    assert await parameter(world) == {"LANES": "3"} and await variables(app) == ["3", "3"]
+    await world.delete()
+    await world.until(lambda: _gone(world))
+    assert await parameter(world) is None
+
+
+async def test_pods_that_an_autoscaler_adds_have_the_accepted_value_at_once() -> None:
+    world, app = await start(target=documents.without_replicas(documents.deployment()))
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    ref = Ref(DEPLOYMENT, world.namespace, "checkout")
+    await world.outside.json_patch(ref, [{"op": "replace", "path": "/spec/replicas", "value": 4}], subresource="scale")
+    await world.pods_step(app)
+    assert await variables(app) == ["3"] * 4
+    await world.turns(2)
+    assert (await world.condition("Conflict"))[1] == "NoConflict"

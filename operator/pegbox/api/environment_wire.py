@@ -7,12 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from pegbox.api.profile_wire import TargetKind
-from pegbox.api.wire import EntryName, ObjectName, Wire, by_value, list_map
+from pegbox.api.wire import VARIABLE_PATTERN, EntryName, ObjectName, Wire, by_value, list_map
 
-ENV_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+VariableName = Annotated[str, Field(pattern=VARIABLE_PATTERN, min_length=1, max_length=253)]
 """What a shell takes for a name; Kubernetes allows more."""
-
-VariableName = Annotated[str, Field(pattern=ENV_NAME_PATTERN, min_length=1, max_length=253)]
 
 
 class EnvironmentTarget(Wire):

@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from pegbox.api import formula
 from pegbox.api.class_wire import ClassSpecWire, KnobWire
-from pegbox.api.environment_wire import ENV_NAME_PATTERN
 from pegbox.api.profile_wire import KnobOverride, LocationOverride, Preset, ProfileSpecWire
 from pegbox.api.wire import suggest
 from pegbox.model import units
@@ -30,7 +29,7 @@ _SCALED = (*_HPA, LocationKind.REPLICAS)
 _COSTLY = (LocationKind.REPLICAS, LocationKind.CONTAINER_RESOURCE)
 _IN_CONFIG_MAP = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
 _VARIABLES = (LocationKind.ENV, LocationKind.POD_ENV)
-_VARIABLE_NAME = re.compile(ENV_NAME_PATTERN, re.ASCII)
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def from_class(wire: KnobWire, field: str) -> Knob:
