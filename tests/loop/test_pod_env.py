@@ -491,3 +491,76 @@ async def test_pods_that_an_autoscaler_adds_have_the_accepted_value_at_once() ->
     assert await variables(app) == ["3"] * 4
     await world.turns(2)
     assert (await world.condition("Conflict"))[1] == "NoConflict"
+
+
+# A trial that lost its ledger, its mode or its leader in mid-course.
+
+
+@pytest.mark.parametrize("what", ["the ledger", "the mode"])
+async def test_pods_from_before_the_write_are_replaced_at_rest_where_a_trial_was_cut_off(what: str) -> None:
+    world, app = await start()
+    await world.annotate("try", "lanes=3")
+    await world.wake()  # written, and no pod replaced yet
+    if what == "the ledger":
+        await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+        world.restart()
+    else:
+        await world.edit(mode="Recommend")
+        await world.turn()
+        await world.edit(mode="Auto")
+    await world.turns(8)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.intent is None and ledger.incumbent is not None
+    wanted = str(ledger.incumbent.number("lanes"))
+    assert await variables(app) == [None if wanted == "2" else wanted] * 2
+    evicted = written(world.pegbox).count(EVICT)
+    await world.turns(10)
+    assert written(world.pegbox).count(EVICT) == evicted
+
+
+async def test_in_a_freeze_no_pod_is_replaced_at_rest() -> None:
+    world, _ = await start()
+    await world.annotate("try", "lanes=3")
+    await world.wake()
+    await world.edit(mode="Recommend")
+    await world.turn()
+    freeze = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}
+    await world.edit(mode="Auto", freezes=[freeze])
+    count = written(world.pegbox).count(EVICT)
+    await world.turns(6)
+    assert written(world.pegbox).count(EVICT) == count
+
+
+async def test_a_variable_that_somebody_else_puts_into_pods_is_said_and_never_fought() -> None:
+    """A webhook does so to each pod: replacing them would go on for ever."""
+    world, app = await start()
+    name = (await app.pods.pods())[0]["metadata"]["name"]
+    body = await world.outside.get(Ref(POD, world.namespace, name))
+    env = [{"op": "add", "path": "/spec/containers/0/env", "value": [{"name": "LANES", "value": "9"}]}]
+    await world.outside.json_patch(Ref(POD, world.namespace, body["metadata"]["name"]), env)
+    await world.turns(10)
+    assert EVICT not in written(world.pegbox) and WRITE not in written(world.pegbox)
+    assert (await world.condition("Conflict"))[1] == "AdmissionMissed"
+
+
+async def test_a_leader_paused_before_its_first_write_does_not_make_it_after_another_one_was_here() -> None:
+    """It read that there is no object. The new one puts back, and so leaves one: the late write is a conflict."""
+    world, app = await start()
+    await world.annotate("try", "lanes=3")
+    stale = world.reconciler
+
+    async def new_leader() -> None:
+        world.restart()
+        await world.annotate("rollback")
+        await world.turns(4)
+
+    kept = stale.actuator
+
+    async def paused(change: Any) -> bool:
+        await new_leader()
+        return await kept(change)
+
+    stale.actuator = paused
+    await stale(f"{world.namespace}/checkout")
+    await world.rest()
+    assert await parameter(world) == {} and await variables(app) == [None, None]

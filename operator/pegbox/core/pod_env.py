@@ -33,6 +33,16 @@ def stale(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted({p for _, held in _held(snapshot) if held.refusal is None for p in held.stale}))
 
 
+def replaceable(snapshot: Snapshot) -> frozenset[str]:
+    """Those of them that a restart would put right: created before our write was known everywhere.
+
+    A trial that lost its ledger or its mode in mid-course leaves such pods. What takes their place is created later,
+    and if that lacks the value, it was missed: so this ends.
+    """
+    pairs = (item for _, item in _held(snapshot) if item.refusal is None)
+    return frozenset(pod for item in pairs for pod in item.stale if pod not in item.missed)
+
+
 def gone(snapshot: Snapshot) -> bool:
     """Was the object deleted that holds an accepted value?"""
     return any(held.behind and held.refusal is None for _, held in _held(snapshot))

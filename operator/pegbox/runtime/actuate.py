@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.core import force, sizing
+from pegbox.core import pod_env as pod_env_rules
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotFound, Refused
@@ -65,6 +66,20 @@ class Change:
             if sizes.pod_values(self.found, knob).get(name, value) != value:
                 texts[size] = item.raw if item.raw is not None and value == item.start else knob.type.format(value)
         return container, texts
+
+    def to_restart(self, workload: Workload) -> list[PodFacts]:
+        """For what the stage under way moves, once it was read back; at rest for variables written before.
+
+        What admission missed would be missed again: such a pod is told, and not restarted for ever.
+        """
+        if self.snapshot.ledger.intent is None:
+            again = pod_env_rules.replaceable(self.snapshot)
+            return [p for p in workload.unfinished if not p.terminating and p.name in again]
+        if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
+            return []
+        missed = {name for held in self.snapshot.held.values() for name in held.missed}
+        late = force.outdated(self.spec.space, self.intent, workload)
+        return [p for p in late if not p.terminating and p.name not in missed]
 
 
 Actuator = Callable[[Change], Awaitable[bool]]
@@ -133,19 +148,26 @@ class LiveActuator:
                 continue  # a convenience: the kubelet comes by anyway
 
     async def _pod_environment(self, change: Change) -> bool:
-        """Ours alone: without force, so that whoever edited a variable of it keeps it."""
-        present = change.found.pod_environment
-        if not change.spec.space.at(LocationKind.POD_ENV):
+        """Created empty, and filled by a write that names what was created: so no late write of a paused leader makes
+        or fills it once another one has been here. Whoever edited a variable of it keeps that: see `pod_env.wanted`.
+        """
+        found, present = change.found, change.found.pod_environment
+        if not change.spec.space.at(LocationKind.POD_ENV) or not found.environments:
             return False
-        body = pod_env.wanted(change.found, change.snapshot, change.desired, change.intent.keep)
-        if present is None and not body["spec"].get("env"):
-            return False
-        if present is not None:
-            if pod_env.same(present, body):
+        body = pod_env.wanted(found, change.snapshot, change.desired, change.intent.keep)
+        wrote = False
+        if present is None:
+            due = any(change.snapshot.held[k.name].behind for k in change.spec.space.at(LocationKind.POD_ENV))
+            if not body["spec"].get("env") and not due:
                 return False
-            body["metadata"] |= {k: present["metadata"][k] for k in ("uid", "resourceVersion")}
+            self.reached(Point.BEFORE_POD_ENVIRONMENT)
+            present, wrote = await self.cluster.create(pod_env.emptied(body)), True
+            self.reached(Point.AFTER_POD_ENVIRONMENT)
+        if pod_env.same(present, body):
+            return wrote
+        body["metadata"] |= {k: present["metadata"][k] for k in ("uid", "resourceVersion")}
         self.reached(Point.BEFORE_POD_ENVIRONMENT)
-        await self.cluster.apply(body)
+        await self.cluster.apply(body, force=True)  # over what we created: nobody else holds a field of it
         self.reached(Point.AFTER_POD_ENVIRONMENT)
         return True
 
@@ -224,13 +246,10 @@ class LiveActuator:
 
     async def _restart(self, change: Change) -> bool:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
-        space, intent, workload = change.spec.space, change.intent, change.found.workload
-        if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
+        intent, workload = change.intent, change.found.workload
+        if isinstance(workload, Missing):
             return False
-        # What admission missed would be missed again: such a pod is told, and not restarted for ever.
-        missed = {name for held in change.snapshot.held.values() for name in held.missed}
-        late = force.outdated(space, intent, workload)
-        old = [p for p in late if not p.terminating and p.name not in missed]
+        old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling

@@ -112,18 +112,24 @@ def _standing(
 
 
 def _gone(asking: Asking, knob: Knob, seen: Held) -> tuple[str, ...]:
-    """Somebody deleted our object, though the ledger wants a value of it: it is written again."""
-    ledger = asking.ledger
-    if asking.found.pod_environment is not None or ledger is None or seen.start is None:
+    """Our object is not there, though the ledger wants a value of it: it is written (again).
+
+    It has to be there for whatever moves the value, also for the way back to what pods have without it: a leader that
+    was paused before its first write would else make it after all.
+    """
+    found, ledger = asking.found, asking.ledger
+    if found.pod_environment is not None or not found.environments or ledger is None or seen.start is None:
         return ()
-    setting = ledger.intent.current if ledger.intent is not None else ledger.incumbent
+    intent, setting = ledger.intent, ledger.incumbent
     wanted = seen.start if setting is None else setting.get(knob.name, seen.start)
-    kept = ledger.intent is not None and knob.name in ledger.intent.keep
-    return (f"{POD_ENVIRONMENT.kind} {asking.found.spec.name}",) if wanted != seen.start and not kept else ()
+    due = wanted != seen.start if intent is None else knob.name in intent.moved and knob.name not in intent.keep
+    return (f"{POD_ENVIRONMENT.kind} {found.spec.name}",) if due else ()
 
 
 def _with_pods(found: Objects, knob: Knob, seen: Held) -> Held:
-    """Pods that started with something else; of them those that were created when admission had to know."""
+    """Pods that started with something else; of them those that were created when admission had to know. Without our
+    object nothing is ours to know: whoever put that there would do so again.
+    """
     if isinstance(seen.value, Missing) or seen.behind:
         return seen
     written = environment.written_at(found.pod_environment)
@@ -131,7 +137,7 @@ def _with_pods(found: Objects, knob: Knob, seen: Held) -> Held:
     for pod in _live(found):
         if _runs(found, knob, pod, seen.start) != seen.value:
             stale.append(str(pod["metadata"]["name"]))
-            if written is not None and environment.created_at(pod) > written + LAG:
+            if written is None or environment.created_at(pod) > written + LAG:
                 missed.append(stale[-1])
     return replace(seen, stale=tuple(sorted(stale)), missed=tuple(sorted(missed)))
 
@@ -213,6 +219,10 @@ def wanted(found: Objects, snapshot: Snapshot, desired: Setting, keep: tuple[str
     }
     body["spec"] |= {"env": sorted(entries, key=lambda e: str(e["name"]))} if entries else {}
     return body
+
+
+def emptied(body: Object) -> Object:
+    return body | {"spec": {key: part for key, part in body["spec"].items() if key != "env"}}
 
 
 def same(present: Object, body: Object) -> bool:

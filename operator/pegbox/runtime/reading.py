@@ -60,6 +60,7 @@ class Objects:
     own_config_map: Object | None = None
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     pod_environment: Object | None = None
+    environments: bool = True  # does the server know PodEnvironments at all?
     admission: Missing | None = None  # why nothing puts variables into pods; None where it does, or no knob asks for it
     hpa: Object | None = None
     hpas: tuple[Object, ...] = ()
@@ -143,10 +144,10 @@ async def read_rest(cluster: Cluster, found: Objects) -> Objects:
 async def _read_admission(cluster: Cluster, found: Objects) -> Objects:
     """Our variables for the target's pods, and whether this cluster puts them there."""
     try:
-        environment_ = await maybe(cluster, Ref(POD_ENVIRONMENT, found.spec.namespace, found.spec.name))
+        body = await maybe(cluster, Ref(POD_ENVIRONMENT, found.spec.namespace, found.spec.name))
     except NotServed as error:
-        return replace(found, admission=Missing(Reason.ADMISSION_UNAVAILABLE, str(error)))
-    found = replace(found, pod_environment=environment_)
+        return replace(found, environments=False, admission=Missing(Reason.ADMISSION_UNAVAILABLE, str(error)))
+    found = replace(found, pod_environment=body)
     try:
         policy = await maybe(cluster, Ref(ADMISSION_POLICY, "", environment.POLICY))
         binding = await maybe(cluster, Ref(ADMISSION_BINDING, "", environment.POLICY))

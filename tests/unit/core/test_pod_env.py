@@ -64,6 +64,13 @@ def test_what_fails_it_ends_it_without_blame() -> None:
     assert decision.desired == BEFORE
 
 
+def test_only_pods_whose_successors_would_be_better_are_replaced() -> None:
+    item = seen(None, stale=("a", "b", "c"), missed=("b",))
+    assert pod_env.replaceable(item) == {"a", "c"}
+    refused = seen(None, stale=("a",), refusal=UNAVAILABLE)
+    assert pod_env.replaceable(refused) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("lanes", "mode", "admission"),
     [
@@ -88,9 +95,12 @@ def test_no_trial_starts_while(lanes: dict[str, Any], mode: Mode, admission: Adm
         pytest.param({"behind": ("it",)}, Mode.RECOMMEND, False, id="the mode forbids it"),
         pytest.param({"behind": ("it",), "refusal": UNAVAILABLE}, Mode.AUTO, False, id="it would do nothing"),
         pytest.param({}, Mode.AUTO, False, id="it is there"),
+        pytest.param({"stale": ("a",)}, Mode.AUTO, True, id="a pod is from before the write: it is replaced"),
+        pytest.param({"stale": ("a",), "missed": ("a",)}, Mode.AUTO, False, id="its successor would be no better"),
+        pytest.param({"stale": ("a",)}, Mode.RECOMMEND, False, id="nothing is replaced in other modes"),
     ],
 )
-def test_at_rest_the_accepted_value_is_written_again_if(lanes: dict[str, Any], mode: Mode, writes: bool) -> None:
+def test_at_rest_the_accepted_value_is_brought_about_if(lanes: dict[str, Any], mode: Mode, writes: bool) -> None:
     item = seen(None, **lanes)
     decision = decide.decide(replace(item, spec=replace(PROFILE, mode=mode)), NO_WISH, T0)
     assert decision.desired == (BEFORE if writes else None)

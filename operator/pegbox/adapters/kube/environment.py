@@ -45,13 +45,17 @@ def entry_path(variable: str) -> owners.Path:
 
 
 def written_at(environment: Mapping[str, Any] | None) -> datetime | None:
-    """When we last changed what it says, by the clock of the API server, which also dates pods."""
+    """When we last changed what it says, by the clock of the API server, which also dates pods. None where it does not
+    exist. It is created empty; a fence changes nothing that it says.
+    """
+    if environment is None:
+        return None
     times = [
         str(entry["time"])
-        for entry in (environment or {}).get("metadata", {}).get("managedFields") or ()
+        for entry in environment["metadata"].get("managedFields") or ()
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and entry.get("time")
     ]
-    return datetime.fromisoformat(max(times)) if times else None
+    return datetime.fromisoformat(max(times, default=str(environment["metadata"]["creationTimestamp"])))
 
 
 def created_at(pod: Mapping[str, Any]) -> datetime:

@@ -11,6 +11,7 @@ from pegbox.ports import Object
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.cluster import FakeCluster
 
+MADE = datetime(2026, 3, 2, 11, tzinfo=UTC)
 POD: Object = {
     "metadata": {"name": "web-0", "creationTimestamp": "2026-03-02T12:00:05Z"},
     "spec": {
@@ -65,9 +66,9 @@ async def test_the_owner_of_a_variable_is_told_from_that_of_another() -> None:
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        pytest.param([], None, id="nobody wrote it"),
-        pytest.param([("kubectl", "Apply", "2026-03-02T12:00:00Z")], None, id="others' writes are not ours"),
-        pytest.param([("pegbox", "Update", "2026-03-02T12:00:00Z")], None, id="a fence is no write of a value"),
+        pytest.param([], MADE, id="it was only created"),
+        pytest.param([("kubectl", "Apply", "2026-03-02T12:00:00Z")], MADE, id="others' writes are not ours"),
+        pytest.param([("pegbox", "Update", "2026-03-02T12:00:00Z")], MADE, id="a fence is no write of a value"),
         pytest.param(
             [("pegbox", "Apply", "2026-03-02T12:00:00Z"), ("pegbox", "Update", "2026-03-02T13:00:00Z")],
             datetime(2026, 3, 2, 12, tzinfo=UTC),
@@ -75,9 +76,14 @@ async def test_the_owner_of_a_variable_is_told_from_that_of_another() -> None:
         ),
     ],
 )
-def test_when_we_wrote_it(entries: list[tuple[str, str, str]], expected: datetime | None) -> None:
+def test_when_we_wrote_it(entries: list[tuple[str, str, str]], expected: datetime) -> None:
     managed = [{"manager": m, "operation": o, "time": t} for m, o, t in entries]
-    assert environment.written_at({"metadata": {"managedFields": managed}}) == expected
+    metadata = {"creationTimestamp": "2026-03-02T11:00:00Z", "managedFields": managed}
+    assert environment.written_at({"metadata": metadata}) == expected
+
+
+def test_what_does_not_exist_was_never_written() -> None:
+    assert environment.written_at(None) is None
 
 
 def test_a_pod_is_dated_by_the_same_clock() -> None:
