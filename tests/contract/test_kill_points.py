@@ -181,6 +181,7 @@ EVICTION = {P.BEFORE_EVICTION: 2, P.AFTER_EVICTION: 2}
 ROLLOUT = {P.BEFORE_EVICTION: 1, P.BEFORE_ROLLOUT: 1, P.AFTER_ROLLOUT: 1}
 SCALE = {P.BEFORE_SCALE: 1, P.AFTER_SCALE: 1}
 VARIABLES = {P.BEFORE_POD_ENVIRONMENT: 1, P.AFTER_POD_ENVIRONMENT: 1}
+NEW_VARIABLES = {P.BEFORE_POD_ENVIRONMENT: 2, P.AFTER_POD_ENVIRONMENT: 2}  # created empty, then filled
 VARIABLES_GO = {P.BEFORE_VARIABLES_GO: 1, P.AFTER_VARIABLES_GO: 1}
 RESIZE = {P.BEFORE_RESIZE: 2, P.AFTER_RESIZE: 2}  # pod after pod
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
@@ -204,7 +205,7 @@ SCENARIOS = {
     "resize-back": Scenario(
         _sized, _try("workers=4,cpu_request=750m", way_back=True), RESIZE, OWN | LEDGER | READ_BACK
     ),
-    "admit": Scenario(_admitted, _try("lanes=3"), VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
+    "admit": Scenario(_admitted, _try("lanes=3"), NEW_VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
     "admit-back": Scenario(_admitted, _try("lanes=4", way_back=True), VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
     "admit-takeover": Scenario(
         _admitted, _takeover_admitted, {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}, STATUS | LEDGER | READ_BACK | EVICTION
