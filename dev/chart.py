@@ -1,7 +1,7 @@
 """The chart's copies and what is generated from it: `python3 -m dev.chart sync | check | install`.
 
-A chart can only read files of its own folder, so crds/ and manifests/classes/ are copied into it. The
-install for `kubectl apply` is the chart, rendered: one description of the install, never two.
+A chart can only read files of its own folder, so crds/, manifests/classes/ and manifests/admission/ are copied
+into it. The install for `kubectl apply` is the chart, rendered: one description of the install, never two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from dev.cluster.paths import REPOSITORY
 CHART = "helm/pegbox"
 NAMESPACE = "pegbox-system"
 #: Folder of the repository -> its copy in the chart.
-COPIES = {"crds": f"{CHART}/files/crds", "manifests/classes": f"{CHART}/files/classes"}
+COPIES = {
+    "crds": f"{CHART}/files/crds",
+    "manifests/classes": f"{CHART}/files/classes",
+    "manifests/admission": f"{CHART}/files/admission",
+}
 
 _HEAD = """\
 # Generated from helm/pegbox by `python3 -m dev.chart install`: change the chart, not this file.

@@ -1,7 +1,8 @@
 """Protocols of the outside world: what the shell needs, whoever gives it. Fakes are in pegbox.testing.
 
 Objects of the cluster are plain dicts, as the API server sends them; nothing is dropped or defaulted.
-Every call may raise NotAvailable (try later); the rest is said per call.
+Every call may raise NotAvailable (try later; NotServed where the resource type is not there); the rest is said per
+call.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PROFILE = Kind("pegbox.dev/v1alpha1", "PerformanceProfile", "performanceprofiles
 CLASS = Kind("pegbox.dev/v1alpha1", "PerformanceClass", "performanceclasses", namespaced=False)
 BUDGET = Kind("pegbox.dev/v1alpha1", "SharedBudget", "sharedbudgets")
 LEDGER = Kind("pegbox.dev/v1alpha1", "TuningLedger", "tuningledgers")
+POD_ENVIRONMENT = Kind("pegbox.dev/v1alpha1", "PodEnvironment", "podenvironments")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 POD = Kind("v1", "Pod", "pods")
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
@@ -45,6 +47,15 @@ REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+ADMISSION_POLICY = Kind(
+    "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
+)
+ADMISSION_BINDING = Kind(
+    "admissionregistration.k8s.io/v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
+    namespaced=False,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,20 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pegbox.adapters.kube import environment
 from pegbox.model import settings_document
 from pegbox.model.knobs import values_hash
 from pegbox.model.snapshot import Acknowledgement
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, REPLICA_SET, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, POD_ENVIRONMENT, REPLICA_SET, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.metrics import FakeMetrics
 from tests.loop.service import Group, Service
 
 CACHE = re.compile(r"(size: )(\d+)")
 ENV = "threads"
+VARIABLE = "lanes"  # put into new pods by admission
+RESTARTS = frozenset({ENV, VARIABLE})
+START = 2  # what a pod makes of a variable that nobody states
 
 
 @dataclass
@@ -109,6 +113,9 @@ class Application:
         own = (self.server.peek(self.own_ref) or {}).get("data", {})
         if ENV.upper() in own:
             out[ENV] = int(own[ENV.upper()])
+        if VARIABLE in self.service.values:
+            entries = environment.entries(self.server.peek(Ref(POD_ENVIRONMENT, self.namespace, self.name)))
+            out[VARIABLE] = int(entries.get(VARIABLE.upper(), {"value": START})["value"])
         theirs = self.server.peek(self.theirs_ref)
         found = CACHE.search(theirs["data"]["app.yaml"]) if theirs else None
         if found:
@@ -173,13 +180,19 @@ class Application:
         if newest is not None and newest["metadata"]["name"] == digest:
             return digest
         number = 1 + (int(newest["metadata"]["annotations"][_REVISION]) if newest else 0)
-        labels = {**target["spec"]["template"]["metadata"]["labels"], "pod-template-hash": digest}
+        labels = {
+            **target["spec"]["template"]["metadata"]["labels"],
+            "pod-template-hash": digest.removeprefix(f"{self.name}-"),
+        }
         head = {"name": digest, "namespace": self.namespace, "labels": labels}
         head |= {"annotations": {_REVISION: str(number)}, "ownerReferences": [_reference(target)]}
         body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": head, "spec": {"replicas": 0}}
         old = self.server.peek(Ref(REPLICA_SET, self.namespace, digest))
         if old is not None and _owner(old) != uid:
             await self.server.delete(Ref(REPLICA_SET, self.namespace, digest))
+            if VARIABLE in self.service.values:  # what stands in a pod goes with the workload that it was made for
+                for pod in list(self.pods):
+                    await self._end(pod)
         await self.server.apply(body, force=True)
         return digest
 
@@ -194,8 +207,10 @@ class Application:
         made = await self.server.create({"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec})
         written, first = self.written(), dict(self.service.values)
         document = (self.document or {}).get("values", {})
-        runs = {n: int(v) for n, v in document.items()} or {n: int(v) for n, v in first.items() if n != ENV}
+        runs = {n: int(v) for n, v in document.items()} or {n: int(v) for n, v in first.items() if n not in RESTARTS}
         env = {ENV: written.get(ENV, int(first[ENV]))} if ENV in first else {}
+        if VARIABLE in first:
+            env[VARIABLE] = int(environment.stated(made, "app").get(VARIABLE.upper()) or START)
         self.pods.append(Pod(name, made["metadata"]["uid"], revision, now, runs, env))
 
     async def _end(self, pod: Pod) -> None:
@@ -217,7 +232,8 @@ class Application:
             most = max([*pod.runs.values(), *pod.env.values()], default=0)
             if self.kills_at and most >= self.kills_at:
                 pod.killed_at, pod.restarts, pod.started = now, pod.restarts + 1, now
-                pod.env = {name: written.get(name, value) for name, value in pod.env.items()}
+                # envFrom is read again; what admission put into the pod is there for as long as the pod is.
+                pod.env = {n: v if n == VARIABLE else written.get(n, v) for n, v in pod.env.items()}
             pod.waiting = "CrashLoopBackOff" if self.crashing else ""
             newest = self.pods[-1].revision
             pod.ready = not self.crashing and not (self.stuck and pod.revision == newest != self.pods[0].revision)
@@ -316,7 +332,7 @@ class Application:
     def _rollout_ahead(self, written: dict[str, int]) -> int:
         """The one pod more of a rollout that a write of ours began, and no controller has seen yet."""
         target = self.server.peek(self.target)
-        if ENV not in written or target is None or not self.pods:
+        if not RESTARTS & written.keys() or target is None or not self.pods:
             return 0
         return int(self._digest(target) not in {p.revision for p in self.pods})
 

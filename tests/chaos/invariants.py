@@ -15,7 +15,7 @@ from pegbox.model.knobs import Setting
 from pegbox.model.trials import IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
-from tests.chaos.application import CACHE
+from tests.chaos.application import CACHE, RESTARTS, VARIABLE
 from tests.chaos.shops import MOST
 from tests.chaos.world import World
 from tests.loop import documents
@@ -26,6 +26,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "workers": (1, 8),
     "pool": (1, 8),
     "threads": (1, 64),
+    "lanes": (1, 8),
     "cache": (1, 8),
     "replicas": (0, MOST),  # none: scaled to zero by its owner
     "min_replicas": (1, MOST),
@@ -178,7 +179,7 @@ class Watch:
         wanted = here | {n: int(parent.number(n)) for n in here if n in parent and n not in changed}
         pods = max(_bound(self.world, name), wanted.get("max_replicas", wanted.get("replicas", 0)))
         others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
-        if tenant.per_pod(wanted) * (pods + ("threads" in here)) + others > self.world.shop.limit:
+        if tenant.per_pod(wanted) * (pods + bool(RESTARTS & here.keys())) + others > self.world.shop.limit:
             self.world.lapsed.setdefault(name, "the parent did not fit beside what somebody set in mid-trial")
 
     # --- after each step
@@ -353,7 +354,8 @@ def _affordable(world: World, watch: Watch, name: str, strange: list[str]) -> bo
     here, tenant = world.values(name), world.tenant(name)
     others = world.worst() - world.apps[name].worst(tenant.per_pod)
     wanted = here | {n: min(v for each, v in watch.good[name] if each == n) for n in strange}
-    pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0))) + ("threads" in here)
+    pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
+    pods += bool(RESTARTS & here.keys())
     return tenant.per_pod(wanted) * pods + others <= world.shop.limit
 
 
@@ -371,6 +373,8 @@ def _every_pod_runs(world: World, name: str, incumbent: Setting) -> None:
     for pod in app.pods:
         if {n: v for n, v in pod.runs.items() if n in hot} != hot:
             raise Violation(f"{pod.name} runs {pod.runs}, the incumbent has {hot}")
+        if VARIABLE in space and VARIABLE in incumbent and pod.env[VARIABLE] != incumbent.number(VARIABLE):
+            raise Violation(f"{pod.name} started with {pod.env}, the incumbent has {incumbent.number(VARIABLE)}")
 
 
 def _only_our_bytes(world: World, name: str, here: Mapping[str, int]) -> None:

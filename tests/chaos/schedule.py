@@ -49,14 +49,16 @@ class Outcome:
     reasons: dict[str, set[str]] = field(default_factory=dict)  # fault -> what was said in its steps
 
 
-def draw(seed: int) -> Schedule:
+def draw(seed: int, shop: str = "") -> Schedule:
+    """`shop`: this one, whatever the seed would choose."""
     chance = random.Random(seed)
-    shop = chance.choices(list(SHOPS), [s.weight for s in SHOPS.values()])[0]
+    drawn = chance.choices(list(SHOPS), [s.weight for s in SHOPS.values()])[0]
     names, weights = zip(*((f.name, f.weight) for f in faults.TABLE.values()), strict=True)
     steps = [Step("proposal of the model", chance.randrange(1 << 30), chance.randrange(3))]
     for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
         steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
-    return Schedule(seed, shop + CANARIES if seed % 3 == 1 else shop, tuple(steps))
+    drawn = drawn + CANARIES if seed % 3 == 1 else drawn
+    return Schedule(seed, shop or drawn, tuple(steps))
 
 
 class Runner:

@@ -137,6 +137,25 @@ def _sharing() -> Shop:
     return Shop("sharing", 2, 17, tenants, (documents.budget(capacity=20, reserve=3),))
 
 
+def _lanes(values: Mapping[str, int]) -> int:
+    return values["workers"] * values["lanes"]
+
+
+def _admitted() -> Shop:
+    """Admission puts a value into new pods, which is counted with a hot one: (2 + 1) x 2 x 2 = 12 of 27. Of no weight: it
+    has schedules of its own, and those of all others stay what they were."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.variable("lanes", max=8),
+        conflictPolicy="Take",
+        budgets=_local("pods * workers * lanes", 27),
+        guards=GUARDS,
+    )
+    tenant = Tenant("checkout", ("workers", "lanes"), _lanes, body)
+    return Shop("admitted", 0, 27, (tenant,), tuple(documents.policy()))
+
+
 def with_canaries(shop: Shop) -> Shop:
     """The same shop, where every trial of hot knobs alone begins as a canary: half of the pods, two are enough."""
     canary = {"trial": {"canary": {"share": "50%", "minPods": 2}}}
@@ -148,5 +167,5 @@ def with_canaries(shop: Shop) -> Shop:
 
 CANARIES = ", canaries"
 _PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN))}
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), _admitted())}
 """Those with canaries are drawn beside the rest, by seed: what is drawn for a seed does not change with them."""

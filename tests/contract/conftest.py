@@ -25,6 +25,7 @@ from pegbox.testing.suites.cluster import ClusterWorld
 from tests.contract import lacking
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
+ADMISSION = CRDS.parent / "manifests" / "admission" / "podenvironments.yaml"
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 KUBERNETES = os.environ.get("PEGBOX_KUBERNETES", tools.NEWEST)
 """The API server's version; `make test-oldest` takes the oldest that is supported."""
@@ -61,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"Kubernetes {KUBERNETES}: {reason}"))
 
 
+def serves_admission(plane: ControlPlane) -> bool:
+    """MutatingAdmissionPolicy is of Kubernetes 1.36; older servers are told, and skip its claims."""
+    listed = plane.kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name")
+    return "mutatingadmissionpolicies." in listed.stdout and "/v1" in plane.kubectl("api-versions").stdout
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane without a node or controllers, with our CRDs installed."""
@@ -78,6 +85,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
                 if established.returncode == 0:
                     break
             assert established.returncode == 0, established.stderr
+        if serves_admission(plane):
+            plane.apply(ADMISSION.read_text())
         yield plane
 
 

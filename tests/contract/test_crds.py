@@ -154,7 +154,16 @@ REFUSED = [
         "spec.knobs[] of numeric types need min",
     ),
     ("a class's choice of nothing", class_with("knobs", "level", choices=None), "spec.knobs[].choices belong to type"),
-    ("a class's hot env", class_with("knobs", "heap", effect="Hot"), "spec.knobs[].effect of an Env location must be"),
+    (
+        "a class's hot env",
+        class_with("knobs", "heap", effect="Hot"),
+        "spec.knobs[].effect of an Env or PodEnv location must",
+    ),
+    (
+        "a variable with a ConfigMap",
+        profile(knobs=[{"name": "pool", "location": {"kind": "PodEnv", "configMap": "x"}}]),
+        "of kind PodEnv is a variable of the pods",
+    ),
     (
         "a class's document with a ConfigMap",
         class_with("knobs", "pool", location={"kind": "Settings", "configMap": "x"}),

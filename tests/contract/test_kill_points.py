@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
+from pegbox.adapters.kube import environment
 from pegbox.model.errors import NotFound
 from pegbox.model.trials import IntentKind
-from pegbox.ports import DEPLOYMENT, Cluster, Object, Ref
+from pegbox.ports import DEPLOYMENT, POD_ENVIRONMENT, Cluster, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.clock import FakeClock
-from tests.contract.conftest import Connect
+from tests.contract.conftest import Connect, cannot_run, serves_admission
 from tests.contract.kill_process import Ended, Operator
 from tests.loop import documents
 from tests.loop.world import World
@@ -33,12 +33,12 @@ class Killing:
     """A world whose operator is a process."""
 
     world: World
-    kubeconfig: Path
+    plane: ControlPlane
     operators: list[Operator] = field(default_factory=list)
     generations: list[int] = field(default_factory=list)
 
     def start(self, kill_at: str = "") -> Operator:
-        operator = Operator(self.kubeconfig, self.world, kill_at)
+        operator = Operator(self.plane.kubeconfig, self.world, kill_at)
         self.operators.append(operator)
         self.world.operator = operator
         return operator
@@ -103,6 +103,13 @@ async def _many(case: Killing) -> None:
     await case.world.add(documents.profile(), documents.deployment(replicas=5), workers=2)
 
 
+async def _admitted(case: Killing) -> None:
+    """A variable that admission puts into two pods."""
+    if not serves_admission(case.plane):
+        cannot_run("this server knows no MutatingAdmissionPolicy: it is of Kubernetes 1.36")
+    await case.world.add(documents.profile("checkout", documents.hot(), documents.variable()), workers=2, lanes=2)
+
+
 def _try(argument: str, *, way_back: bool = False) -> Step:
     """At rest, with evidence, something is tried; on the way back the process is armed once the trial is in force."""
 
@@ -123,6 +130,14 @@ def _try(argument: str, *, way_back: bool = False) -> Step:
 async def _delete(case: Killing) -> None:
     """After an accepted trial the profile is deleted."""
     await _try("workers=3,cache=3,max_replicas=4")(case)
+    await case.world.turn()
+    await case.world.rest()
+    await case.world.delete()
+
+
+async def _delete_admitted(case: Killing) -> None:
+    """As above, with a value in the pods."""
+    await _try("lanes=3")(case)
     await case.world.turn()
     await case.world.rest()
     await case.world.delete()
@@ -167,6 +182,9 @@ STATUS = {P.BEFORE_STATUS: 1, P.AFTER_STATUS: 1}
 EVICTION = {P.BEFORE_EVICTION: 2, P.AFTER_EVICTION: 2}
 ROLLOUT = {P.BEFORE_EVICTION: 1, P.BEFORE_ROLLOUT: 1, P.AFTER_ROLLOUT: 1}
 SCALE = {P.BEFORE_SCALE: 1, P.AFTER_SCALE: 1}
+VARIABLES = {P.BEFORE_POD_ENVIRONMENT: 1, P.AFTER_POD_ENVIRONMENT: 1}
+NEW_VARIABLES = {P.BEFORE_POD_ENVIRONMENT: 2, P.AFTER_POD_ENVIRONMENT: 2}  # created empty, then filled
+VARIABLES_GO = {P.BEFORE_VARIABLES_GO: 1, P.AFTER_VARIABLES_GO: 1}
 RESIZE = {P.BEFORE_RESIZE: 2, P.AFTER_RESIZE: 2}  # pod after pod
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
@@ -196,6 +214,14 @@ SCENARIOS = {
         _mixed, _takeover("workers=3,cache=3,max_replicas=4"), FENCE, LEDGER | READ_BACK | STATUS | CLAIM
     ),
     "takeover-resize": Scenario(_sized, _takeover("workers=3,cpu_request=750m"), FENCE, LEDGER | READ_BACK | STATUS),
+    "admit": Scenario(_admitted, _try("lanes=3"), NEW_VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
+    "admit-back": Scenario(_admitted, _try("lanes=4", way_back=True), VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
+    "admit-takeover": Scenario(
+        _admitted, _takeover("lanes=3"), {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}, STATUS | LEDGER | READ_BACK | EVICTION
+    ),
+    "admit-restore": Scenario(
+        _admitted, _delete_admitted, VARIABLES_GO, VARIABLES | OWN | LEDGER | READ_BACK | EVICTION | RELEASE
+    ),
     "restore": Scenario(_mixed, _delete, LEDGER | PLACES | GIVE_BACK | RELEASE, STATUS),
 }
 CASES = [
@@ -213,7 +239,7 @@ async def case(
     outside = await client("kubelet")
     await outside.apply(documents.CLASS, force=True)
     clock = FakeClock(auto=False)
-    made = Killing(World(cluster, outside, clock, namespace=namespace), control_plane.kubeconfig)
+    made = Killing(World(cluster, outside, clock, namespace=namespace), control_plane)
     yield made
     for operator in made.operators:
         operator.close()
@@ -277,6 +303,11 @@ async def _sound(case: Killing, name: str) -> None:
     """What must hold wherever the operator was killed."""
     world = case.world
     assert case.generations == sorted(case.generations), case.generations
+    if name == "admit-restore":
+        assert not await world.exists()
+        assert await _lanes(world) == [None, None]
+        assert await world.find(Ref(POD_ENVIRONMENT, world.namespace, "checkout")) is None
+        return
     if name == "restore":
         assert not await world.exists()
         assert await world.values() == {"workers": "2"}
@@ -299,6 +330,9 @@ async def _sound(case: Killing, name: str) -> None:
         assert {slot for _, slot in (await world.claims()).values()} == {"None"}
     if "threads" in texts:
         assert (await world.own())["data"]["THREADS"] == texts["threads"]
+    if "lanes" in texts:
+        original = ledger.adopted is not None and ledger.incumbent["lanes"] == ledger.adopted["lanes"]
+        assert await _lanes(world) == [None if original else texts["lanes"]] * 2
     if "replicas" in texts:
         body: Object = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
         assert str(body["spec"]["replicas"]) == texts["replicas"]
@@ -309,3 +343,9 @@ async def _sound(case: Killing, name: str) -> None:
     counts = [value for name, value in ledger.incumbent.items() if name != "cpu_request"]
     assert all(1 <= value <= 64 for value in counts if not isinstance(value, str))
     assert IntentKind.ROLLBACK not in {ledger.intent and ledger.intent.kind}
+
+
+async def _lanes(world: World) -> list[str | None]:
+    """The variable of each pod."""
+    pods = await world.apps["checkout"].pods.pods()
+    return [environment.stated(pod, "app").get("LANES") for pod in pods]

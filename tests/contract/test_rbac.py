@@ -24,11 +24,12 @@ VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletec
 RESOURCES = (
     ("", "configmaps"), ("", "events"), ("", "pods"), ("", "pods/eviction"), ("", "pods/exec"), ("", "pods/resize"),
     ("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("apps", "deployments"), ("apps", "deployments/scale"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
     ("apps", "replicasets"), ("apps", "statefulsets"), ("apps", "statefulsets/scale"),
     ("autoscaling", "horizontalpodautoscalers"), ("autoscaling.k8s.io", "verticalpodautoscalers"),
     ("coordination.k8s.io", "leases"), ("events.k8s.io", "events"), ("keda.sh", "scaledobjects"),
     ("pegbox.dev", "performanceclasses"), ("pegbox.dev", "performanceprofiles"),
-    ("pegbox.dev", "performanceprofiles/finalizers"), ("pegbox.dev", "performanceprofiles/status"),
+    ("pegbox.dev", "podenvironments"), ("pegbox.dev", "performanceprofiles/finalizers"), ("pegbox.dev", "performanceprofiles/status"),
     ("pegbox.dev", "sharedbudgets"), ("pegbox.dev", "sharedbudgets/status"), ("pegbox.dev", "tuningledgers"),
     ("policy", "poddisruptionbudgets"), ("rbac.authorization.k8s.io", "roles"),
 )  # fmt: skip
@@ -53,6 +54,7 @@ pegbox.dev     performanceprofiles         get list watch patch
 pegbox.dev     performanceprofiles/status  patch
 pegbox.dev     sharedbudgets               get list watch
 pegbox.dev     sharedbudgets/status        patch
+pegbox.dev     podenvironments             get
 pegbox.dev     tuningledgers               get list create patch delete
 """)
 WRITE = _table("""
@@ -64,6 +66,7 @@ apps         deployments/scale         patch
 apps         statefulsets              patch
 apps         statefulsets/scale        patch
 autoscaling  horizontalpodautoscalers  create patch
+pegbox.dev   podenvironments           create patch delete
 """)
 NUDGE = _table("- pods patch")
 

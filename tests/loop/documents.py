@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pegbox.ports import Object
 
 NAMESPACE = "shop"
 API = "pegbox.dev/v1alpha1"
+POLICY = Path(__file__).parents[2] / "manifests" / "admission" / "podenvironments.yaml"
 APP = "app: {name: shop}  # theirs\ncache:\n  size: 2   # entries\n"
 
 
@@ -32,6 +36,7 @@ CLASS: Object = {
             _knob("workers", role="Concurrency"),
             _knob("pool", role="Pool"),
             _knob("threads", {"kind": "Env"}, effect="Restart"),
+            _knob("lanes", {"kind": "PodEnv"}, effect="Restart"),
             _knob("cache", {"kind": "ConfigMapPath"}),
             _knob("backlog", {"kind": "ConfigMapKey"}),
             _knob("min_replicas", {"kind": "HPAMinReplicas"}),
@@ -81,6 +86,23 @@ def hot(name: str = "workers", initial: int = 2, **fields: Any) -> Object:
 
 def env(name: str = "threads", initial: int = 2) -> Object:
     return {"name": name, "initial": initial}
+
+
+def variable(name: str = "lanes", initial: int = 2, **fields: Any) -> Object:
+    """A knob whose value admission puts into new pods."""
+    return {"name": name, "initial": initial, **fields}
+
+
+def policy() -> list[Object]:
+    """The shipped admission policy and its binding."""
+    return list(yaml.safe_load_all(POLICY.read_text(encoding="utf-8")))
+
+
+def with_variables(body: Object, *entries: Object) -> Object:
+    """The container of a workload with variables of its owner."""
+    out = copy.deepcopy(body)
+    out["spec"]["template"]["spec"]["containers"][0]["env"] = list(entries)
+    return out
 
 
 def path(name: str = "cache", at: str = "cache.size", key: str = "app.yaml", **fields: Any) -> Object:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pegbox.adapters.kube import configmaps
+from pegbox.adapters.kube import configmaps, environment
 from pegbox.adapters.kube.gate import GuardedCluster
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
@@ -39,6 +39,7 @@ from tests.loop import documents
 from tests.loop.service import Group, Service, answering
 
 PLACES = {"threads": "THREADS"}  # env names of the knobs that our ConfigMap holds as plain keys
+VARIABLES = {"lanes": "LANES"}  # those that admission puts into pods
 
 
 class Quiet(Predicting):
@@ -56,6 +57,7 @@ class App:
     pods: FakePods
     service: Service
     silent: bool = False  # its pods acknowledge nothing
+    without: dict[str, float] = field(default_factory=dict)  # what it runs where nobody says anything
     started_with: dict[str, dict[str, float]] = field(default_factory=dict)  # pod uid -> env when it started
 
 
@@ -123,6 +125,7 @@ class World:
         await self.apply(target or documents.deployment(target_name))
         app = self.apps.get(name) or self._app(name, target_name, profile["spec"]["targetRef"]["kind"])
         app.service.values = values or {"workers": 2.0}
+        app.without = dict(app.service.values)
         await self.apply(profile)
         await self.pods_step(app)
         return app
@@ -236,6 +239,9 @@ class World:
             app.started_with[uid] = old.get(uid, env)
         for name in env:  # the mean of what the pods started with
             seen = [values[name] for values in app.started_with.values() if name in values]
+            found |= {name: sum(seen) / len(seen)} if seen else {}
+        for name in VARIABLES.keys() & app.service.values.keys():
+            seen = [float(environment.stated(pod, "app").get(VARIABLES[name]) or app.without[name]) for pod in pods]
             found |= {name: sum(seen) / len(seen)} if seen else {}
         if not {"cache", "backlog"} & app.service.values.keys():
             return found

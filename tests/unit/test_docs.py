@@ -113,6 +113,7 @@ KINDS = (
     ("PerformanceClass", "spec"),
     ("SharedBudget", "spec"),
     ("TuningLedger", "data"),
+    ("PodEnvironment", "spec"),
 )
 
 

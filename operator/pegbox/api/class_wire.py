@@ -74,8 +74,8 @@ class KnobWire(Wire):
                 "spec.knobs[] of numeric types need min and max, Boolean and Choice have none: add or remove them",
             ),
             (
-                "!(self.location.kind == 'Env' && self.effect == 'Hot')",
-                "spec.knobs[].effect of an Env location must be Restart: env is read when a container starts",
+                "!(self.location.kind in ['Env', 'PodEnv'] && self.effect == 'Hot')",
+                "spec.knobs[].effect of an Env or PodEnv location must be Restart: env is read when a container starts",
             ),
             (
                 "self.location.kind != 'ContainerResource' || self.effect == 'Hot' && "

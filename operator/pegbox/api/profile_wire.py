@@ -112,9 +112,27 @@ class Slo(Wire):
     on_no_data: Annotated[OnNoData, by_value(OnNoData)] = OnNoData.HOLD
 
 
-class LocationOverride(Wire):
-    """Where the application itself keeps the value: its own ConfigMap, in place of Pegbox's settings document."""
+class OverrideKind(StrEnum):
+    """The kinds of place that a profile may choose by name; a ConfigMap of its own is chosen by naming it."""
 
+    POD_ENV = "PodEnv"
+
+
+class LocationOverride(Wire):
+    """Where the application itself keeps the value, in place of Pegbox's settings document: its own ConfigMap, or a
+    variable that admission puts into its new pods (kind PodEnv; key is the variable's name).
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.kind) || !has(self.configMap) && !has(self.path)",
+                "spec.knobs[].location of kind PodEnv is a variable of the pods: remove configMap and path",
+            )
+        )
+    )
+
+    kind: Annotated[OverrideKind | None, by_value(OverrideKind)] = None
     config_map: ObjectName | None = None
     key: ShortText | None = None
     path: ShortText | None = None

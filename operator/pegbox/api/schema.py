@@ -14,6 +14,7 @@ import yaml
 
 from pegbox.api.budget_wire import SharedBudgetSpec, SharedBudgetStatus
 from pegbox.api.class_wire import ClassSpecWire
+from pegbox.api.environment_wire import PodEnvironmentSpec
 from pegbox.api.ledger_wire import LedgerData
 from pegbox.api.profile_wire import ProfileSpecWire
 from pegbox.api.status_wire import ProfileStatus
@@ -128,6 +129,21 @@ RESOURCES = (
             Column("Intent", ".data.summary.intent", "What is under way."),
             Column("Trials", ".data.summary.trials", "Trials remembered.", "integer"),
             Column("Rows", ".data.summary.rows", "Rows of statistics.", "integer"),
+            _AGE,
+        ),
+    ),
+    Resource(
+        kind="PodEnvironment",
+        plural="podenvironments",
+        scope="Namespaced",
+        short=("perfe",),
+        description="Variables that admission puts into new pods of one workload. Written by Pegbox only.",
+        fields={"spec": PodEnvironmentSpec},
+        required=("spec",),
+        columns=(
+            Column("Target", ".spec.target.name", "The workload."),
+            Column("Container", ".spec.container", "The container."),
+            Column("Variables", ".spec.env[*].name", "What is put into it."),
             _AGE,
         ),
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pegbox.api import formula
 from pegbox.api.class_wire import ClassSpecWire, KnobWire
-from pegbox.api.profile_wire import KnobOverride, Preset, ProfileSpecWire
+from pegbox.api.profile_wire import KnobOverride, LocationOverride, Preset, ProfileSpecWire
 from pegbox.api.wire import suggest
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
@@ -27,6 +28,8 @@ _HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
 _SCALED = (*_HPA, LocationKind.REPLICAS)
 _COSTLY = (LocationKind.REPLICAS, LocationKind.CONTAINER_RESOURCE)
 _IN_CONFIG_MAP = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+_VARIABLES = (LocationKind.ENV, LocationKind.POD_ENV)
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def from_class(wire: KnobWire, field: str) -> Knob:
@@ -40,7 +43,7 @@ def from_class(wire: KnobWire, field: str) -> Knob:
         raise InvalidInput(f"{field}.choices", wire.choices, "type Choice needs choices, other types have none")
     if wire.location.kind in _SCALED and (wire.type is not KnobType.INTEGER or low is None or low < 1):
         raise InvalidInput(field, wire.location.kind.value, "a number of pods is an Integer with min at least 1")
-    if wire.location.kind is LocationKind.ENV and wire.effect is Effect.HOT:
+    if wire.location.kind in _VARIABLES and wire.effect is Effect.HOT:
         raise InvalidInput(f"{field}.effect", wire.effect.value, "write Restart: env is read when a container starts")
     location = _class_location(wire, field)
     if location.size is not None:
@@ -186,11 +189,13 @@ def _narrow(knob: Knob, override: KnobOverride) -> Knob:
     where = f"spec.knobs[{knob.name}]"
     low = _inside(knob, override.min, f"{where}.min")
     high = _inside(knob, override.max, f"{where}.max")
+    location = _override_location(knob, override)
     narrowed = replace(
         knob,
+        effect=Effect.RESTART if location.kind is LocationKind.POD_ENV else knob.effect,
         minimum=knob.minimum if low is None else low,
         maximum=knob.maximum if high is None else high,
-        location=_override_location(knob, override),
+        location=location,
         mode=KnobMode.RECOMMEND if KnobMode.RECOMMEND in (knob.mode, override.mode) else KnobMode.TUNE,
     )
     if narrowed.minimum is not None and narrowed.maximum is not None and narrowed.minimum > narrowed.maximum:
@@ -267,14 +272,21 @@ def _class_location(wire: KnobWire, field: str) -> Location:
     key = where.key or ""
     if where.kind is LocationKind.SETTINGS:
         key = key or wire.name
-    elif where.kind is LocationKind.ENV:
+    elif where.kind in _VARIABLES:
         key = key or wire.name.upper()
+    if where.kind is LocationKind.POD_ENV:
+        _check_variable(key, f"{field}.location.key")
     needs = where.kind is LocationKind.CONTAINER_RESOURCE
     if needs != (where.resource is not None) or needs != (where.side is not None):
         remedy = "resource and side belong to kind ContainerResource, which needs both: add or remove them"
         raise InvalidInput(f"{field}.location", where.kind.value, remedy)
     size = Size(where.side, where.resource) if where.side is not None and where.resource is not None else None
     return Location(where.kind, where.config_map or "", key, where.path or "", size)
+
+
+def _check_variable(key: str, field: str) -> None:
+    if not _VARIABLE_NAME.fullmatch(key):
+        raise InvalidInput(field, key, "a variable's name has letters, digits and _ only, and begins with no digit")
 
 
 def _override_location(knob: Knob, override: KnobOverride) -> Location:
@@ -286,12 +298,26 @@ def _override_location(knob: Knob, override: KnobOverride) -> Location:
         where = f"spec.knobs[{knob.name}].location"
         raise InvalidInput(where, old.kind.value, "this knob is a field of the workload or its HPA: remove location")
     kind = old.kind
+    if wire.kind is not None:
+        return _pod_env(knob, wire)
     if wire.path:
         kind = LocationKind.CONFIG_MAP_PATH
-    elif wire.config_map and kind.in_own_config_map:
+    elif wire.config_map and (kind.in_own_config_map or kind is LocationKind.POD_ENV):
         kind = LocationKind.CONFIG_MAP_KEY
     path = wire.path or (old.path if kind is LocationKind.CONFIG_MAP_PATH else "")
     return Location(kind, wire.config_map or old.config_map, wire.key or old.key, path)
+
+
+def _pod_env(knob: Knob, wire: LocationOverride) -> Location:
+    """A variable of the pods, whatever place the class has for the knob."""
+    where = f"spec.knobs[{knob.name}].location"
+    if wire.config_map or wire.path:
+        found = "configMap" if wire.config_map else "path"
+        raise InvalidInput(f"{where}.{found}", wire.config_map or wire.path, "kind PodEnv has none: remove it")
+    own = knob.location.key if knob.location.kind in _VARIABLES else ""
+    key = wire.key or own or knob.name.upper()
+    _check_variable(key, f"{where}.key")
+    return Location(LocationKind.POD_ENV, key=key)
 
 
 def _require_location(knob: Knob) -> Knob:
@@ -309,7 +335,10 @@ def _require_location(knob: Knob) -> Knob:
 def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:
     seen: dict[Location, str] = {}
     for knob in knobs:
-        other = seen.setdefault(knob.location, knob.name)
+        place = knob.location
+        if place.kind in _VARIABLES:  # one container has one variable of a name, whoever puts it there
+            place = Location(LocationKind.ENV, key=place.key)
+        other = seen.setdefault(place, knob.name)
         if other != knob.name:
             where = f"spec.knobs[{knob.name}].location"
             raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")

@@ -27,6 +27,7 @@ DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_]*$"
 SIGNAL_PATTERN = r"^[a-z][a-z0-9_:]*$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class Wire(BaseModel):

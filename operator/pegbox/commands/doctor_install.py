@@ -38,6 +38,7 @@ READ = (
     Right(GROUP, "sharedbudgets", _WATCH),
     Right(GROUP, "sharedbudgets/status", ("patch",)),
     Right(GROUP, "tuningledgers", (*_LIST, "create", "patch", "delete")),
+    Right(GROUP, "podenvironments", ("get",)),
     Right("apps", "deployments", ("get",)),
     Right("apps", "statefulsets", ("get",)),
     Right("apps", "replicasets", ("list",)),
@@ -48,6 +49,7 @@ READ = (
 )
 WRITE = (
     Right("", "configmaps", ("create", "patch")),
+    Right(GROUP, "podenvironments", ("create", "patch", "delete")),
     Right("apps", "deployments", ("patch",)),
     Right("apps", "statefulsets", ("patch",)),
     Right("apps", "deployments/scale", ("patch",)),

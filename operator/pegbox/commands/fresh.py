@@ -22,7 +22,7 @@ from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Cluster, MetricsSource
-from pegbox.runtime import observing, predicting, reading
+from pegbox.runtime import observing, pod_env, predicting, reading
 from pegbox.runtime.holding import held
 from pegbox.runtime.reading import Objects
 
@@ -59,11 +59,13 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
     exported = _exported(found, reported)
     if exported:
         found = replace(found, spec=(await reading.read_spec(cluster, namespace, name, exported)).spec)
+    values = held(found, reported)
+    found = pod_env.with_admitted(found, values)
     snapshot = Snapshot(
         spec=found.spec,
         ledger=found.stored or Ledger(profile_uid=found.spec.uid),
         workload=found.workload,
-        held=held(found, reported),
+        held=values,
         document=found.document,
         observation=UNASKED,
         budgets=reading.budget_facts(found, now),

@@ -11,7 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.core import brakes, breaker, guards, looks, narrowed, requests, room, sizing, transitions, under_way, usage
+from pegbox.core import (
+    brakes,
+    breaker,
+    guards,
+    looks,
+    narrowed,
+    pod_env,
+    requests,
+    room,
+    sizing,
+    transitions,
+    under_way,
+    usage,
+)
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
 from pegbox.core.cohorts import standing
@@ -53,13 +66,18 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
-        decision = _upkeep(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter))
+        decision = _upkeep(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter), now)
     return replace(decision, events=replaced + note + decision.events)
 
 
-def _upkeep(snapshot: Snapshot, decision: Decision) -> Decision:
-    """At rest, pods that started as the template says are resized to what was accepted: no trial, the same setting."""
-    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO or not sizing.behind(snapshot):
+def _upkeep(snapshot: Snapshot, decision: Decision, now: datetime) -> Decision:
+    """At rest, pods that started as the template says are resized to what was accepted, the variables of a deleted
+    object are written again, and pods from before they were written are replaced: no trial, the same setting."""
+    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO:
+        return decision
+    frozen = guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE
+    restarts = bool(pod_env.replaceable(snapshot)) and not frozen
+    if not (sizing.behind(snapshot) or pod_env.gone(snapshot) or restarts):
         return decision
     if guards.brakes.why(snapshot) is not None:
         return decision

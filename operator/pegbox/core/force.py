@@ -66,8 +66,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
         if silent and overdue and not ledger.reporting:
             silent = set()  # an application that does not report: the timeout is all there is
     if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
-        # A container reads its env when it starts, so one that started after the read-back has the new values.
-        silent |= {p.name for p in workload.unfinished if not restarted(p, intent)}
+        silent |= {p.name for p in outdated(space, intent, workload)}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
@@ -83,6 +82,22 @@ def changed(intent: Intent) -> tuple[str, ...]:
 def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
     """Of those, the knobs that need a restart to come into force."""
     return tuple(n for n in changed(intent) if n in space and space[n].effect is Effect.RESTART)
+
+
+def outdated(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[PodFacts, ...]:
+    """Pods that do not run yet what the stage moved by a restart.
+
+    A container reads envFrom when it starts, so one that started after the read-back has the new values. What admission
+    put into a pod stands in the pod, whenever it started.
+    """
+    names = restarting(space, intent)
+    admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
+    return tuple(
+        p
+        for p in workload.unfinished
+        if (len(admitted) < len(names) and not restarted(p, intent))
+        or any(p.admitted.get(n) != intent.current[n] for n in admitted)
+    )
 
 
 def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload) -> bool:

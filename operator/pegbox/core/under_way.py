@@ -14,6 +14,7 @@ from pegbox.core import (
     guards,
     left_behind,
     looks,
+    pod_env,
     room,
     sizing,
     tokens,
@@ -247,6 +248,9 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
     if theirs:
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
+    unadmitted = pod_env.failed(snapshot, intent)
+    if unadmitted is not None:
+        return Ending(TrialState.INCONCLUSIVE, unadmitted.reason, now, unadmitted.detail)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
     urgent = intent.reason is Reason.LIMITS_NARROWED

@@ -45,6 +45,10 @@ class NotAvailable(PegboxError):
     """An outside system could not be asked: try again later, decide nothing from it."""
 
 
+class NotServed(NotAvailable):
+    """The server does not know the resource type: an older server, or a CustomResourceDefinition that is missing."""
+
+
 class NotFound(PegboxError):
     """The object does not exist (any more)."""
 

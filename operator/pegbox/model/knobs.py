@@ -84,6 +84,7 @@ class LocationKind(StrEnum):
     HPA_MIN = "HPAMinReplicas"
     HPA_MAX = "HPAMaxReplicas"
     REPLICAS = "Replicas"
+    POD_ENV = "PodEnv"  # a variable that admission puts into each new pod: needs new pods
     ENV = "Env"  # plain key of our own ConfigMap, read through envFrom: needs a restart
     CONTAINER_RESOURCE = "ContainerResource"  # a request or limit of the target's container, resized in running pods
 

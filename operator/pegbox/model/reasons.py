@@ -28,6 +28,9 @@ class Reason(StrEnum):
     OWNED_BY_VPA = "OwnedByVPA"
     RESIZE_UNSUPPORTED = "ResizeUnsupported"
     UTILIZATION_TARGET = "UtilizationTarget"
+    ADMISSION_UNAVAILABLE = "AdmissionUnavailable"
+    ADMISSION_MISSED = "AdmissionMissed"
+    ENV_UNREADABLE = "EnvUnreadable"
     FOREIGN_CHANGE = "ForeignChange"
     NO_CONFLICT = "NoConflict"
     # data
@@ -135,6 +138,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.OWNED_BY_VPA: "a VerticalPodAutoscaler sets the resources of this target",
     Reason.RESIZE_UNSUPPORTED: "pods of this target cannot be resized in place: see the message",
     Reason.UTILIZATION_TARGET: "an HPA scales on the utilisation of this request, which would move with it",
+    Reason.ADMISSION_UNAVAILABLE: "nothing puts variables into new pods here: it needs Kubernetes 1.36 and the chart's "
+    "podEnvironment.enabled",
+    Reason.ADMISSION_MISSED: "a pod was created without the variables written for it: delete it once admission works",
+    Reason.ENV_UNREADABLE: "the template takes the variable from elsewhere, or states what is no value of the knob",
     Reason.FOREIGN_CHANGE: "somebody else changed a value during the trial: it is theirs and stays",
     Reason.NO_CONFLICT: "no other owner holds a tuned value",
     Reason.DATA_AVAILABLE: "all signals have fresh data",

@@ -40,6 +40,7 @@ class PodFacts:
     container_started_at: datetime | None = None
     ack: Acknowledgement | None = None
     sizes: Mapping[Size, Fraction] = field(default_factory=dict)  # what the kubelet says that the container has
+    admitted: Mapping[str, KnobValue] = field(default_factory=dict)  # knob -> what the pod's own env makes of it
     resizing: str = ""  # why these are not what was asked for yet: "Infeasible: ...", "Deferred: ...", "InProgress"
 
 
@@ -73,6 +74,10 @@ class Held:
     A resource of a container stands in every pod by itself. `behind` names pods that have one of our earlier values,
     or what the template gives to a new pod: no foreign change, they are resized. `odd` names pods with a value that
     nobody recorded: theirs, never written. `start` is what a new pod begins with.
+
+    A variable that admission puts into pods: `start` is what a pod has without it. `behind` says that the object with
+    our variables is gone. `stale` names pods that started with another value than the next one will, `missed` those of
+    them that were created when admission had to know: another one in their place would be no better.
     """
 
     value: KnobValue | Missing
@@ -84,6 +89,8 @@ class Held:
     behind: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
     start: KnobValue | None = None
+    stale: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.core import cohorts, force, sizing
+from pegbox.core import pod_env as pod_env_rules
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotFound, Refused
@@ -23,7 +24,7 @@ from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
-from pegbox.runtime import sizes
+from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.holding import takes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
@@ -66,6 +67,20 @@ class Change:
                 texts[size] = item.raw if item.raw is not None and value == item.start else knob.type.format(value)
         return container, texts
 
+    def to_restart(self, workload: Workload) -> list[PodFacts]:
+        """For what the stage under way moves, once it was read back; at rest for variables written before.
+
+        What admission missed would be missed again: such a pod is told, and not restarted for ever.
+        """
+        if self.snapshot.ledger.intent is None:
+            again = pod_env_rules.replaceable(self.snapshot)
+            return [p for p in workload.unfinished if not p.terminating and p.name in again]
+        if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
+            return []
+        missed = {name for held in self.snapshot.held.values() for name in held.missed}
+        late = force.outdated(self.spec.space, self.intent, workload)
+        return [p for p in late if not p.terminating and p.name not in missed]
+
 
 Actuator = Callable[[Change], Awaitable[bool]]
 """Writes what is missing; True when anything was written."""
@@ -86,6 +101,7 @@ class LiveActuator:
 
     async def __call__(self, change: Change) -> bool:
         wrote = await self._own_config_map(change)
+        wrote = await self._pod_environment(change) or wrote
         wrote = await self._config_maps(change) or wrote
         wrote = await self._hpa(change) or wrote
         wrote = await self._replicas(change) or wrote
@@ -130,6 +146,30 @@ class LiveActuator:
                 await self.cluster.json_patch(Ref(POD, change.spec.namespace, pod.name), ops)
             except (Refused, NotFound):
                 continue  # a convenience: the kubelet comes by anyway
+
+    async def _pod_environment(self, change: Change) -> bool:
+        """Created empty, and filled by a write that names what was created: so no late write of a paused leader makes
+        or fills it once another one has been here. Whoever edited a variable of it keeps that: see `pod_env.wanted`.
+        """
+        found, present = change.found, change.found.pod_environment
+        if not change.spec.space.at(LocationKind.POD_ENV) or not found.environments:
+            return False
+        body = pod_env.wanted(found, change.snapshot, change.desired, change.intent.keep)
+        wrote = False
+        if present is None:
+            due = any(change.snapshot.held[k.name].behind for k in change.spec.space.at(LocationKind.POD_ENV))
+            if not body["spec"].get("env") and not due:
+                return False
+            self.reached(Point.BEFORE_POD_ENVIRONMENT)
+            present, wrote = await self.cluster.create(pod_env.emptied(body)), True
+            self.reached(Point.AFTER_POD_ENVIRONMENT)
+        if pod_env.same(present, body):
+            return wrote
+        body["metadata"] |= {k: present["metadata"][k] for k in ("uid", "resourceVersion")}
+        self.reached(Point.BEFORE_POD_ENVIRONMENT)
+        await self.cluster.apply(body, force=True)  # over what we created: nobody else holds a field of it
+        self.reached(Point.AFTER_POD_ENVIRONMENT)
+        return True
 
     async def _config_maps(self, change: Change) -> bool:
         moved = change.moved(LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
@@ -206,10 +246,10 @@ class LiveActuator:
 
     async def _restart(self, change: Change) -> bool:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
-        space, intent, workload = change.spec.space, change.intent, change.found.workload
-        if isinstance(workload, Missing) or not force.restarting(space, intent) or intent.applied_at is None:
+        intent, workload = change.intent, change.found.workload
+        if isinstance(workload, Missing):
             return False
-        old = [p for p in workload.unfinished if not p.terminating and not force.restarted(p, intent)]
+        old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling

@@ -18,7 +18,7 @@ from pegbox.adapters.kube import patches, resources
 from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import Effect, LocationKind, Size
 from pegbox.model.trials import Intent
-from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, Cluster, Object, Ref
 from pegbox.runtime import sizes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, Objects
@@ -80,6 +80,8 @@ def named(found: Objects, intent: Intent) -> Iterator[tuple[Ref, Object]]:
         if name in found.config_maps:
             yield Ref(CONFIG_MAP, spec.namespace, name), found.config_maps[name]
     kinds = {p.kind for p in places}
+    if LocationKind.POD_ENV in kinds and found.pod_environment is not None:
+        yield Ref(POD_ENVIRONMENT, spec.namespace, spec.name), found.pod_environment
     if kinds & {LocationKind.HPA_MIN, LocationKind.HPA_MAX} and found.hpa is not None:
         yield Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), found.hpa
     restarts = any(knob.effect is Effect.RESTART for knob in moved)

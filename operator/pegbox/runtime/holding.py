@@ -15,7 +15,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Object
-from pegbox.runtime import sizes
+from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.reading import Objects
 
 Reported = Mapping[str, Mapping[str, float]] | Missing
@@ -32,6 +32,9 @@ def _held(found: Objects, knob: Knob, reported: Reported, ledger: Ledger | None)
     match knob.location.kind:
         case LocationKind.CONTAINER_RESOURCE:
             return sizes.container_size(found, knob, ledger, _consent)
+        case LocationKind.POD_ENV:
+            agreed: pod_env.Agreed = lambda found, knob: _agreed(found, knob, reported)  # noqa: E731
+            return pod_env.held(pod_env.Asking(found, ledger, agreed, _consent), knob)
         case LocationKind.SETTINGS:
             return _settings(found, knob, reported)
         case LocationKind.ENV:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 
-from pegbox.adapters.kube import owners, patches, resources
+from pegbox.adapters.kube import environment, owners, patches, resources
+from pegbox.model.errors import NotFound, NotServed, Refused
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
 from pegbox.model.snapshot import Held
 from pegbox.model.trials import Ledger
-from pegbox.ports import CONFIG_MAP, HPA, PROFILE, Cluster, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import claims
 from pegbox.runtime.points import Point, Reached
-from pegbox.runtime.reading import KINDS, Objects, opt_out
+from pegbox.runtime.reading import KINDS, Objects, maybe, noted, opt_out
 
 FINALIZER = "pegbox.dev/restore"
 SEPARATOR = "; "  # between recorded owners of one field
@@ -43,6 +45,7 @@ async def release(
     """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
     if found.spec.deletion_policy is DeletionPolicy.RESTORE and not opt_out(found.target)[0]:
         await give_back(cluster, found, values, ledger, reached)
+        await remove_variables(cluster, found, ledger, reached)
     await claims.release(cluster, found, now)
     profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
     reached(Point.BEFORE_RELEASE)
@@ -73,6 +76,39 @@ async def give_back(
             reached(Point.AFTER_GIVE_BACK)
 
 
+async def remove_variables(cluster: Cluster, found: Objects, ledger: Ledger, reached: Reached) -> None:
+    """Our variables go once nothing has to stand in them: without the object, new pods are as their template says.
+
+    What stays is what was found at the adoption and differs from that: left by a profile that kept its values.
+    """
+    ref = Ref(POD_ENVIRONMENT, found.spec.namespace, found.spec.name)
+    try:
+        body = await maybe(cluster, ref)
+    except NotServed:
+        return
+    if body is None or body["spec"].get("profileUID") != found.spec.uid:
+        return
+    if found.target is not None and _adopted_with(found, body, ledger):
+        return
+    reached(Point.BEFORE_VARIABLES_GO)
+    with contextlib.suppress(NotFound, Refused):  # without the right it goes with its owner, the profile
+        await cluster.delete(ref, uid=body["metadata"]["uid"])
+    reached(Point.AFTER_VARIABLES_GO)
+
+
+def _adopted_with(found: Objects, body: Object, ledger: Ledger) -> bool:
+    """Does an entry hold what was in force at the adoption already?"""
+    entries, without = environment.entries(body), noted(body)
+    for knob in found.spec.space.at(LocationKind.POD_ENV):
+        value = ledger.adopted.get(knob.name) if ledger.adopted is not None else None
+        entry = entries.get(knob.location.key)
+        if entry is None or value is None or knob.name not in without:
+            continue
+        if knob.type.format(value) == entry["value"] != without[knob.name]:
+            return True
+    return False
+
+
 def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path]:
     """The object and the field that hold a knob outside of our own ConfigMap."""
     spec, where = found.spec, knob.location
@@ -83,7 +119,11 @@ def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path]:
             return Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), path
         case LocationKind.REPLICAS:
             return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), owners.REPLICAS
-        case LocationKind.CONTAINER_RESOURCE:  # of the template, which is never ours: nothing to give back
+        case LocationKind.POD_ENV:  # of the template, which is never ours: nothing to give back
+            name = resources.container_name((found.target or {})["spec"]["template"], spec.target.container)
+            path = environment.path(name, where.key)
+            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), path
+        case LocationKind.CONTAINER_RESOURCE:  # the same
             template = (found.target or {}).get("spec", {}).get("template", {})
             names = str(where.size).split(".")
             path = owners.container_field(

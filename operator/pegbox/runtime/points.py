@@ -23,6 +23,8 @@ class Point(StrEnum):
     AFTER_LEDGER = "after-ledger"
     BEFORE_DOCUMENT = "before-document"
     AFTER_DOCUMENT = "after-document"
+    BEFORE_POD_ENVIRONMENT = "before-pod-environment"
+    AFTER_POD_ENVIRONMENT = "after-pod-environment"
     BEFORE_CONFIG_MAP = "before-config-map"
     AFTER_CONFIG_MAP = "after-config-map"
     BEFORE_HPA = "before-hpa"
@@ -41,6 +43,8 @@ class Point(StrEnum):
     AFTER_STATUS = "after-status"
     BEFORE_GIVE_BACK = "before-give-back"
     AFTER_GIVE_BACK = "after-give-back"
+    BEFORE_VARIABLES_GO = "before-variables-go"
+    AFTER_VARIABLES_GO = "after-variables-go"
     BEFORE_RELEASE = "before-release"
     AFTER_RELEASE = "after-release"
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 
-from pegbox.adapters.kube import owners, workload
+from pegbox.adapters.kube import environment, owners, workload
 from pegbox.api import budgets as budget_api
 from pegbox.api import ledger_codec
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import reason_of
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
-from pegbox.model.errors import InvalidInput, NotFound
+from pegbox.model.errors import InvalidInput, NotFound, NotServed
 from pegbox.model.knobs import Knob, LocationKind, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode, ProfileSpec
@@ -23,6 +23,8 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement, Document, Request, SharedBudgetFacts, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import (
+    ADMISSION_BINDING,
+    ADMISSION_POLICY,
     BUDGET,
     CLASS,
     CONFIG_MAP,
@@ -30,6 +32,7 @@ from pegbox.ports import (
     HPA,
     LEDGER,
     POD,
+    POD_ENVIRONMENT,
     PROFILE,
     REPLICA_SET,
     STATEFUL_SET,
@@ -56,6 +59,9 @@ class Objects:
     workload: Workload | Missing = Missing(Reason.TARGET_NOT_FOUND)
     own_config_map: Object | None = None
     config_maps: Mapping[str, Object] = field(default_factory=dict)
+    pod_environment: Object | None = None
+    environments: bool = True  # does the server know PodEnvironments at all?
+    admission: Missing | None = None  # why nothing puts variables into pods; None where it does, or no knob asks for it
     hpa: Object | None = None
     hpas: tuple[Object, ...] = ()
     shared: Mapping[str, Object] = field(default_factory=dict)
@@ -131,7 +137,28 @@ async def read_rest(cluster: Cluster, found: Objects) -> Objects:
         shared=shared,
         document=read_document(own),
     )
+    if spec.space.at(LocationKind.POD_ENV):
+        found = await _read_admission(cluster, found)
     return await _read_workload(cluster, found)
+
+
+async def _read_admission(cluster: Cluster, found: Objects) -> Objects:
+    """Our variables for the target's pods, and whether this cluster puts them there."""
+    try:
+        body = await maybe(cluster, Ref(POD_ENVIRONMENT, found.spec.namespace, found.spec.name))
+    except NotServed as error:
+        return replace(found, environments=False, admission=Missing(Reason.ADMISSION_UNAVAILABLE, str(error)))
+    found = replace(found, pod_environment=body)
+    try:
+        policy = await maybe(cluster, Ref(ADMISSION_POLICY, "", environment.POLICY))
+        binding = await maybe(cluster, Ref(ADMISSION_BINDING, "", environment.POLICY))
+    except NotServed as error:
+        return replace(found, admission=Missing(Reason.ADMISSION_UNAVAILABLE, str(error)))
+    missing = [k.kind for k, body in ((ADMISSION_POLICY, policy), (ADMISSION_BINDING, binding)) if body is None]
+    if missing:
+        detail = f"{' and '.join(missing)} {environment.POLICY} not installed: set podEnvironment.enabled of the chart"
+        return replace(found, admission=Missing(Reason.ADMISSION_UNAVAILABLE, detail))
+    return found
 
 
 async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
@@ -215,7 +242,7 @@ def _stands(found: Objects, knob: Knob) -> bool:
             return found.hpa is not None
         case LocationKind.CONFIG_MAP_KEY | LocationKind.CONFIG_MAP_PATH:
             return knob.location.config_map in found.config_maps
-        case LocationKind.REPLICAS | LocationKind.CONTAINER_RESOURCE:
+        case LocationKind.REPLICAS | LocationKind.CONTAINER_RESOURCE | LocationKind.POD_ENV:
             return False
 
 
@@ -244,6 +271,7 @@ def ledger_lost(found: Objects) -> str:
     if found.ledger_version:
         return found.ledger_problem
     ours = not isinstance(document, Missing) and document.profile_uid == found.spec.uid
+    ours = ours or _our_variables(found)
     return "it does not exist any more: the incumbent is read from the workload" if ours else ""
 
 
@@ -286,14 +314,29 @@ def adopted_before(found: Objects) -> Setting | None:
     A document of another profile of this name is not ours to restore from.
     """
     document = found.document
-    if not isinstance(document, Missing) and document.profile_uid != found.spec.uid:
+    another = not isinstance(document, Missing) and document.profile_uid != found.spec.uid
+    texts = {} if another else noted(found.own_config_map)
+    if _our_variables(found):
+        texts |= noted(found.pod_environment)
+    try:
+        return found.spec.space.parse(texts) if texts else None
+    except ValueError:
         return None
-    annotations = (found.own_config_map or {}).get("metadata", {}).get("annotations") or {}
+
+
+def noted(body: Object | None) -> dict[str, str]:
+    """knob -> text, from the annotation on an object of ours; nothing where it cannot be read."""
+    annotations = (body or {}).get("metadata", {}).get("annotations") or {}
     try:
         texts = json.loads(annotations.get(ORIGINALS, "{}"))
-        return found.spec.space.parse({str(k): str(v) for k, v in texts.items()}) if texts else None
+        return {str(k): str(v) for k, v in texts.items()}
     except (ValueError, AttributeError, RecursionError):
-        return None
+        return {}
+
+
+def _our_variables(found: Objects) -> bool:
+    spec = (found.pod_environment or {}).get("spec") or {}
+    return bool(spec.get("env")) and spec.get("profileUID") == found.spec.uid
 
 
 def requests(found: Objects) -> tuple[Request, ...]:

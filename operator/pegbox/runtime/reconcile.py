@@ -27,7 +27,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref
-from pegbox.runtime import braking, claims, finishing, leaving, observing, reading, splitting, telling
+from pegbox.runtime import braking, claims, finishing, leaving, observing, pod_env, reading, splitting, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -170,9 +170,10 @@ class Reconciler:
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
+        found = pod_env.with_admitted(found, held)
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
             self._show_pods(found, now)  # not while acknowledgements are unknown: real rows would vanish
-        sick = unhealthy(found.workload) is not None or any(h.behind for h in held.values())
+        sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
         memory.note_pods(found.workload, now, sick)
         snapshot = Snapshot(
             spec=spec,
@@ -281,6 +282,7 @@ class Reconciler:
                 decision = braking.waiting(snapshot, decision, refused)
         if braking.ends_restore(snapshot, decision):
             await leaving.give_back(self.cluster, found, snapshot.held, snapshot.ledger, self.reached)
+            await leaving.remove_variables(self.cluster, found, snapshot.ledger, self.reached)
         writes = decision.desired is not None and reading.gate_reads_writes(snapshot.spec, self.allow_writes)
         restoring = decision.ledger.intent is not None and decision.ledger.intent.kind is IntentKind.RESTORE
         writes = writes or (decision.desired is not None and restoring and self.allow_writes)

@@ -1,6 +1,7 @@
 """An API server in memory: the facts that Pegbox relies on, and faults on demand.
 
-What is not here is said to be so: schemas and their validation, admission, controllers, watches. The suite
+What is not here is said to be so: schemas and their validation, admission but for our own policy, controllers,
+watches. The suite
 `pegbox.testing.suites.cluster` holds this fake to the real server.
 """
 
@@ -15,10 +16,11 @@ import jsonpatch
 import jsonpointer
 
 from pegbox import ports
-from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, Refused, WriteConflict
-from pegbox.ports import Clock, Kind, Object, Ref
+from pegbox.model.errors import InvalidInput, NotFound, NotServed, Refused, WriteConflict
+from pegbox.ports import POD, Clock, Kind, Object, Ref
 from pegbox.testing import managed as ownership
 from pegbox.testing import selectors
+from pegbox.testing.admission import Admission
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.copying import copied
 from pegbox.testing.faults import Faults, WriteRecord
@@ -62,10 +64,11 @@ class FakeCluster:
         self.manager = manager
         self.faults = Faults()
         self._store = Store(clock if clock is not None else FakeClock())
+        self.admission = Admission(self._store)
 
     def as_manager(self, manager: str) -> FakeCluster:
         other = FakeCluster(manager=manager)
-        other._store = self._store
+        other._store, other.admission = self._store, self.admission
         other.faults.log = self.faults.log
         return other
 
@@ -139,7 +142,7 @@ class FakeCluster:
             if self._store.peek(ref) is not None:
                 raise WriteConflict(f"{ref} already exists")
             entry = self._store.new(ref)
-            stated = self._store.part(ref.kind, body, "")
+            stated = self._store.part(ref.kind, self.admission.admitted(body) if ref.kind == POD else body, "")
             after: Object = copied(entry.body)
             after["metadata"] |= {
                 key: copied(each)
@@ -199,9 +202,7 @@ class FakeCluster:
         kind = call.ref.kind
         self.faults.raise_due(call.verb, kind)
         if self.faults.is_uninstalled(kind):
-            raise NotAvailable(
-                f"{kind.plural} ({kind.api_version}) is not installed: apply its CustomResourceDefinition"
-            )
+            raise NotServed(f"{kind.plural} ({kind.api_version}) is not installed: apply its CustomResourceDefinition")
         group = kind.api_version.rpartition("/")[0]
         resource = f"{kind.plural}/{call.subresource}" if call.subresource else kind.plural
         if self.faults.denies(call.rbac, group, resource, call.ref.namespace):

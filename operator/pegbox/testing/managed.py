@@ -69,13 +69,13 @@ class Managed:
                 claims[writer] = Claim(paths, entry.get("time", ""), entry.get("apiVersion", ""))
         return cls(claims)
 
-    def own(self, writer: Writer, paths: frozenset[Path], time: str, api_version: str) -> None:
-        """Record what a writer owns; the entry keeps its time where nothing changes."""
+    def own(self, writer: Writer, paths: frozenset[Path], time: str, api_version: str, *, moved: bool = False) -> None:
+        """Record what a writer owns; the entry keeps its time where neither that nor (moved) a value changes."""
         if not paths:
             self.claims.pop(writer, None)
             return
         held = self.claims.get(writer)
-        if held is None or held.paths != paths or held.api_version != api_version:
+        if moved or held is None or held.paths != paths or held.api_version != api_version:
             self.claims[writer] = Claim(paths, time, api_version)
 
     def take(self, paths: frozenset[Path], *, but: Writer) -> None:
@@ -118,7 +118,7 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
         if not kept:
             fields.drop(merged, path)
     managed.take(frozenset(changed), but=writer)
-    managed.own(writer, frozenset(wanted), stamp.time, stamp.api_version)
+    managed.own(writer, frozenset(wanted), stamp.time, stamp.api_version, moved=bool(changed))
     return merged
 
 

@@ -32,7 +32,7 @@ EVERYTHING: tuple[str, ...] = (
     "extraVolumeMounts[0].name=token", "extraVolumeMounts[0].mountPath=/var/run/prometheus",
     "networkPolicy.ingressFrom[0].namespaceSelector.matchLabels.name=monitoring",
     "serviceAccount.annotations.role=x", "tolerations[0].operator=Exists",
-    "topologySpreadConstraints[0].maxSkew=1", "affinity.nodeAffinity.x=y",
+    "topologySpreadConstraints[0].maxSkew=1", "affinity.nodeAffinity.x=y", "podEnvironment.enabled=true",
 )  # fmt: skip
 
 
@@ -87,10 +87,10 @@ class TestWhatIsGenerated:
         assert [path.name for path in copies.iterdir()] == ["new.yaml"]
         assert chart.stale_copies(tmp_path) == []
 
-    def test_the_install_for_kubectl_holds_all_four_crds_and_no_hook(self) -> None:
+    def test_the_install_for_kubectl_holds_all_five_crds_and_no_hook(self) -> None:
         documents = [d for d in yaml.safe_load_all((REPOSITORY / "manifests/install.yaml").read_text()) if d]
         crds = {d["spec"]["names"]["kind"] for d in documents if d["kind"] == "CustomResourceDefinition"}
-        assert crds == {"PerformanceProfile", "PerformanceClass", "SharedBudget", "TuningLedger"}
+        assert crds == {"PerformanceProfile", "PerformanceClass", "SharedBudget", "TuningLedger", "PodEnvironment"}
         assert not [d for d in documents if "helm.sh/hook" in d["metadata"].get("annotations", {})]
 
 
@@ -132,7 +132,7 @@ class TestRendering:
 
     def test_lets_crds_go_with_the_release_when_told_so(self) -> None:
         crds = [d for d in _render("crds.keep=false") if d["kind"] == "CustomResourceDefinition"]
-        assert len(crds) == 4
+        assert len(crds) == 5
         assert not [d for d in crds if "helm.sh/resource-policy" in d["metadata"].get("annotations", {})]
 
     def test_gives_every_shipped_class_unchanged(self) -> None:
@@ -142,6 +142,15 @@ class TestRendering:
         rendered = {d["metadata"]["name"]: d["spec"] for d in _render() if d["kind"] == "PerformanceClass"}
         assert sources
         assert rendered == {source["metadata"]["name"]: source["spec"] for source in sources}
+
+    def test_puts_variables_into_pods_only_where_it_is_asked_to(self) -> None:
+        kinds = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+        assert not [d for d in _render() if d["kind"] in kinds]
+        source = yaml.safe_load_all((REPOSITORY / "manifests/admission/podenvironments.yaml").read_text())
+        wanted = {d["kind"]: (d["metadata"]["name"], d["spec"]) for d in source}
+        documents = [d for d in _render("podEnvironment.enabled=true") if d["kind"] in kinds]
+        assert {d["kind"]: (d["metadata"]["name"], d["spec"]) for d in documents} == wanted
+        assert {d["metadata"]["labels"]["app.kubernetes.io/managed-by"] for d in documents} == {"Helm"}
 
     def test_installs_classes_after_their_crd_where_the_cluster_does_not_know_it_yet(self) -> None:
         first = _one(_render(), "PerformanceClass")["metadata"]["annotations"]

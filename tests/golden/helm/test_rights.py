@@ -16,6 +16,7 @@ WORKLOADS = {
     ("", "pods"), ("", "pods/eviction"), ("", "pods/resize"), ("", "pods/exec"), ("", "configmaps"), ("", "secrets"),
     ("apps", "deployments"), ("apps", "deployments/scale"), ("apps", "statefulsets"), ("apps", "statefulsets/scale"),
     ("apps", "replicasets"), ("autoscaling", "horizontalpodautoscalers"), ("policy", "poddisruptionbudgets"),
+    ("pegbox.dev", "podenvironments"),
 }  # fmt: skip
 READING = {"get", "list", "watch"}
 WRITES: set[Right] = {
@@ -24,6 +25,7 @@ WRITES: set[Right] = {
     ("apps", "deployments/scale", "patch"), ("apps", "statefulsets/scale", "patch"),
     ("autoscaling", "horizontalpodautoscalers", "create"), ("autoscaling", "horizontalpodautoscalers", "patch"),
     ("", "pods/eviction", "create"), ("", "pods/resize", "patch"),
+    *(("pegbox.dev", "podenvironments", verb) for verb in ("create", "patch", "delete")),
 }  # fmt: skip
 
 
@@ -100,7 +102,9 @@ def test_with_named_namespaces_nothing_but_classes_is_held_in_the_whole_cluster(
     held = _rights(f"mode.allowWrites={allow}", "watchNamespaces={shop,billing}")
     assert held.keys() == {"*", "shop", "billing", "pegbox-system"}
     assert held["*"] == {("pegbox.dev", "performanceclasses", verb) for verb in READING} | {
-        ("authorization.k8s.io", "selfsubjectaccessreviews", "create")
+        ("authorization.k8s.io", "selfsubjectaccessreviews", "create"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies", "get"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "get"),
     }
     assert held["shop"] == held["billing"] == everywhere["*"] - held["*"]
 

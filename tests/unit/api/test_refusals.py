@@ -95,6 +95,48 @@ REFUSED = [
         "own key",
     ),
     (
+        "a variable in a ConfigMap",
+        knob(name="pool", location={"kind": "PodEnv", "configMap": "app"}),
+        "spec.knobs[pool].location.configMap",
+        "kind PodEnv has none: remove it",
+    ),
+    (
+        "a variable with a path",
+        knob(name="pool", location={"kind": "PodEnv", "path": "a.b"}),
+        "spec.knobs[pool].location.path",
+        "kind PodEnv has none: remove it",
+    ),
+    (
+        "a name that is none of a variable",
+        knob(name="pool", location={"kind": "PodEnv", "key": "DB-POOL"}),
+        "spec.knobs[pool].location.key",
+        "letters, digits and _ only",
+    ),
+    (
+        "a name with a line end",
+        knob(name="pool", location={"kind": "PodEnv", "key": "POOL\n"}),
+        "spec.knobs[pool].location.key",
+        "letters, digits and _ only",
+    ),
+    (
+        "another kind of place by name",
+        knob(name="pool", location={"kind": "Replicas"}),
+        "spec.knobs[pool].location.kind",
+        "write one of PodEnv",
+    ),
+    (
+        "an HPA bound in a variable",
+        profile(autoscaler=CREATE, knobs=[{"name": "max_replicas", "location": {"kind": "PodEnv"}}]),
+        "spec.knobs[max_replicas].location",
+        "remove location",
+    ),
+    (
+        "one variable by two ways",
+        profile(knobs=[{"name": "heap"}, {"name": "pool", "location": {"kind": "PodEnv", "key": "HEAP"}}]),
+        "spec.knobs[heap].location",
+        "knob pool lives there too",
+    ),
+    (
         "two knobs in one place",
         profile(
             knobs=[

@@ -10,7 +10,7 @@ import pytest
 
 from pegbox.api.translate import Context, to_model
 from pegbox.api.translate_limits import BudgetUnsatisfiable, reason_of
-from pegbox.model.knobs import KnobMode, LocationKind
+from pegbox.model.knobs import Effect, KnobMode, LocationKind
 from pegbox.model.profile import Autoscaler, Canary, Freeze, Guards, Mode, Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
@@ -188,11 +188,28 @@ def test_an_existing_autoscaler_is_referred_to_by_name() -> None:
             "ConfigMapPath(app/app.json/db.pool)",
             id="a knob of the document that the application keeps inside a file",
         ),
+        pytest.param(
+            {"name": "heap", "location": {"kind": "PodEnv"}},
+            LocationKind.POD_ENV,
+            "PodEnv(HEAP)",
+            id="a variable that admission puts into new pods",
+        ),
+        pytest.param(
+            {"name": "pool", "location": {"kind": "PodEnv", "key": "DB_POOL"}},
+            LocationKind.POD_ENV,
+            "PodEnv(DB_POOL)",
+            id="a knob of the document that the application reads from a variable of its own name",
+        ),
     ],
 )
 def test_a_knob_lives(fields: Document, kind: LocationKind, text: str) -> None:
     found = merged(knob(**fields)).space[fields["name"]].location
     assert (found.kind, str(found)) == (kind, text)
+
+
+def test_a_variable_that_admission_puts_there_needs_new_pods_whatever_the_class_says() -> None:
+    space = merged(profile(knobs=[{"name": "pool", "location": {"kind": "PodEnv"}}, {"name": "overflow"}])).space
+    assert (space["pool"].effect, space["overflow"].effect) == (Effect.RESTART, Effect.HOT)
 
 
 def test_rules_whose_knobs_the_profile_does_not_have_are_not_its_rules() -> None:

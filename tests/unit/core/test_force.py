@@ -7,7 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core.force import Force, applied, in_force, restarting
+from pegbox.core.force import Force, applied, in_force, outdated, restarting
 from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Guards
@@ -100,6 +100,40 @@ FRESH, OLD = pod("a", container_started_at=at(10)), pod("b", container_started_a
 )
 def test_a_restart(standing: Workload, seconds: int, expected: Force) -> None:
     assert in_force(spec(ENV, budgets=()), under_way(THREADS), THREADS, standing, at(seconds)) == expected
+
+
+LANES = Knob("lanes", location=Location(LocationKind.POD_ENV, key="LANES"), effect=Effect.RESTART)
+MOVED = intent(parent=setting(lanes=2), stages=(setting(lanes=3),), applied_at=at(10))
+HAS = pod("a", container_started_at=at(-900), admitted={"lanes": F(3)})
+HAS_NOT = pod("b", container_started_at=at(11), admitted={"lanes": F(2)})
+
+
+@pytest.mark.parametrize(
+    ("standing", "seconds", "expected"),
+    [
+        pytest.param(workload(HAS), 11, Force(True), id="it_stands_in_the_pod_whenever_that_started"),
+        pytest.param(workload(HAS, HAS_NOT), 11, Force(False, ("b",)), id="a_new_pod_without_it_has_it_not"),
+        pytest.param(workload(HAS, pod("c")), 11, Force(False, ("c",)), id="nor_has_one_of_which_it_cannot_be_told"),
+        pytest.param(workload(HAS, pod("c", finished=True)), 11, Force(True), id="finished_pods_say_nothing"),
+        pytest.param(workload(HAS, rolling=True), 11, Force(False), id="not_while_it_rolls_out"),
+        # two pods have 2 * 180 s
+        pytest.param(workload(HAS, HAS_NOT), 370, Force(False, ("b",), True), id="overdue_after_the_time_of_each_pod"),
+    ],
+)
+def test_a_variable_by_admission(standing: Workload, seconds: int, expected: Force) -> None:
+    assert in_force(spec(LANES, budgets=()), under_way(MOVED), MOVED, standing, at(seconds)) == expected
+
+
+def test_where_envfrom_moves_too_a_pod_needs_both() -> None:
+    item = intent(parent=setting(lanes=2, threads=2), stages=(setting(lanes=3, threads=3),), applied_at=at(10))
+    old, fresh = replace(HAS, name="old"), replace(HAS, name="fresh", container_started_at=at(10))
+    found = outdated(spec(LANES, ENV).space, item, workload(old, fresh, replace(HAS_NOT, name="new")))
+    assert {p.name for p in found} == {"new", "old"}
+
+
+def test_a_variable_that_the_stage_does_not_move_makes_no_pod_outdated() -> None:
+    item = intent(parent=setting(lanes=3, threads=2), stages=(setting(lanes=3, threads=3),), applied_at=at(10))
+    assert outdated(spec(LANES, ENV).space, item, workload(replace(HAS_NOT, container_started_at=at(10)))) == ()
 
 
 FILE = Knob("cache", location=Location(LocationKind.CONFIG_MAP_PATH, "app", "conf", "cache"), effect=Effect.HOT)

@@ -1,6 +1,9 @@
 """The fake API server meets every claim that a real one meets, and its faults do what they say."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from pegbox.model.errors import NotAvailable, Refused
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, PROFILE, Object, Ref
@@ -8,6 +11,7 @@ from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import Killed
 from pegbox.testing.suites.cluster import CLAIMS, Claim, ClusterWorld
 
+POLICY = Path(__file__).parents[3] / "manifests" / "admission" / "podenvironments.yaml"
 MAP: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
 REF = Ref(CONFIG_MAP, "shop", "a")
 
@@ -15,6 +19,8 @@ REF = Ref(CONFIG_MAP, "shop", "a")
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.__name__)
 async def test_the_fake_holds(claim: Claim) -> None:
     cluster = FakeCluster()
+    for body in yaml.safe_load_all(POLICY.read_text()):
+        await cluster.as_manager("helm").apply(body)
     await claim(ClusterWorld(cluster, cluster.as_manager, "shop"))
 
 

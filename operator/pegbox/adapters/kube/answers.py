@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pegbox.model.errors import FieldOwner, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import FieldOwner, NotAvailable, NotFound, NotServed, PegboxError, Refused, WriteConflict
 
 _OWNER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 
@@ -60,9 +60,9 @@ def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
     """A missing object answers with a Status that names it; a path that is not served with plain text."""
     if body.get("kind") == "Status" and _details(body).get("name"):
         return NotFound(message)
-    return NotAvailable(
-        f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
-    )
+    said = f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
+    # The server's own words; what stands between us and it may say 404 for other reasons.
+    return NotServed(said) if message.endswith("404 page not found") else NotAvailable(said)
 
 
 def _causes(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,9 @@ _ALWAYS = frozenset({(ports.EVENT.api_version, ports.EVENT.kind), (ports.LEASE.a
 
 
 def own_objects_only(api_version: str, kind: str) -> bool:
-    """The writes of Observe and Recommend: objects of pegbox.dev, Events and the Lease."""
+    """The writes of Observe and Recommend: objects of pegbox.dev, Events and the Lease; not what pods are made of."""
+    if kind == ports.POD_ENVIRONMENT.kind:
+        return False
     return api_version.partition("/")[0] == OWN_GROUP or (api_version, kind) in _ALWAYS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pegbox.core import sizing
+from pegbox.core import pod_env, sizing
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
@@ -33,10 +33,18 @@ def unhealthy(workload: Workload | Missing) -> Missing | None:
 
 
 def rollout_health(snapshot: Snapshot, now: datetime) -> Verdict:
-    why = unhealthy(snapshot.workload) or _unsized(snapshot)
+    why = unhealthy(snapshot.workload) or _unsized(snapshot) or _unadmitted(snapshot)
     if why is None:
         return Verdict("rollout-health", Admission.ADMIT, Reason.WITHIN_LIMITS)
     return Verdict("rollout-health", Admission.REFUSE, why.reason, why.detail)
+
+
+def _unadmitted(snapshot: Snapshot) -> Missing | None:
+    """Pods that started with other variables than the next one will: what they show is not of one setting."""
+    if snapshot.ledger.incumbent is None or snapshot.spec.mode is not Mode.AUTO:
+        return None
+    late = pod_env.stale(snapshot)
+    return Missing(Reason.WAITING_FOR_PODS, f"started with other variables: {', '.join(late)}") if late else None
 
 
 def _unsized(snapshot: Snapshot) -> Missing | None:

@@ -6,9 +6,15 @@ admission) is in the contract tests.
 
 from __future__ import annotations
 
-from pegbox.testing.suites import endpoints, identity, ownership, sizes
+from pegbox.testing.suites import admission, endpoints, identity, ownership, sizes
 from pegbox.testing.suites.world import Claim, ClusterWorld, locked, raised, version
 
 __all__ = ["CLAIMS", "Claim", "ClusterWorld", "locked", "raised", "version"]
 
-CLAIMS: tuple[Claim, ...] = (*identity.CLAIMS, *ownership.CLAIMS, *endpoints.CLAIMS, *sizes.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *identity.CLAIMS,
+    *ownership.CLAIMS,
+    *endpoints.CLAIMS,
+    *sizes.CLAIMS,
+    *admission.CLAIMS,
+)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pegbox.model.errors import PegboxError
-from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PDB, POD, Cluster, Object, Ref
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, PDB, POD, POD_ENVIRONMENT, Cluster, Object, Ref
 
 _E = TypeVar("_E", bound=PegboxError)
 
@@ -60,8 +60,11 @@ class ClusterWorld:
     def budget(self, capacity: int) -> Object:
         return self._object(BUDGET.api_version, BUDGET.kind, "postgres") | {"spec": {"capacity": capacity}}
 
+    def pod_environment(self, name: str) -> Object:
+        return self._object(POD_ENVIRONMENT.api_version, POD_ENVIRONMENT.kind, name)
+
     def ref(self, body: Object) -> Ref:
-        kinds = {each.kind: each for each in (CONFIG_MAP, DEPLOYMENT, HPA, POD, PDB, LEDGER, BUDGET)}
+        kinds = {each.kind: each for each in (CONFIG_MAP, DEPLOYMENT, HPA, POD, PDB, LEDGER, BUDGET, POD_ENVIRONMENT)}
         return Ref(kinds[body["kind"]], self.namespace, body["metadata"]["name"])
 
     def _object(self, api_version: str, kind: str, name: str) -> Object:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pegbox.adapters.kube.answers import Asked, error_of
-from pegbox.model.errors import NotAvailable, NotFound, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import NotAvailable, NotFound, NotServed, PegboxError, Refused, WriteConflict
 from pegbox.ports import Object
 
 
@@ -30,7 +30,7 @@ UNKNOWN = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployme
     ("verb", "code", "text", "kind"),
     [
         pytest.param("get", 404, status("gone", {"name": "web"}), NotFound, id="a missing object"),
-        pytest.param("list", 404, "404 page not found", NotAvailable, id="a type that is not served"),
+        pytest.param("list", 404, "404 page not found", NotServed, id="a type that is not served"),
         pytest.param("apply", 409, status("x", {"causes": [HELM]}), WriteConflict, id="another owner"),
         pytest.param("apply", 409, status("the object has been modified"), WriteConflict, id="a stale version"),
         pytest.param("apply", 422, status("x", {"causes": [UID]}), WriteConflict, id="another uid"),

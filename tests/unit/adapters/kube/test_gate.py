@@ -26,6 +26,7 @@ WORKLOAD_WRITES: dict[str, Write] = {
     "a scale": lambda c: c.json_patch(Ref(DEPLOYMENT, "shop", "web"), PATCH, subresource="scale"),
     "a patch of an HPA": lambda c: c.json_patch(Ref(HPA, "shop", "web"), PATCH),
     "a deletion": lambda c: c.delete(Ref(CONFIG_MAP, "shop", "web")),
+    "variables for new pods": lambda c: c.apply(body("pegbox.dev/v1alpha1", "PodEnvironment")),
     "an eviction": lambda c: c.evict(Ref(POD, "shop", "web"), uid="x"),
     "a kind of another group that sounds like ours": lambda c: c.apply(
         body("pegbox.dev.evil/v1", "PerformanceProfile")

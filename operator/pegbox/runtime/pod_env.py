@@ -1,0 +1,245 @@
+"""Variables that admission puts into new pods: what is held, what each pod runs, and the object that says so.
+
+The template is never written. What a pod would have without us (what its template states, or what the application makes
+of a variable that is absent) is where everything is put back to: then the PodEnvironment has no entry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pegbox.adapters.kube import environment, owners, resources
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
+from pegbox.model.observations import Missing
+from pegbox.model.profile import DeletionPolicy, ProfileSpec
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Held, Snapshot, Workload
+from pegbox.model.trials import IntentKind, Ledger
+from pegbox.ports import POD_ENVIRONMENT, Object
+from pegbox.runtime.reading import ORIGINALS, Objects, noted
+
+LAG = timedelta(seconds=30)
+"""A pod created later than this after the write was made by an API server that knew: informers lag by less than a
+second where all is well. Both moments are of the API server's clock."""
+THEIRS = frozenset({Reason.OWNED_BY_OTHER, Reason.ENV_UNREADABLE})
+_WAYS_BACK = (IntentKind.ROLLBACK, IntentKind.RESTORE)
+Agreed = Callable[[Objects, Knob], KnobValue | Missing]
+Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What one answer needs beside the knob. `agreed` is the one value that all pods report of a knob."""
+
+    found: Objects
+    ledger: Ledger | None
+    agreed: Agreed
+    consent: Consent
+
+
+def held(asking: Asking, knob: Knob) -> Held:
+    """One variable. One that is never written, being recommended or pinned, is no conflict."""
+    value = _held(asking, knob)
+    return value if knob.tunable else replace(value, refusal=None)
+
+
+def _held(asking: Asking, knob: Knob) -> Held:
+    found, name = asking.found, knob.location.key
+    if found.target is None:
+        return Held(Missing(Reason.TARGET_NOT_FOUND))
+    uid = found.target["metadata"]["uid"]
+    container, texts = _template(found)
+    if texts is None:
+        gone = Missing(Reason.ENV_UNREADABLE, f"the template has no container {container}: correct targetRef.container")
+        return Held(gone, refusal=gone, object_uid=uid)
+    start = _start(asking, knob, texts)
+    if isinstance(start, Missing) and start.reason is Reason.ENV_UNREADABLE:
+        return Held(start, texts.get(name), refusal=start, object_uid=uid)
+    value = _standing(found, knob, start, texts)
+    seen = Held(value, texts.get(name), start=None if isinstance(start, Missing) else start)
+    seen = replace(seen, behind=_gone(asking, knob, seen))
+    seen = _with_pods(found, knob, seen)
+    seen = replace(seen, refusal=_refused(asking, knob, seen))
+    return asking.consent(found.spec, knob, found.target, environment.path(container, name), seen)
+
+
+def _template(found: Objects) -> tuple[str, dict[str, str | None] | None]:
+    """The tuned container's name and the variables that the template states; None where there is no such container."""
+    template = (found.target or {}).get("spec", {}).get("template", {})
+    name = resources.container_name(template, found.spec.target.container)
+    if resources.container(template, name) is None:
+        return name or found.spec.target.container, None
+    return name, environment.stated(template, name)
+
+
+def _start(asking: Asking, knob: Knob, texts: Mapping[str, str | None]) -> KnobValue | Missing:
+    """What a pod has without us. A variable that nobody states has the value that was found at the adoption."""
+    name = knob.location.key
+    if name in texts:
+        text = texts[name]
+        if text is None:
+            return Missing(Reason.ENV_UNREADABLE, f"{name} is taken by valueFrom: state a value in the template")
+        return _parsed(knob, text)
+    remembered = noted(asking.found.pod_environment).get(knob.name)
+    if remembered is not None:
+        return _parsed(knob, remembered)
+    adopted = asking.ledger.adopted if asking.ledger is not None else None
+    if adopted is not None and knob.name in adopted:
+        return adopted[knob.name]
+    return asking.agreed(asking.found, knob)
+
+
+def _parsed(knob: Knob, text: str) -> KnobValue | Missing:
+    try:
+        return knob.type.parse(text.strip(), f"variable {knob.location.key}")
+    except InvalidInput as error:
+        return Missing(Reason.ENV_UNREADABLE, str(error))
+
+
+def _standing(
+    found: Objects, knob: Knob, start: KnobValue | Missing, texts: Mapping[str, str | None]
+) -> KnobValue | Missing:
+    """What the next pod gets: our entry where it applies to the template as it is now, else what it has anyway."""
+    name = knob.location.key
+    entry = environment.entries(found.pod_environment).get(name)
+    if entry is None or not environment.acts(entry, texts.get(name), named=name in texts):
+        return start
+    return _parsed(knob, str(entry["value"]))
+
+
+def _gone(asking: Asking, knob: Knob, seen: Held) -> tuple[str, ...]:
+    """Our object is not there, though the ledger wants a value of it: it is written (again).
+
+    It has to be there for whatever moves the value, also for the way back to what pods have without it: a leader that
+    was paused before its first write would else make it after all.
+    """
+    found, ledger = asking.found, asking.ledger
+    if found.pod_environment is not None or not found.environments or ledger is None or seen.start is None:
+        return ()
+    intent, setting = ledger.intent, ledger.incumbent
+    wanted = seen.start if setting is None else setting.get(knob.name, seen.start)
+    due = wanted != seen.start if intent is None else knob.name in intent.moved and knob.name not in intent.keep
+    return (f"{POD_ENVIRONMENT.kind} {found.spec.name}",) if due else ()
+
+
+def _with_pods(found: Objects, knob: Knob, seen: Held) -> Held:
+    """Pods that started with something else; of them those that were created when admission had to know. Without our
+    object nothing is ours to know: whoever put that there would do so again.
+    """
+    if isinstance(seen.value, Missing) or seen.behind:
+        return seen
+    written = environment.written_at(found.pod_environment)
+    stale, missed = [], []
+    for pod in _live(found):
+        if _runs(found, knob, pod, seen.start) != seen.value:
+            stale.append(str(pod["metadata"]["name"]))
+            if written is None or environment.created_at(pod) > written + LAG:
+                missed.append(stale[-1])
+    return replace(seen, stale=tuple(sorted(stale)), missed=tuple(sorted(missed)))
+
+
+def _live(found: Objects) -> Iterator[Object]:
+    workload = found.workload
+    uids = {p.uid for p in workload.unfinished if not p.terminating} if isinstance(workload, Workload) else set()
+    return (pod for pod in found.pods if pod["metadata"]["uid"] in uids)
+
+
+def _runs(found: Objects, knob: Knob, pod: Object, start: KnobValue | None) -> KnobValue | None:
+    """What a pod's own env makes of a knob; None where that cannot be told."""
+    texts = environment.stated(pod, resources.container_name(pod, found.spec.target.container))
+    if knob.location.key not in texts:
+        return start
+    text = texts[knob.location.key]
+    value = Missing(Reason.ENV_UNREADABLE) if text is None else _parsed(knob, text)
+    return None if isinstance(value, Missing) else value
+
+
+def _refused(asking: Asking, knob: Knob, seen: Held) -> Missing | None:
+    found, ledger = asking.found, asking.ledger
+    back = ledger is not None and ledger.intent is not None and ledger.intent.kind in _WAYS_BACK
+    if found.admission is not None and not back:  # putting back needs no policy
+        return found.admission
+    body = found.pod_environment
+    others = owners.owners(body, environment.entry_path(knob.location.key)) if body is not None else ()
+    if others:
+        detail = f"field manager {', '.join(others)} holds {knob.location.key} of PodEnvironment {found.spec.name}"
+        return Missing(Reason.OWNED_BY_OTHER, f"{detail}: delete that object, and it is written again")
+    if seen.missed and (ledger is None or ledger.intent is None):
+        what = f"{knob.location.key} of {', '.join(seen.missed)} is not as written"
+        return Missing(Reason.ADMISSION_MISSED, f"{what}: delete these pods once the policy works")
+    return None
+
+
+def with_admitted(found: Objects, values: Mapping[str, Held]) -> Objects:
+    """Pods with what their own env makes of each such knob."""
+    knobs = found.spec.space.at(LocationKind.POD_ENV)
+    if not knobs or isinstance(found.workload, Missing):
+        return found
+    bodies = {pod["metadata"]["uid"]: pod for pod in found.pods}
+    pods = []
+    for pod in found.workload.pods:
+        runs = {k.name: _runs(found, k, bodies[pod.uid], values[k.name].start) for k in knobs}
+        pods.append(replace(pod, admitted={name: value for name, value in runs.items() if value is not None}))
+    return replace(found, workload=replace(found.workload, pods=tuple(pods)))
+
+
+def wanted(found: Objects, snapshot: Snapshot, desired: Setting, keep: tuple[str, ...]) -> Object:
+    """The PodEnvironment for a setting: an entry for each variable that must differ from what pods have anyway."""
+    spec, values, present = found.spec, snapshot.held, environment.entries(found.pod_environment)
+    knobs = {k.location.key: k for k in spec.space.at(LocationKind.POD_ENV) if k.name in values}
+    entries = [entry for name, entry in present.items() if name not in knobs]  # of a knob that was taken out: it stays
+    notes = noted(found.pod_environment)
+    for name, knob in sorted(knobs.items()):
+        seen, value = values[knob.name], desired.get(knob.name)
+        if seen.start is not None:
+            notes[knob.name] = knob.type.format(seen.start)
+        theirs = seen.refusal is not None and seen.refusal.reason in THEIRS
+        if not knob.tunable or theirs or knob.name in keep or value is None:
+            entries += [present[name]] if name in present else []
+        elif seen.start is not None and value != seen.start:
+            over = {} if seen.raw is None else {"over": seen.raw}
+            entries.append({"name": name, "value": knob.type.format(value)} | over)
+    container, _ = _template(found)
+    target = {"kind": spec.target.kind, "name": spec.target.name}
+    body: Object = {
+        "apiVersion": POD_ENVIRONMENT.api_version,
+        "kind": POD_ENVIRONMENT.kind,
+        "metadata": {
+            "name": spec.name,
+            "namespace": spec.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile": spec.name},
+            "annotations": {ORIGINALS: json.dumps(notes, sort_keys=True)},
+            "ownerReferences": _owners(found, snapshot),
+        },
+        "spec": {"profileUID": spec.uid, "target": target, "container": container},
+    }
+    body["spec"] |= {"env": sorted(entries, key=lambda e: str(e["name"]))} if entries else {}
+    return body
+
+
+def emptied(body: Object) -> Object:
+    return body | {"spec": {key: part for key, part in body["spec"].items() if key != "env"}}
+
+
+def same(present: Object, body: Object) -> bool:
+    """Do both say the same? In which order a server keeps entries says nothing."""
+    heads = ({key: part for key, part in each["spec"].items() if key != "env"} for each in (present, body))
+    return environment.entries(present) == environment.entries(body) and next(heads) == next(heads)
+
+
+def _owners(found: Objects, snapshot: Snapshot) -> list[Object]:
+    """It goes with its profile, however that goes, unless values of it are to be kept: by the deletion policy, or since
+    an earlier profile kept them."""
+    adopted = snapshot.ledger.adopted
+    names = [k.name for k in found.spec.space.at(LocationKind.POD_ENV) if adopted is not None and k.name in adopted]
+    starts = {n: snapshot.held[n].start for n in names if n in snapshot.held}
+    kept = adopted is not None and any(start not in (None, adopted[n]) for n, start in starts.items())
+    if kept or found.spec.deletion_policy is DeletionPolicy.KEEP:
+        return []
+    profile = found.profile
+    owner = {"apiVersion": profile["apiVersion"], "kind": profile["kind"], "name": found.spec.name}
+    return [owner | {"uid": found.spec.uid, "controller": False, "blockOwnerDeletion": False}]
