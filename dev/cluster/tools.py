@@ -118,6 +118,8 @@ _ALL = (
     _prometheus("prometheus", 260),
     _prometheus("promtool", 15),
     Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 100),
+    # Only the tests of what a team's own release does to a trial need the older one, too.
+    Tool("helm3", "helm3", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", 110),
     Tool("pause", "pause", ".", "", 2),
     Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok", 60),
 )  # fmt: skip
@@ -131,7 +133,7 @@ _CONTROLLERS = (*_CONTROL, "kube-controller-manager", "kube-scheduler")
 LEVELS: dict[str, tuple[str, ...]] = {
     "control": _CONTROL,
     "controllers": _CONTROLLERS,
-    "node": tuple(name for name in TOOLS if name != "kwok"),
+    "node": tuple(name for name in TOOLS if name not in ("kwok", "helm3")),
     "all": tuple(TOOLS),
 }
 
