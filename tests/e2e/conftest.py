@@ -151,7 +151,7 @@ def running(api: Api, operator: Operator) -> Iterator[Running]:
     worlds = worlds_of(api)
     namespaces = sorted({w.namespace for w in worlds.values()})
     try:
-        _remove(api, namespaces)
+        remove(api, namespaces)
         started = time.monotonic()
         _bring_up(api, worlds, namespaces)
         print(f"{len(worlds)} worlds: {time.monotonic() - started:.0f} s")
@@ -170,7 +170,7 @@ def running(api: Api, operator: Operator) -> Iterator[Running]:
             }
             yield Running(worlds, {name: threads.submit(call) for name, call in work.items()})
     finally:
-        _remove(api, namespaces)
+        remove(api, namespaces)
         demo.kubectl("delete", "performanceclass", "e2e-app", "--ignore-not-found")
 
 
@@ -186,14 +186,18 @@ def killed(running: Running, operator: Operator) -> dict[str, Any]:
         cannot_run(str(error))
 
 
-def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:
+def spaces(names: list[str]) -> list[Object]:
+    """Namespaces that let only restricted pods in."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n in namespaces]
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n in names]
+
+
+def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:
     demo.apply((WORKLOAD / "class.yaml").read_text())
     head = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "SharedBudget"}
     meta = {"name": "connections", "namespace": "e2e-shared"}
     budget = {**head, "metadata": meta, "spec": {"capacity": 8, "reserve": 1, "unit": "connections"}}
-    items = [*spaces, budget, *(m for w in worlds.values() for m in w.manifests())]
+    items = [*spaces(namespaces), budget, *(m for w in worlds.values() for m in w.manifests())]
     demo.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     for name in ("take", "held"):
         api.apply("hpa", team_hpa(f"e2e-{name}"), "team")
@@ -205,7 +209,7 @@ def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None
     wait_for("every application", ready, 300, 2)
 
 
-def _remove(api: Api, namespaces: list[str]) -> None:
+def remove(api: Api, namespaces: list[str]) -> None:
     """Profiles first, so that none is left with a finalizer; then the namespaces, until they are gone."""
     there = {n["metadata"]["name"] for n in api.list("namespace", "")}
     ours = [n for n in namespaces if n in there]
