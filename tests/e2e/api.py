@@ -28,6 +28,7 @@ PLURALS = {
     "namespace": "/api/v1/namespaces",
     "networkpolicy": "/apis/networking.k8s.io/v1/{}/networkpolicies",
     "service": "/api/v1/{}/services",
+    "endpointslice": "/apis/discovery.k8s.io/v1/{}/endpointslices",
     "lease": "/apis/coordination.k8s.io/v1/{}/leases",
     "deployment": "/apis/apps/v1/{}/deployments",
     "replicaset": "/apis/apps/v1/{}/replicasets",

@@ -23,7 +23,7 @@ from dev.demo.run import VALUES
 from tests.e2e import api as access
 from tests.e2e import kills, scenarios
 from tests.e2e.api import Api, Object, required, wait_for
-from tests.e2e.operators import NotHere, Operator
+from tests.e2e.operators import SYSTEM, NotHere, Operator
 from tests.e2e.worlds import WORKLOAD, Application, World
 
 # Ten profiles that look every four seconds, where one would look every thirty; each test is about its own.
@@ -32,6 +32,7 @@ FAST = (
     "brakes.maxConcurrentTrials=0",
     "brakes.maxConcurrentRestarts=0",
     "brakes.fleetBreaker.profiles=0",
+    "networkPolicy.enabled=true",
 )
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
 
@@ -72,6 +73,12 @@ def _install() -> None:
         return
     demo.load_images(("pegbox", "issue-service"))
     demo.install_prometheus()
+    install()
+
+
+def install() -> None:
+    """The operator, by its chart, in a namespace that lets only restricted pods in."""
+    demo.apply(json.dumps(spaces([SYSTEM])[0]))
     demo.install_operator(*VALUES, *FAST)
 
 
