@@ -58,7 +58,11 @@ def tries(world: World, count: int) -> list[Try]:
         if number:
             time.sleep(DRAIN)
             world.measured()
-        one = attempt(world)
+        try:
+            one = attempt(world)
+        except AssertionError as error:  # one world that cannot go on is told, and costs the others nothing
+            print(f"  {world.name} {number + 1}/{count}: {error}", file=sys.stderr, flush=True)
+            return done
         print(f"  {world.name} {number + 1}/{count}: {one or 'ended without a bad sample'}", flush=True)
         done += [one] if one else []
     return done
@@ -125,6 +129,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if not done:
         print("latency: no try ended by a bad sample", file=sys.stderr)
         return 1
+    print(f"{len(done)} of {options.tries} tries ended by bad samples")
     print(table(done, options.interval))
     print(f"ended by {sorted({t.why for t in done})}; values exact in {sum(t.exact for t in done)} of {len(done)}")
     return 0 if all(t.exact for t in done) else 1
