@@ -30,7 +30,11 @@ class History:
         return [body for body in self.versions if body["metadata"]["name"] == name]
 
     def written_by(self, name: str, manager: str = OURS) -> list[Object]:
-        """The versions that this field manager made: its entry appeared, or is not what it was before."""
+        """The versions that this field manager made: its entry appeared, or is not what it was before.
+
+        Times are whole seconds, and we look every two seconds at the most. A scale of a field that nobody holds leaves
+        no entry: no world of these tests tunes replicas.
+        """
         versions = self.of(name)
         return [
             body for before, body in pairwise(versions)

@@ -10,6 +10,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
+from pegbox.ports import CONFIG_MAP, Ref
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.predicting import Predicting
 from tests.loop import documents
@@ -151,3 +152,24 @@ async def test_reset_forgets_it() -> None:
     while writes(world) == 1 and world.clock.monotonic() - started < 45:
         await world.turn()
     assert writes(world) == 2
+
+
+async def test_who_applies_our_own_config_map_for_ever_is_not_fought_at_his_own_pace() -> None:
+    """A repository that holds it, and heals. The trial, its way back, once more at once, then after 5, 10, 20, 40, 80
+    and 160 s, 315 s in all: nine writes, and the tenth not before another 320 s. At his pace it would be 300."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    theirs = {"data": (await world.own())["data"]}
+    await world.annotate("try", "workers=3")
+    document = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
+    started, before = world.clock.monotonic(), written(world.pegbox).count(("apply", "ConfigMap", ""))
+    while world.clock.monotonic() - started < 600:
+        await world.wake()
+        await world.patch(document, "/data", theirs["data"])
+        await world.pods_step(world.apps["checkout"])
+        world.clock.skip(2.0)  # the healer's write is an event, and wakes
+    assert written(world.pegbox).count(("apply", "ConfigMap", "")) - before == 9
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.trials[-1].reason is Reason.FOREIGN_CHANGE
+    assert (await world.condition("Conflict"))[:2] == ("True", "ForeignChange")
