@@ -10,7 +10,8 @@ summary=()
 
 tools() {
   # What the levels below need; the end-to-end level builds the rest. Cached outside the repository.
-  "$python" -m dev.cluster build control && "$python" -m dev.cluster tool prometheus && "$python" -m dev.cluster tool helm
+  "$python" -m dev.cluster build control && "$python" -m dev.cluster tool prometheus && "$python" -m dev.cluster tool helm &&
+    "$python" -m dev.cluster tool helm3
 }
 
 level() {  # level NAME COMMAND...: run it, note its time, go on
@@ -46,7 +47,7 @@ end_to_end() {
 }
 
 level "check" make --no-print-directory check
-level "tools: etcd, API server, Prometheus, Helm" tools
+level "tools: etcd, API server, Prometheus, Helm 3 and 4" tools
 level "loop on fakes, property, adversarial, chaos, golden, simulated" \
   "$bin/python" -m pytest -q -n auto tests/loop tests/property tests/adversarial tests/chaos tests/golden tests/sim
 level "integration: real PostgreSQL, Redis, Prometheus" integration

@@ -123,6 +123,8 @@ _ALL = (
     _prometheus("prometheus", 260),
     _prometheus("promtool", 15),
     Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 100),
+    # Only the tests of what a team's own release does to a trial need the older one, too.
+    Tool("helm3", "helm3", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", 110),
     Tool("pause", "pause", ".", "", 2),
     Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok", 60),
 )  # fmt: skip
@@ -137,7 +139,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "control": _CONTROL,
     "controllers": _CONTROLLERS,
     "oldest": ("etcd", f"kube-apiserver-{OLDEST}", "kubectl"),
-    "node": tuple(name for name in TOOLS if name not in ("kwok", f"kube-apiserver-{OLDEST}")),
+    "node": tuple(name for name in TOOLS if name not in ("kwok", "helm3", f"kube-apiserver-{OLDEST}")),
     "all": tuple(TOOLS),
 }
 

@@ -26,6 +26,9 @@ PLURALS = {
     "configmap": "/api/v1/{}/configmaps",
     "event": "/api/v1/{}/events",
     "namespace": "/api/v1/namespaces",
+    "networkpolicy": "/apis/networking.k8s.io/v1/{}/networkpolicies",
+    "service": "/api/v1/{}/services",
+    "endpointslice": "/apis/discovery.k8s.io/v1/{}/endpointslices",
     "lease": "/apis/coordination.k8s.io/v1/{}/leases",
     "deployment": "/apis/apps/v1/{}/deployments",
     "replicaset": "/apis/apps/v1/{}/replicasets",
@@ -67,7 +70,7 @@ class Api:
 
     def send(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """JSON where the answer is some, else its text. Raises NotThere and Failed."""
-        connection = _Connection(self._path)
+        connection = self.connection()
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": content_type} if text else {})
@@ -83,21 +86,25 @@ class Api:
             raise Failed(f"{method} {path}: {answer.status}: {said[:500]}")
         return json.loads(said) if answer.headers.get_content_type() == "application/json" else said
 
+    def connection(self) -> http.client.HTTPConnection:
+        """One of the caller's own, not connected yet: for an answer that goes on."""
+        return _Connection(self._path)
+
     def get(self, kind: str, namespace: str, name: str) -> Object:
-        return dict(self.send("GET", f"{_place(kind, namespace)}/{name}"))
+        return dict(self.send("GET", f"{place(kind, namespace)}/{name}"))
 
     def list(self, kind: str, namespace: str, **query: str) -> list[Object]:
-        items = self.send("GET", f"{_place(kind, namespace)}?{urlencode(query)}")["items"]
+        items = self.send("GET", f"{place(kind, namespace)}?{urlencode(query)}")["items"]
         return list(items)
 
-    def apply(self, kind: str, body: Object, manager: str) -> Object:
+    def apply(self, kind: str, body: Object, manager: str, *, force: bool = False) -> Object:
         """Server-side apply by somebody; without force, as a team's own tool would."""
         meta = body["metadata"]
-        path = f"{_place(kind, meta['namespace'])}/{meta['name']}?fieldManager={manager}"
+        path = f"{place(kind, meta['namespace'])}/{meta['name']}?fieldManager={manager}&force={str(force).lower()}"
         return dict(self.send("PATCH", path, body, "application/apply-patch+yaml"))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
-        self.send("DELETE", f"{_place(kind, namespace)}/{name}")
+        self.send("DELETE", f"{place(kind, namespace)}/{name}")
 
     def proxied(self, namespace: str, pod: str, port: int, path: str) -> str:
         """What a pod answers over HTTP, through the API server."""
@@ -107,7 +114,8 @@ class Api:
         return self.proxied(namespace, pod, port, "/metrics")
 
 
-def _place(kind: str, namespace: str) -> str:
+def place(kind: str, namespace: str) -> str:
+    """The path of a list."""
     return PLURALS[kind].format(f"namespaces/{namespace}" if namespace else "").replace("//", "/")
 
 

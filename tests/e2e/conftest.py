@@ -23,7 +23,7 @@ from dev.demo.run import VALUES
 from tests.e2e import api as access
 from tests.e2e import kills, scenarios
 from tests.e2e.api import Api, Object, required, wait_for
-from tests.e2e.operators import NotHere, Operator
+from tests.e2e.operators import SYSTEM, NotHere, Operator
 from tests.e2e.worlds import WORKLOAD, Application, World
 
 # Ten profiles that look every four seconds, where one would look every thirty; each test is about its own.
@@ -32,6 +32,7 @@ FAST = (
     "brakes.maxConcurrentTrials=0",
     "brakes.maxConcurrentRestarts=0",
     "brakes.fleetBreaker.profiles=0",
+    "networkPolicy.enabled=true",
 )
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
 
@@ -72,6 +73,12 @@ def _install() -> None:
         return
     demo.load_images(("pegbox", "issue-service"))
     demo.install_prometheus()
+    install()
+
+
+def install() -> None:
+    """The operator, by its chart, in a namespace that lets only restricted pods in."""
+    demo.apply(json.dumps(spaces([SYSTEM])[0]))
     demo.install_operator(*VALUES, *FAST)
 
 
@@ -151,7 +158,7 @@ def running(api: Api, operator: Operator) -> Iterator[Running]:
     worlds = worlds_of(api)
     namespaces = sorted({w.namespace for w in worlds.values()})
     try:
-        _remove(api, namespaces)
+        remove(api, namespaces)
         started = time.monotonic()
         _bring_up(api, worlds, namespaces)
         print(f"{len(worlds)} worlds: {time.monotonic() - started:.0f} s")
@@ -170,7 +177,7 @@ def running(api: Api, operator: Operator) -> Iterator[Running]:
             }
             yield Running(worlds, {name: threads.submit(call) for name, call in work.items()})
     finally:
-        _remove(api, namespaces)
+        remove(api, namespaces)
         demo.kubectl("delete", "performanceclass", "e2e-app", "--ignore-not-found")
 
 
@@ -186,14 +193,18 @@ def killed(running: Running, operator: Operator) -> dict[str, Any]:
         cannot_run(str(error))
 
 
-def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:
+def spaces(names: list[str]) -> list[Object]:
+    """Namespaces that let only restricted pods in."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n in namespaces]
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n in names]
+
+
+def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:
     demo.apply((WORKLOAD / "class.yaml").read_text())
     head = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "SharedBudget"}
     meta = {"name": "connections", "namespace": "e2e-shared"}
     budget = {**head, "metadata": meta, "spec": {"capacity": 8, "reserve": 1, "unit": "connections"}}
-    items = [*spaces, budget, *(m for w in worlds.values() for m in w.manifests())]
+    items = [*spaces(namespaces), budget, *(m for w in worlds.values() for m in w.manifests())]
     demo.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     for name in ("take", "held"):
         api.apply("hpa", team_hpa(f"e2e-{name}"), "team")
@@ -205,7 +216,7 @@ def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None
     wait_for("every application", ready, 300, 2)
 
 
-def _remove(api: Api, namespaces: list[str]) -> None:
+def remove(api: Api, namespaces: list[str]) -> None:
     """Profiles first, so that none is left with a finalizer; then the namespaces, until they are gone."""
     there = {n["metadata"]["name"] for n in api.list("namespace", "")}
     ours = [n for n in namespaces if n in there]

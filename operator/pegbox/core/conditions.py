@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pegbox.core import slo
 from pegbox.core.guards.data import missing_figure
+from pegbox.core.guards.limits import left_alone
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.observations import Missing
@@ -145,6 +147,10 @@ def _conflict(snapshot: Snapshot, decision: Decision) -> State:
     kept = decision.ledger.intent.keep if decision.ledger.intent is not None else ()
     if kept:
         return Truth.TRUE, Reason.FOREIGN_CHANGE, f"left as others set them: {', '.join(kept)}"
+    alone = left_alone(replace(snapshot, ledger=decision.ledger))
+    if alone:
+        until = "; ".join(f"{name} until {end.isoformat()}" for name, end in sorted(alone.items()))
+        return Truth.TRUE, Reason.FOREIGN_CHANGE, f"others set again what was tuned, and it is left to them: {until}"
     return Truth.FALSE, Reason.NO_CONFLICT, SENTENCES[Reason.NO_CONFLICT]
 
 

@@ -364,6 +364,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         after = incumbent.with_values(**changes)
         text = f"changed by others: {in_words(snapshot.spec.space, after, incumbent)}"
         events = (Event(Reason.FOREIGN_CHANGE, text, warning=True),)
+        ledger = transitions.undone(ledger, changes)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
     if ledger.revision and workload.revision and ledger.revision != workload.revision:
         ledger = transitions.deployed(ledger, workload.revision)

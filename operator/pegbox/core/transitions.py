@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -246,6 +246,17 @@ def left_to_others(ledger: Ledger, foreign: Mapping[str, KnobValue]) -> Ledger:
     return replace(ledger, adopted=keeping(ledger.adopted, foreign))
 
 
+def undone(ledger: Ledger, names: Collection[str]) -> Ledger:
+    """Others set again what an accepted trial had moved: its summary says so (`limits.left_alone` reads it)."""
+    left, trials = set(names), list(ledger.trials)
+    for number, trial in reversed(list(enumerate(trials))):
+        moved = left.intersection(trial.parent.diff(trial.setting))
+        if moved and trial.state is TrialState.ACCEPTED:
+            trials[number] = replace(trial, foreign=tuple(sorted({*trial.foreign, *moved})))
+        left -= moved
+    return replace(ledger, trials=tuple(trials))
+
+
 def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Observation], now: datetime) -> Ledger:
     """The trial's setting is the new incumbent."""
     ending = Ending(TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, now)
@@ -310,6 +321,7 @@ def summarise(intent: Intent, ending: Ending, seen: Sequence[Observation] = ()) 
         reason=ending.reason,
         started_at=intent.started_at,
         ended_at=ending.now,
+        foreign=tuple(sorted(ending.foreign)),
         predicted_throughput=intent.predicted,
         throughput=sum(throughput) / len(throughput) if throughput else None,
         latency=sum(latency) / len(latency) if latency else None,

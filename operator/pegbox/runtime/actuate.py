@@ -41,6 +41,7 @@ class Change:
     snapshot: Snapshot
     intent: Intent
     desired: Setting
+    documents: bool = True  # False: somebody sets our document again, and its next writing has to wait
 
     @property
     def spec(self) -> ProfileSpec:
@@ -110,7 +111,7 @@ class LiveActuator:
 
     async def _own_config_map(self, change: Change) -> bool:
         spec = change.spec
-        if not force.own_document(spec.space):
+        if not force.own_document(spec.space) or not change.documents:
             return False
         body = own_config_map(change)
         present = change.found.own_config_map

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pegbox.core import statistics, transitions
@@ -15,10 +15,12 @@ from pegbox.model.prediction import Predictor, Row
 from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
-from pegbox.model.snapshot import Workload
+from pegbox.model.snapshot import Document, Workload
 from pegbox.model.trials import Ledger
 
 MAX_WINDOWS = 12
+REWRITE = timedelta(seconds=5)  # a document that somebody set again is written at once, then after 5 s, 10 s, 20 s ...
+SELDOM = timedelta(minutes=10)  # ... and no less often than this: he may be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Memory:
     fitted: Fitted | None = None
     fenced: str = ""  # the intent under way that this process began, or fenced
     written: int = 0  # generation of the newest stage whose every place was written
+    rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one
+    rewritten_at: datetime | None = None
     reported: frozenset[str] | None = None
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
     class_: dict[str, Any] | None = None
@@ -66,6 +70,20 @@ class Memory:
             self.disturbed_at, self.settled_at = now, None
             self.ledger_saved_at = self.status_saved_at = None
         self.looked_at = now
+
+    def documents(self, generation: int, standing: Document | Missing, now: datetime) -> bool:
+        """May the document of this generation be written, beside the one that stands there?
+
+        Who sets it again for ever (a repository that holds our ConfigMap, and heals) is not fought at his own pace.
+        """
+        if generation != self.written:
+            self.rewrites, self.rewritten_at = 0, None
+        elif isinstance(standing, Missing) or standing.generation != generation:
+            wait = min(REWRITE * (1 << min(self.rewrites, 20)), SELDOM)
+            if self.rewritten_at is not None and self.rewritten_at <= now < self.rewritten_at + wait:
+                return False
+            self.rewrites, self.rewritten_at = self.rewrites + (self.rewritten_at is not None), now
+        return True
 
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""

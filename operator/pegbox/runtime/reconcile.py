@@ -299,7 +299,8 @@ class Reconciler:
         if writes and decision.desired is not None:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
-            change = Change(found, decided, intent, decision.desired)
+            due = memory.documents(intent.generation, found.document, now)
+            change = Change(found, decided, intent, decision.desired, due)
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision

@@ -194,7 +194,7 @@ def _answer(document: Mapping[str, Any], size: int) -> Answer | Missing:
     data = document.get("data")
     if not isinstance(data, Mapping) or data.get("resultType") != "vector":
         kind = data.get("resultType") if isinstance(data, Mapping) else None
-        return Missing(Reason.QUERY_INVALID, f"the query must give a vector, not {kind}")
+        return Missing(Reason.QUERY_INVALID, f"the query must give a vector, not {kind!s:.40}")
     result, warnings = data.get("result") or [], document.get("warnings") or []
     if not isinstance(result, list) or not all(map(_is_sample, result)) or not isinstance(warnings, list):
         return Missing(Reason.QUERY_INVALID, "the answer holds what is no sample")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pegbox.core import narrowed, steps
 from pegbox.core import rules as class_rules
@@ -80,14 +80,39 @@ def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
 
 
 def remembered(guards: Guards, times: int) -> timedelta:
-    """For how long a setting that failed so many times is not tried again."""
+    """For how long a setting that failed so many times is not tried again: 130 min by default, then twice that."""
     seconds = REMEMBERED * float(guards.settle + guards.trial_window + guards.cooldown)
     doubled = timedelta(seconds=seconds * 2.0 ** min(times - 1, 20))
     return min(doubled, max(LONGEST, timedelta(seconds=seconds)))
 
 
+def left_alone(snapshot: Snapshot) -> dict[str, datetime]:
+    """Knob -> until when it is left to others, who set it again after we had moved it.
+
+    A controller that heals, a chart's next upgrade, a person: each time is a decision of theirs, and to try it again
+    at once would be a war at the pace of trials. A trial of it that was accepted, and stayed, ends the count.
+    """
+    times: Counter[str] = Counter()
+    until: dict[str, datetime] = {}
+    for trial in snapshot.ledger.trials:  # oldest first
+        for name in trial.foreign:
+            times[name] += 1
+            until[name] = trial.ended_at + remembered(snapshot.spec.guards, times[name])
+        if trial.state is TrialState.ACCEPTED:
+            for name in set(trial.parent.diff(trial.setting)) - set(trial.foreign):
+                times.pop(name, None)
+                until.pop(name, None)
+    now = snapshot.read_at
+    return {name: end for name, end in until.items() if now is None or end >= now}
+
+
 def recently_failed(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """The same setting was reverted among the newest trials of this revision."""
+    """The same setting was reverted among the newest trials of this revision, or others set one of its knobs again."""
+    alone = left_alone(snapshot)
+    for name in parent.diff(wanted):
+        if name in alone:
+            detail = f"others set {name} again: it is left to them until {alone[name].isoformat()}"
+            return Verdict("recently-failed", Admission.REFUSE, Reason.FOREIGN_CHANGE, detail)
     for trial in recent_failures(snapshot):
         if trial.setting == wanted:
             return Verdict("recently-failed", Admission.REFUSE, Reason.RECENTLY_FAILED, trial.reason.value)

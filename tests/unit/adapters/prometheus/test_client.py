@@ -176,6 +176,12 @@ async def test_rows_are_read_at_the_time_asked_for(server: _Server, source: Prom
             "scalar",
             id="not_a_vector",
         ),
+        pytest.param(
+            Reply(200, b'{"status":"success","data":{"resultType":"' + b"x" * 9000 + b'","result":[]}}'),
+            Reason.QUERY_INVALID,
+            "not " + "x" * 40,
+            id="an_endless_name_for_something_else",
+        ),
         pytest.param(vector(), Reason.NO_DATA, "no series", id="empty"),
         pytest.param(
             vector(row("value", "5"), row("fresh", "1"), row("sound", "1"), warnings=["store b: timeout"]),
@@ -192,6 +198,7 @@ async def test_what_is_no_answer_is_missing_with_its_reason(
     answer = await missing(source)
     assert answer.reason is reason
     assert said in answer.detail
+    assert len(answer.detail) <= 500
 
 
 async def test_notes_of_the_server_are_no_warnings(server: _Server, source: PrometheusSource) -> None:

@@ -1,0 +1,128 @@
+"""Somebody applies his manifests for ever, as Argo CD does with self-heal: on a real API server nobody fights.
+
+Two kinds: server-side apply with a field manager and force, and kubectl's own three-way one, the default of Argo CD.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from dev.cluster.control import ControlPlane
+from pegbox.ports import DEPLOYMENT, HPA, Object, Ref
+from pegbox.testing.clock import FakeClock
+from tests.contract.conftest import Connect
+from tests.loop import documents
+from tests.loop.world import World
+
+MAX = {"name": "max_replicas", "min": 1, "max": 8}
+TAKE: dict[str, Any] = {"autoscaler": {"ref": {"name": "checkout"}}, "conflictPolicy": "Take"}
+Apply = Callable[[Object], Awaitable[object]]
+
+
+@dataclass
+class Shop:
+    """The world, and what a healer applies after every wake of ours."""
+
+    world: World
+    apply: Apply
+    bodies: list[Object] = field(default_factory=list)
+    ours: dict[str, str] = field(default_factory=dict)  # resourceVersion -> kind, where a wake of ours moved it
+
+    async def heal(self) -> None:
+        for body in self.bodies:
+            await self.apply(documents.placed(copy.deepcopy(body), self.world.namespace))
+
+    async def theirs(self) -> dict[str, Object]:
+        refs = (Ref(DEPLOYMENT, self.world.namespace, "checkout"), Ref(HPA, self.world.namespace, "checkout"))
+        found = [await self.world.find(ref) for ref in refs]
+        return {body["kind"]: body for body in found if body is not None}
+
+    async def turn(self) -> None:
+        """A wake, with what it wrote of theirs; then the healer, then the outside world."""
+        before = await self.theirs()
+        after = await self.world.wake()
+        for kind, body in (await self.theirs()).items():
+            if body["metadata"]["resourceVersion"] != before[kind]["metadata"]["resourceVersion"]:
+                self.ours[body["metadata"]["resourceVersion"]] = kind
+        await self.heal()
+        await self.world.pods_step(self.world.apps["checkout"])
+        self.world.clock.skip(max(after or 0.0, 1.0))
+
+    async def begin(self, *knobs: Object, **spec: Any) -> None:
+        await self.heal()
+        app = self.world._app("checkout", "checkout")
+        app.service.values = {"workers": 2.0, "threads": 2.0} if documents.env() in knobs else {"workers": 2.0}
+        await self.world.apply(documents.profile("checkout", documents.hot(), *knobs, **spec))
+        await self.world.pods_step(app)
+        for _ in range(10):
+            await self.turn()
+
+    async def ended(self, limit: int = 60) -> tuple[str, str]:
+        for _ in range(limit):
+            await self.turn()
+            ledger = await self.world.ledger()
+            if ledger is not None and ledger.intent is None and ledger.trials:
+                return ledger.trials[-1].state.value, ledger.trials[-1].reason.value
+        raise AssertionError(await self.world.why())
+
+
+@pytest_asyncio.fixture(params=["server-side, with force", "client-side, three-way"])
+async def shop(
+    request: pytest.FixtureRequest, client: Connect, cluster: Any, namespace: str, control_plane: ControlPlane
+) -> Shop:
+    outside, argo = await client("kubelet"), await client("argocd-controller")
+    await outside.apply(documents.CLASS, force=True)
+
+    async def server_side(body: Object) -> None:
+        await argo.apply(body, force=True)
+
+    async def client_side(body: Object) -> None:
+        done = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        assert done.returncode == 0, done.stderr
+
+    world = World(cluster, outside, FakeClock(auto=False), namespace=namespace)
+    apply = server_side if request.param.startswith("server") else client_side
+    return Shop(world, apply, [documents.deployment(), documents.hpa(low=1, high=2)])
+
+
+async def test_a_hot_trial_is_accepted_and_nothing_of_theirs_is_written(shop: Shop) -> None:
+    await shop.begin(MAX, autoscaler=TAKE["autoscaler"])
+    before = await shop.theirs()
+    await shop.world.annotate("try", "workers=3")
+    assert await shop.ended() == ("Accepted", "TrialAccepted")
+    assert await shop.world.values() == {"workers": "3"}
+    assert shop.ours == {}
+    for kind, body in (await shop.theirs()).items():
+        assert body["spec"] == before[kind]["spec"]
+        assert "pegbox" not in {entry["manager"] for entry in body["metadata"]["managedFields"]}
+
+
+async def test_what_was_taken_is_written_once_and_the_healer_wins(shop: Shop) -> None:
+    await shop.begin(MAX, **TAKE)
+    await shop.world.annotate("try", "workers=3,max_replicas=3")
+    assert await shop.ended() == ("Inconclusive", "ForeignChange")
+    for _ in range(30):
+        await shop.turn()
+    assert list(shop.ours.values()) == ["HorizontalPodAutoscaler"], "one write, no second one"
+    theirs = (await shop.theirs())["HorizontalPodAutoscaler"]
+    assert theirs["spec"]["maxReplicas"] == 2
+    assert await shop.world.values() == {"workers": "2"}, "what was ours is put back"
+    ledger = await shop.world.ledger()
+    assert ledger is not None and ledger.trials[-1].foreign == ("max_replicas",)
+
+
+async def test_a_restart_that_we_ask_for_on_their_template_is_not_healed_away(shop: Shop) -> None:
+    """One pod, so that it takes a rollout: neither applier removes an annotation that it never stated."""
+    shop.bodies[0] = documents.deployment(replicas=1)
+    shop.bodies.pop()
+    await shop.begin(documents.env())
+    await shop.world.annotate("try", "threads=3")
+    assert await shop.ended() == ("Accepted", "TrialAccepted")
+    assert list(shop.ours.values()) == ["Deployment"], "one rollout, whatever was applied meanwhile"

@@ -1,0 +1,137 @@
+"""The operator is uninstalled while profiles in Auto live, people act meanwhile, and it is installed again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from dev.demo import cluster as demo
+from tests.e2e.api import Object, wait_for
+from tests.e2e.conftest import install
+from tests.e2e.operators import SYSTEM
+from tests.e2e.scenarios import Seen, last, objects, start, written
+from tests.e2e.worlds import Application, World
+
+QUIET = 20.0  # seconds: five looks of every profile, if anybody looked
+KINDS = ("crd", "clusterrole", "clusterrolebinding", "validatingadmissionpolicy", "performanceclass")
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """At rest; in mid-trial; deleted meanwhile; deleted and put in order by hand."""
+
+    rest: World
+    trial: World
+    deleted: World
+    by_hand: World
+
+    def all(self) -> tuple[World, ...]:
+        return self.rest, self.trial, self.deleted, self.by_hand
+
+
+def worlds_of(api: Any) -> Worlds:
+    slow = Application(workers=1, arrivals=16.0)
+    late = Application(workers=1, arrivals=16.0, acknowledge_after=6.0)
+    names = ("rest", "trial", "deleted", "hand")
+    return Worlds(*(World(api, f"left-{n}", late if n == "trial" else slow) for n in names))
+
+
+def accepted(world: World) -> None:
+    start(world)
+    world.try_("worker_count=2")
+    world.until("the accepted trial", lambda: last(world).get("state") == "Accepted" and not world.intent(), 240)
+
+
+def left(worlds: Worlds) -> Seen:
+    """All of it, in order. Nothing is judged here."""
+    with ThreadPoolExecutor(4) as threads:
+        tuned = (worlds.rest, worlds.deleted, worlds.by_hand)
+        futures = [threads.submit(accepted, w) for w in tuned] + [threads.submit(start, worlds.trial)]
+        for future in futures:
+            future.result()
+    before = worlds.trial.document()
+    worlds.trial.try_("worker_count=2")
+    document, intent = written(worlds.trial, before), worlds.trial.intent()
+    demo.cluster("exec", "--", "helm", "uninstall", "pegbox", "-n", SYSTEM, "--wait", "--timeout", "2m")
+    wait_for("the operator's end", lambda: not worlds.rest.api.list("pod", SYSTEM), 60)
+    seen: Seen = {"intent": intent, "trial document": document, "names": {kind: _names(kind) for kind in KINDS}}
+    seen["lease"] = worlds.rest.api.get("lease", SYSTEM, "pegbox")["metadata"]["name"]
+    seen["gone"] = _while_gone(worlds)
+    started = time.monotonic()
+    install()
+    seen["installed"] = time.monotonic() - started
+    return seen | {"back": _once_back(worlds, started)}
+
+
+def _while_gone(worlds: Worlds) -> Seen:
+    """Nothing moves by itself; then two profiles are deleted, and one of them is put in order as the runbook says."""
+    before = {w.name: _stands(w) for w in worlds.all()}
+    time.sleep(QUIET)
+    worlds.trial.until("the trial's setting in its pod", worlds.trial.in_force)
+    seen: Seen = {
+        "before": before,
+        "after": {w.name: _stands(w) for w in worlds.all()},
+        "workers": {w.name: w.reported("worker_count") for w in worlds.all()},
+    }
+    for world in (worlds.deleted, worlds.by_hand):
+        world.api.delete("profile", world.namespace, world.application.name)
+    time.sleep(QUIET)
+    waiting = {w.name: w.get("profile")["metadata"] for w in (worlds.deleted, worlds.by_hand)}
+    return seen | {"waiting": waiting, "by hand": _by_hand(worlds.by_hand)}
+
+
+def _stands(world: World) -> tuple[Object, dict[str, str]]:
+    """The document, and the version of each object of the workload that Pegbox may write."""
+    kept = objects(world)
+    return world.document(), {key: kept[key] for key in kept if key.startswith(f"{world.application.name}-pegbox ")}
+
+
+def _by_hand(world: World) -> Seen:
+    """docs/runbook.md: our key is removed, the pods restart with their own defaults, the finalizer is removed."""
+    originals = json.loads(world.config_map()["metadata"]["annotations"]["pegbox.dev/originals"])
+    name, space = world.application.name, world.namespace
+    remove = json.dumps([{"op": "remove", "path": "/data/settings.json"}])
+    demo.kubectl("patch", "configmap", f"{name}-pegbox", "-n", space, "--type=json", "-p", remove)
+    demo.kubectl("rollout", "restart", f"deployment/{name}", "-n", space)
+    demo.rolled_out("deployment", name, space)
+    world.until("the value of before", lambda: world.reported("worker_count") == [1.0])
+    no_finalizer = json.dumps({"metadata": {"finalizers": None}})
+    demo.kubectl("patch", "performanceprofile", name, "-n", space, "--type=merge", "-p", no_finalizer)
+    world.until("the profile's end", lambda: not world.api.list("profile", space))
+    return {"originals": originals, "config map": world.config_map()["metadata"]["resourceVersion"]}
+
+
+def _once_back(worlds: Worlds, started: float) -> Seen:
+    trial, deleted, rest = worlds.trial, worlds.deleted, worlds.rest
+    deleted.until("the deleted profile's end", lambda: not deleted.api.list("profile", deleted.namespace), 180)
+    restored = time.monotonic() - started
+    deleted.until("acknowledgement of what was restored", deleted.in_force)
+    count = len(trial.ledger()["trials"])
+    trial.until("the trial's end", lambda: not trial.intent() and len(trial.ledger()["trials"]) > 0, 300)
+    trial.at_rest()
+    rest.until("figures", lambda: rest.condition("MetricsAvailable").get("status") == "True")
+    return {
+        "restored after": restored,
+        "deleted": (deleted.document(), deleted.reported("worker_count")),
+        "trials": (count, last(trial)),
+        "trial": (trial.document(), trial.reported("worker_count")),
+        "rest": (rest.document(), rest.setting(), rest.condition("Ready")["status"]),
+        "by hand": worlds.by_hand.config_map()["metadata"]["resourceVersion"],
+        "by hand ledger": worlds.by_hand.get("ledger")["metadata"]["name"],
+        "events": _reasons(rest.events()),
+    }
+
+
+def _names(kind: str) -> set[str]:
+    """Ours, of a cluster-wide kind."""
+    found = json.loads(demo.kubectl("get", kind, "-o", "json"))["items"]
+    names = {str(each["metadata"]["name"]) for each in found}
+    return {name for name in names if "pegbox" in name or kind == "performanceclass"}
+
+
+def _reasons(events: Iterable[str]) -> set[str]:
+    return {event.split(":")[0] for event in events}
