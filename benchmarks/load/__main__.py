@@ -54,7 +54,7 @@ def main() -> int:
         return _neighbours(given)
     plan = run.Plan(given.profiles, given.minutes * 60, given.share, given.seed, given.interval, given.scrape)
     try:
-        outcome = asyncio.run(run.run(plan))
+        outcome = asyncio.run(run.run(plan, given.log))
     except (CannotMeasure, ClusterError) as error:
         print(error, file=sys.stderr)
         return 2
