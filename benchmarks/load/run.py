@@ -110,7 +110,7 @@ async def run(plan: Plan, log: Path | None = None) -> Outcome:
             with suppress(BaseException):
                 await asyncio.gather(*tasks, return_exceptions=True)
             if log is not None:
-                log.write_text((made.directory / "operator.log").read_text(errors="replace"), encoding="utf-8")
+                made.keep_log(log)
         _sum(plan, made, people, outcome)
     return outcome
 
