@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--interval", metavar="SECONDS", type=int, default=120, help="the profiles' interval")
     parser.add_argument("--scrape", metavar="SECONDS", type=int, default=15)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the outcome as JSON")
+    parser.add_argument("--log", metavar="FILE", type=Path, help="keep the operator's log")
     parser.add_argument(
         "--broken", metavar="N", type=int, default=0, help="instead: N broken profiles beside the healthy"
     )
@@ -54,7 +55,7 @@ def main() -> int:
         return _neighbours(given)
     plan = run.Plan(given.profiles, given.minutes * 60, given.share, given.seed, given.interval, given.scrape)
     try:
-        outcome = asyncio.run(run.run(plan))
+        outcome = asyncio.run(run.run(plan, given.log))
     except (CannotMeasure, ClusterError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from os import getloadavg
+from pathlib import Path
 from typing import Any
 
 from benchmarks.load import memory
@@ -83,8 +84,10 @@ class Outcome:
     own_delay: float = 0.0  # the longest by which this very process came too late, for want of a core
 
 
-async def run(plan: Plan) -> Outcome:
-    """Raises CannotMeasure or ClusterError where the machine lacks something."""
+async def run(plan: Plan, log: Path | None = None) -> Outcome:
+    """`log` is where the operator's log is kept. Raises CannotMeasure or ClusterError where the machine lacks
+    something.
+    """
     outcome = Outcome(plan)
     async with stage(plan.shape(), say) as made:
         people = People(made.shops, random.Random(plan.seed + 2))
@@ -106,6 +109,8 @@ async def run(plan: Plan) -> Outcome:
                 task.cancel()
             with suppress(BaseException):
                 await asyncio.gather(*tasks, return_exceptions=True)
+            if log is not None:
+                made.keep_log(log)
         _sum(plan, made, people, outcome)
     return outcome
 

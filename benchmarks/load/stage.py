@@ -106,6 +106,9 @@ class Stage:
             return  # it ended in this moment
         self.samples.append(Sample(time.monotonic() - self.started, operator.running.pid, size))
 
+    def keep_log(self, file: Path) -> None:
+        file.write_text((self.directory / "operator.log").read_text(errors="replace"), encoding="utf-8")
+
     def log_end(self) -> str:
         log = self.directory / "operator.log"
         return log.read_text(errors="replace")[-4000:] if log.exists() else "the operator was not started"
