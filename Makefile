@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test chaos test-oldest test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-oldest test-owners test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
         audit sbom fuzz load recovery
 
@@ -57,6 +57,10 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@$(UV) pip install -q --python .venv-other/bin/python --no-deps -e .
 	@.venv-other/bin/python --version
 	@.venv-other/bin/python -m pytest -q -n auto tests/unit tests/loop tests/property tests/adversarial tests/golden tests/sim
+
+test-owners: venv  ## end to end beside Helm 3, Helm 4, self-healing appliers, an uninstall; no part of `make test` yet
+	@$(CLUSTER) up && { $(BIN)/python -m pytest -q tests/e2e/test_owners.py tests/e2e/test_network.py tests/e2e/test_pods.py \
+	  tests/e2e/test_uninstall.py; code=$$?; $(CLUSTER) down && exit $$code; }
 
 test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
 	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q tests/contract

@@ -169,11 +169,11 @@ class TrialSummary:
     reason: Reason
     started_at: datetime
     ended_at: datetime
-    foreign: tuple[str, ...] = ()  # knobs that somebody else set again, in mid-course or once it was accepted
     predicted_throughput: float | None = None
     throughput: float | None = None
     latency: float | None = None
     added: Added | None = None
+    foreign: tuple[str, ...] = ()  # knobs that somebody else set again, in mid-course or once it was accepted
 
 
 @dataclass(frozen=True, slots=True)
