@@ -54,7 +54,7 @@ def test_a_failure_is_remembered(trials: tuple[TrialSummary, ...], seconds: int,
 def again(ended: float, *foreign: str, state: TrialState = TrialState.INCONCLUSIVE) -> TrialSummary:
     """A trial of both knobs; `foreign` were set by others, in mid-course or once it was accepted."""
     moved = setting(workers=5, pool=5)
-    return TrialSummary("i", moved, NOW, state, Reason.FOREIGN_CHANGE, at(ended - 60), at(ended), foreign)
+    return TrialSummary("i", moved, NOW, state, Reason.FOREIGN_CHANGE, at(ended - 60), at(ended), foreign=foreign)
 
 
 @pytest.mark.parametrize(
