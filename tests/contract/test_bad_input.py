@@ -48,7 +48,6 @@ SERVER: dict[str, tuple[Object, str]] = {
     "unknown field": (documents.profile(speed="fast"), "speed"),
     "unknown field of a knob": (_knob(minimum=3), "minimum"),
     "min above max": (_knob(min=9, max=3), "must not be greater than max: raise max or lower min"),
-    "min above max as quantities": (_knob(min="2500m", max="2"), "must not be greater than max"),
     "knob twice": (documents.profile("checkout", documents.hot(), documents.hot()), "workers"),
     "pinned and bounded": (_knob(value=3, max=4), "pins the knob: remove min, max"),
     "budget with a minus": (_budget(uses="workers - pods", limit=9), "may hold only + * ( )"),
@@ -89,6 +88,11 @@ CONDITIONS: dict[str, tuple[Object, str, str]] = {
     "budget with an unknown knob": (_budget(uses="pods * wrokers", limit=9), "InvalidSpec", "workers"),
     "knob that the class has not": (documents.profile("checkout", {"name": "wokers"}), "InvalidSpec", "workers"),
     "bounds wider than the class": (_knob(max=65), "InvalidSpec", "a profile narrows limits"),
+    "min above max as quantities": (
+        documents.profile("checkout", {"name": "cpu_request", "min": "2500m", "max": "2"}),
+        "InvalidSpec",
+        "raise max or lower min",
+    ),
     "signal that the class has not": (
         documents.profile(slos=[{"name": "x", "signal": "durations", "threshold": "1s", "goal": "90%"}]),
         "InvalidSpec",
