@@ -49,10 +49,6 @@ def number(name: str) -> int:
     return int(name.split("-")[1])
 
 
-def mode_of(name: str) -> str:
-    return MODES[number(name) % len(MODES)]
-
-
 def has_hpa(name: str) -> bool:
     """Every third profile."""
     return number(name) % 3 == 0
@@ -82,6 +78,9 @@ class Shops(Fleet):
     times: Times = field(default_factory=lambda: Times(interval=30, scrape=5))
     limits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: LIMITS)
 
+    def mode(self, name: str) -> str:
+        return MODES[number(name) % len(MODES)]
+
     async def namespace(self, name: str) -> None:
         await super().namespace(name)
         body = fleet.object_of("pegbox.dev/v1alpha1", "SharedBudget", name, "upstream")
@@ -91,7 +90,7 @@ class Shops(Fleet):
         """What those in Auto use at the start, and some room."""
         first = int(namespace.split("-")[1]) * PER_NAMESPACE
         names = [f"app-{each:03}" for each in range(first, first + PER_NAMESPACE)]
-        pods = sum(HPA_MAXIMUM if has_hpa(each) else PODS for each in names if mode_of(each) == "Auto")
+        pods = sum(HPA_MAXIMUM if has_hpa(each) else PODS for each in names if self.mode(each) == "Auto")
         return pods * shared(start()) + ROOM
 
     async def _add(self, namespace: str, name: str) -> None:
@@ -104,7 +103,7 @@ class Shops(Fleet):
         spec: dict[str, Any] = {
             "targetRef": {"kind": "Deployment", "name": name},
             "classRef": {"name": "python-worker"},
-            "mode": mode or mode_of(name),
+            "mode": mode or self.mode(name),
             "interval": f"{self.times.interval}s",
             "guards": self.times.guards(),
             "conflictPolicy": "Take",
@@ -125,7 +124,7 @@ class Shops(Fleet):
         pods = tuple(sorted(self.pods.metrics.values.get(namespace, {})))
         return Tenant(
             key=key,
-            mode=mode_of(name),
+            mode=self.mode(name),
             pods=tuple(each for each in pods if each.startswith(f"{name}-")),
             start=start(),
             limits={n: each for n, each in self.limits.items() if n != MAXIMUM or has_hpa(name)},

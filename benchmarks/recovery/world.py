@@ -1,4 +1,4 @@
-"""Two profiles in Auto and two that only recommend, on real servers; one of them is in a harmful trial each time."""
+"""One profile in Auto and three that only recommend, on real servers; the one is in a harmful trial each time."""
 
 from __future__ import annotations
 
@@ -30,11 +30,16 @@ class Slow(Exception):
 
 @dataclass
 class Bounded(Shops):
-    """Nothing that the operator proposes of its own accord may move the knobs that the trial needs."""
+    """Nothing that the operator proposes of its own accord may move what the trial needs out of its reach, and nobody
+    else may hold the trial slot of the budget.
+    """
 
     limits: Mapping[str, tuple[int, int]] = field(
         default_factory=lambda: {"worker_count": (8, 16), "http_pool": (5, 10), "max_replicas": (3, 6)}
     )
+
+    def mode(self, name: str) -> str:
+        return "Auto" if KEY.endswith(f"/{name}") else "Recommend"
 
 
 @dataclass
@@ -122,7 +127,8 @@ class World:
         return min(at for at in self.made.looks.seen[KEY] if at > since) - since
 
     async def at_rest(self) -> None:
-        """Adopted and nothing under way."""
+        """Somebody leads, the profile is adopted and nothing is under way."""
+        await self.looked_at(time.monotonic())
         await self.until(lambda: self.standing.document is not None and not self.tried(), "at rest")
         await self.until(lambda: not self.made.book.unsettled(), "all at rest")
 
