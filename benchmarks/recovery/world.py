@@ -19,6 +19,7 @@ KEY = "shop-00/app-000"
 TRIAL = "worker_count=12,http_pool=5,max_replicas=4"
 """From 8, 10 and 3, and 12 workers harm. The pool falls first and must be in force before anything rises: own budget
 3 x 8 x 10 = 240 of 300, 4 x 12 x 10 = 480 would exceed it, 4 x 12 x 5 = 240 does not."""
+CAPACITY = 60  # workers of the shared budget: the trial takes 4 x 12 of them
 SETTINGS = {"fleetBreaker": {"profiles": 0}}  # the same trial harms time after time, and that is what is wanted
 POLL = 0.2
 LONGEST = 240.0
@@ -35,8 +36,16 @@ class Bounded(Shops):
     """
 
     limits: Mapping[str, tuple[int, int]] = field(
-        default_factory=lambda: {"worker_count": (8, 16), "http_pool": (5, 10), "max_replicas": (3, 6)}
+        default_factory=lambda: {
+            "worker_count": (8, 16),
+            "http_pool": (5, 10),
+            "max_replicas": (3, 6),
+            "min_replicas": (2, 2),
+        }
     )
+
+    def capacity(self, namespace: str) -> int:
+        return CAPACITY
 
     def mode(self, name: str) -> str:
         return "Auto" if KEY.endswith(f"/{name}") else "Recommend"

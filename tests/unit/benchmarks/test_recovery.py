@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.load.shops import OWN_LIMIT
 from benchmarks.recovery import run, strikes
 from benchmarks.recovery.run import Recovered, Row
-from benchmarks.recovery.world import TRIAL
+from benchmarks.recovery.world import CAPACITY, TRIAL
 from pegbox.runtime.points import Point, killer
 
 
@@ -35,3 +36,5 @@ def test_the_trial_lowers_before_it_raises_and_harms() -> None:
     before = {"worker_count": 8, "http_pool": 10, "max_replicas": 3}
     use = [v["max_replicas"] * v["worker_count"] * v["http_pool"] for v in (before, wanted, wanted | {"http_pool": 10})]
     assert use == [240, 240, 480]
+    assert use[1] <= OWN_LIMIT < use[2]
+    assert wanted["max_replicas"] * wanted["worker_count"] <= CAPACITY
