@@ -39,7 +39,7 @@ venv: $(VENV)/.installed  ## the virtual environment, from the hashed locks
 check: venv lint types imports unit  ## the fast gate: some twenty seconds
 
 lint: venv
-	@$(BIN)/ruff check -q . && { $(BIN)/ruff format -q --check . || { $(BIN)/ruff format --check . ; exit 1; }; }
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format --check .
 
 types: venv
 	@$(BIN)/mypy
@@ -59,8 +59,7 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@.venv-other/bin/python -m pytest -q -n auto tests/unit tests/loop tests/property tests/adversarial tests/golden tests/sim
 
 test-owners: venv  ## end to end beside Helm 3, Helm 4, self-healing appliers, an uninstall; no part of `make test` yet
-	@$(CLUSTER) up && { $(BIN)/python -m pytest -q tests/e2e/test_owners.py tests/e2e/test_network.py tests/e2e/test_pods.py \
-	  tests/e2e/test_uninstall.py; code=$$?; $(CLUSTER) down && exit $$code; }
+	@bash dev/test.sh owners
 
 test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
 	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q tests/contract

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from benchmarks import run, table
-from benchmarks.servers import CannotMeasure
+from benchmarks.servers import CannotMeasure, end_in_order
 from dev.cluster.errors import ClusterError
-
-
-def _stop(*_: object) -> None:
-    """Told to end: what was started is ended first."""
-    raise SystemExit(143)
 
 
 def main() -> int:
@@ -30,7 +24,7 @@ def main() -> int:
         "--watch", metavar="SECONDS", type=float, default=0.0, help="watch the development cluster for acknowledgements"
     )
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    end_in_order()
     sizes = tuple(int(each) for each in given.sizes.split(","))
     try:
         figures = run.run(run.Plan(sizes, given.interval, given.cycles, given.settle, given.watch))

@@ -37,16 +37,21 @@ integration() {
   "$bin/python" -m pytest -q tests/integration
 }
 
-end_to_end() {
+on_a_cluster() { # on_a_cluster TESTS...: with pytest, on the real cluster
   local standing=no code
   "$python" -m dev.cluster status >/dev/null 2>&1 && standing=yes # a cluster that was up before stays up
   "$python" -m dev.cluster up || return 1
-  # What others do to their own objects has a run of its own, `make test-owners`: see docs/critiques.md.
-  "$bin/python" -m pytest -q tests/e2e "${owners[@]/#/--ignore=}"
+  "$bin/python" -m pytest -q "$@"
   code=$?
   [[ $standing == yes ]] || "$python" -m dev.cluster down || code=1
   return $code
 }
+
+# What others do to their own objects has a run of its own, `make test-owners`: see docs/critiques.md.
+if [[ ${1:-} == owners ]]; then
+  on_a_cluster "${owners[@]}"
+  exit
+fi
 
 level "check" make --no-print-directory check
 level "tools: etcd, API server, Prometheus, Helm 3 and 4" tools
@@ -54,7 +59,7 @@ level "loop on fakes, property, adversarial, chaos, golden, simulated" \
   "$bin/python" -m pytest -q -n auto tests/loop tests/property tests/adversarial tests/chaos tests/golden tests/sim
 level "integration: real PostgreSQL, Redis, Prometheus" integration
 level "contract: the real API server" "$bin/python" -m pytest -q tests/contract
-level "end to end: the real cluster" end_to_end
+level "end to end: the real cluster" on_a_cluster tests/e2e "${owners[@]/#/--ignore=}"
 
 echo
 printf '%s\n' "${summary[@]}"

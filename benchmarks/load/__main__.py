@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.load import neighbours, report, run
-from benchmarks.servers import CannotMeasure
+from benchmarks.servers import CannotMeasure, end_in_order
 from benchmarks.table import machine
 from dev.cluster.errors import ClusterError
-
-
-def _stop(*_: object) -> None:
-    """Told to end: what was started is ended first."""
-    raise SystemExit(143)
 
 
 def _neighbours(given: argparse.Namespace) -> int:
@@ -50,7 +44,7 @@ def main() -> int:
         "--broken", metavar="N", type=int, default=0, help="instead: N broken profiles beside the healthy"
     )
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    end_in_order()
     if given.broken:
         return _neighbours(given)
     plan = run.Plan(given.profiles, given.minutes * 60, given.share, given.seed, given.interval, given.scrape)

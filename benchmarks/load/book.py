@@ -7,7 +7,6 @@ what stands in the cluster before it stands there.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.snapshot import Document
 from pegbox.model.trials import IntentKind, Ledger
 from pegbox.ports import FIELD_MANAGER, Object
+from pegbox.testing.finite import not_finite
 
 Values = Mapping[str, int]
 OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "PerformanceClass", "Event", "Lease"})
@@ -110,7 +110,7 @@ class Book:
         elif kind == "HorizontalPodAutoscaler":
             standing.maximum = int(body["spec"]["maxReplicas"])
         elif kind == "PerformanceProfile":
-            where = _not_finite(body.get("status", {}), "status")
+            where = not_finite(body.get("status", {}), "status")
             if where:
                 self.say("statuses are finite", f"{tenant.key}: {where}")
         self._hold(standing)
@@ -249,12 +249,3 @@ OURS_PLURAL = frozenset(
 
 def _ours(meta: Mapping[str, Any]) -> bool:
     return any(each.get("manager") == FIELD_MANAGER for each in meta.get("managedFields") or ())
-
-
-def _not_finite(value: Any, where: str) -> str:
-    if isinstance(value, float):
-        return "" if math.isfinite(value) else f"{where} is {value}"
-    if isinstance(value, str):
-        return f"{where} is {value}" if value.lower() in ("nan", "inf", "-inf", "+inf", "infinity") else ""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, each in items if (found := _not_finite(each, f"{where}.{key}"))), "")

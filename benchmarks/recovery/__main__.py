@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.recovery import run
-from benchmarks.servers import CannotMeasure
+from benchmarks.servers import CannotMeasure, end_in_order
 from benchmarks.table import machine
 from dev.cluster.errors import ClusterError
-
-
-def _stop(*_: object) -> None:
-    """Told to end: what was started is ended first."""
-    raise SystemExit(143)
 
 
 def _say(line: str) -> None:
@@ -35,7 +29,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name holds this")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was seen as JSON")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    end_in_order()
     names = [name for name in every if given.only in name]
     if not names:
         parser.error(f"--only {given.only}: no case of this name; there are: {'; '.join(every)}")

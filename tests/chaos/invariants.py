@@ -6,7 +6,6 @@ and the second group after each step of a schedule.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from pegbox.model.knobs import Setting
 from pegbox.model.trials import IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
+from pegbox.testing.finite import not_finite
 from tests.chaos.application import CACHE, RESTARTS, VARIABLE
 from tests.chaos.shops import MOST
 from tests.chaos.world import World
@@ -302,18 +302,9 @@ def target_is_the_recorded_one(world: World, name: str) -> None:
 def no_nan(world: World, name: str) -> None:
     """A status never holds NaN or an infinite number."""
     profile = world.profile(name)
-    where = _not_finite((profile or {}).get("status", {}), "status")
+    where = not_finite((profile or {}).get("status", {}), "status")
     if where:
         raise Violation(f"{name}: {where}")
-
-
-def _not_finite(value: Any, where: str) -> str:
-    if isinstance(value, float):
-        return "" if math.isfinite(value) else f"{where} is {value}"
-    if isinstance(value, str):
-        return f"{where} is {value}" if value.lower() in ("nan", "inf", "-inf", "+inf", "infinity") else ""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, each in items if (found := _not_finite(each, f"{where}.{key}"))), "")
 
 
 def nothing_escapes(world: World) -> None:

@@ -196,7 +196,7 @@ def _slos_lost(spec: ProfileSpec, own: Sequence[Observation], rest: Sequence[Obs
             continue
         if seen.total < item.minimum_events:
             continue
-        if seen.share < goal - 2 * math.sqrt(goal * (1 - goal) / seen.total):
+        if verify.missed(seen, goal):
             detail = f"SLO {item.name}: {seen.share:.2%} beside {beside.share:.2%}, goal {goal:.2%}"
             return Judgement(Outcome.REVERT, Reason.SLO_BREACHED, detail, harmful=True)
     return None

@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pegbox.core import force, plan, usage, wording
+from pegbox.core import force, usage, wording
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing
@@ -59,7 +59,7 @@ Ways = tuple[tuple[Setting, ...], Cohort]
 
 def first(spec: ProfileSpec, parent: Setting, target: Setting, pods: tuple[str, ...]) -> Ways:
     """The stages of a canary, of the rest and of the cohort: the cohort goes all the way, then the rest follows."""
-    way = _way(spec, parent, target)
+    way = usage.stages(spec, parent, target)
     ahead = way + (target,) * len(way)
     return (parent,) * len(way) + way, Cohort(pods, parent, ahead)
 
@@ -70,7 +70,7 @@ def together(spec: ProfileSpec, here: Setting, goal: Setting, standing: Standing
     Whoever has the shorter way stays where he is first, so that what is lowered is lowered first on both sides. What is
     not in the document (replicas, bounds of an HPA) has no cohorts: there the rest's setting holds for all.
     """
-    rest, cohort = _way(spec, here, goal), _way(spec, standing.setting, goal)
+    rest, cohort = usage.stages(spec, here, goal), usage.stages(spec, standing.setting, goal)
     length = max(len(rest), len(cohort))
     rest = (here,) * (length - len(rest)) + rest
     cohort = (standing.setting,) * (length - len(cohort)) + cohort
@@ -79,10 +79,6 @@ def together(spec: ProfileSpec, here: Setting, goal: Setting, standing: Standing
         r.with_values(**{n: c[n] for n in names if n in r and n in c}) for r, c in zip(rest, cohort, strict=True)
     )
     return rest, Cohort(standing.pods, standing.setting, told)
-
-
-def _way(spec: ProfileSpec, old: Setting, new: Setting) -> tuple[Setting, ...]:
-    return plan.stages(old, new, [usage.knob_names(spec, b) for b in spec.budgets])
 
 
 def here(intent: Intent, current: Setting) -> Standing | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from pegbox.core import plan, usage
+from pegbox.core import usage
 from pegbox.model.knobs import Knob, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.reasons import Reason
@@ -57,7 +57,7 @@ def objection(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Missing |
     if not any(k.name in moved for k in knobs(spec.space)):
         return None
     before = quality(snapshot.containers)
-    for stage in plan.stages(parent, wanted, [usage.knob_names(spec, item) for item in spec.budgets]):
+    for stage in usage.stages(spec, parent, wanted):
         after = sized(snapshot.containers, spec.space, stage)
         above = _above(after)
         if above is not None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, cohorts, plan, statistics, usage
+from pegbox.core import breaker, cohorts, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
@@ -72,7 +72,7 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
 
 def _ways(spec: ProfileSpec, parent: Setting, item: Begin) -> tuple[tuple[Setting, ...], Cohort | None]:
     if item.cohort is None:
-        return plan.stages(parent, item.target, [usage.knob_names(spec, b) for b in spec.budgets]), None
+        return usage.stages(spec, parent, item.target), None
     if item.kind is IntentKind.TRIAL:
         return cohorts.first(spec, parent, item.target, item.cohort.pods)
     return cohorts.together(spec, parent, item.target, item.cohort)

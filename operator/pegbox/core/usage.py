@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from pegbox.core import budget
+from pegbox.core import budget, plan
 from pegbox.model.knobs import Effect, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import BudgetSpec, ProfileSpec
@@ -73,6 +73,11 @@ def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:
     if "pods" in names:
         out += [k.name for k in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)]
     return tuple(dict.fromkeys(out))
+
+
+def stages(spec: ProfileSpec, old: Setting, new: Setting) -> tuple[Setting, ...]:
+    """The settings to write in order, so that no budget of the profile is exceeded in between (`core.plan`)."""
+    return plan.stages(old, new, [knob_names(spec, item) for item in spec.budgets])
 
 
 def amount(spec: ProfileSpec, item: BudgetSpec, setting: Setting, pods: int) -> Fraction:

@@ -291,14 +291,18 @@ def _slos_met(spec: ProfileSpec, evidence: Sequence[Observation]) -> bool:
     return True
 
 
+def missed(pooled: Attainment, goal: float) -> bool:
+    """Is the goal missed by more than two standard errors of a share that is counted over so many events?"""
+    return pooled.share < goal - 2 * math.sqrt(goal * (1 - goal) / pooled.total)
+
+
 def _slos_lost(spec: ProfileSpec, base: Baseline, evidence: Sequence[Observation]) -> Judgement | None:
     """An SLO that the parent met is missed by the pooled evidence, beyond what its count of events explains."""
     for item in spec.slos:
         pooled, before, goal = pool(item.name, evidence), base.slo_shares.get(item.name), float(item.goal)
         if pooled is None or before is None or before < goal or pooled.total < item.minimum_events:
             continue
-        se = math.sqrt(goal * (1 - goal) / pooled.total)
-        if pooled.share < goal - 2 * se:
+        if missed(pooled, goal):
             detail = f"SLO {item.name}: {pooled.share:.2%} of {goal:.2%}"
             return Judgement(Outcome.REVERT, Reason.SLO_BREACHED, detail, harmful=True)
     return None

@@ -185,13 +185,13 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
 
 def _knobs_at(spec: ProfileSpec, places: Container[str]) -> frozenset[str]:
     """The knobs that live at these places; all of them where it is the target itself."""
-    scaler = f"HorizontalPodAutoscaler {spec.autoscaler.name if spec.autoscaler is not None else ''}"
+    scaler = _scaler_place(spec.autoscaler.name if spec.autoscaler is not None else "")
     found = set()
     for knob in spec.space.knobs:
         where = knob.location
         hpa = where.kind in (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
-        place = scaler if hpa else f"ConfigMap {where.config_map}/{where.key}/{where.path}"
-        if place in places or f"{spec.target.kind} {spec.target.name}" in places:
+        place = scaler if hpa else _text_place(where.config_map, where.key, where.path)
+        if place in places or _target_place(spec.target.kind, spec.target.name) in places:
             found.add(knob.name)
     return frozenset(found)
 
@@ -199,15 +199,27 @@ def _knobs_at(spec: ProfileSpec, places: Container[str]) -> frozenset[str]:
 def _claimed_places(profile: Object) -> set[str]:
     spec = profile.get("spec", {})
     target = spec.get("targetRef", {})
-    places = {f"{target.get('kind')} {target.get('name')}"}
+    places = {_target_place(target.get("kind"), target.get("name"))}
     scaler = spec.get("autoscaler", {}).get("ref", {}).get("name")
     if scaler:
-        places.add(f"HorizontalPodAutoscaler {scaler}")
+        places.add(_scaler_place(scaler))
     for knob in spec.get("knobs", []):
         where = knob.get("location") or {}
         if where.get("configMap"):
-            places.add(f"ConfigMap {where['configMap']}/{where.get('key', '')}/{where.get('path', '')}")
+            places.add(_text_place(where["configMap"], where.get("key", ""), where.get("path", "")))
     return places
+
+
+def _target_place(kind: str | None, name: str | None) -> str:
+    return f"{kind} {name}"
+
+
+def _scaler_place(name: str) -> str:
+    return f"HorizontalPodAutoscaler {name}"
+
+
+def _text_place(config_map: str, key: str, path: str) -> str:
+    return f"ConfigMap {config_map}/{key}/{path}"
 
 
 def _age(profile: Object) -> tuple[str, str]:

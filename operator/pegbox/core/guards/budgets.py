@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pegbox.core import plan, usage
+from pegbox.core import usage
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -14,8 +14,7 @@ def budgets(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
     if isinstance(snapshot.workload, Missing):
         return Verdict("budget", Admission.REFUSE, snapshot.workload.reason, snapshot.workload.detail)
     spec = snapshot.spec
-    names = [usage.knob_names(spec, item) for item in spec.budgets]
-    for stage in plan.stages(parent, wanted, names):
+    for stage in usage.stages(spec, parent, wanted):
         for use in usage.uses(snapshot, snapshot.workload, stage):
             if isinstance(use, Missing):
                 return Verdict("budget", Admission.REFUSE, use.reason, use.detail)
