@@ -19,8 +19,8 @@ from pegbox.model import settings_document
 from pegbox.model.knobs import values_hash
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, POD_ENVIRONMENT, REPLICA_SET, Object, Ref
-from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.metrics import FakeMetrics
+from tests.chaos.server import Server
 from tests.loop.service import Group, Service
 
 CACHE = re.compile(r"(size: )(\d+)")
@@ -63,7 +63,7 @@ class Application:
 
     name: str
     namespace: str
-    server: FakeCluster
+    server: Server
     service: Service
     pods: list[Pod] = field(default_factory=list)
     deaf: bool = False
@@ -186,7 +186,11 @@ class Application:
         }
         head = {"name": digest, "namespace": self.namespace, "labels": labels}
         head |= {"annotations": {_REVISION: str(number)}, "ownerReferences": [_reference(target)]}
-        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": head, "spec": {"replicas": 0}}
+        template = target["spec"]["template"] | {
+            "metadata": target["spec"]["template"]["metadata"] | {"labels": labels}
+        }
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": head, "spec": spec}
         old = self.server.peek(Ref(REPLICA_SET, self.namespace, digest))
         if old is not None and _owner(old) != uid:
             await self.server.delete(Ref(REPLICA_SET, self.namespace, digest))
@@ -344,7 +348,7 @@ class Application:
             self.digest = version, f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return self.digest[1]
 
-    def copy(self, server: FakeCluster, service: Service) -> Application:
+    def copy(self, server: Server, service: Service) -> Application:
         pods = [replace(p, runs=dict(p.runs), env=dict(p.env)) for p in self.pods]
         out = replace(self, server=server, service=service, pods=pods, reported=dict(self.reported))
         out.numbers = itertools.count(next(self.numbers) + 1000)

@@ -9,7 +9,8 @@ from typing import Any
 
 from pegbox.model.errors import NotAvailable
 from pegbox.ports import Clock, Kind, Object, Ref
-from pegbox.testing.cluster import FakeCluster, kind_of
+from pegbox.testing.cluster import kind_of
+from tests.chaos.server import Server
 
 Seen = Callable[[str, Ref | Object, Any], None]
 
@@ -32,7 +33,7 @@ def at_no_time(ref: Ref, fenced: frozenset[Ref]) -> None:
 class Network:
     """Implements ports.Cluster. `gone_until` is monotonic seconds; every process shares it by `parent`."""
 
-    server: FakeCluster
+    server: Server
     clock: Clock
     parent: Network | None = None
     gone_until: float = 0.0

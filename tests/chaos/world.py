@@ -38,6 +38,7 @@ from pegbox.testing.store import Entry
 from tests.chaos.application import Application
 from tests.chaos.network import Network
 from tests.chaos.prometheus import LyingMetrics
+from tests.chaos.server import Server
 from tests.chaos.shops import Shop, Tenant
 from tests.loop import documents
 from tests.loop.service import Service
@@ -95,7 +96,8 @@ class Operator:
 class World:
     shop: Shop
     clock: FakeClock = field(default_factory=lambda: FakeClock(auto=False))
-    server: FakeCluster = field(init=False)
+    serving: Server | None = None  # in the place of a fake one
+    server: Server = field(init=False)
     apps: dict[str, Application] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     wishes: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class World:
     went: bool = False  # through its end, the newest wake
 
     def __post_init__(self) -> None:
-        self.server = FakeCluster(self.clock)
+        self.server = self.serving or FakeCluster(self.clock)
         self.own_clock = SkewedClock(self.clock)
         self._clients()
 
@@ -325,6 +327,7 @@ class World:
         """The same moment in another world: no object is shared."""
         out = World(self.shop)
         out.clock._start, out.clock._elapsed = self.clock._start, self.clock._elapsed
+        assert isinstance(out.server, FakeCluster) and isinstance(self.server, FakeCluster), "a real one is not copied"
         store, mine = out.server._store, self.server._store
         for ref, entry in mine._entries.items():
             store._entries[ref] = Entry(ref, copied(entry.body), entry.managed.copy(), stored=True)
@@ -337,9 +340,13 @@ class World:
         for key, memory in self.operator.reconciler.memories.items():
             windows = deque(memory.windows, maxlen=memory.windows.maxlen)
             out.operator.reconciler.memories[key] = replace(memory, windows=windows)
-        for tenant in self.shop.tenants:
-            out.old_ledgers[tenant.name] = copied(out.server.peek(Ref(LEDGER, NAMESPACE, tenant.name)))
+        out.remember_ledgers()
         return out
+
+    def remember_ledgers(self) -> None:
+        """For the fault that puts an older one back."""
+        for tenant in self.shop.tenants:
+            self.old_ledgers[tenant.name] = copied(self.server.peek(Ref(LEDGER, NAMESPACE, tenant.name)))
 
 
 def _add(path: str, value: Any) -> Object:

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --minutes N [--parser NAME]`: N minutes for each parser. Exit 1 where one was surprised."""
+"""`python -m tests.fuzz --minutes N [--parser NAME]`: N minutes of processor time for each parser. Exit 1 where one was surprised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fuzz.run import Outcome, rounds
 def main() -> int:
     names = [parser.name for parser in PARSERS]
     options = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    options.add_argument("--minutes", type=float, default=10.0, help="for each parser")
+    options.add_argument("--minutes", type=float, default=10.0, help="of processor time, for each parser")
     options.add_argument("--parser", action="append", choices=names, help="only this one; may be repeated")
     options.add_argument("--seed", type=int, default=None, help="of the first round; default: a new one")
     given = options.parse_args()
