@@ -129,7 +129,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
         return fresh
     fresh = replace(fresh, intent=intent, incumbent=transitions.keeping(ledger.incumbent or intent.parent, theirs))
     if intent.kind is not IntentKind.TRIAL:
-        return transitions.yield_to(fresh, intent, theirs)
+        return transitions.yield_to(spec, fresh, intent, theirs)
     goal = intent.parent
     if isinstance(snapshot.workload, Workload):
         goal = room.affordable(snapshot, snapshot.workload, intent.current, intent.parent)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, cohorts, statistics, usage
+from pegbox.core import breaker, cohorts, hpa_bounds, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
@@ -49,6 +49,7 @@ class Begin:
 
 def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Ledger:
     """Record an intent: its stages, and a new document generation for the first of them."""
+    item = replace(item, target=hpa_bounds.uncrossed(spec, item.target, _left_as_it_is(parent, item)))
     stages, cohort = _ways(spec, parent, item)
     generation = ledger.generation + 1
     intent = Intent(
@@ -68,6 +69,11 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         cohort=cohort,
     )
     return replace(ledger, intent=intent, generation=generation)
+
+
+def _left_as_it_is(parent: Setting, item: Begin) -> Collection[str]:
+    """A restore leaves what others decided since the adoption: it does not move there."""
+    return set(item.target) - set(parent.diff(item.target)) if item.kind is IntentKind.RESTORE else ()
 
 
 def _ways(spec: ProfileSpec, parent: Setting, item: Begin) -> tuple[tuple[Setting, ...], Cohort | None]:
@@ -176,6 +182,7 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
     an own value where somebody else wrote meanwhile. A canary goes back in its own pods: the rest never left.
     """
     here, goal = keeping(intent.current, ending.foreign), keeping(ending.goal or intent.parent, ending.foreign)
+    goal = hpa_bounds.uncrossed(spec, goal, ending.foreign)
     back = Begin(IntentKind.ROLLBACK, goal, ending.reason, ending.now, cohort=cohorts.here(intent, here))
     stages, cohort = _ways(spec, here, back)
     generation = ledger.generation + 1
@@ -215,13 +222,15 @@ def keeping(wanted: Setting, foreign: Mapping[str, KnobValue]) -> Setting:
     return wanted.with_values(**{n: v for n, v in foreign.items() if n in wanted})
 
 
-def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -> Ledger:
+def yield_to(spec: ProfileSpec, ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -> Ledger:
     """A rollback in mid-course gives way to a foreign edit: the rest is still put back."""
-    generation = ledger.generation + 1
-    rest = tuple(keeping(stage, foreign) for stage in intent.stages[intent.stage :])
+    generation, kept = ledger.generation + 1, {*intent.keep, *foreign}
+    rest = tuple(hpa_bounds.uncrossed(spec, keeping(stage, foreign), kept) for stage in intent.stages[intent.stage :])
     cohort = intent.cohort
     if cohort is not None:  # what somebody set for all holds for the cohort, too
-        ahead = tuple(keeping(stage, foreign) for stage in cohort.stages[intent.stage :])
+        ahead = tuple(
+            hpa_bounds.uncrossed(spec, keeping(stage, foreign), kept) for stage in cohort.stages[intent.stage :]
+        )
         here = keeping(intent.before, foreign)
         own = {n: intent.cohort_before[n] for n in intent.before.diff(intent.cohort_before) if n in here}
         cohort = replace(cohort, parent=here.with_values(**own), stages=ahead)
@@ -234,7 +243,7 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
         generation=generation,
         stage_at=None,
         applied_at=None,
-        keep=tuple(sorted({*intent.keep, *foreign})),
+        keep=tuple(sorted(kept)),
     )
     return replace(ledger, intent=following, generation=generation)
 

@@ -367,7 +367,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
         goal = goal if ahead is None else room.affordable(snapshot, workload, ahead.setting, goal)
         ending = Ending(TrialState.INCONCLUSIVE, reason, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
-    ledger = transitions.yield_to(ledger, intent, foreign)
+    ledger = transitions.yield_to(snapshot.spec, ledger, intent, foreign)
     assert ledger.intent is not None
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         ledger = replace(ledger, intent=room.within(snapshot, workload, ledger.intent))

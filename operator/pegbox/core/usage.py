@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from pegbox.core import budget, plan
+from pegbox.core import budget, hpa_bounds, plan
 from pegbox.model.knobs import Effect, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import BudgetSpec, ProfileSpec
@@ -76,8 +76,12 @@ def knob_names(spec: ProfileSpec, item: BudgetSpec) -> tuple[str, ...]:
 
 
 def stages(spec: ProfileSpec, old: Setting, new: Setting) -> tuple[Setting, ...]:
-    """The settings to write in order, so that no budget of the profile is exceeded in between (`core.plan`)."""
-    return plan.stages(old, new, [knob_names(spec, item) for item in spec.budgets])
+    """The settings to write in order, so that no budget of the profile is exceeded in between (`core.plan`).
+
+    Where an HPA's maximum is lowered first, a minimum that would be above it goes down with it: one object, one write.
+    """
+    found = plan.stages(old, new, [knob_names(spec, item) for item in spec.budgets])
+    return (*(hpa_bounds.uncrossed(spec, stage) for stage in found[:-1]), found[-1])
 
 
 def amount(spec: ProfileSpec, item: BudgetSpec, setting: Setting, pods: int) -> Fraction:

@@ -113,6 +113,7 @@ class Store:
         if entry.stored and after == before and claims.claims == entry.managed.claims:
             return False
         _check_immutable(entry, after)
+        _check_bounds(entry.ref, after)
         metadata = after["metadata"]
         if entry.ref.kind not in NO_GENERATION:
             held = before["metadata"].get("generation", 0)
@@ -179,6 +180,11 @@ def _default(kind: Kind, body: Object) -> None:
     elif kind == ports.POD:
         body.setdefault("status", {}).setdefault("phase", "Pending")
         sizing.default(body)
+
+
+def _check_bounds(ref: Ref, after: Object) -> None:
+    if ref.kind == ports.HPA and after["spec"]["minReplicas"] > after["spec"].get("maxReplicas", 0):
+        raise Refused(f"{ref}: spec.maxReplicas: must be greater than or equal to `minReplicas`", status=422)
 
 
 def _check_immutable(entry: Entry, after: Object) -> None:

@@ -149,7 +149,7 @@ def test_a_bound_of_pods_has_no_cohort() -> None:
 def test_a_foreign_edit_in_a_way_back_holds_for_the_cohort_too() -> None:
     stages, cohort = cohorts.together(PROFILE, PARENT, PARENT, Standing(("a",), TARGET))
     item = intent(IntentKind.ROLLBACK, parent=PARENT, stages=stages, cohort=cohort)
-    after = yield_to(under_way(item), item, {"pool": F(3)}).intent
+    after = yield_to(PROFILE, under_way(item), item, {"pool": F(3)}).intent
     assert after is not None and after.cohort is not None
     assert [s["pool"] for s in (*after.stages, *after.cohort.stages)] == [3, 3, 3, 3]
     assert after.cohort.parent == TARGET  # what its pods run until they hear of it
@@ -161,7 +161,7 @@ def test_a_bound_that_others_raise_in_a_way_back_is_theirs_for_the_cohort_too() 
     here = setting(workers=4, max_replicas=4)
     stages, cohort = cohorts.together(profile, here, here, Standing(("a",), here.with_values(workers=F(3))))
     item = intent(IntentKind.ROLLBACK, parent=here, stages=stages, cohort=cohort)
-    after = yield_to(under_way(item), item, {"max_replicas": F(5)}).intent
+    after = yield_to(profile, under_way(item), item, {"max_replicas": F(5)}).intent
     assert after is not None and after.cohort is not None
     assert after.cohort.parent == setting(workers=3, max_replicas=5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from pegbox.core import narrowed, steps
+from pegbox.core import hpa_bounds, narrowed, steps
 from pegbox.core import rules as class_rules
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
@@ -55,8 +55,9 @@ def step(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
 
 
 def rules(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
-    """Comparisons of the class, such as pool_size <= worker_count * 4."""
-    broken = class_rules.violated(snapshot.spec.rules, wanted)
+    """Comparisons of the class, such as pool_size <= worker_count * 4; and an HPA's bounds have an order."""
+    crossed = hpa_bounds.crossed(snapshot.spec, wanted)
+    broken = (*class_rules.violated(snapshot.spec.rules, wanted), *([crossed] if crossed else ()))
     if broken:
         return Verdict("rules", Admission.REFUSE, Reason.RULE_VIOLATED, "; ".join(broken))
     return _admit("rules")

@@ -172,3 +172,11 @@ async def _allow_disruptions(world: ClusterWorld, count: int) -> None:
 
 def _replicas(count: int) -> list[Object]:
     return [{"op": "replace", "path": "/spec/replicas", "value": count}]
+
+
+@claim
+async def an_hpa_whose_minimum_is_above_its_maximum_is_refused(world: ClusterWorld) -> None:
+    made = await world.as_manager("helm").apply(world.hpa(minReplicas=3, maxReplicas=6))
+    error = await raised(Refused, world.cluster.apply(world.hpa(maxReplicas=2), force=True))
+    assert error.status == 422 and "maxReplicas" in str(error)
+    assert (await world.cluster.get(world.ref(made)))["spec"]["maxReplicas"] == 6
