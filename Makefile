@@ -62,7 +62,8 @@ test-owners: venv  ## end to end beside Helm 3, Helm 4, self-healing appliers, a
 	@bash dev/test.sh owners
 
 test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
-	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q tests/contract
+	@$(CLUSTER) build oldest
+	@PEGBOX_KUBERNETES=1.33 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/contract
 
 chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS="--seed 7 --schedules 1"
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.chaos $(ARGS)

@@ -58,7 +58,8 @@ level "tools: etcd, API server, Prometheus, Helm 3 and 4" tools
 level "loop on fakes, property, adversarial, chaos, golden, simulated" \
   "$bin/python" -m pytest -q -n auto tests/loop tests/property tests/adversarial tests/chaos tests/golden tests/sim
 level "integration: real PostgreSQL, Redis, Prometheus" integration
-level "contract: the real API server" "$bin/python" -m pytest -q tests/contract
+# Two at once, whatever the machine: each has an API server of its own, and halves that stay whole files for the most part.
+level "contract: the real API server" "$bin/python" -m pytest -q -n 2 --dist worksteal tests/contract
 level "end to end: the real cluster" on_a_cluster tests/e2e "${owners[@]/#/--ignore=}"
 
 echo

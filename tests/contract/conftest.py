@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import time
@@ -62,10 +63,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"Kubernetes {KUBERNETES}: {reason}"))
 
 
+@functools.cache
 def serves_admission(plane: ControlPlane) -> bool:
     """MutatingAdmissionPolicy is of Kubernetes 1.36; older servers are told, and skip its claims."""
-    listed = plane.kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name")
-    return "mutatingadmissionpolicies." in listed.stdout and "/v1" in plane.kubectl("api-versions").stdout
+    served = plane.kubectl("get", "--raw", "/apis/admissionregistration.k8s.io/v1")
+    return '"mutatingadmissionpolicies"' in served.stdout
 
 
 @pytest.fixture(scope="session")
@@ -77,14 +79,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     except (ClusterError, OSError) as error:
         cannot_run(str(error))
     with plane:
-        for manifest in sorted(CRDS.glob("*.yaml")):
-            plane.apply(manifest.read_text())
-            # Right after the apply a CRD has no conditions at all, which `kubectl wait` takes for an error.
-            for _ in range(5):
-                established = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(manifest))
-                if established.returncode == 0:
-                    break
-            assert established.returncode == 0, established.stderr
+        plane.apply("\n---\n".join(manifest.read_text() for manifest in sorted(CRDS.glob("*.yaml"))))
+        # Right after the apply a CRD has no conditions at all, which `kubectl wait` takes for an error.
+        for _ in range(5):
+            established = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+            if established.returncode == 0:
+                break
+        assert established.returncode == 0, established.stderr
         if serves_admission(plane):
             plane.apply(ADMISSION.read_text())
         yield plane

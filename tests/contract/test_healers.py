@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.loop.world import World
 
 MAX = {"name": "max_replicas", "min": 1, "max": 8}
 TAKE: dict[str, Any] = {"autoscaler": {"ref": {"name": "checkout"}}, "conflictPolicy": "Take"}
-Apply = Callable[[Object], Awaitable[object]]
+Apply = Callable[[Sequence[Object]], Awaitable[None]]
 
 
 @dataclass
@@ -36,8 +36,7 @@ class Shop:
     ours: dict[str, str] = field(default_factory=dict)  # resourceVersion -> kind, where a wake of ours moved it
 
     async def heal(self) -> None:
-        for body in self.bodies:
-            await self.apply(documents.placed(copy.deepcopy(body), self.world.namespace))
+        await self.apply([documents.placed(copy.deepcopy(body), self.world.namespace) for body in self.bodies])
 
     async def theirs(self) -> dict[str, Object]:
         refs = (Ref(DEPLOYMENT, self.world.namespace, "checkout"), Ref(HPA, self.world.namespace, "checkout"))
@@ -80,11 +79,12 @@ async def shop(
     outside, argo = await client("kubelet"), await client("argocd-controller")
     await outside.apply(documents.CLASS, force=True)
 
-    async def server_side(body: Object) -> None:
-        await argo.apply(body, force=True)
+    async def server_side(bodies: Sequence[Object]) -> None:
+        for body in bodies:
+            await argo.apply(body, force=True)
 
-    async def client_side(body: Object) -> None:
-        done = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    async def client_side(bodies: Sequence[Object]) -> None:
+        done = control_plane.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, bodies)))
         assert done.returncode == 0, done.stderr
 
     world = World(cluster, outside, FakeClock(auto=False), namespace=namespace)

@@ -16,7 +16,7 @@ from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment
 from pegbox.model.errors import NotFound
 from pegbox.model.trials import IntentKind
-from pegbox.ports import DEPLOYMENT, POD_ENVIRONMENT, Cluster, Object, Ref
+from pegbox.ports import DEPLOYMENT, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect, cannot_run, serves_admission
@@ -288,11 +288,12 @@ async def _settle(case: Killing) -> None:
     quiet = 0
     for _ in range(WAKES):
         await case.turn()
-        if not await case.world.exists():
+        profile = await case.world.find(Ref(PROFILE, case.world.namespace, "checkout"))
+        if profile is None:
             return
         ledger = await case.world.ledger()
         resting = ledger is not None and ledger.intent is None and ledger.incumbent is not None
-        deleting = (await case.world.profile())["metadata"].get("deletionTimestamp")
+        deleting = profile["metadata"].get("deletionTimestamp")
         quiet = quiet + 1 if resting and not deleting else 0
         if quiet == 2:
             return

@@ -190,14 +190,15 @@ class World:
         await self._scale(app)
         pods = await app.pods.settle()
         if not app.silent:
-            await app.pods.acknowledge()
+            await app.pods.acknowledge(pods=pods)
         self._scrape()
         own = await self.find(Ref(CONFIG_MAP, self.namespace, f"{app.pods._target.name}-pegbox"))
         app.service.values |= await self._in_force(app, own, pods)
         names = [pod["metadata"]["name"] for pod in pods]
         app.service.pods = len(names)
         acks = self.metrics.acks.get(self.namespace, {})
-        uid = (await self.profile(app.name))["metadata"]["uid"] if await self.exists(app.name) else ""
+        profile = await self.find(Ref(PROFILE, self.namespace, app.name))
+        uid = "" if profile is None else profile["metadata"]["uid"]
         document = self._read(own)
         groups: dict[tuple[str, str], int] = {}
         for pod in names:

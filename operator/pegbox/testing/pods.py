@@ -10,7 +10,7 @@ import copy
 import hashlib
 import itertools
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pegbox.model.errors import NotFound
 from pegbox.model.knobs import values_hash
@@ -51,8 +51,7 @@ class FakePods:
 
     async def step(self) -> None:
         """One turn of the outside world: rollout, then acknowledgement."""
-        await self.settle()
-        await self.acknowledge()
+        await self.acknowledge(pods=await self.settle())
 
     async def settle(self) -> list[Object]:
         """The pods, after the workload's wish has come true."""
@@ -62,10 +61,11 @@ class FakePods:
 
     async def _any(self, target: Object) -> list[Object]:
         """A Deployment: those of the newest ReplicaSet stay, the rest is replaced."""
-        newest = await self._replica_set(target)
+        sets = await self._replica_sets(target)
+        newest = await self._newest(target, sets)
         wanted = int(target["spec"]["replicas"])
         kept: list[Object] = []
-        for pod in await self.pods():
+        for pod in await self._pods(target, sets):
             if len(kept) < wanted and _controller(pod) == newest["metadata"]["uid"]:
                 kept.append(pod)
             else:
@@ -87,7 +87,7 @@ class FakePods:
         on_delete = strategy.get("type") == "OnDelete"
         partition = int((strategy.get("rollingUpdate") or {}).get("partition", 0))
         current = target.get("status", {}).get("currentRevision") or newest
-        present = {str(pod["metadata"]["name"]): pod for pod in await self.pods()}
+        present = {str(pod["metadata"]["name"]): pod for pod in await self._pods(target)}
         kept = []
         for ordinal in range(wanted):
             name = f"{self._target.name}-{ordinal}"
@@ -132,16 +132,16 @@ class FakePods:
 
     async def pods(self) -> list[Object]:
         """Those of the target, by name."""
-        sets = await self._cluster.list(REPLICA_SET, self._target.namespace)
-        uid = (await self._cluster.get(self._target))["metadata"]["uid"]
-        own = {uid, *(each["metadata"]["uid"] for each in sets if _controller(each) == uid)}
-        found = await self._cluster.list(POD, self._target.namespace)
-        return sorted((p for p in found if _controller(p) in own), key=lambda p: str(p["metadata"]["name"]))
+        target = await self._cluster.get(self._target)
+        return await self._pods(target, await self._replica_sets(target))
 
-    async def acknowledge(self, only: Collection[str] | None = None) -> None:
-        """Every pod (or only those named) exports what it runs; pods that are gone export nothing."""
+    async def acknowledge(self, only: Collection[str] | None = None, pods: Sequence[Object] | None = None) -> None:
+        """Every pod (or only those named) exports what it runs; pods that are gone export nothing.
+
+        `pods` saves reading them again right after `settle`.
+        """
         now = await self._document()
-        names = [str(pod["metadata"]["name"]) for pod in await self.pods()]
+        names = [str(pod["metadata"]["name"]) for pod in (await self.pods() if pods is None else pods)]
         for gone in set(self.metrics.acks.get(self._target.namespace, {})) - set(names):
             self.metrics.forget(self._target.namespace, gone)
         for name in names:
@@ -169,12 +169,23 @@ class FakePods:
         text = body.get("data", {}).get(KEY)
         return parse(text) if text is not None else None
 
-    async def _replica_set(self, target: Object) -> Object:
+    async def _replica_sets(self, target: Object) -> list[Object]:
+        """Those of a Deployment; a StatefulSet has none."""
+        if target["kind"] == "StatefulSet":
+            return []
+        uid = target["metadata"]["uid"]
+        return [s for s in await self._cluster.list(REPLICA_SET, self._target.namespace) if _controller(s) == uid]
+
+    async def _pods(self, target: Object, sets: Sequence[Object] = ()) -> list[Object]:
+        """Those of the target and of its ReplicaSets, by name."""
+        owners = {each["metadata"]["uid"] for each in (target, *sets)}
+        found = await self._cluster.list(POD, self._target.namespace)
+        return sorted((p for p in found if _controller(p) in owners), key=lambda p: str(p["metadata"]["name"]))
+
+    async def _newest(self, target: Object, own: Sequence[Object]) -> Object:
         """The ReplicaSet of the current template, made the newest where another one was."""
         template = target["spec"]["template"]
         digest = _digest(target)
-        uid = target["metadata"]["uid"]
-        own = [s for s in await self._cluster.list(REPLICA_SET, self._target.namespace) if _controller(s) == uid]
         revisions = {s["metadata"]["name"]: int(s["metadata"]["annotations"][_REVISION]) for s in own}
         name = f"{self._target.name}-{digest}"
         if name in revisions and revisions[name] == max(revisions.values()):
@@ -236,7 +247,8 @@ class FakePods:
         metadata = target["metadata"]
         body = _object("apps/v1", target["kind"], metadata["namespace"], metadata["name"])
         body["status"] = {"observedGeneration": metadata["generation"], **status}
-        await self._cluster.apply(body, force=True, subresource="status")
+        if not _says(target.get("status") or {}, body["status"]):
+            await self._cluster.apply(body, force=True, subresource="status")
 
     def _time(self) -> str:
         return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -244,6 +256,15 @@ class FakePods:
 
 def _object(api_version: str, kind: str, namespace: str, name: str) -> Object:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+
+
+def _says(status: Object, wanted: Object) -> bool:
+    """Whether a status says all that already. A server leaves out what is zero and states nulls."""
+    said = {key: status.get(key, 0) for key in wanted}
+    if "conditions" in wanted:
+        conditions = status.get("conditions") or []
+        said["conditions"] = [{key: value for key, value in c.items() if value is not None} for c in conditions]
+    return said == wanted
 
 
 def _digest(target: Object) -> str:
