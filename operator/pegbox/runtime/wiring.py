@@ -203,9 +203,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
 async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
     """Run until SIGTERM (0), or until leadership or the watch is lost (1): a fresh process starts clean."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
+    _listen(stop)
     async with AsyncExitStack() as stack:
         operator = await build(settings, kubeconfig, stack)
         runner = await serve(settings.http.port, operator.telemetry.registry, Health(operator.dead, operator.unready))
@@ -216,6 +214,12 @@ async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
             return 0
         operator.telemetry.leader(True)
         return await _work(operator, stop)
+
+
+def _listen(stop: asyncio.Event) -> None:
+    """A signal sets `stop`, whoever listened before."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
 
 
 async def _lead(lease: LeaseElection, stop: asyncio.Event, stack: AsyncExitStack) -> bool:
@@ -261,7 +265,8 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
     tasks.append(asyncio.create_task(operator.clean_up(), name="clean-up"))
     if operator.reader is not None:
         tasks.append(asyncio.create_task(operator.reader.run(), name="lease"))
-    watch = handlers.watch(registry, operator.settings.watchNamespaces, watching, stop_watch)
+    namespaces = operator.settings.watchNamespaces
+    watch = handlers.watch(registry, namespaces, watching, stop_watch, lambda: _listen(stop))
     tasks.append(asyncio.create_task(watch, name="watch"))
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -270,6 +275,8 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
         error = task.exception()
         log.error("%s ended: %s", task.get_name(), error or "without an error", exc_info=error)
     stop_watch.set()
+    for task in tasks:  # all at once: the Lease is given up when the last one has ended
+        task.cancel()
     for task in tasks:
         await _end(task)
     await _end(stopping)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from pegbox.model.errors import NotFound, PegboxError, Refused, WriteConflict
@@ -118,19 +118,37 @@ class LeaseElection:
 
     async def release(self) -> None:
         """Give the lease up, so that the next leader need not wait for its expiry. Never raises a PegboxError."""
-        held, self._renewed_at = self._renewed_at, None
-        if held is None or self._seen is None or self._seen.holder != self._identity:
-            return
-        try:
-            await self._cluster.apply(self._body("", 1.0, self._seen), force=True)
-        except PegboxError as error:
-            log.warning("%s could not be released: %s", self._ref, error)
+        self._renewed_at = None
+        if not await self._within(self._timing.hung, self._give_up()):
+            log.warning("%s was not released: the next leader waits until it ran out", self._ref)
+
+    async def _give_up(self) -> bool:
+        """By what stands there: what ended us may have come between a renewal and its answer, or before we knew that we
+        lead. A renewal that is still on its way meets another version, or moves the one that we name: then once more.
+        """
+        while True:
+            try:
+                self._observe(await self._cluster.get(self._ref))
+                if self._seen is not None and self._seen.holder == self._identity:
+                    await self._cluster.apply(self._body("", 1.0, self._seen), force=True)
+                return True
+            except NotFound:
+                return True
+            except WriteConflict:
+                await self._clock.sleep(self._timing.retry / 20)
+            except PegboxError as error:
+                log.warning("%s could not be released: %s", self._ref, error)
+                return False
 
     async def _attempt_within(self, seconds: float) -> bool:
         """An attempt that a call without an answer cannot keep: neither past the moment at which we stop leading, nor
         so long that no second one fits before it. What it wrote all the same is ours, and seen at the next reading.
         """
-        attempt = asyncio.ensure_future(self._attempt())
+        return await self._within(seconds, self._attempt())
+
+    async def _within(self, seconds: float, doing: Coroutine[None, None, bool]) -> bool:
+        """What it says, or False where it took longer."""
+        attempt = asyncio.ensure_future(doing)
         limit = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait({attempt, limit}, return_when=asyncio.FIRST_COMPLETED)
