@@ -56,10 +56,11 @@ class Running:
             self.process.kill()
             self.process.wait()
 
-    def ask(self) -> None:
-        """Let it work a little: a page of metrics is some hundred KiB of text."""
+    def ask(self) -> bool:
+        """Let it work a little: a page of metrics is some hundred KiB of text. Did it answer?"""
         with suppress(requests.RequestException):
-            requests.get(f"http://127.0.0.1:{self.config['http']['port']}/metrics", timeout=2)
+            return requests.get(f"http://127.0.0.1:{self.config['http']['port']}/metrics", timeout=2).ok
+        return False
 
 
 class MemoryLimit:
