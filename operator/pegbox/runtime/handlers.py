@@ -101,8 +101,9 @@ async def watch(
 ) -> None:
     """Run kopf until `stop`; an error ends it, and the caller ends the process.
 
-    Kopf takes SIGTERM and SIGINT for itself: it then waits 5 s for tasks that never end, ours among them, before anything
-    of ours is told, and kills the process after a while. `listen` takes the signals back, before the loop can turn.
+    Kopf takes SIGTERM and SIGINT for itself: it then waits 5 s for tasks that never end, ours among them, before
+    anything of ours is told, and kills the process after a while. `listen` takes the signals back, before the loop
+    can turn.
     """
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
