@@ -124,7 +124,9 @@ def table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         figures = [[each.lasted, each.looked, each.good] for each in row.seen]
-        spans = " | ".join(_span(column) for column in zip(*figures, strict=True)) if figures else "never | never | never"
+        spans = (
+            " | ".join(_span(column) for column in zip(*figures, strict=True)) if figures else "never | never | never"
+        )
         notes = sorted({each.note for each in row.seen if each.note} | set(row.failed))
         times = f"{len(row.seen) + len(row.failed)} | {len(row.failed)}"
         lines.append(f"| {row.name} | {times} | {spans} | {'; '.join(notes)} |")

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sys
-import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.errors import PegboxError
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
-from pegbox.runtime import cleanup, handlers, points
+from pegbox.runtime import cleanup, handlers, identity, points
 from pegbox.runtime.actuate import LiveActuator, nothing
 from pegbox.runtime.brakes import Brakes
 from pegbox.runtime.brakes import limits as brake_limits
@@ -167,11 +166,11 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         telemetry.watch_source(lambda source=source: source.usage)  # type: ignore[misc]
     reached = points.killer(os.environ.get(KILL_AT))
     actuator = LiveActuator(cluster, reached, settings.nudgePods) if settings.allowWrites else nothing
-    identity = os.environ.get("POD_NAME", os.uname().nodename)
+    process = identity.of(os.environ, settings.http.port)
     reconciler = Reconciler(
         cluster=cluster,
         sources=sources,
-        events=KubeEvents(cluster, clock, instance=identity),
+        events=KubeEvents(cluster, clock, instance=process.pod),
         clock=clock,
         actuator=actuator,
         predicting=Predicting(),
@@ -181,7 +180,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         reached=reached,
         jitter=chance.random,
         brakes=brakes,
-        identity=identity,
+        identity=process.pod,
     )
     queue = KeyedQueue(clock, chance.random)
     operator = Operator(
@@ -192,7 +191,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     # A rate limit of its own: a busy loop must not starve the renewals.
     apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
     if settings.leaderElection.enabled:
-        operator.lease = LeaseElection(apart, clock, where, identity=f"{identity}_{uuid.uuid4()}")
+        operator.lease = LeaseElection(apart, clock, where, identity=process.name, ended=process.followed)
         operator.lease.heard, operator.lease.carried, operator.lease.kept = brakes.notice, brakes.carried, brakes.kept
         reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
     else:
@@ -208,6 +207,7 @@ async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
         operator = await build(settings, kubeconfig, stack)
         runner = await serve(settings.http.port, operator.telemetry.registry, Health(operator.dead, operator.unready))
         stack.push_async_callback(runner.cleanup)
+        # Only now, as who holds the port knows that no former process of its pod is left: see `identity`.
         if operator.lease is not None and not await _lead(operator.lease, stop, stack):
             return 0
         if operator.reader is not None and not await _before(operator.reader.first(), stop):

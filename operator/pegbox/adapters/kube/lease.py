@@ -25,6 +25,15 @@ def _unheard(annotations: Mapping[str, str], leading: bool) -> None:
     """Nobody asks what stands on the Lease."""
 
 
+Ended = Callable[[str], bool]
+"""Whether the process of this identity is known to have ended."""
+
+
+def _nobody(holder: str) -> bool:
+    """Of no process it is known."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds, as client-go's defaults: a holder that has not renewed for `renew` gives up, which must be
@@ -64,13 +73,21 @@ class LeaseElection:
     """One candidate. `wait` returns as leader; `hold` returns when the lease is lost; `release` gives it up."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, ref: Ref, *, identity: str, timing: Timing | None = None
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        ref: Ref,
+        *,
+        identity: str,
+        timing: Timing | None = None,
+        ended: Ended | None = None,
     ) -> None:
-        """`identity` must be unique per process: the pod's name and uid."""
+        """`identity` must be unique per process. A holder that has `ended` for certain is not waited for."""
         if ref.kind != LEASE:
             raise ValueError(f"{ref} is no Lease")
         self._cluster, self._clock, self._ref, self._identity = cluster, clock, ref, identity
         self._timing = timing if timing is not None else Timing()
+        self._ended = ended if ended is not None else _nobody
         self._seen: _Seen | None = None
         self._renewed_at: float | None = None
         self.heard: Heard = _unheard
@@ -171,7 +188,7 @@ class LeaseElection:
             log.warning("%s cannot be read: %s", self._ref, error)
             return False
         seen = self._seen
-        if seen is not None and self._taken() and started < seen.at + seen.duration:
+        if seen is not None and self._taken() and started < seen.at + seen.duration and not self._ended(seen.holder):
             return False
         try:
             await self._write(seen)
@@ -182,6 +199,7 @@ class LeaseElection:
             return False
         # From before the request: the server may have stored it at any time since.
         self._renewed_at = started
+        self._ended = _nobody  # whoever holds it after us came after us
         return True
 
     def _taken(self) -> bool:

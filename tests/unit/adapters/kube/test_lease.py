@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from pegbox.adapters.kube.lease import LeaseElection, LeaseReader, Timing
+from pegbox.adapters.kube.lease import Ended, LeaseElection, LeaseReader, Timing
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.ports import CONFIG_MAP, LEASE, Object, Ref
 from pegbox.testing.clock import FakeClock
@@ -16,8 +16,8 @@ REF = Ref(LEASE, "pegbox", "pegbox-leader")
 
 
 class Candidate:
-    def __init__(self, cluster: FakeCluster, clock: FakeClock, identity: str) -> None:
-        self.election = LeaseElection(cluster, clock, REF, identity=identity)
+    def __init__(self, cluster: FakeCluster, clock: FakeClock, identity: str, ended: Ended | None = None) -> None:
+        self.election = LeaseElection(cluster, clock, REF, identity=identity, ended=ended)
         self.lost = False
         self.task = asyncio.ensure_future(self.election.run(self._on_lost))
 
@@ -86,6 +86,50 @@ async def test_a_stopped_leader_releases_so_that_the_next_need_not_wait(
     await candidates[0].stop()
     await clock.advance(2)
     assert leaders(candidates) == [False, True]
+
+
+def of_pod(uid: str) -> Ended:
+    return lambda holder: holder.startswith(f"pegbox-0_{uid}_")
+
+
+async def killed(cluster: FakeCluster, clock: FakeClock) -> None:
+    """A process of pod u1 led and was killed a moment ago."""
+    first = Candidate(cluster, clock, "pegbox-0_u1_a")
+    await clock.advance(3)
+    await first.die(clock)
+
+
+async def test_the_next_process_of_the_same_pod_leads_at_once(clock: FakeClock, cluster: FakeCluster) -> None:
+    await killed(cluster, clock)
+    second = Candidate(cluster, clock, "pegbox-0_u1_b", of_pod("u1"))
+    await clock.advance(0)
+    assert second.election.leading
+    await second.stop()
+
+
+async def test_a_process_of_another_pod_waits_for_the_lease_to_run_out(clock: FakeClock, cluster: FakeCluster) -> None:
+    await killed(cluster, clock)
+    second = Candidate(cluster, clock, "pegbox-0_u2_b", of_pod("u2"))
+    await clock.advance(14)
+    assert not second.election.leading
+    await clock.advance(4)
+    assert second.election.leading
+    await second.stop()
+
+
+async def test_a_leader_does_not_take_the_lease_back_from_who_followed_it_in_its_pod(
+    clock: FakeClock, cluster: FakeCluster
+) -> None:
+    """It believes of every process of its pod that it has ended: of its successor, that would be wrong."""
+    first = Candidate(cluster, clock, "pegbox-0_u1_a", of_pod("u1"))
+    await clock.advance(3)
+    second = Candidate(cluster, clock, "pegbox-0_u1_b", of_pod("u1"))
+    await clock.advance(0)
+    for _ in range(20):
+        await clock.advance(1)
+        assert second.election.leading
+    assert first.lost
+    await second.stop()
 
 
 class Unanswered(FakeCluster):
