@@ -41,6 +41,7 @@ DISTURBED: Mapping[str, Strike] = {
     "nobody": strikes.nothing,
     "operator: SIGTERM": strikes.sigterm,
     "operator: SIGKILL": strikes.sigkill,
+    "operator: SIGKILL, another pod follows": strikes.sigkill_elsewhere,
     "operator: out of memory": strikes.out_of_memory,
     "operator: SIGSTOP, a standby takes over": strikes.paused,
     "API server: gone": strikes.api_server_gone,
@@ -123,10 +124,8 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
-        figures = [[each.lasted, each.looked, each.good] for each in row.seen]
-        spans = (
-            " | ".join(_span(column) for column in zip(*figures, strict=True)) if figures else "never | never | never"
-        )
+        figures = zip(*([each.lasted, each.looked, each.good] for each in row.seen), strict=True)
+        spans = " | ".join(map(_span, figures)) or "never | never | never"
         notes = sorted({each.note for each in row.seen if each.note} | set(row.failed))
         times = f"{len(row.seen) + len(row.failed)} | {len(row.failed)}"
         lines.append(f"| {row.name} | {times} | {spans} | {'; '.join(notes)} |")

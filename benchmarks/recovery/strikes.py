@@ -50,7 +50,16 @@ async def sigkill(world: World, operator: Running) -> Struck:
     operator.process.kill()
     await asyncio.to_thread(operator.process.wait)
     world.start()
-    return Struck(began, time.monotonic())
+    return Struck(began, time.monotonic(), "started again in its pod")
+
+
+async def sigkill_elsewhere(world: World, operator: Running) -> Struck:
+    """As when its node is lost: nobody knows that it is dead, so its Lease must run out."""
+    began = time.monotonic()
+    operator.process.kill()
+    await asyncio.to_thread(operator.process.wait)
+    world.start("pegbox-1")
+    return Struck(began, time.monotonic(), "waits for the Lease to run out")
 
 
 async def sigterm(world: World, operator: Running) -> Struck:
