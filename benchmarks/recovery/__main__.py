@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,25 +27,29 @@ def main() -> int:
     parser.add_argument(
         "--times", metavar="N", type=int, default=3, help="each case so many times; about a minute each"
     )
-    parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name holds this")
+    parser.add_argument("--only", metavar="TEXT", action="append", help="cases whose name holds this; may be repeated")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was seen as JSON")
     given = parser.parse_args()
     end_in_order()
-    names = [name for name in every if given.only in name]
+    names = [name for name in every if not given.only or any(each in name for each in given.only)]
     if not names:
-        parser.error(f"--only {given.only}: no case of this name; there are: {'; '.join(every)}")
+        parser.error(f"--only {', '.join(given.only)}: no case of this name; there are: {'; '.join(every)}")
+
+    def keep(rows: Sequence[run.Row], broken: Sequence[str]) -> None:
+        if given.json:
+            found = {"machine": about, "rows": [asdict(row) for row in rows], "broken": list(broken)}
+            given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+    about = machine()  # its load is that of the start: later it is ours
     try:
-        rows, broken = asyncio.run(run.run(names, given.times, _say))
+        rows, broken = asyncio.run(run.run(names, given.times, _say, keep))
     except (CannotMeasure, ClusterError) as error:
         print(error, file=sys.stderr)
         return 2
     print(run.table(rows))
-    print("\n" + "; ".join(f"{name} {value}" for name, value in machine().items()))
+    print("\n" + "; ".join(f"{name} {value}" for name, value in about.items()))
     for each in broken:
         print(f"BROKEN {each}")
-    if given.json:
-        found = {"machine": machine(), "rows": [asdict(row) for row in rows], "broken": broken}
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 1 if broken or any(row.failed for row in rows) else 0
 
 

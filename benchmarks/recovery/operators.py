@@ -22,7 +22,7 @@ GRACE = 30.0  # seconds that a process told to end may take
 
 @dataclass
 class Running:
-    """One `pegbox run` that nobody waits for and nobody starts again."""
+    """One `pegbox run` that nobody waits for and nobody starts again. One of the same name is in the same pod."""
 
     directory: Path
     config: Mapping[str, Any]
@@ -31,7 +31,8 @@ class Running:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        made = servers.operator_with(self.directory, self.config, self.kubeconfig, self.name, self.environment)
+        environment = {"POD_UID": f"uid-of-{self.name}", **self.environment}
+        made = servers.operator_with(self.directory, self.config, self.kubeconfig, self.name, environment)
         with made.log.open("ab") as out:
             whole = {**os.environ, **(made.environment or {})}
             self.process = subprocess.Popen(made.command, stdout=out, stderr=out, env=whole)
@@ -56,10 +57,11 @@ class Running:
             self.process.kill()
             self.process.wait()
 
-    def ask(self) -> None:
-        """Let it work a little: a page of metrics is some hundred KiB of text."""
+    def ask(self) -> bool:
+        """Let it work a little: a page of metrics is some hundred KiB of text. Did it answer?"""
         with suppress(requests.RequestException):
-            requests.get(f"http://127.0.0.1:{self.config['http']['port']}/metrics", timeout=2)
+            return requests.get(f"http://127.0.0.1:{self.config['http']['port']}/metrics", timeout=2).ok
+        return False
 
 
 class MemoryLimit:

@@ -17,6 +17,7 @@ from pegbox.runtime.wiring import KILL_AT
 
 AWAY_SECONDS = 30.0
 PAUSE_SECONDS = 60.0
+RESUMED_SECONDS = 15.0  # within which who was paused must have noticed that it leads no more
 ROOM = 128 * 1024  # bytes that may still be used before the kernel ends the process
 
 P = Point
@@ -29,7 +30,7 @@ ON_THE_WAY = (
 
 @dataclass(frozen=True)
 class Struck:
-    """`began` and `over` are monotonic; `ready` is the operator that goes on, where the strike started it."""
+    """`began` and `over` are monotonic: what was gone was gone in between, or was about to end."""
 
     began: float
     over: float
@@ -49,14 +50,23 @@ async def sigkill(world: World, operator: Running) -> Struck:
     operator.process.kill()
     await asyncio.to_thread(operator.process.wait)
     world.start()
-    return Struck(began, time.monotonic())
+    return Struck(began, time.monotonic(), "started again in its pod")
+
+
+async def sigkill_elsewhere(world: World, operator: Running) -> Struck:
+    """As when its node is lost: nobody knows that it is dead, so its Lease must run out."""
+    began = time.monotonic()
+    operator.process.kill()
+    await asyncio.to_thread(operator.process.wait)
+    world.start("pegbox-1")
+    return Struck(began, time.monotonic(), "waits for the Lease to run out")
 
 
 async def sigterm(world: World, operator: Running) -> Struck:
     began = time.monotonic()
     await asyncio.to_thread(operator.end)
     world.start()
-    return Struck(began, time.monotonic(), "gives its Lease up")
+    return Struck(began, time.monotonic(), f"exit {operator.process.returncode}")
 
 
 async def out_of_memory(world: World, operator: Running) -> Struck:
@@ -85,9 +95,10 @@ async def paused(world: World, operator: Running) -> Struck:
     async def resume() -> None:
         await asyncio.sleep(PAUSE_SECONDS)
         operator.signal(signal.SIGCONT)
+        await world.until(lambda: not operator.alive, "the paused one, resumed, ends", RESUMED_SECONDS)
 
     world.later(resume())
-    return Struck(began, began, "a standby takes over; the paused one is resumed after a minute")
+    return Struck(began, began, f"resumed after {PAUSE_SECONDS:.0f} s it ends by itself")
 
 
 async def api_server_gone(world: World, operator: Running) -> Struck:
@@ -96,7 +107,7 @@ async def api_server_gone(world: World, operator: Running) -> Struck:
     await asyncio.sleep(AWAY_SECONDS)
     await asyncio.to_thread(world.made.plane.start_apiserver)
     over = time.monotonic()
-    return Struck(began, over, f"gone for {over - began:.0f} s; {await _kept(world, operator)}")
+    return Struck(began, over, await _kept(world, operator))
 
 
 async def etcd_restarted(world: World, operator: Running) -> Struck:
@@ -104,7 +115,7 @@ async def etcd_restarted(world: World, operator: Running) -> Struck:
     await asyncio.to_thread(plane.processes.stop, ETCD, 0.0)
     await asyncio.to_thread(lambda: plane.launch(controllers=False))
     over = time.monotonic()
-    return Struck(began, over, f"ready after {over - began:.0f} s; {await _kept(world, operator)}")
+    return Struck(began, over, await _kept(world, operator))
 
 
 async def prometheus_down(world: World, operator: Running) -> Struck:
@@ -114,7 +125,7 @@ async def prometheus_down(world: World, operator: Running) -> Struck:
     await asyncio.sleep(AWAY_SECONDS)
     await asyncio.to_thread(server.__enter__)
     over = time.monotonic()
-    return Struck(began, over, f"down for {over - began:.0f} s")
+    return Struck(began, over)
 
 
 async def _kept(world: World, operator: Running) -> str:

@@ -23,6 +23,7 @@ CAPACITY = 60  # workers of the shared budget: the trial takes 4 x 12 of them
 SETTINGS = {"fleetBreaker": {"profiles": 0}}  # the same trial harms time after time, and that is what is wanted
 POLL = 0.2
 LONGEST = 240.0
+AGAIN = 2.0  # seconds until a request that was refused is made again
 
 
 class Slow(Exception):
@@ -80,10 +81,19 @@ class World:
         """Something that happens while it is waited for recovery."""
         self._later.append(asyncio.create_task(coming))
 
-    async def drop_later(self) -> None:
-        """What was to come is waited for: a case is over when all of it has happened."""
-        await asyncio.gather(*self._later)
-        self._later.clear()
+    async def drop_later(self, *, told: bool = False) -> None:
+        """What was to come is waited for: a case is over when all of it has happened. Raises what it raised, unless it
+        was told before."""
+        coming, self._later = self._later, []
+        await asyncio.gather(*coming, return_exceptions=told)
+
+    async def standby(self) -> None:
+        """A second operator, which waits for the Lease from now on."""
+        second = self.start("pegbox-1")
+        while not await asyncio.to_thread(second.ask):
+            if not second.alive:
+                raise servers.CannotMeasure("the standby did not start")
+            await asyncio.sleep(POLL)
 
     # --- what people do
 
@@ -97,7 +107,28 @@ class World:
         await self.made.shops.cluster.apply(body, force=True)
         return self.tokens
 
+    async def bring(self, done: Callable[[], bool], what: str) -> None:
+        """Until what the trial is to bring about is there. A request that is refused, for a reason that may pass, is
+        made again; so is one whose trial ended too soon. Raises Slow."""
+        end, asked = time.monotonic() + LONGEST, 1
+        while not done():
+            await self.until(lambda: done() or self.over(), f"{what}, asked {asked} times", end - time.monotonic())
+            if not done():
+                await asyncio.sleep(AGAIN)
+                await self.ask()
+                asked += 1
+
     # --- what is seen
+
+    def over(self) -> bool:
+        """The request was taken, and its trial ended or never began."""
+        return self.token() == f"t{self.tokens}" and not self.tried()
+
+    def told(self) -> str:
+        """What the operator said last, and what stands, for whom it concerns that something did not come about."""
+        ledger = self.standing.ledger
+        intent = None if ledger is None else ledger.intent
+        return f"{self.made.log_end()}\n{self.made.book.unsettled()}\nasked t{self.tokens}, {self.token()}: {intent}"
 
     def tried(self) -> str:
         """The id of the trial or rollback that is under way; "" for none."""
@@ -118,8 +149,7 @@ class World:
 
     def good(self) -> bool:
         """The trial that was asked for is over, and every pod runs the incumbent."""
-        done = self.token() == f"t{self.tokens}" and not self.tried()
-        return done and not any(each.startswith(KEY) for each in self.made.book.unsettled())
+        return self.over() and not any(each.startswith(KEY) for each in self.made.book.unsettled())
 
     async def until(self, holds: Callable[[], bool], what: str, limit: float = LONGEST) -> float:
         """Seconds until it holds. Raises Slow."""

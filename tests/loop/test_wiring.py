@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+
+import kopf
 
 from pegbox.adapters.kube.lease import LeaseElection
 from pegbox.model.brakes import STOP_ANNOTATION
 from pegbox.model.errors import NotAvailable
 from pegbox.ports import LEASE, LEDGER, Ref
+from pegbox.runtime import handlers
 from pegbox.runtime.queue import KeyedQueue
 from pegbox.runtime.settings import Settings
-from pegbox.runtime.wiring import Operator, _before
+from pegbox.runtime.wiring import Operator, _before, _listen
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -76,3 +81,24 @@ async def test_who_waits_for_the_lease_ends_when_told_to_stop() -> None:
     assert await _before(at_once(), stop)
     stop.set()
     assert not await _before(never(), stop)
+
+
+async def test_a_signal_is_ours_though_kopf_takes_signals_for_itself() -> None:
+    """Else nothing of ours is told before kopf has ended, and a clean end looks like a lost watch."""
+    stop, ready, silent = asyncio.Event(), asyncio.Event(), kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=silent)
+    async def nobody_answers(**_: object) -> None:
+        await asyncio.Event().wait()
+
+    _listen(stop)
+    watch = asyncio.ensure_future(handlers.watch(silent, ("shop",), ready, asyncio.Event(), lambda: _listen(stop)))
+    await ready.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    heard = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({heard, watch}, return_when=asyncio.FIRST_COMPLETED)
+    assert stop.is_set() and not watch.done()
+    watch.cancel()
+    await asyncio.gather(heard, watch, return_exceptions=True)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(sign)

@@ -93,10 +93,20 @@ def tuned() -> kopf.OperatorSettings:
 
 
 async def watch(
-    handlers: kopf.OperatorRegistry, namespaces: tuple[str, ...], ready: asyncio.Event, stop: asyncio.Event
+    handlers: kopf.OperatorRegistry,
+    namespaces: tuple[str, ...],
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    listen: Callable[[], None],
 ) -> None:
-    """Run kopf until `stop`; an error ends it, and the caller ends the process."""
-    await kopf.operator(
+    """Run kopf until `stop`; an error ends it, and the caller ends the process.
+
+    Kopf takes SIGTERM and SIGINT for itself: it then waits 5 s for tasks that never end, ours among them, before
+    anything of ours is told, and kills the process after a while. `listen` takes the signals back, before the loop
+    can turn.
+    """
+    existing = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=handlers,
         settings=tuned(),
         standalone=True,
@@ -105,6 +115,8 @@ async def watch(
         ready_flag=ready,
         stop_flag=stop,
     )
+    listen()
+    await kopf.run_tasks(tasks, ignored=existing)
 
 
 def configure_logging(style: str) -> None:

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sys
-import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.errors import PegboxError
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
-from pegbox.runtime import cleanup, handlers, points
+from pegbox.runtime import cleanup, handlers, identity, points
 from pegbox.runtime.actuate import LiveActuator, nothing
 from pegbox.runtime.brakes import Brakes
 from pegbox.runtime.brakes import limits as brake_limits
@@ -167,11 +166,11 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         telemetry.watch_source(lambda source=source: source.usage)  # type: ignore[misc]
     reached = points.killer(os.environ.get(KILL_AT))
     actuator = LiveActuator(cluster, reached, settings.nudgePods) if settings.allowWrites else nothing
-    identity = os.environ.get("POD_NAME", os.uname().nodename)
+    process = identity.of(os.environ, settings.http.port)
     reconciler = Reconciler(
         cluster=cluster,
         sources=sources,
-        events=KubeEvents(cluster, clock, instance=identity),
+        events=KubeEvents(cluster, clock, instance=process.pod),
         clock=clock,
         actuator=actuator,
         predicting=Predicting(),
@@ -181,7 +180,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
         reached=reached,
         jitter=chance.random,
         brakes=brakes,
-        identity=identity,
+        identity=process.pod,
     )
     queue = KeyedQueue(clock, chance.random)
     operator = Operator(
@@ -192,7 +191,7 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     # A rate limit of its own: a busy loop must not starve the renewals.
     apart = GuardedCluster(KubeCluster(client, clock, limit=TokenBucket(clock)), allow_workload_writes=False)
     if settings.leaderElection.enabled:
-        operator.lease = LeaseElection(apart, clock, where, identity=f"{identity}_{uuid.uuid4()}")
+        operator.lease = LeaseElection(apart, clock, where, identity=process.name, ended=process.followed)
         operator.lease.heard, operator.lease.carried, operator.lease.kept = brakes.notice, brakes.carried, brakes.kept
         reconciler.leading = lambda: operator.lease is not None and operator.lease.leading
     else:
@@ -203,19 +202,24 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
 async def run(settings: Settings, kubeconfig: Path | None = None) -> int:
     """Run until SIGTERM (0), or until leadership or the watch is lost (1): a fresh process starts clean."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
+    _listen(stop)
     async with AsyncExitStack() as stack:
         operator = await build(settings, kubeconfig, stack)
         runner = await serve(settings.http.port, operator.telemetry.registry, Health(operator.dead, operator.unready))
         stack.push_async_callback(runner.cleanup)
+        # Only now, as who holds the port knows that no former process of its pod is left: see `identity`.
         if operator.lease is not None and not await _lead(operator.lease, stop, stack):
             return 0
         if operator.reader is not None and not await _before(operator.reader.first(), stop):
             return 0
         operator.telemetry.leader(True)
         return await _work(operator, stop)
+
+
+def _listen(stop: asyncio.Event) -> None:
+    """A signal sets `stop`, whoever listened before."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
 
 
 async def _lead(lease: LeaseElection, stop: asyncio.Event, stack: AsyncExitStack) -> bool:
@@ -261,7 +265,8 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
     tasks.append(asyncio.create_task(operator.clean_up(), name="clean-up"))
     if operator.reader is not None:
         tasks.append(asyncio.create_task(operator.reader.run(), name="lease"))
-    watch = handlers.watch(registry, operator.settings.watchNamespaces, watching, stop_watch)
+    namespaces = operator.settings.watchNamespaces
+    watch = handlers.watch(registry, namespaces, watching, stop_watch, lambda: _listen(stop))
     tasks.append(asyncio.create_task(watch, name="watch"))
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -270,6 +275,8 @@ async def _work(operator: Operator, stop: asyncio.Event) -> int:
         error = task.exception()
         log.error("%s ended: %s", task.get_name(), error or "without an error", exc_info=error)
     stop_watch.set()
+    for task in tasks:  # all at once: the Lease is given up when the last one has ended
+        task.cancel()
     for task in tasks:
         await _end(task)
     await _end(stopping)

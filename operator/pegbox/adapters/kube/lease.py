@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from pegbox.model.errors import NotFound, PegboxError, Refused, WriteConflict
@@ -23,6 +23,15 @@ Heard = Callable[[Mapping[str, str], bool], None]
 
 def _unheard(annotations: Mapping[str, str], leading: bool) -> None:
     """Nobody asks what stands on the Lease."""
+
+
+Ended = Callable[[str], bool]
+"""Whether the process of this identity is known to have ended."""
+
+
+def _nobody(holder: str) -> bool:
+    """Of no process it is known."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,21 @@ class LeaseElection:
     """One candidate. `wait` returns as leader; `hold` returns when the lease is lost; `release` gives it up."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, ref: Ref, *, identity: str, timing: Timing | None = None
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        ref: Ref,
+        *,
+        identity: str,
+        timing: Timing | None = None,
+        ended: Ended | None = None,
     ) -> None:
-        """`identity` must be unique per process: the pod's name and uid."""
+        """`identity` must be unique per process. A holder that has `ended` for certain is not waited for."""
         if ref.kind != LEASE:
             raise ValueError(f"{ref} is no Lease")
         self._cluster, self._clock, self._ref, self._identity = cluster, clock, ref, identity
         self._timing = timing if timing is not None else Timing()
+        self._ended = ended if ended is not None else _nobody
         self._seen: _Seen | None = None
         self._renewed_at: float | None = None
         self.heard: Heard = _unheard
@@ -118,19 +135,37 @@ class LeaseElection:
 
     async def release(self) -> None:
         """Give the lease up, so that the next leader need not wait for its expiry. Never raises a PegboxError."""
-        held, self._renewed_at = self._renewed_at, None
-        if held is None or self._seen is None or self._seen.holder != self._identity:
-            return
-        try:
-            await self._cluster.apply(self._body("", 1.0, self._seen), force=True)
-        except PegboxError as error:
-            log.warning("%s could not be released: %s", self._ref, error)
+        self._renewed_at = None
+        if not await self._within(self._timing.hung, self._give_up()):
+            log.warning("%s was not released: the next leader waits until it ran out", self._ref)
+
+    async def _give_up(self) -> bool:
+        """By what stands there: what ended us may have come between a renewal and its answer, or before we knew that we
+        lead. A renewal that is still on its way meets another version, or moves the one that we name: then once more.
+        """
+        while True:
+            try:
+                self._observe(await self._cluster.get(self._ref))
+                if self._seen is not None and self._seen.holder == self._identity:
+                    await self._cluster.apply(self._body("", 1.0, self._seen), force=True)
+                return True
+            except NotFound:
+                return True
+            except WriteConflict:
+                await self._clock.sleep(self._timing.retry / 20)
+            except PegboxError as error:
+                log.warning("%s could not be released: %s", self._ref, error)
+                return False
 
     async def _attempt_within(self, seconds: float) -> bool:
         """An attempt that a call without an answer cannot keep: neither past the moment at which we stop leading, nor
         so long that no second one fits before it. What it wrote all the same is ours, and seen at the next reading.
         """
-        attempt = asyncio.ensure_future(self._attempt())
+        return await self._within(seconds, self._attempt())
+
+    async def _within(self, seconds: float, doing: Coroutine[None, None, bool]) -> bool:
+        """What it says, or False where it took longer."""
+        attempt = asyncio.ensure_future(doing)
         limit = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait({attempt, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -153,7 +188,7 @@ class LeaseElection:
             log.warning("%s cannot be read: %s", self._ref, error)
             return False
         seen = self._seen
-        if seen is not None and self._taken() and started < seen.at + seen.duration:
+        if seen is not None and self._taken() and started < seen.at + seen.duration and not self._ended(seen.holder):
             return False
         try:
             await self._write(seen)
@@ -164,6 +199,7 @@ class LeaseElection:
             return False
         # From before the request: the server may have stored it at any time since.
         self._renewed_at = started
+        self._ended = _nobody  # whoever holds it after us came after us
         return True
 
     def _taken(self) -> bool:
