@@ -1,16 +1,13 @@
 """The real cluster for the end-to-end tests: what is missing is brought up, all worlds run at the same time.
 
-The operator is installed by its chart, from this tree. PEGBOX_E2E_KEEP=1 takes the one that runs, as it is.
+The operator is installed by its chart, from this tree. PEGBOX_E2E_KEEP=1 takes the one that runs, as it is. Its
+NetworkPolicy is laid on its packets for as long as the tests run, so that all they show was shown under it.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,22 +16,24 @@ from typing import Any, NoReturn
 import pytest
 
 from dev.demo import cluster as demo
-from dev.demo.run import VALUES
+from tests import releases
 from tests.e2e import api as access
-from tests.e2e import kills, scenarios
+from tests.e2e import firewall, installed, kills, owners, scenarios, uninstalls
 from tests.e2e.api import Api, Object, required, wait_for
-from tests.e2e.operators import SYSTEM, NotHere, Operator
-from tests.e2e.worlds import WORKLOAD, Application, World
+from tests.e2e.operators import SYSTEM, NotHere, Operator, process_of
+from tests.e2e.running import Ongoing, Running
+from tests.e2e.worlds import Application, World
 
-# Ten profiles that look every four seconds, where one would look every thirty; each test is about its own.
-FAST = (
-    "operator.kubeQps=60",
-    "brakes.maxConcurrentTrials=0",
-    "brakes.maxConcurrentRestarts=0",
-    "brakes.fleetBreaker.profiles=0",
-    "networkPolicy.enabled=true",
-)
+# First what is at work itself while the worlds go on; then what waits for them; last what takes the operator away.
+ORDER = ("network", "pods", "changes", "guards", "owners", "kills", "uninstall")
+AT_ONCE = ("running", "owned", "leaving")  # fixtures whose worlds go on by themselves
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    order = iter(sorted(here, key=lambda item: ORDER.index(item.path.stem.removeprefix("test_"))))
+    items[:] = [next(order) if item in here else item for item in items]
 
 
 def cannot_run(reason: str) -> NoReturn:
@@ -54,7 +53,7 @@ def api() -> Iterator[Api]:
             demo.cluster("up")
     except demo.DemoError as error:
         cannot_run(str(error))
-    _install()
+    installed.everything()
     print(f"\ncluster, images, Prometheus, operator: {time.monotonic() - started:.0f} s")
     with TemporaryDirectory(prefix="pegbox-e2e-") as folder, access.opened(Path(folder)) as opened:
         yield opened
@@ -68,23 +67,37 @@ def _runs() -> bool:
     return True
 
 
-def _install() -> None:
-    if os.environ.get("PEGBOX_E2E_KEEP") == "1" and demo.get("deployment", "pegbox", "pegbox-system"):
-        return
-    demo.load_images(("pegbox", "issue-service"))
-    demo.install_prometheus()
-    install()
-
-
-def install() -> None:
-    """The operator, by its chart, in a namespace that lets only restricted pods in."""
-    demo.apply(json.dumps(spaces([SYSTEM])[0]))
-    demo.install_operator(*VALUES, *FAST)
-
-
 @pytest.fixture(scope="session")
 def operator(api: Api) -> Operator:
     return Operator(api)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def enforced(api: Api, operator: Operator) -> Iterator[bool]:
+    """Whether the chart's NetworkPolicy is laid on the operator's pod: not where its packets pass another machine."""
+    try:
+        process_of(operator.pod())
+    except NotHere:
+        yield False
+        return
+    firewall.lay(api.get("networkpolicy", SYSTEM, "pegbox"), operator.pod())
+    yield True
+    firewall.lift()
+
+
+@pytest.fixture(scope="session")
+def ongoing() -> Iterator[Ongoing]:
+    with Ongoing() as begun:
+        yield begun
+
+
+@pytest.fixture(scope="session", autouse=True)
+def at_once(enforced: bool, request: pytest.FixtureRequest) -> None:
+    """All worlds that the chosen tests ask for begin now, since most of what they do is waiting."""
+    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in AT_ONCE:
+        if name in asked:
+            request.getfixturevalue(name)
 
 
 def team_hpa(namespace: str) -> Object:
@@ -133,79 +146,96 @@ def worlds_of(api: Api) -> dict[str, World]:
     return {w.name: w for w in made}
 
 
-@dataclass
-class Running:
-    """The worlds, and what comes of each scenario: `seen` waits for it, and raises what it raised."""
-
-    worlds: dict[str, World]
-    futures: dict[str, Future[Any]]
-
-    def __getitem__(self, name: str) -> World:
-        return self.worlds[name]
-
-    def seen(self, name: str) -> Any:
-        return self.futures[name].result()
-
-    def all_done(self) -> None:
-        """Whatever became of them."""
-        for future in self.futures.values():
-            future.exception()
-
-
 @pytest.fixture(scope="session")
-def running(api: Api, operator: Operator) -> Iterator[Running]:
+def running(api: Api, operator: Operator, ongoing: Ongoing) -> Iterator[Running]:
     """All worlds, started at the same time; removed in the end."""
     worlds = worlds_of(api)
     namespaces = sorted({w.namespace for w in worlds.values()})
     try:
-        remove(api, namespaces)
+        installed.remove(api, namespaces)
         started = time.monotonic()
         _bring_up(api, worlds, namespaces)
         print(f"{len(worlds)} worlds: {time.monotonic() - started:.0f} s")
-        with ThreadPoolExecutor(len(worlds), thread_name_prefix="world") as threads:
-            work: dict[str, Callable[[], Any]] = {
-                "hot": lambda: scenarios.hot(worlds["hot"]),
-                "restart": lambda: scenarios.restart(worlds["restart"]),
-                "hpa": lambda: scenarios.autoscaled(worlds["hpa"]),
-                "take": lambda: scenarios.taken(worlds["take"], team_hpa("e2e-take")),
-                "held": lambda: scenarios.refused(worlds["held"]),
-                "harm": lambda: scenarios.harmful(worlds["harm"]),
-                "restore": lambda: scenarios.restored(worlds["restore"]),
-                "shared": lambda: scenarios.shared(worlds["first"], worlds["second"]),
-                "recommend": lambda: scenarios.recommended(worlds["recommend"]),
-                **{n: partial(scenarios.start, w) for n, w in worlds.items() if n.startswith("kill-")},
-            }
-            yield Running(worlds, {name: threads.submit(call) for name, call in work.items()})
+        work: dict[str, Callable[[], Any]] = {
+            "hot": lambda: scenarios.hot(worlds["hot"]),
+            "restart": lambda: scenarios.restart(worlds["restart"]),
+            "hpa": lambda: scenarios.autoscaled(worlds["hpa"]),
+            "take": lambda: scenarios.taken(worlds["take"], team_hpa("e2e-take")),
+            "held": lambda: scenarios.refused(worlds["held"]),
+            "harm": lambda: scenarios.harmful(worlds["harm"]),
+            "restore": lambda: scenarios.restored(worlds["restore"]),
+            "shared": lambda: scenarios.shared(worlds["first"], worlds["second"]),
+            "recommend": lambda: scenarios.recommended(worlds["recommend"]),
+            **{n: partial(scenarios.start, w) for n, w in worlds.items() if n.startswith("kill-")},
+        }
+        yield Running(worlds, ongoing.begin(work))
     finally:
-        remove(api, namespaces)
-        demo.kubectl("delete", "performanceclass", "e2e-app", "--ignore-not-found")
+        ongoing.all_ended()
+        installed.remove(api, namespaces)
 
 
 @pytest.fixture(scope="session")
-def killed(running: Running, operator: Operator) -> dict[str, Any]:
-    """After everything else has ended: the operator is gone for a while."""
-    running.all_done()
-    for name in ("kill-written", "kill-judging", "kill-rollback"):
-        running.seen(name)
+def owned(api: Api, ongoing: Ongoing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Worlds to which somebody else applies, each with what its own team applied first; removed in the end."""
+    if missing := releases.unbuilt():
+        cannot_run(missing)
+    folder = tmp_path_factory.mktemp("releases")
+    worlds = owners.worlds_of(api)
+    namespaces = [w.namespace for w in worlds.values()]
     try:
-        return kills.kills(operator, running["kill-written"], running["kill-judging"], running["kill-rollback"])
+        installed.remove(api, namespaces)
+        installed.apply(namespaces, [w.manifests()[0] for w in worlds.values()])
+        work = {name: owners.installed(world, folder) for name, world in worlds.items()}
+        wait_for("their pods", lambda: all(owners.ready(world) for world in worlds.values()), 180, 2)
+        yield Running(worlds, ongoing.begin(work))
+    finally:
+        ongoing.all_ended()
+        installed.remove(api, namespaces)
+
+
+@pytest.fixture(scope="session")
+def leaving(api: Api, ongoing: Ongoing) -> Iterator[Running]:
+    """Worlds that will be without an operator for a while."""
+    worlds = uninstalls.worlds_of(api)
+    namespaces = [w.namespace for w in worlds.values()]
+    try:
+        installed.remove(api, namespaces)
+        installed.apply(namespaces, [m for w in worlds.values() for m in w.manifests()])
+        yield Running(worlds, ongoing.begin(uninstalls.tuned(worlds)))
+    finally:
+        ongoing.all_ended()
+        if not demo.get("deployment", "pegbox", SYSTEM):
+            installed.operator()  # profiles with a finalizer could not go
+        installed.remove(api, namespaces)
+
+
+@pytest.fixture(scope="session")
+def killed(running: Running, operator: Operator, ongoing: Ongoing) -> dict[str, Any]:
+    """After everything else has ended: the operator is gone for a while."""
+    ongoing.all_ended()
+    worlds = [running[name] for name in ("kill-written", "kill-judging", "kill-rollback")]
+    for world in worlds:
+        running.seen(world.name)
+    try:
+        return kills.kills(operator, *worlds)
     except NotHere as error:
         cannot_run(str(error))
 
 
-def spaces(names: list[str]) -> list[Object]:
-    """Namespaces that let only restricted pods in."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n in names]
+@pytest.fixture(scope="session")
+def left(leaving: Running, ongoing: Ongoing) -> Any:
+    """After everything else has ended: the operator is uninstalled, and installed again."""
+    ongoing.all_ended()
+    for name in leaving.worlds:
+        leaving.seen(name)
+    return uninstalls.left(leaving)
 
 
 def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:
-    demo.apply((WORKLOAD / "class.yaml").read_text())
     head = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "SharedBudget"}
     meta = {"name": "connections", "namespace": "e2e-shared"}
     budget = {**head, "metadata": meta, "spec": {"capacity": 8, "reserve": 1, "unit": "connections"}}
-    items = [*spaces(namespaces), budget, *(m for w in worlds.values() for m in w.manifests())]
-    demo.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    installed.apply(namespaces, [budget, *(m for w in worlds.values() for m in w.manifests())])
     for name in ("take", "held"):
         api.apply("hpa", team_hpa(f"e2e-{name}"), "team")
 
@@ -214,17 +244,3 @@ def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None
         return all(d["status"].get("readyReplicas", 0) == d["spec"]["replicas"] for d in deployments)
 
     wait_for("every application", ready, 300, 2)
-
-
-def remove(api: Api, namespaces: list[str]) -> None:
-    """Profiles first, so that none is left with a finalizer; then the namespaces, until they are gone."""
-    there = {n["metadata"]["name"] for n in api.list("namespace", "")}
-    ours = [n for n in namespaces if n in there]
-    if not ours:
-        return
-    demo.kubectl("delete", "namespace", *ours, "--wait=false")
-
-    def gone() -> bool:
-        return not set(ours) & {n["metadata"]["name"] for n in api.list("namespace", "")}
-
-    wait_for("the namespaces' end", gone, 300, 2)

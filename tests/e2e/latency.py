@@ -21,10 +21,10 @@ from tempfile import TemporaryDirectory
 
 from dev.demo import cluster as demo
 from dev.demo.cluster import DemoError
+from tests.e2e import installed
 from tests.e2e.api import Api, opened
-from tests.e2e.conftest import install, remove, spaces
 from tests.e2e.scenarios import ACK, start, written
-from tests.e2e.worlds import WORKLOAD, Application, World
+from tests.e2e.worlds import Application, World
 
 BAD = "worker_count=1"  # 10/s of 16/s: the queue grows by six a second, and the SLO is broken within two seconds
 LOOK = 0.3  # seconds between two looks at what the pods run
@@ -53,7 +53,7 @@ def world_of(api: Api, number: int, interval: str) -> World:
 def tries(world: World, count: int) -> list[Try]:
     """One after the other, each from a clean start."""
     start(world)
-    done = []
+    done: list[Try] = []
     for number in range(count):
         if number:
             time.sleep(DRAIN)
@@ -138,24 +138,20 @@ def main(words: Sequence[str] | None = None) -> int:
 def measure(count: int, worlds: int, interval: float) -> list[Try]:
     """Brings up what is missing, tries, and removes its worlds again; the cluster stays."""
     demo.cluster("up")
-    demo.load_images(("pegbox", "issue-service"))
-    demo.install_prometheus()
-    install()
+    installed.everything()
     with TemporaryDirectory(prefix="pegbox-latency-") as folder, opened(Path(folder)) as api:
         made = [world_of(api, number, f"{interval:g}s") for number in range(worlds)]
         namespaces = [w.namespace for w in made]
         shares = [count // worlds + (number < count % worlds) for number in range(worlds)]
         try:
-            remove(api, namespaces)
-            demo.apply((WORKLOAD / "class.yaml").read_text())
-            items = [*spaces(namespaces), *(m for w in made for m in w.manifests())]
-            demo.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+            installed.remove(api, namespaces)
+            installed.apply(namespaces, [m for w in made for m in w.manifests()])
             for world in made:
                 demo.rolled_out("deployment", world.application.name, world.namespace)
             with ThreadPoolExecutor(worlds) as threads:
                 return [one for part in threads.map(tries, made, shares) for one in part]
         finally:
-            remove(api, namespaces)
+            installed.remove(api, namespaces)
 
 
 if __name__ == "__main__":

@@ -15,23 +15,54 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dev.cluster.paths import REPOSITORY
 from dev.demo import cluster as demo
-from tests.e2e.api import Object, place
+from tests.e2e.api import Api, Object, place
 from tests.e2e.scenarios import Seen, start, written
 from tests.e2e.watching import watched
 from tests.e2e.worlds import Application, World
-from tests.releases import HELM_4, Release, Run
+from tests.releases import HELM_4, HELMS, Release, Run
 
 # One worker serves 10/s of 16/s, two serve all; where only a bound of the HPA is tried, four are at ease.
 SLOW = Application(replicas=None, workers=1, arrivals=16.0, cpu="50m")
 APPLICATIONS = {"release": SLOW, "healed": SLOW, "taken": Application(replicas=None, cpu="50m")}
+KINDS = ("server", "client")  # of appliers that heal
+WORKERS: Object = {"name": "worker_count", "min": 1, "max": 12}
+MOST: Object = {"name": "max_replicas", "min": 1, "max": 5}
+THEIRS: Object = {"autoscaler": {"ref": {"name": "team"}}, "knobs": [WORKERS, MOST]}
+TAKEN: Object = THEIRS | {"knobs": [WORKERS, MOST | {"conflictPolicy": "Take"}]}
 QUIET = 30.0  # seconds of peace that follow, or a second write would be seen: seven looks of every profile
 HEAL = 2.0  # seconds between two applies of somebody who heals
 FORCE = ("--force-conflicts",)
+
+
+def worlds_of(api: Api) -> dict[str, World]:
+    """A world for each kind of applier and each thing that he does, by name."""
+    specs = {**{f"release-{h}": THEIRS for h in HELMS}, **{f"taken-{h}": TAKEN for h in HELMS}}
+    specs |= {f"healed-{kind}": TAKEN for kind in KINDS}
+    return {name: World(api, name, APPLICATIONS[name.split("-")[0]], spec) for name, spec in specs.items()}
+
+
+def installed(world: World, folder: Path) -> Callable[[], Any]:
+    """The first version of what the world's team applies; what follows is the scenario."""
+    kind, _, tool = world.name.partition("-")
+    if kind == "healed":
+        somebody = healer(world, tool)
+        somebody.once()
+        return partial(healed, world, somebody)
+    own = folder / world.name
+    release = Release(tool, world.namespace, own / "chart", helm_in_cluster(own))
+    said = release.upgrade(deployment(world), hpa(world), flags(world))
+    assert said.passed, said.text
+    return partial(released if kind == "release" else taken, world, release)
+
+
+def ready(world: World) -> bool:
+    return bool(world.get("deployment")["status"]["readyReplicas"] == 1)
 
 
 def helm_in_cluster(folder: Path) -> Run:

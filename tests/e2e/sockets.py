@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,25 @@ def datagrams_sent(process: int) -> int:
     lines = [line.split() for line in Path(f"/proc/{process}/net/snmp").read_text().splitlines()]
     names, values = (line for line in lines if line[0] == "Udp:")
     return int(values[names.index("OutDatagrams")])
+
+
+def connect(python: Sequence[str], host: str, port: int) -> str:
+    """What comes of a TCP connection from where `python` runs: connected, refused, or silence."""
+    done = subprocess.run([*python, "-c", _CONNECT, host, str(port)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+    print("connected")
+except ConnectionRefusedError:
+    print("refused")
+except TimeoutError:
+    print("silence")
+"""
 
 
 def _rows(table: str) -> Iterable[tuple[Address, Address, str]]:

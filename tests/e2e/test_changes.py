@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import Running
+from tests.e2e.running import Running
 
 
 def managers(body: dict[str, Any]) -> set[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dev.demo import cluster as demo
 from tests.e2e.api import samples
-from tests.e2e.conftest import Running
 from tests.e2e.operators import Operator
+from tests.e2e.running import Running
 
 CAPACITY, RESERVE = 8, 1
 

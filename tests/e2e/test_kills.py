@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import wait_for
-from tests.e2e.conftest import Running
+from tests.e2e.running import Running
 
 MOMENTS = ("written", "judging", "rollback")
 

@@ -1,24 +1,25 @@
 """The chart's NetworkPolicy is on while all of this runs, and allows what the operator's process really does, no more.
 
-Whether the cluster's network enforces policies is found out and said. Where it does not, what the process connects to
-is held against the rules instead.
+The cluster's own network enforces no policy, which is found out and said. So the rules are laid on the operator's
+packets by nft, for as long as the tests run: what all other files show was shown under them.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dev.demo import cluster as demo
-from tests.e2e import sockets
+from tests.e2e import firewall, installed, sockets
 from tests.e2e.api import Api, Object
-from tests.e2e.conftest import cannot_run, remove, spaces
+from tests.e2e.conftest import cannot_run
 from tests.e2e.operators import SYSTEM, NotHere, Operator, process_of
 from tests.e2e.sockets import Sockets
-from tests.e2e.worlds import WORKLOAD, World
+from tests.e2e.worlds import Application, World
 
 DNS = 53
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -36,21 +37,51 @@ def test_the_table_of_a_kernel_is_read_by_hand() -> None:
     assert (found.peers, found.listening) == ({("10.96.0.1", 443)}, {8080})
 
 
+POLICY: Object = {
+    "spec": {
+        "ingress": [{"ports": [{"protocol": "TCP", "port": "http"}]}],
+        "egress": [{"ports": [{"protocol": "UDP", "port": 53}]}, {"ports": [{"protocol": "TCP", "port": 6443}]}],
+    }
+}
+POD: Object = {
+    "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
+    "status": {"podIP": "10.244.0.5"},
+}
+
+
+def test_a_policys_rules_are_read_by_hand() -> None:
+    """In: TCP to 8080, no UDP. Out, to other pods and to the node: TCP to 6443, UDP to 53."""
+    dropped = [line.split(maxsplit=2)[2] for line in firewall.rules(POLICY, POD).splitlines() if line.endswith("drop")]
+    out = [
+        "10.244.0.5 ct direction original tcp dport != { 6443 } counter name out drop",
+        "10.244.0.5 ct direction original udp dport != { 53 } counter name out drop",
+    ]
+    assert dropped == [
+        *out,
+        "10.244.0.5 ct direction original tcp dport != { 8080 } counter name in drop",
+        "10.244.0.5 ct direction original meta l4proto udp counter name in drop",
+        *out,
+    ]
+
+
+def test_a_policy_that_names_peers_is_not_taken_for_one_of_ports_alone() -> None:
+    peers: Object = {"spec": POLICY["spec"] | {"egress": [{"ports": [], "to": [{"podSelector": {}}]}]}}
+    with pytest.raises(AssertionError):
+        firewall.rules(peers, POD)
+
+
 @pytest.fixture(scope="module")
 def world(api: Api) -> Iterator[World]:
     """A profile that makes the operator ask Prometheus, whatever other tests do."""
-    made = World(api, "network", patch={"mode": "Recommend"}, frozen=False)
+    made = World(api, "network", Application(replicas=2), patch={"mode": "Recommend"}, frozen=False)
     try:
-        remove(api, [made.namespace])
-        demo.apply((WORKLOAD / "class.yaml").read_text())
-        demo.apply(
-            json.dumps({"apiVersion": "v1", "kind": "List", "items": [*spaces([made.namespace]), *made.manifests()]})
-        )
+        installed.remove(api, [made.namespace])
+        installed.apply([made.namespace], made.manifests())
         made.apply_profile()
         made.until("figures", lambda: made.condition("MetricsAvailable").get("status") == "True", 240)
         yield made
     finally:
-        remove(api, [made.namespace])
+        installed.remove(api, [made.namespace])
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +151,45 @@ def test_names_are_asked_for_by_datagrams_to_port_53_alone(policy: Object, proce
     assert "nameserver" in servers
 
 
-def test_the_operator_works_under_it_and_whether_anything_enforces_it_is_said(world: World) -> None:
+@pytest.fixture(scope="module")
+def laid(enforced: bool) -> None:
+    if not enforced:
+        cannot_run("its rules are laid on packets that pass this machine: the local cluster's alone")
+
+
+def test_the_operator_works_under_its_rules(laid: None, operator: Operator, world: World) -> None:
+    """It has led, taken a profile and asked Prometheus since they were laid, and they spare no older connection."""
+    assert operator.leads()
+    assert world.condition("Accepted")["status"] == "True"
+    assert world.condition("MetricsAvailable")["status"] == "True"
+
+
+def test_it_tries_nothing_that_they_forbid(laid: None, seen: Sockets) -> None:
+    assert firewall.dropped() == firewall.Dropped(out=0, in_=0), "since the tests began"
+
+
+def test_from_its_pod_nothing_else_is_reached(laid: None, api: Api, world: World, process: int) -> None:
+    inside = ("nsenter", f"--net=/proc/{process}/ns/net", sys.executable)
+    _, other = _addresses(world)
+    prometheus = api.get("service", "monitoring", "prometheus")["spec"]["clusterIP"]
+    before = firewall.dropped().out
+    assert sockets.connect(inside, prometheus, 9090) == "connected"
+    assert sockets.connect(inside, other, 9100) == "silence"
+    assert firewall.dropped().out > before
+    assert sockets.connect(_in(world), other, 9100) == "connected", "a pod without rules does"
+
+
+def test_in_it_nothing_is_reached_but_its_metrics(laid: None, operator: Operator, world: World) -> None:
+    """Nobody listens on 9999: a packet that gets there is answered by a refusal."""
+    ours, (_, other) = operator.pod()["status"]["podIP"], _addresses(world)
+    before = firewall.dropped().in_
+    assert sockets.connect(_in(world), ours, 8080) == "connected"
+    assert sockets.connect(_in(world), ours, 9999) == "silence"
+    assert firewall.dropped().in_ > before
+    assert sockets.connect(_in(world), other, 9999) == "refused", "in a pod without rules it is"
+
+
+def test_whether_the_clusters_own_network_enforces_any_is_said(world: World) -> None:
     """A pod that may connect to nobody tries to: what comes of it tells whether policies mean anything here."""
     deny = {"podSelector": {}, "policyTypes": ["Egress"], "egress": []}
     meta = {"name": "nobody", "namespace": world.namespace}
@@ -135,15 +204,18 @@ def test_the_operator_works_under_it_and_whether_anything_enforces_it_is_said(wo
         print("no NetworkPolicy is enforced here: a pod that may connect to nobody still connects after 10 s")
     finally:
         demo.kubectl("delete", "networkpolicy", "nobody", "-n", world.namespace)
-    world.until("figures", lambda: world.condition("MetricsAvailable").get("status") == "True")
+
+
+def _addresses(world: World) -> list[str]:
+    return [pod["status"]["podIP"] for pod in world.pods()]
+
+
+def _in(world: World) -> tuple[str, ...]:
+    """A Python in the application's pod."""
+    pod = world.pods()[0]["metadata"]["name"]
+    return (sys.executable, "-m", "dev.cluster", "kubectl", "exec", "-n", world.namespace, pod, "--", "python3")
 
 
 def _connects(world: World) -> bool:
     """Does a connection from the application's pod to Prometheus come about?"""
-    program = "import socket; socket.create_connection(('prometheus.monitoring', 9090), 3)"
-    pod = world.pods()[0]["metadata"]["name"]
-    try:
-        demo.kubectl("exec", "-n", world.namespace, pod, "--", "python3", "-c", program)
-    except demo.DemoError:
-        return False
-    return True
+    return sockets.connect(_in(world), "prometheus.monitoring", 9090) == "connected"

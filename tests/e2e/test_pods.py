@@ -10,8 +10,8 @@ import pytest
 
 from dev.demo import cluster as demo
 from dev.demo.cluster import EXAMPLE, DemoError
+from tests.e2e import installed
 from tests.e2e.api import Api
-from tests.e2e.conftest import remove, spaces
 from tests.e2e.operators import SYSTEM, Operator
 
 NAMESPACE = "e2e-example"
@@ -25,13 +25,13 @@ def example(api: Api) -> Iterator[str]:
     """The example workload as it is shipped."""
     text = (EXAMPLE / "workload.toml").read_text()
     try:
-        remove(api, [NAMESPACE])
+        installed.remove(api, [NAMESPACE])
         demo.load_images(("postgres", "redis"))
-        demo.apply(json.dumps(spaces([NAMESPACE])[0]))
+        demo.apply(json.dumps(installed.spaces([NAMESPACE])[0]))
         demo.install_workload(NAMESPACE, tomllib.loads(text), text)
         yield NAMESPACE
     finally:
-        remove(api, [NAMESPACE])
+        installed.remove(api, [NAMESPACE])
 
 
 @pytest.mark.parametrize("namespace", [SYSTEM, NAMESPACE])

@@ -140,18 +140,21 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
 
 
 def _conflict(snapshot: Snapshot, decision: Decision) -> State:
-    refusals = [f"{name}: {h.refusal.detail}" for name, h in sorted(snapshot.held.items()) if h.refusal is not None]
-    reasons = [h.refusal.reason for _, h in sorted(snapshot.held.items()) if h.refusal is not None]
-    if refusals:
-        return Truth.TRUE, reasons[0], "; ".join(refusals)
-    kept = decision.ledger.intent.keep if decision.ledger.intent is not None else ()
-    if kept:
-        return Truth.TRUE, Reason.FOREIGN_CHANGE, f"left as others set them: {', '.join(kept)}"
+    """What others did is news, and gives the reason; what they own without consent stands beside it."""
+    refused = {name: held.refusal for name, held in sorted(snapshot.held.items()) if held.refusal is not None}
+    intent = decision.ledger.intent
+    kept = [name for name in (intent.keep if intent is not None else ()) if name not in refused]
     alone = left_alone(replace(snapshot, ledger=decision.ledger))
-    if alone:
-        until = "; ".join(f"{name} until {end.isoformat()}" for name, end in sorted(alone.items()))
-        return Truth.TRUE, Reason.FOREIGN_CHANGE, f"others set again what was tuned, and it is left to them: {until}"
-    return Truth.FALSE, Reason.NO_CONFLICT, SENTENCES[Reason.NO_CONFLICT]
+    until = [f"{name} until {end.isoformat()}" for name, end in sorted(alone.items()) if name not in refused]
+    texts = [f"{name}: {refusal.detail}" for name, refusal in refused.items()]
+    if kept:
+        texts.insert(0, f"left as others set them: {', '.join(kept)}")
+    elif until:
+        texts.insert(0, f"others set again what was tuned, and it is left to them: {', '.join(until)}")
+    if not texts:
+        return Truth.FALSE, Reason.NO_CONFLICT, SENTENCES[Reason.NO_CONFLICT]
+    reason = Reason.FOREIGN_CHANGE if kept or until else next(iter(refused.values())).reason
+    return Truth.TRUE, reason, "; ".join(texts)
 
 
 def _ready(states: Mapping[ConditionType, State]) -> State:

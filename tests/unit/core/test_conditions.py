@@ -14,7 +14,7 @@ from pegbox.model.observations import Attainment, Missing
 from pegbox.model.prediction import ModelReport
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import Breaker, BreakerState, IntentKind
+from pegbox.model.trials import Breaker, BreakerState, IntentKind, Ledger, TrialState, TrialSummary
 from tests.unit.core.build import (
     NO_WISH,
     T0,
@@ -210,6 +210,35 @@ def test_a_foreign_edit_is_a_conflict_on_the_very_wake_that_gives_way() -> None:
         Reason.FOREIGN_CHANGE,
         "left as others set them: pool",
     )
+
+
+def taken_back() -> Ledger:
+    """At rest after a trial in which somebody set pool again: left to them for 130 minutes."""
+    ended = TrialSummary(
+        "i-2",
+        NOW,
+        setting(workers=4, pool=6),
+        TrialState.INCONCLUSIVE,
+        Reason.FOREIGN_CHANGE,
+        T0,
+        T0,
+        foreign=("pool",),
+    )
+    return ledger(trials=(ended,))
+
+
+def test_what_others_set_again_is_named_beside_what_they_own_and_gives_the_reason() -> None:
+    seen = snapshot(memory=taken_back(), held=held(NOW, workers=Missing(Reason.OWNED_BY_OTHER, "helm has it")))
+    found = told(seen)[ConditionType.CONFLICT]
+    assert (found.status, found.reason) == (Truth.TRUE, Reason.FOREIGN_CHANGE)
+    again = f"others set again what was tuned, and it is left to them: pool until {at(130 * 60).isoformat()}"
+    assert found.message == f"{again}; workers: helm has it"
+
+
+def test_what_they_set_again_and_own_now_is_named_as_theirs_alone() -> None:
+    seen = snapshot(memory=taken_back(), held=held(NOW, pool=Missing(Reason.OWNED_BY_OTHER, "helm has it")))
+    found = told(seen)[ConditionType.CONFLICT]
+    assert (found.reason, found.message) == (Reason.OWNED_BY_OTHER, "pool: helm has it")
 
 
 def test_pods_that_never_acknowledge_a_rollback_degrade_it() -> None:
