@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -155,3 +156,62 @@ async def test_names_and_kinds_that_nobody_should_write_are_refused(cluster: Clu
     ]
     for part in wrong:
         await raised(Refused, cluster.create({**body, "spec": {**good, **part}}))
+
+
+FACT = "facts.pegbox.dev"
+SAYS: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingAdmissionPolicy",
+    "metadata": {"name": FACT},
+    "spec": {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
+        },
+        "matchConditions": [{"name": "asked", "expression": "'fact' in object.metadata.?labels.orValue({})"}],
+        "mutations": [
+            {
+                "patchType": "ApplyConfiguration",
+                "applyConfiguration": {
+                    "expression": "Object{metadata: Object.metadata{annotations: {'name': "
+                    "'<' + object.metadata.?name.orValue('') + '>', 'uid': '<' + object.metadata.?uid.orValue('') + '>'}}}"
+                },
+            }
+        ],
+    },
+}
+BOUND: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingAdmissionPolicyBinding",
+    "metadata": {"name": FACT},
+    "spec": {"policyName": FACT},
+}
+
+
+async def test_a_deployments_pod_has_no_name_yet_when_admission_looks_at_it(
+    shop: World, control_plane: ControlPlane
+) -> None:
+    """So no policy can tell a share of the pods by their names: the parameter stands only while a share is made."""
+    for body in (SAYS, BOUND):
+        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    try:
+        found: dict[str, Object] = {}
+        for name in ("name", "generateName"):
+            for attempt in range(2000):
+                head = {"namespace": shop.namespace, "labels": {"fact": name}, name: f"web-{attempt}"}
+                spec = {"containers": [{"name": "app", "image": "example.invalid/app:1"}]}
+                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec}
+                out = control_plane.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(pod))
+                found[name] = json.loads(out.stdout)["metadata"]
+                if "annotations" in found[name]:  # a server takes note of a policy a moment later
+                    break
+        notes = {name: meta.get("annotations") for name, meta in found.items()}
+        assert notes["name"] == {"name": f"<{found['name']['name']}>", "uid": "<>"}
+        assert notes["generateName"] == {"name": "<>", "uid": "<>"}
+        assert found["generateName"]["name"].startswith("web-0") and found["generateName"]["uid"]
+    finally:
+        for kind in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
+            control_plane.kubectl("delete", kind, FACT)
