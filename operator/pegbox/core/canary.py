@@ -63,13 +63,16 @@ def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, 
     if elsewhere is not None:  # these pods run the parent: the trial is not to blame, and proves nothing
         why = f"{elsewhere.detail}, which runs the parent"
         return Ending(TrialState.INCONCLUSIVE, elsewhere.reason, now, why)
+    if intent.revision and workload.revision != intent.revision:
+        return None  # a deploy replaces them, and ends the trial by that name
     left = len(workload.unfinished)
     if force.restarting(space, intent):
         left = max(left, workload.replicas)  # one that is being replaced may be missing for a moment
     assert intent.cohort is not None
     back = [p.name for p in others if p.name in intent.cohort.pods]  # a StatefulSet's, made anew without the variables
-    alone = not own and not intent.opening
-    if alone or back or left < max(snapshot.spec.canary.min_pods, max(len(own), intent.cohort.size) + 1):
+    gone = not own and not intent.opening
+    most = intent.cohort.size or len(own)
+    if gone or back or left < max(snapshot.spec.canary.min_pods, most + 1):
         why = f"{len(own)} of the canary's pods and {left - len(own)} others are left"
         return Ending(TrialState.INCONCLUSIVE, Reason.COHORT_GONE, now, why)
     return None

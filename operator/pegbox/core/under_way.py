@@ -155,6 +155,9 @@ def _opened(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     assert named.cohort is not None
     if named.cohort.pods:
         return _next_stage(replace(snapshot, ledger=replace(ledger, intent=named)), workload, now)
+    without = ", ".join(p.name for p in workload.unfinished if not p.terminating and force.restarted(p, intent))
+    if without:
+        return _turn_back(snapshot, workload, Ending(TrialState.INCONCLUSIVE, Reason.ADMISSION_MISSED, now, without))
     ledger = transitions.plainly(snapshot.spec, ledger, intent)
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     text = "no pod could be replaced for a canary: all pods take the setting together"

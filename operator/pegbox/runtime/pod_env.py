@@ -258,7 +258,10 @@ def _parents(snapshot: Snapshot) -> dict[str, str]:
 
 
 def emptied(body: Object) -> Object:
-    return body | {"spec": {key: part for key, part in body["spec"].items() if key != "env"}}
+    """As it is created. What a creation states belongs to it, and no later apply takes that away by leaving it out."""
+    notes = {key: text for key, text in body["metadata"]["annotations"].items() if key != PARENTS}
+    spec = {key: part for key, part in body["spec"].items() if key != "env"}
+    return body | {"metadata": body["metadata"] | {"annotations": notes}, "spec": spec}
 
 
 def same(present: Object, body: Object) -> bool:
