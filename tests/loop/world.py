@@ -20,6 +20,7 @@ from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import Reason
+from pegbox.model.settings_document import TRIAL
 from pegbox.model.snapshot import Acknowledgement, Document, Snapshot
 from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Cluster, Object, Ref
@@ -199,7 +200,7 @@ class World:
         acks = self.metrics.acks.get(self.namespace, {})
         uid = (await self.profile(app.name))["metadata"]["uid"] if await self.exists(app.name) else ""
         document = self._read(own)
-        shown, variables = self._shown(), {p["metadata"]["name"]: self._variables(app, p) for p in pods}
+        shown, variables = await self._shown(app), {p["metadata"]["name"]: self._variables(app, p) for p in pods}
         groups: dict[tuple[str, str, tuple[tuple[str, float], ...]], int] = {}
         for pod in names:
             ack = acks.get(pod)
@@ -213,9 +214,12 @@ class World:
             for (cohort, label, own), n in sorted(groups.items())
         )
 
-    def _shown(self) -> dict[str, str]:
+    async def _shown(self, app: App) -> dict[str, str]:
         """The cohort of each pod as the operator exports it, for the server to join: of what admission put into pods
-        nobody else knows."""
+        nobody else knows. One that is another process is not asked: it shows what its ledger says."""
+        if self.operator is not self.reconciler:
+            intent = await self.intent(app.name)
+            return dict.fromkeys(intent.cohort.pods, TRIAL) if intent and intent.canary and intent.cohort else {}
         family = next(iter(self.telemetry.pod_settings.collect()))
         return {s.labels["target_pod"]: s.labels["cohort"] for s in family.samples}
 
