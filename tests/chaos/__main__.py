@@ -63,7 +63,7 @@ async def run(options: argparse.Namespace) -> int:
     schedules = kept(options.replay) if options.replay else None
     count = len(schedules) if schedules is not None else options.schedules
     for at in range(count):
-        schedule = schedules[at] if schedules is not None else draw(options.seed + at)
+        schedule = schedules[at] if schedules is not None else draw(options.seed + at, options.shop)
         outcome = await runner.run(schedule)
         totals.add(outcome)
         if outcome.violations:
@@ -91,6 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--schedules", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0, help="of the first schedule; each next one is one more")
+    parser.add_argument("--shop", default="", help="this one, whatever the seeds would choose")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many minutes")
     parser.add_argument("--failures", default="chaos-failures.jsonl", help="one line of JSON per failure")
     parser.add_argument("--replay", default="", help="run the schedules of such a file again")

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,6 +76,7 @@ class Application:
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     digest: tuple[str, str] = ("", "")
     reported: dict[str, str] = field(default_factory=dict)  # what was last written of each object's status
+    shown: Mapping[str, str] = field(default_factory=dict)  # pod -> cohort, as the operator exports it for the join
 
     # --- what stands on the server
 
@@ -298,7 +300,8 @@ class Application:
             label = str(pod.ack.generation) if pod.ack is not None and not self.deaf else "0"
             labels[label] = labels.get(label, 0) + 1
             known = not self.deaf and pod.ack is not None and pod.ack.generation == now
-            groups.setdefault((pod.cohort if known else "", label), []).append(pod.runs | pod.env)
+            cohort = self.shown.get(pod.name, "") if VARIABLE in pod.env else pod.cohort
+            groups.setdefault((cohort if known else "", label), []).append(pod.runs | pod.env)
         self.service.labels, self.service.pods = labels, len(self.pods)
         if self.pods:
             seen = [p.runs | p.env for p in self.pods]

@@ -157,7 +157,8 @@ def _admitted() -> Shop:
 
 
 def with_canaries(shop: Shop) -> Shop:
-    """The same shop, where every trial of hot knobs alone begins as a canary: half of the pods, two are enough."""
+    """The same shop, where a trial of hot knobs begins as a canary: half of the pods, two are enough. Where
+    admission puts values into pods, of those, too."""
     canary = {"trial": {"canary": {"share": "50%", "minPods": 2}}}
     tenants = tuple(
         replace(t, profile=t.profile | {"spec": copy.deepcopy(t.profile["spec"]) | canary}) for t in shop.tenants
@@ -167,5 +168,6 @@ def with_canaries(shop: Shop) -> Shop:
 
 CANARIES = ", canaries"
 _PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), _admitted())}
+_ADMITTED = _admitted(), with_canaries(_admitted())
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), *_ADMITTED)}
 """Those with canaries are drawn beside the rest, by seed: what is drawn for a seed does not change with them."""

@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from tests.chaos.schedule import Runner, draw, minimise, table
+from tests.chaos.shops import CANARIES
 
 SEEDS = range(20_000, 20_100)
 
@@ -18,13 +19,14 @@ def quiet() -> None:
     logging.getLogger("pegbox").setLevel(logging.CRITICAL)
 
 
-def test_after_any_schedule_of_faults_every_pod_has_the_incumbents_variable() -> None:
+@pytest.mark.parametrize("shop", ["admitted", f"admitted{CANARIES}"])
+def test_after_any_schedule_of_faults_every_pod_has_the_incumbents_variable(shop: str) -> None:
     runner = Runner()
 
     async def run() -> list[str]:
         failed = []
         for seed in SEEDS:
-            schedule = draw(seed, "admitted")
+            schedule = draw(seed, shop)
             if (await runner.run(schedule)).violations:
                 failed.append(table(await runner.run(await minimise(runner, schedule))))
         return failed

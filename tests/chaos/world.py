@@ -222,7 +222,10 @@ class World:
         for name in sorted(self.healing):
             await self.heal(name)
         now = self.now()
+        family = next(iter(self.operator.reconciler.pod_settings.collect()))
+        shown = {s.labels["target_pod"]: s.labels["cohort"] for s in family.samples}
         for app in self.apps.values():
+            app.shown = shown
             await app.step(self.metrics, now)
         self.on_others()
 

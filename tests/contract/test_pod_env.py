@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment
 from pegbox.model.errors import Refused
 from pegbox.model.trials import TrialState
-from pegbox.ports import DEPLOYMENT, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
+from pegbox.ports import DEPLOYMENT, POD, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.suites.world import raised
 from tests.contract.conftest import Connect, cannot_run, serves_admission
@@ -85,6 +86,53 @@ async def test_every_pod_has_it_the_deployment_is_untouched_and_everything_comes
     assert await shop.find(Ref(POD_ENVIRONMENT, shop.namespace, "checkout")) is None
 
 
+async def highest(world: World, limit: int = 240) -> tuple[TrialState, list[int]]:
+    """How the trial that was asked for ends, and how many pods had a variable at each look until then."""
+    counts: list[int] = []
+    for _ in range(limit):
+        await world.turn()
+        counts.append(sum(text is not None for text in await variables(world)))
+        ledger = await world.ledger()
+        assert ledger is not None
+        if ledger.intent is None and ledger.trials:
+            return ledger.trials[-1].state, counts
+    raise AssertionError(f"not within {limit} wakes: {await world.why()}")
+
+
+async def test_one_pod_of_five_takes_it_first_and_new_pods_beside_it_do_not(shop: World, client: Connect) -> None:
+    """The policy mutates; while it is closed again, a pod that somebody else makes is as the rest."""
+    await start(shop, await client("helm"), documents.deployment(replicas=5))
+    before = await deployment(shop)
+    await shop.annotate("try", "lanes=3")
+
+    async def compared() -> bool:
+        intent = await shop.intent()
+        return intent is not None and intent.compared and intent.in_force_at is not None
+
+    await shop.until(compared)
+    intent = await shop.intent()
+    assert intent is not None and intent.cohort is not None and len(intent.cohort.pods) == 1
+    assert sorted(await variables(shop), key=str) == ["3", None, None, None, None]
+    parameter = await shop.outside.get(Ref(POD_ENVIRONMENT, shop.namespace, "checkout"))
+    assert environment.entries(parameter) == {} and "pegbox.dev/parents" not in parameter["metadata"]["annotations"]
+    other = next(p for p in await shop.apps["checkout"].pods.pods() if p["metadata"]["name"] not in intent.cohort.pods)
+    await shop.outside.delete(Ref(POD, shop.namespace, other["metadata"]["name"]))
+    await shop.pods_step(shop.apps["checkout"])
+    assert sorted(await variables(shop), key=str) == ["3", None, None, None, None]
+    ended, counts = await highest(shop)
+    assert ended is TrialState.ACCEPTED and counts[-1] == 5
+    assert await variables(shop) == ["3"] * 5 and await deployment(shop) == before
+
+
+async def test_a_value_that_hurts_is_never_in_more_pods_than_the_share(shop: World, client: Connect) -> None:
+    await start(shop, await client("helm"), documents.deployment(replicas=5))
+    before = await deployment(shop)
+    await shop.annotate("try", "lanes=4")
+    ended, counts = await highest(shop)
+    assert ended is TrialState.REVERTED and max(counts) == 1
+    assert await variables(shop) == [None] * 5 and await deployment(shop) == before
+
+
 async def test_a_helm_upgrade_and_self_heal_in_mid_trial_neither_fight_nor_remove_it(
     shop: World, client: Connect
 ) -> None:
@@ -155,3 +203,62 @@ async def test_names_and_kinds_that_nobody_should_write_are_refused(cluster: Clu
     ]
     for part in wrong:
         await raised(Refused, cluster.create({**body, "spec": {**good, **part}}))
+
+
+FACT = "facts.pegbox.dev"
+SAYS: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingAdmissionPolicy",
+    "metadata": {"name": FACT},
+    "spec": {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
+        },
+        "matchConditions": [{"name": "asked", "expression": "'fact' in object.metadata.?labels.orValue({})"}],
+        "mutations": [
+            {
+                "patchType": "ApplyConfiguration",
+                "applyConfiguration": {
+                    "expression": "Object{metadata: Object.metadata{annotations: {'name': "
+                    "'<' + object.metadata.?name.orValue('') + '>', 'uid': '<' + object.metadata.?uid.orValue('') + '>'}}}"
+                },
+            }
+        ],
+    },
+}
+BOUND: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingAdmissionPolicyBinding",
+    "metadata": {"name": FACT},
+    "spec": {"policyName": FACT},
+}
+
+
+async def test_a_deployments_pod_has_no_name_yet_when_admission_looks_at_it(
+    shop: World, control_plane: ControlPlane
+) -> None:
+    """So no policy can tell a share of the pods by their names: the parameter stands only while a share is made."""
+    for body in (SAYS, BOUND):
+        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    try:
+        found: dict[str, Object] = {}
+        for name in ("name", "generateName"):
+            for attempt in range(2000):
+                head = {"namespace": shop.namespace, "labels": {"fact": name}, name: f"web-{attempt}"}
+                spec = {"containers": [{"name": "app", "image": "example.invalid/app:1"}]}
+                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec}
+                out = control_plane.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(pod))
+                found[name] = json.loads(out.stdout)["metadata"]
+                if "annotations" in found[name]:  # a server takes note of a policy a moment later
+                    break
+        notes = {name: meta.get("annotations") for name, meta in found.items()}
+        assert notes["name"] == {"name": f"<{found['name']['name']}>", "uid": "<>"}
+        assert notes["generateName"] == {"name": "<>", "uid": "<>"}
+        assert found["generateName"]["name"].startswith("web-0") and found["generateName"]["uid"]
+    finally:
+        for kind in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
+            control_plane.kubectl("delete", kind, FACT)

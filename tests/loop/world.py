@@ -20,6 +20,7 @@ from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import Reason
+from pegbox.model.settings_document import TRIAL
 from pegbox.model.snapshot import Acknowledgement, Document, Snapshot
 from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import BUDGET, CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Cluster, Object, Ref
@@ -200,18 +201,34 @@ class World:
         profile = await self.find(Ref(PROFILE, self.namespace, app.name))
         uid = "" if profile is None else profile["metadata"]["uid"]
         document = self._read(own)
-        groups: dict[tuple[str, str], int] = {}
+        shown, variables = await self._shown(app), {p["metadata"]["name"]: self._variables(app, p) for p in pods}
+        groups: dict[tuple[str, str, tuple[tuple[str, float], ...]], int] = {}
         for pod in names:
             ack = acks.get(pod)
             label = str(ack.generation) if ack is not None and ack.profile_uid == uid else "0"
-            key = cohort_of(pod, ack, document), label
+            key = cohort_of(pod, ack, document) or shown.get(pod, ""), label, tuple(sorted(variables[pod].items()))
             groups[key] = groups.get(key, 0) + 1
-        app.service.labels = {label: n for (_, label), n in groups.items()}
+        app.service.labels = {label: n for (_, label, _), n in groups.items()}
         told = {n: float(t) for c in (document.cohorts if document else {}).values() for n, t in c.values.items()}
         app.service.groups = tuple(
-            Group(cohort, label, n, app.service.values | (told if cohort else {}))
-            for (cohort, label), n in sorted(groups.items())
+            Group(cohort, label, n, app.service.values | (told if cohort else {}) | dict(own))
+            for (cohort, label, own), n in sorted(groups.items())
         )
+
+    async def _shown(self, app: App) -> dict[str, str]:
+        """The cohort of each pod as the operator exports it, for the server to join: of what admission put into pods
+        nobody else knows. One that is another process is not asked: it shows what its ledger says."""
+        if self.operator is not self.reconciler:
+            intent = await self.intent(app.name)
+            return dict.fromkeys(intent.cohort.pods, TRIAL) if intent and intent.canary and intent.cohort else {}
+        family = next(iter(self.telemetry.pod_settings.collect()))
+        return {s.labels["target_pod"]: s.labels["cohort"] for s in family.samples}
+
+    def _variables(self, app: App, pod: Object) -> dict[str, float]:
+        """What a pod makes of what admission put into it."""
+        names = VARIABLES.keys() & app.service.values.keys()
+        texts = environment.stated(pod, "app")
+        return {n: float(texts.get(VARIABLES[n]) or app.without[n]) for n in names}
 
     def _read(self, own: Object | None) -> Document | None:
         text = (own or {}).get("data", {}).get(settings_document.KEY)
@@ -242,7 +259,7 @@ class World:
             seen = [values[name] for values in app.started_with.values() if name in values]
             found |= {name: sum(seen) / len(seen)} if seen else {}
         for name in VARIABLES.keys() & app.service.values.keys():
-            seen = [float(environment.stated(pod, "app").get(VARIABLES[name]) or app.without[name]) for pod in pods]
+            seen = [self._variables(app, pod)[name] for pod in pods]
             found |= {name: sum(seen) / len(seen)} if seen else {}
         if not {"cache", "backlog"} & app.service.values.keys():
             return found

@@ -67,7 +67,7 @@ def test_a_canary_and_its_way_back_never_use_more_than_parent_or_target(
 ) -> None:
     """Lower first, acknowledged, then raise: within the cohort, within the rest, from any stage."""
     profile = spec(budgets=(BudgetSpec("db", uses, limit=F(10**9)),))
-    stages, cohort = cohorts.first(profile, parent, target, ("p0",))
+    stages, cohort = cohorts.first(profile, parent, target, cohorts.Standing(("p0",), parent))
     item = intent(parent=parent, stages=stages, cohort=cohort, stage=min(stage, len(stages) - 1))
     allowed = max(used(uses, parent, 5), used(uses, target, 5))
     assert most(item, uses) <= allowed

@@ -21,9 +21,9 @@ from pegbox.model.knobs import Setting
 from pegbox.model.prediction import Row
 from pegbox.model.trials import MAX_TRIALS, Ledger
 
-SCHEMA_VERSION = 2
-"""2: an intent may have a cohort, which a release that does not know of it would misread. Without one it is still 1, so
-that an older release can go on."""
+SCHEMA_VERSION = 3
+"""2: an intent may have a cohort, which a release that does not know of it would misread. 3: admission makes
+its pods. Without the one it is still 1, and without the other 2, so that an older release can go on."""
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
@@ -57,7 +57,10 @@ def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_a
 
 
 def _version(ledger: Ledger) -> int:
-    return SCHEMA_VERSION if ledger.intent is not None and ledger.intent.cohort is not None else 1
+    cohort = ledger.intent.cohort if ledger.intent is not None else None
+    if cohort is None:
+        return 1
+    return SCHEMA_VERSION if cohort.size else 2
 
 
 def decode(obj: Mapping[str, Any]) -> Ledger:

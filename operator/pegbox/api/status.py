@@ -226,7 +226,7 @@ def _budgets(snapshot: Snapshot, setting: Setting | None) -> list[dict[str, Any]
     found = usage.uses(snapshot, workload, setting)
     intent = snapshot.ledger.intent
     if intent is not None and intent.split and intent.applied_at is not None:
-        ahead = len(cohorts.members(intent, workload))
+        ahead = len(cohorts.members(snapshot.spec.space, intent, workload))
         found = usage.split_uses(snapshot, workload, setting, intent.in_cohort, ahead)
     return [
         {"name": item.name, "used": UNKNOWN, "limit": UNKNOWN}
@@ -269,7 +269,7 @@ def _trial(ledger: Ledger, snapshot: Snapshot) -> dict[str, Any] | None:
         step = "written, not yet in force"
     else:
         step = "in force"
-    where = cohorts.in_words(intent, snapshot.workload)
+    where = cohorts.in_words(space, intent, snapshot.workload)
     step = f"{step}, {where}" if where else step
     return {
         "id": _cut(intent.id, 253),
@@ -307,6 +307,8 @@ def _next(ledger: Ledger, mode: Mode) -> str:
     """What comes next, with times of day: a text that counted down would be a write at every wake."""
     if ledger.intent is not None:
         back = ledger.intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
+        if ledger.intent.opening:
+            return "replace pods until the canary has its variables"
         if ledger.intent.in_force_at is None:
             return "wait until every pod runs the recorded setting" if back else "wait until every pod has acknowledged"
         if ledger.intent.compared:

@@ -12,7 +12,7 @@ from pegbox.api.status import number
 from pegbox.commands import output
 from pegbox.commands.fresh import Fresh, Thought
 from pegbox.core import cohorts
-from pegbox.model.knobs import Knob, KnobMode, Setting
+from pegbox.model.knobs import Knob, KnobMode, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Prediction
 from pegbox.model.proposals import Proposal
@@ -240,11 +240,12 @@ def _intent(found: Explanation) -> Body | None:
         return None
     unread = Missing(Reason.NO_DATA, "not read afresh")
     workload = found.fresh.snapshot.workload if found.fresh is not None else unread
+    space = found.fresh.snapshot.spec.space if found.fresh is not None else SearchSpace(())
     return {
         "id": intent.id,
         "kind": intent.kind.value,
         "stage": f"{intent.stage + 1} of {len(intent.stages)}",
-        "canary": cohorts.in_words(intent, workload),
+        "canary": cohorts.in_words(space, intent, workload),
         "canaryPods": list(intent.cohort.pods) if intent.cohort is not None and intent.split else [],
         "target": formatted(found, intent.target),
         "since": output.moment(intent.started_at),

@@ -114,7 +114,8 @@ def _state(found: Body) -> list[str]:
         lines.append(f"under way: {intent['kind']} {intent['id']}, stage {intent['stage']}, {since}: {intent['why']}")
         lines.append(f"  to {_setting(intent['target'])}")
         if intent["canary"]:
-            lines.append(f"  {intent['canary']}: {', '.join(intent['canaryPods'])}")
+            names = ", ".join(intent["canaryPods"])
+            lines.append(f"  {intent['canary']}{': ' if names else ''}{names}")
     for rung in found["lastKnownGood"]:
         proven = f"up to {rung['provenLoad']:.4g}/s by {rung['windows']} windows at {output.span(rung['latency'])}"
         lines.append(f"known good: {_setting(rung['setting'])} ({proven})")

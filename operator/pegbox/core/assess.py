@@ -64,7 +64,8 @@ class Question:
     `setting` is the label of the rows ("" for rows without settings), `setting_hash` what pods acknowledge.
     `in_force_at`: since when it is in force; None where it has been for longer than anybody knows.
     `cohort` None reads all cohorts together. `slo_window` reads every SLO over that many seconds instead of
-    its own window: a trial is judged by what happened since it is in force.
+    its own window: a trial is judged by what happened since it is in force. `pods`: of these alone, where what they
+    acknowledge does not tell them apart; None: of all.
     """
 
     spec: ProfileSpec
@@ -76,6 +77,7 @@ class Question:
     in_force_at: datetime | None = None
     cohort: str | None = None
     slo_window: int = 0
+    pods: frozenset[str] | None = None
 
     def window_of(self, slo: Slo) -> int:
         return self.slo_window or int(slo.window)
@@ -239,6 +241,7 @@ def _running(question: Question, since: datetime, signal: Signal | None = None) 
         for pod in pods
         if pod.ready
         and not pod.terminating
+        and (question.pods is None or pod.name in question.pods)
         and (started := pod.container_started_at or pod.started_at) is not None
         and started <= since
         and (everybody or (pod.ack is not None and pod.ack.hash == question.setting_hash))

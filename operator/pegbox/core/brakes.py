@@ -58,7 +58,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     """Back to the adoption, once; while it stands there, nothing."""
     ledger = snapshot.ledger
     wrote = ledger.adopted is not None and ledger.generation > 0
-    left = wrote and ledger.incumbent is not None and cohorts.standing(snapshot, ledger.incumbent) is not None
+    left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
         return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=looks.at_rest(snapshot.spec))

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import NormalDist
 
-from pegbox.core import cohorts, error_budget, verify
+from pegbox.core import cohorts, error_budget, force, verify
 from pegbox.core.baseline import mean, pool, served
 from pegbox.core.transitions import Ending
 from pegbox.core.verify import WAITING, Judgement, Outcome
@@ -34,15 +34,14 @@ ERROR_SDS = 2.0  # standard deviations by which errors must be more than the res
 
 def chosen(snapshot: Snapshot, workload: Workload, parent: Setting, target: Setting) -> cohorts.Standing | None:
     """Where a trial that begins runs first; None for a plain step."""
-    pods = cohorts.chosen(snapshot, workload, parent, target)
-    return cohorts.Standing(pods, parent) if pods else None
+    return cohorts.chosen(snapshot, workload, parent, target)
 
 
 def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a canary at once: damage, two bad samples, a spent error budget, or nothing left to compare."""
     spec, intent = snapshot.spec, snapshot.ledger.intent
     assert intent is not None
-    own = cohorts.members(intent, workload)
+    own = cohorts.members(spec.space, intent, workload)
     damage = verify.damage(intent.started_at, replace(workload, pods=own))
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
@@ -57,14 +56,23 @@ def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -
 
 
 def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, now: datetime) -> Ending | None:
-    own = cohorts.members(intent, workload)
+    space = snapshot.spec.space
+    own = cohorts.members(space, intent, workload)
     others = tuple(p for p in workload.unfinished if p not in own)
     elsewhere = verify.damage(intent.started_at, replace(workload, pods=others))
     if elsewhere is not None:  # these pods run the parent: the trial is not to blame, and proves nothing
         why = f"{elsewhere.detail}, which runs the parent"
         return Ending(TrialState.INCONCLUSIVE, elsewhere.reason, now, why)
+    if intent.revision and workload.revision != intent.revision:
+        return None  # a deploy replaces them, and ends the trial by that name
     left = len(workload.unfinished)
-    if not own or left < max(snapshot.spec.canary.min_pods, len(own) + 1):
+    if force.restarting(space, intent):
+        left = max(left, workload.replicas)  # one that is being replaced may be missing for a moment
+    assert intent.cohort is not None
+    back = [p.name for p in others if p.name in intent.cohort.pods]  # a StatefulSet's, made anew without the variables
+    gone = not own and not intent.opening
+    most = intent.cohort.size or len(own)
+    if gone or back or left < max(snapshot.spec.canary.min_pods, most + 1):
         why = f"{len(own)} of the canary's pods and {left - len(own)} others are left"
         return Ending(TrialState.INCONCLUSIVE, Reason.COHORT_GONE, now, why)
     return None

@@ -6,7 +6,16 @@ The stages of a canary, with the setting in between that lowers before anything 
     rest     parent    parent   between   target
     cohort   between   target   target    target
 
-In stage 2 the cohort is compared with the rest (`core.canary`). Any way back takes both sides to the goal at the same
+In stage 2 the cohort is compared with the rest (`core.canary`). Where admission gives pods their variables, pods of
+the cohort are made, not chosen: in its first stage new pods take them, until there are enough; then new pods are as the
+rest again, and those that have them are the cohort:
+
+    stage      1         2          3         4
+    rest       parent    parent     between   target
+    cohort     opened    target     target    target
+    new pods   opened    parent     between   target
+
+Any way back takes both sides to the goal at the same
 time, each from its own setting by its own stages.
 """
 
@@ -14,11 +23,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pegbox.core import force, usage, wording
+from pegbox.core import force, pod_env, usage, wording
 from pegbox.model.errors import InvalidInput
-from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
+from pegbox.model.knobs import Effect, KnobValue, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.settings_document import TRIAL
@@ -30,38 +39,54 @@ MOST = 50  # pods of a cohort: more prove nothing more, and the ledger holds the
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Pods that are to run, or run, other values than the rest: `setting` is what they run now."""
+    """Pods that are to run, or run, other values than the rest: `setting` is what they run now. `size`: how many pods
+    admission is to make, where they are not there yet."""
 
     pods: tuple[str, ...]
     setting: Setting
+    size: int = 0
 
 
-def chosen(snapshot: Snapshot, workload: Workload, parent: Setting, target: Setting) -> tuple[str, ...]:
-    """The pods in which a trial runs first, in name order; none where it is a plain step.
+def chosen(snapshot: Snapshot, workload: Workload, parent: Setting, target: Setting) -> Standing | None:
+    """The pods in which a trial runs first, in name order, or how many; None where it is a plain step.
 
-    It is one where it moves anything but hot knobs of the settings document, where pods do not say what they run, where
-    fewer than `minPods` are ready, or where canaries are switched off.
+    It is one where it moves anything but hot knobs of the settings document and variables by admission, where pods do
+    not say what they run, where fewer than `minPods` are ready, or where canaries are switched off. A pod of which both
+    kinds move has one before the other, and after a restart perhaps the other before the one: they must not oppose each
+    other in a budget.
     """
     wanted, space = snapshot.spec.canary, snapshot.spec.space
     moved = [space[n] for n in parent.diff(target) if n in space]
-    hot = all(k.location.kind is LocationKind.SETTINGS and k.effect is Effect.HOT for k in moved)
-    if not moved or not hot or not snapshot.ledger.reporting or wanted.share <= 0:
-        return ()
+    hot = [k for k in moved if k.location.kind is LocationKind.SETTINGS and k.effect is Effect.HOT]
+    made = [k for k in moved if k.location.kind is LocationKind.POD_ENV]
+    if not moved or len(hot) + len(made) < len(moved) or wanted.share <= 0:
+        return None
+    if hot and not snapshot.ledger.reporting:
+        return None
+    if hot and made and len(usage.stages(snapshot.spec, parent, target)) > 1:
+        return None
     ready = sorted(p.name for p in workload.unfinished if p.ready and not p.terminating)
     if len(ready) < max(wanted.min_pods, 2):
-        return ()
-    return tuple(ready[: min(MOST, max(1, math.floor(wanted.share * len(ready))))])
+        return None
+    size = min(MOST, max(1, math.floor(wanted.share * len(ready))))
+    return Standing((), parent, size) if made else Standing(tuple(ready[:size]), parent)
 
 
 Ways = tuple[tuple[Setting, ...], Cohort]
 """The stages of the rest, and the cohort with as many of its own."""
 
 
-def first(spec: ProfileSpec, parent: Setting, target: Setting, pods: tuple[str, ...]) -> Ways:
-    """The stages of a canary, of the rest and of the cohort: the cohort goes all the way, then the rest follows."""
+def first(spec: ProfileSpec, parent: Setting, target: Setting, standing: Standing) -> Ways:
+    """The stages of a canary, of the rest and of the cohort: the cohort goes all the way, then the rest follows.
+
+    A new pod takes all variables at once, so that nothing lies in between for it.
+    """
     way = usage.stages(spec, parent, target)
-    ahead = way + (target,) * len(way)
-    return (parent,) * len(way) + way, Cohort(pods, parent, ahead)
+    ahead = way
+    if standing.size:
+        made = {k.name: target[k.name] for k in spec.space.at(LocationKind.POD_ENV) if k.name in target}
+        ahead = (parent.with_values(**made), target)
+    return (parent,) * len(ahead) + way, Cohort(standing.pods, parent, ahead + (target,) * len(way), standing.size)
 
 
 def together(spec: ProfileSpec, here: Setting, goal: Setting, standing: Standing) -> Ways:
@@ -109,13 +134,31 @@ def standing(snapshot: Snapshot, current: Setting) -> Standing | None:
     return Standing(left.pods, current.with_values(**{n: v for n, v in own.items() if n in current}))
 
 
+def left(snapshot: Snapshot, workload: Workload, current: Setting) -> Standing | None:
+    """The same, and where no cohort is known, pods that still have the variables of one."""
+    known = standing(snapshot, current)
+    if known is not None or snapshot.ledger.intent is not None:
+        return known
+    own: dict[str, KnobValue] = {}
+    for knob in snapshot.spec.space.at(LocationKind.POD_ENV):
+        held = snapshot.held.get(knob.name)
+        if knob.name not in current or held is None or held.refusal is not None:
+            continue
+        found = (p.admitted.get(knob.name) for p in workload.unfinished if p.name not in held.missed)
+        others = [value for value in found if value is not None and value != current[knob.name]]
+        if others:
+            own[knob.name] = others[0]
+    return Standing((), current.with_values(**own)) if own else None
+
+
 def listed(spec: ProfileSpec, intent: Intent) -> Mapping[str, Listed]:
     """The cohorts of the document for the stage under way: what differs from the rest, no more."""
     if intent.cohort is None or not intent.split:
         return {}
     rest = force.document_values(spec.space, intent.current)
     own = force.document_values(spec.space, intent.in_cohort)
-    return {TRIAL: Listed(intent.cohort.pods, {n: t for n, t in own.items() if rest.get(n) != t})}
+    values = {n: t for n, t in own.items() if rest.get(n) != t}
+    return {TRIAL: Listed(intent.cohort.pods, values)} if values else {}
 
 
 def edited(snapshot: Snapshot, intent: Intent) -> bool:
@@ -126,14 +169,29 @@ def edited(snapshot: Snapshot, intent: Intent) -> bool:
     return document.generation == intent.generation and document.cohorts != listed(snapshot.spec, intent)
 
 
-def members(intent: Intent, workload: Workload) -> tuple[PodFacts, ...]:
+def members(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[PodFacts, ...]:
     """The cohort's pods that are there."""
-    pods = frozenset(() if intent.cohort is None else intent.cohort.pods)
-    return tuple(p for p in workload.unfinished if p.name in pods)
+    return tuple(p for p in workload.unfinished if pod_env.belongs(space, intent, p))
+
+
+def named(space: SearchSpace, intent: Intent, workload: Workload) -> Intent:
+    """Those that admission made are the cohort from now on: the first by name, and no more than it was to be."""
+    assert intent.cohort is not None
+    own = sorted(p.name for p in members(space, intent, workload) if not p.terminating)
+    return replace(intent, cohort=replace(intent.cohort, pods=tuple(own[: intent.cohort.size])))
+
+
+def label(space: SearchSpace, intent: Intent | None, document: Document | Missing, uid: str, pod: PodFacts) -> str:
+    """The label `cohort` of a pod: only once it runs what tells it apart."""
+    told = {} if isinstance(document, Missing) else document.cohorts
+    listed_in = "" if isinstance(document, Missing) else cohort_of(document, uid, pod)
+    if intent is None or not intent.canary or not pod_env.told_apart(space, intent):
+        return listed_in
+    return TRIAL if pod_env.belongs(space, intent, pod) and (not told or listed_in == TRIAL) else ""
 
 
 def cohort_of(document: Document, uid: str, pod: PodFacts) -> str:
-    """The label `cohort` of a pod: only once it says that it runs that cohort's values of this document."""
+    """The same by the document alone: it says that it runs that cohort's values of this document."""
     ack = pod.ack
     if ack is None or ack.profile_uid != uid or document.profile_uid != uid or ack.generation != document.generation:
         return ""
@@ -146,14 +204,17 @@ def stage_in_words(space: SearchSpace, intent: Intent) -> str:
     """What the stage under way writes, and where only the cohort moves, to which pods."""
     if intent.cohort is None or intent.current != intent.before:
         return wording.in_words(space, intent.current, intent.parent)
+    if intent.in_cohort == intent.cohort_before:
+        return f"new pods as all others, beside {', '.join(intent.cohort.pods)}"
     moved = wording.in_words(space, intent.in_cohort, intent.cohort_before)
-    return f"{moved} in {', '.join(intent.cohort.pods)}"
+    where = f"new pods, until {intent.cohort.size} have it" if intent.opening else ", ".join(intent.cohort.pods)
+    return f"{moved} in {where}"
 
 
-def in_words(intent: Intent, workload: Workload | Missing) -> str:
+def in_words(space: SearchSpace, intent: Intent, workload: Workload | Missing) -> str:
     """`canary 1 of 5 pods`; "" where the stage under way has no cohort."""
     if intent.cohort is None or not intent.split:
         return ""
     if isinstance(workload, Missing):
-        return f"canary of {len(intent.cohort.pods)}"
-    return f"canary {len(members(intent, workload))} of {len(workload.unfinished)} pods"
+        return f"canary of {len(intent.cohort.pods) or intent.cohort.size}"
+    return f"canary {len(members(space, intent, workload))} of {len(workload.unfinished)} pods"

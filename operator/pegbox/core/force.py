@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from pegbox.core import pod_env
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.snapshot import Held, PodFacts, Workload
@@ -54,9 +55,12 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     space = spec.space
     patience = timedelta(seconds=float(spec.guards.ack_timeout))
     timed_out = now >= intent.applied_at + patience
+    late = outdated(space, intent, workload)
     if restarting(space, intent):
-        patience *= max(1, len(workload.unfinished))  # pods are restarted one after the other
+        patience *= max(1, _one_by_one(intent, workload, len(late)))
     overdue = now >= intent.applied_at + patience
+    if intent.opening:  # nothing but variables moves, and what admission put into a pod needs no word of it
+        return Force(not late and opened(space, intent, workload), tuple(sorted(p.name for p in late)), overdue)
     silent: set[str] = set()
     if space.at(LocationKind.SETTINGS):
         rest, cohort = (values_hash(document_values(space, s)) for s in (intent.current, intent.in_cohort))
@@ -66,7 +70,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
         if silent and overdue and not ledger.reporting:
             silent = set()  # an application that does not report: the timeout is all there is
     if any(k.effect is Effect.RESTART for k in space.tunable) and restarting(space, intent):
-        silent |= {p.name for p in outdated(space, intent, workload)}
+        silent |= {p.name for p in late}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
@@ -80,24 +84,51 @@ def changed(intent: Intent) -> tuple[str, ...]:
 
 
 def restarting(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
-    """Of those, the knobs that need a restart to come into force."""
-    return tuple(n for n in changed(intent) if n in space and space[n].effect is Effect.RESTART)
+    """Knobs that need a restart to come into force, of those that the stage changes in any pod or holds apart."""
+    apart = (*intent.cohort_before.diff(intent.in_cohort), *intent.current.diff(intent.in_cohort))
+    names = {*changed(intent), *(n for n in apart if n not in intent.keep)}
+    return tuple(sorted(n for n in names if n in space and space[n].effect is Effect.RESTART))
+
+
+def opened(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
+    """Have as many pods the cohort's variables as there are to be?"""
+    assert intent.cohort is not None
+    return sum(pod_env.belongs(space, intent, p) for p in _staying(workload)) >= intent.cohort.size
+
+
+def _staying(workload: Workload) -> tuple[PodFacts, ...]:
+    return tuple(p for p in workload.unfinished if not p.terminating)
+
+
+def _one_by_one(intent: Intent, workload: Workload, late: int) -> int:
+    """How many pods may have to be restarted, which is done one after the other."""
+    if intent.opening and intent.cohort is not None:
+        return intent.cohort.size
+    return late + 1 if intent.compared else len(workload.unfinished)
 
 
 def outdated(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[PodFacts, ...]:
     """Pods that do not run yet what the stage moved by a restart.
 
     A container reads envFrom when it starts, so one that started after the read-back has the new values. What admission
-    put into a pod stands in the pod, whenever it started.
+    put into a pod stands in the pod, whenever it started. While new pods take the cohort's variables, as many are
+    replaced as are missing of it, in name order. Beside a cohort, whatever else took them is replaced.
     """
     names = restarting(space, intent)
     admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
+    if intent.opening and intent.cohort is not None:
+        others = [p for p in _staying(workload) if not pod_env.belongs(space, intent, p)]
+        return tuple(others[: max(0, intent.cohort.size - len(_staying(workload)) + len(others))])
     return tuple(
         p
         for p in workload.unfinished
         if (len(admitted) < len(names) and not restarted(p, intent))
-        or any(p.admitted.get(n) != intent.current[n] for n in admitted)
+        or any(p.admitted.get(n) != _wanted(space, intent, p)[n] for n in admitted)
     )
+
+
+def _wanted(space: SearchSpace, intent: Intent, pod: PodFacts) -> Setting:
+    return intent.in_cohort if pod_env.belongs(space, intent, pod) else intent.current
 
 
 def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload) -> bool:

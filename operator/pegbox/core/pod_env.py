@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pegbox.model.knobs import LocationKind
+from pegbox.model.knobs import LocationKind, SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Held, Snapshot
+from pegbox.model.snapshot import Held, PodFacts, Snapshot
 from pegbox.model.trials import Intent
 
 
@@ -26,6 +26,21 @@ def failed(snapshot: Snapshot, intent: Intent) -> Missing | None:
         if without and intent.applied_at is not None:
             return Missing(Reason.ADMISSION_MISSED, f"{name}: {', '.join(without)}")
     return None
+
+
+def told_apart(space: SearchSpace, intent: Intent) -> tuple[str, ...]:
+    """Variables of which the cohort has other values than the rest, in the stage under way."""
+    names = intent.current.diff(intent.in_cohort)
+    return tuple(n for n in names if n in space and space[n].location.kind is LocationKind.POD_ENV)
+
+
+def belongs(space: SearchSpace, intent: Intent, pod: PodFacts) -> bool:
+    """Is it a pod of the cohort? Where admission told it apart, its own variables say so, whatever its name is."""
+    if intent.cohort is None:
+        return False
+    if any(pod.admitted.get(n) != intent.in_cohort[n] for n in told_apart(space, intent)):
+        return False
+    return intent.opening or pod.name in intent.cohort.pods
 
 
 def stale(snapshot: Snapshot) -> tuple[str, ...]:

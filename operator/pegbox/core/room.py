@@ -18,7 +18,7 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     if intent.kind is not IntentKind.ROLLBACK or intent.applied_at is not None:
         return ""
     fewer = usage.scaled(snapshot.spec, workload, intent.current)
-    ahead = len(cohorts.members(intent, workload))
+    ahead = len(cohorts.members(snapshot.spec.space, intent, workload))
     now_uses, old_uses, later_uses = (
         usage.split_uses(snapshot, pods, rest, cohort, ahead)
         for pods, rest, cohort in (

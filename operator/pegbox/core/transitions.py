@@ -80,7 +80,7 @@ def _ways(spec: ProfileSpec, parent: Setting, item: Begin) -> tuple[tuple[Settin
     if item.cohort is None:
         return usage.stages(spec, parent, item.target), None
     if item.kind is IntentKind.TRIAL:
-        return cohorts.first(spec, parent, item.target, item.cohort.pods)
+        return cohorts.first(spec, parent, item.target, item.cohort)
     return cohorts.together(spec, parent, item.target, item.cohort)
 
 
@@ -108,6 +108,23 @@ def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
 def widen(ledger: Ledger, intent: Intent) -> Ledger:
     """The canary did no harm: the rest follows. What was counted beside it says nothing of what comes."""
     return next_stage(ledger, replace(intent, bad_samples=0, first_bad_at=None))
+
+
+def plainly(spec: ProfileSpec, ledger: Ledger, intent: Intent) -> Ledger:
+    """No canary after all: the trial begins again as a plain step."""
+    generation = ledger.generation + 1
+    again = replace(
+        intent,
+        stages=usage.stages(spec, intent.parent, intent.target),
+        cohort=None,
+        stage=0,
+        generation=generation,
+        stage_at=None,
+        applied_at=None,
+        bad_samples=0,
+        first_bad_at=None,
+    )
+    return replace(ledger, intent=again, generation=generation)
 
 
 def renumber(ledger: Ledger, intent: Intent) -> Ledger:

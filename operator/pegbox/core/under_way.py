@@ -24,7 +24,7 @@ from pegbox.core import (
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event
-from pegbox.model.knobs import KnobValue, Setting
+from pegbox.model.knobs import KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
@@ -60,7 +60,7 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
         ledger, wake = replace(ledger, intent=replace(intent, stage_at=now)), looks.LEAST
     reason = Reason.ROLLING_BACK if intent.kind is IntentKind.ROLLBACK else Reason.WAITING_FOR_PODS
     message = f"writing {cohorts.stage_in_words(snapshot.spec.space, intent)}"
-    return Decision(action, reason, message, ledger, desired=intent.current, wake_after=wake)
+    return Decision(action, reason, message, ledger, desired=intent.written, wake_after=wake)
 
 
 def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
@@ -97,6 +97,8 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
     ledger, intent = _under_way(snapshot)
     spec = snapshot.spec
     state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now), now)
+    if intent.opening and (state.reached or state.overdue):
+        return _opened(snapshot, workload, now)
     if not state.reached and intent.in_force_at is None:
         if intent.kind is IntentKind.TRIAL and state.overdue:
             ending = Ending(
@@ -111,7 +113,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         again = force.restarting(spec.space, intent) or sizing.behind(snapshot)
-        return replace(waiting, desired=intent.current) if again else waiting
+        return replace(waiting, desired=intent.written) if again else waiting
     if intent.compared:
         return _beside(snapshot, workload, now, jitter)
     if intent.stage + 1 < len(intent.stages):
@@ -144,10 +146,28 @@ def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now:
     return force.Force(False, tuple(sorted({*state.silent, *late})), overdue)
 
 
+def _opened(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
+    """As many pods as were wanted have the variables, or as many as could be replaced in time: these are the canary,
+    and new pods are as the rest again. Where not one could be, since a disruption budget forbids it, all follow."""
+    ledger, intent = _under_way(snapshot)
+    space = snapshot.spec.space
+    named = cohorts.named(space, intent, workload)
+    assert named.cohort is not None
+    if named.cohort.pods:
+        return _next_stage(replace(snapshot, ledger=replace(ledger, intent=named)), workload, now)
+    without = ", ".join(p.name for p in workload.unfinished if not p.terminating and force.restarted(p, intent))
+    if without:
+        return _turn_back(snapshot, workload, Ending(TrialState.INCONCLUSIVE, Reason.ADMISSION_MISSED, now, without))
+    ledger = transitions.plainly(snapshot.spec, ledger, intent)
+    decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
+    text = "no pod could be replaced for a canary: all pods take the setting together"
+    return replace(decision, events=(Event(Reason.TRIAL_WIDENED, text, warning=True),))
+
+
 def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     ledger, intent = _under_way(snapshot)
     # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
-    ours = force.restarting(snapshot.spec.space, intent)
+    ours = force.restarting(snapshot.spec.space, intent) and not intent.canary  # which never rolls out
     intent = replace(intent, revision=workload.revision) if ours else intent
     ledger = transitions.next_stage(ledger, intent)
     ledger = replace(ledger, revision=workload.revision) if ours else ledger
@@ -163,10 +183,10 @@ def _beside(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         snapshot = replace(snapshot, ledger=ledger)
     verdict = canary.judge(snapshot.spec, intent, snapshot.splits, now, snapshot.split)
     if verdict.outcome is verify.Outcome.WAIT:
-        detail = ", ".join(t for t in (cohorts.in_words(intent, workload), verdict.detail) if t)
+        detail = ", ".join(t for t in (cohorts.in_words(snapshot.spec.space, intent, workload), verdict.detail) if t)
         return _wait(snapshot, verdict.reason, detail, now)
     if verdict.outcome is verify.Outcome.ACCEPT:
-        text = f"{cohorts.in_words(intent, workload)}: {verdict.detail}: all pods follow"
+        text = f"{cohorts.in_words(snapshot.spec.space, intent, workload)}: {verdict.detail}: all pods follow"
         ledger = transitions.widen(ledger, intent)
         decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
         return replace(decision, events=(Event(Reason.TRIAL_WIDENED, text),))
@@ -260,7 +280,7 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     brake = guards.brakes.why(snapshot)
     if brake is not None:  # nobody is to blame: no breaker counts it
         return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
-    restarts = any(n in snapshot.spec.space for n in force.restarting(snapshot.spec.space, intent))
+    restarts = bool(force.restarting(snapshot.spec.space, intent)) and not intent.canary  # which never rolls out
     deployed = intent.revision and workload.revision != intent.revision
     if deployed and not (restarts and intent.in_force_at is None):
         return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now, workload.revision)
@@ -316,7 +336,7 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
             return True
         if document.generation != intent.generation or cohorts.edited(snapshot, intent):
             return True
-    return bool(force.applied(spec.space, intent.current, snapshot.held))
+    return bool(force.applied(spec.space, intent.written, snapshot.held))
 
 
 def _renumbered(snapshot: Snapshot, intent: Intent) -> bool:
@@ -343,13 +363,13 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
             continue
         if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable:
             continue
-        moves = any(stage.get(name) != intent.parent.get(name) for stage in intent.stages)
-        if held.refusal is not None and not moves:
+        if held.refusal is not None and name not in intent.moved:
             continue  # never ours in this intent; where we moved it, an edit made it somebody else's
-        ours = [intent.current[name]]
-        written = landed and snapshot.spec.space[name].location.kind.in_own_config_map
+        ours, place = [intent.written[name]], snapshot.spec.space[name].location.kind
+        written = landed and place.in_own_config_map
         if intent.applied_at is None and not (written or whole) and name not in intent.keep:
-            ours += [s[name] for s in (intent.parent, *intent.stages) if name in s]
+            stages = intent.settings if place is LocationKind.POD_ENV else (intent.parent, *intent.stages)
+            ours += [s[name] for s in stages if name in s]
         if held.value not in ours:
             out[name] = held.value
     return out
@@ -387,7 +407,7 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     decision = write(replace(snapshot, ledger=ledger), workload, ending.now, Action.REVERT)
     reason = STATE_REASONS[ending.state]
     moved = in_words(snapshot.spec.space, intent.target, intent.parent)
-    where = cohorts.in_words(intent, workload)
+    where = cohorts.in_words(snapshot.spec.space, intent, workload)
     moved = f"{moved} ({where})" if where else moved
     text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
@@ -403,7 +423,10 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
     """Nothing more is written; what is there is the incumbent."""
     ledger, intent = _under_way(snapshot)
     ending = Ending(TrialState.INCONCLUSIVE, reason, now)
-    ledger = transitions.close(ledger, intent, intent.current.with_values(**snapshot.known(intent.current)), ending)
+    known = snapshot.known(intent.current)
+    if intent.opening:  # what new pods take was for the canary alone
+        known = {n: v for n, v in known.items() if n not in pod_env.told_apart(snapshot.spec.space, intent)}
+    ledger = transitions.close(ledger, intent, intent.current.with_values(**known), ending)
     if intent.cohort is not None and intent.split:
         text += f"; the canary keeps its values until mode Auto is back: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
@@ -456,7 +479,7 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         goal = room.affordable(snapshot, workload, parent, goal)
-    left = cohorts.standing(snapshot, parent)
+    left = cohorts.left(snapshot, workload, parent)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
     assert ledger.intent is not None

@@ -52,11 +52,15 @@ class Cohort:
 
     `parent` is what they ran before the first stage, `stages` what they run in each stage of the intent. Where that is
     the rest's setting, the document has no cohort. Pods that go away leave it; none joins.
+
+    Pods that admission gives other variables are new ones: in the first stage nobody knows them yet, only how many they
+    are to be (`size`, else 0).
     """
 
     pods: tuple[str, ...]
     parent: Setting
     stages: tuple[Setting, ...]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,19 @@ class Intent:
 
     @property
     def compared(self) -> bool:
-        """Is this the stage that compares the target in the cohort with the parent in the rest?"""
-        return self.canary and self.in_cohort == self.target
+        """Is this the stage that compares the target in the cohort with the parent in the rest: the canary's last?"""
+        return self.canary and self.parent not in self.stages[self.stage + 1 : self.stage + 2]
+
+    @property
+    def opening(self) -> bool:
+        """Do new pods take the cohort's variables, until there are enough of them?"""
+        cohort = self.cohort
+        return self.kind is IntentKind.TRIAL and cohort is not None and cohort.size > 0 and not cohort.pods
+
+    @property
+    def written(self) -> Setting:
+        """What is to stand in every place in the stage under way, but for the document's cohorts."""
+        return self.in_cohort if self.opening else self.current
 
     @property
     def settings(self) -> tuple[Setting, ...]:

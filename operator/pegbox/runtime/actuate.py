@@ -277,10 +277,13 @@ class LiveActuator:
         return True
 
     async def _rollout(self, change: Change, workload: Workload) -> bool:
-        """A template annotation, once per intent and stage; costs a revision, respects surge and readiness."""
+        """A template annotation, once per intent and stage; costs a revision, respects surge and readiness.
+
+        Never for a canary, whose setting it would bring to every pod: it waits for an eviction.
+        """
         target = change.found.target
         assert target is not None
-        if not rolls_out(target):
+        if change.intent.canary or not rolls_out(target):
             return False  # a new revision would restart nobody, or not everybody: the pods are waited for
         mark = f"{change.intent.id}-{change.intent.generation}"
         template = target["spec"]["template"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pegbox.adapters.kube import environment, owners, resources
+from pegbox.core import pod_env as pod_env_rules
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
@@ -20,7 +21,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
 from pegbox.ports import POD_ENVIRONMENT, Object
-from pegbox.runtime.reading import ORIGINALS, Objects, noted
+from pegbox.runtime.reading import ORIGINALS, PARENTS, Objects, noted
 
 LAG = timedelta(seconds=30)
 """A pod created later than this after the write was made by an API server that knew: informers lag by less than a
@@ -61,8 +62,8 @@ def _held(asking: Asking, knob: Knob) -> Held:
         return Held(start, texts.get(name), refusal=start, object_uid=uid)
     value = _standing(found, knob, start, texts)
     seen = Held(value, texts.get(name), start=None if isinstance(start, Missing) else start)
-    seen = replace(seen, behind=_gone(asking, knob, seen))
-    seen = _with_pods(found, knob, seen)
+    seen = _left_open(asking, knob, replace(seen, behind=_gone(asking, knob, seen)))
+    seen = _with_pods(asking, knob, seen)
     seen = replace(seen, refusal=_refused(asking, knob, seen))
     return asking.consent(found.spec, knob, found.target, environment.path(container, name), seen)
 
@@ -126,20 +127,43 @@ def _gone(asking: Asking, knob: Knob, seen: Held) -> tuple[str, ...]:
     return (f"{POD_ENVIRONMENT.kind} {found.spec.name}",) if due else ()
 
 
-def _with_pods(found: Objects, knob: Knob, seen: Held) -> Held:
+def _left_open(asking: Asking, knob: Knob, seen: Held) -> Held:
+    """New pods take what was for a canary that nobody knows of any more: its ledger was lost, or its mode. The object
+    says what is to stand there again."""
+    intent = asking.ledger.intent if asking.ledger is not None else None
+    text = noted(asking.found.pod_environment, PARENTS).get(knob.name)
+    if text is None or (intent is not None and intent.cohort is not None):
+        return seen
+    return replace(seen, value=_parsed(knob, text), behind=(f"{POD_ENVIRONMENT.kind} {asking.found.spec.name}",))
+
+
+def _with_pods(asking: Asking, knob: Knob, seen: Held) -> Held:
     """Pods that started with something else; of them those that were created when admission had to know. Without our
-    object nothing is ours to know: whoever put that there would do so again.
+    object nothing is ours to know: whoever put that there would do so again. A canary's pods, and those beside them,
+    are as they are to be.
     """
+    found = asking.found
     if isinstance(seen.value, Missing) or seen.behind:
         return seen
     written = environment.written_at(found.pod_environment)
     stale, missed = [], []
     for pod in _live(found):
-        if _runs(found, knob, pod, seen.start) != seen.value:
+        runs = _runs(found, knob, pod, seen.start)
+        late = written is None or environment.created_at(pod) > written + LAG
+        if runs != seen.value and not _beside(asking, knob, pod, runs, late):
             stale.append(str(pod["metadata"]["name"]))
-            if written is None or environment.created_at(pod) > written + LAG:
-                missed.append(stale[-1])
+            missed += stale[-1:] if late else []
     return replace(seen, stale=tuple(sorted(stale)), missed=tuple(sorted(missed)))
+
+
+def _beside(asking: Asking, knob: Knob, pod: Object, runs: KnobValue | None, late: bool) -> bool:
+    """Is it one of a canary's pods, or, while new pods are made for it, one from before?"""
+    intent, name = asking.ledger.intent if asking.ledger is not None else None, knob.name
+    if intent is None or intent.cohort is None or intent.current.get(name) == intent.in_cohort.get(name):
+        return False
+    if intent.opening:
+        return runs == intent.current.get(name) and not late
+    return pod["metadata"]["name"] in intent.cohort.pods and runs == intent.in_cohort.get(name)
 
 
 def _live(found: Objects) -> Iterator[Object]:
@@ -217,16 +241,33 @@ def wanted(found: Objects, snapshot: Snapshot, desired: Setting, keep: tuple[str
         },
         "spec": {"profileUID": spec.uid, "target": target, "container": container},
     }
+    parents = _parents(snapshot)
+    if parents:
+        body["metadata"]["annotations"][PARENTS] = json.dumps(parents, sort_keys=True)
     body["spec"] |= {"env": sorted(entries, key=lambda e: str(e["name"]))} if entries else {}
     return body
 
 
+def _parents(snapshot: Snapshot) -> dict[str, str]:
+    """While new pods take the variables of a canary: those of the rest, which stand here again after it."""
+    intent, space = snapshot.ledger.intent, snapshot.spec.space
+    if intent is None or not intent.opening:
+        return {}
+    names = pod_env_rules.told_apart(space, intent)
+    return {n: text for n, text in space.format(intent.current).items() if n in names}
+
+
 def emptied(body: Object) -> Object:
-    return body | {"spec": {key: part for key, part in body["spec"].items() if key != "env"}}
+    """As it is created. What a creation states belongs to it, and no later apply takes that away by leaving it out."""
+    notes = {key: text for key, text in body["metadata"]["annotations"].items() if key != PARENTS}
+    spec = {key: part for key, part in body["spec"].items() if key != "env"}
+    return body | {"metadata": body["metadata"] | {"annotations": notes}, "spec": spec}
 
 
 def same(present: Object, body: Object) -> bool:
     """Do both say the same? In which order a server keeps entries says nothing."""
+    if noted(present, PARENTS) != noted(body, PARENTS):
+        return False
     heads = ({key: part for key, part in each["spec"].items() if key != "env"} for each in (present, body))
     return environment.entries(present) == environment.entries(body) and next(heads) == next(heads)
 

@@ -42,6 +42,7 @@ from pegbox.ports import (
 )
 
 ORIGINALS = "pegbox.dev/originals"
+PARENTS = "pegbox.dev/parents"
 VERB_PREFIX = "pegbox.dev/"
 VERBS = ("try", "rollback", "reset", "pause", "resume")
 KINDS = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFUL_SET}
@@ -336,11 +337,11 @@ def adopted_before(found: Objects) -> Setting | None:
         return None
 
 
-def noted(body: Object | None) -> dict[str, str]:
+def noted(body: Object | None, key: str = ORIGINALS) -> dict[str, str]:
     """knob -> text, from the annotation on an object of ours; nothing where it cannot be read."""
     annotations = (body or {}).get("metadata", {}).get("annotations") or {}
     try:
-        texts = json.loads(annotations.get(ORIGINALS, "{}"))
+        texts = json.loads(annotations.get(key, "{}"))
         return {str(k): str(v) for k, v in texts.items()}
     except (ValueError, AttributeError, RecursionError):
         return {}

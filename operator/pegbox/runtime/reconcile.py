@@ -172,7 +172,7 @@ class Reconciler:
         held = hold(found, reported, ledger)
         found = pod_env.with_admitted(found, held)
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
-            self._show_pods(found, now)  # not while acknowledgements are unknown: real rows would vanish
+            self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
         memory.note_pods(found.workload, now, sick)
         snapshot = Snapshot(
@@ -206,7 +206,9 @@ class Reconciler:
             settled = (intent.in_force_at or now) + timedelta(seconds=float(spec.guards.settle))
         since = _later(settled, memory.disturbed_at, memory.settled_at)
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
-        memory.settle(f"{observing.setting_label(snapshot)} {values_hash(spec.space.format(setting))}", since)
+        beside = " canary" if intent is not None and intent.split else ""
+        told = values_hash(spec.space.format(setting))
+        memory.settle(f"{observing.setting_label(snapshot)} {told}{beside}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
         question = observing.question(snapshot, setting, since, now)
@@ -251,7 +253,7 @@ class Reconciler:
         tokens = reading.echoed_tokens(found)
         return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted, tokens=tokens)
 
-    def _show_pods(self, found: Objects, now: datetime) -> None:
+    def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):
             return
         document, uid = found.document, found.spec.uid
@@ -261,7 +263,7 @@ class Reconciler:
         for pod in found.workload.unfinished:
             ack = pod.ack
             known = ack is not None and ack.profile_uid == uid and ack.generation <= written
-            cohort = "" if isinstance(document, Missing) else cohorts.cohort_of(document, uid, pod)
+            cohort = cohorts.label(found.spec.space, ledger.intent, document, uid, pod)
             pods[pod.name] = PodSetting(cohort, str(ack.generation) if known and ack is not None else "0")
         self.pod_settings.show(found.spec.key, found.spec.class_name, pods, now)
 

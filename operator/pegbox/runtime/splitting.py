@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pegbox.core import assess, force
+from pegbox.core import assess, cohorts, force, pod_env
 from pegbox.core.assess import Evidence, Question
 from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing, Observation, Split
 from pegbox.model.reasons import Reason
 from pegbox.model.settings_document import TRIAL
 from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import Intent
 from pegbox.runtime.memory import Memory
 
 WHOLE = Missing(Reason.NOT_REPORTED, "offered load cannot be told apart by cohort")
@@ -21,11 +22,21 @@ def by_cohort(snapshot: Snapshot, memory: Memory, question: Question, evidence: 
     intent = snapshot.ledger.intent
     assert intent is not None
     hashed = values_hash(force.document_values(snapshot.spec.space, intent.in_cohort))
-    own = assess.assess(replace(question, cohort=TRIAL, setting_hash=hashed), evidence)
-    rest = assess.assess(replace(question, cohort=""), evidence)
+    ahead, others = _told_apart(snapshot, intent)
+    own = assess.assess(replace(question, cohort=TRIAL, setting_hash=hashed, pods=ahead), evidence)
+    rest = assess.assess(replace(question, cohort="", pods=others), evidence)
     split = Split(_without_load(own), _without_load(rest))
     memory.take_split(split)
     return replace(snapshot, split=split, splits=tuple(memory.splits), baseline_windows=memory.own_windows())
+
+
+def _told_apart(snapshot: Snapshot, intent: Intent) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """The pods of both sides, where variables tell them apart: what both acknowledge may be the same."""
+    space, workload = snapshot.spec.space, snapshot.workload
+    if isinstance(workload, Missing) or not pod_env.told_apart(space, intent):
+        return None, None
+    own = frozenset(p.name for p in cohorts.members(space, intent, workload))
+    return own, frozenset(p.name for p in workload.unfinished) - own
 
 
 def _without_load(seen: Observation | Missing) -> Observation | Missing:

@@ -184,8 +184,8 @@ def test_what_is_no_data_is_not_written(ledger: Ledger, what: str) -> None:
 
 def test_a_newer_ledger_is_refused_by_its_version() -> None:
     body = stored(full_ledger())
-    body["data"] |= {"schemaVersion": 3, "sha256": "of another form", "later": "field"}
-    with pytest.raises(InvalidInput, match="reads versions up to 2: run the newer release"):
+    body["data"] |= {"schemaVersion": 4, "sha256": "of another form", "later": "field"}
+    with pytest.raises(InvalidInput, match="reads versions up to 3: run the newer release"):
         decode(body)
 
 
@@ -196,6 +196,10 @@ def test_only_an_intent_with_a_cohort_needs_the_newer_version() -> None:
     canary = stored(replace(full_ledger(), intent=replace(INTENT, cohort=cohort)))
     assert (plain["data"]["schemaVersion"], canary["data"]["schemaVersion"]) == (1, 2)
     assert decode(canary).intent == replace(INTENT, cohort=cohort)
+    made = replace(cohort, pods=(), size=2)
+    admitted = stored(replace(full_ledger(), intent=replace(INTENT, cohort=made)))
+    assert admitted["data"]["schemaVersion"] == 3
+    assert decode(admitted).intent == replace(INTENT, cohort=made)
 
 
 def test_a_ledger_from_before_cohorts_still_reads() -> None:

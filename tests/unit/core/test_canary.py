@@ -43,7 +43,7 @@ from tests.unit.core.build import (
 
 PROFILE = spec(budgets=())
 PARENT, TARGET = setting(workers=4, pool=4), setting(workers=6, pool=4)
-STAGES, COHORT = cohorts.first(PROFILE, PARENT, TARGET, ("a",))
+STAGES, COHORT = cohorts.first(PROFILE, PARENT, TARGET, cohorts.Standing(("a",), PARENT))
 CANARY = intent(parent=PARENT, stages=STAGES, cohort=COHORT, applied_at=T0, in_force_at=T0, started_at=at(-10))
 NO_LOAD = Missing(Reason.NOT_REPORTED, "offered load cannot be told apart by cohort")
 STARVED = replace(CANARY, baseline=baseline(load=20.0))  # half of what arrived was served

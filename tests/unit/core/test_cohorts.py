@@ -15,7 +15,7 @@ from pegbox.model.knobs import Effect, Location, LocationKind, Setting, values_h
 from pegbox.model.profile import BudgetSpec, Canary
 from pegbox.model.reasons import Reason
 from pegbox.model.settings_document import TRIAL
-from pegbox.model.snapshot import Acknowledgement, Document, Listed, PodFacts, Workload
+from pegbox.model.snapshot import Acknowledgement, Document, Listed, PodFacts, Snapshot, Workload
 from pegbox.model.trials import Cohort, Intent, IntentKind, TrialState
 from tests.unit.core.build import (
     ENV,
@@ -44,6 +44,11 @@ def pods(count: int, **changes: Any) -> Workload:
     return workload(*(pod(f"p{n:02}" if count <= 100 else f"p{n:03}", **changes) for n in range(count)))
 
 
+def first_pods(seen: Snapshot, workload: Workload, parent: Setting, target: Setting) -> tuple[str, ...]:
+    found = cohorts.chosen(seen, workload, parent, target)
+    return () if found is None else found.pods
+
+
 @pytest.mark.parametrize(
     ("ready", "canary", "count"),
     [
@@ -59,7 +64,7 @@ def pods(count: int, **changes: Any) -> Workload:
 )
 def test_how_many_pods_go_first(ready: int, canary: Canary, count: int) -> None:
     profile = replace(PROFILE, canary=canary)
-    found = cohorts.chosen(snapshot(profile), pods(ready), PARENT, TARGET)
+    found = first_pods(snapshot(profile), pods(ready), PARENT, TARGET)
     assert found == tuple(p.name for p in pods(ready).pods[:count])
 
 
@@ -74,7 +79,7 @@ def test_how_many_pods_go_first(ready: int, canary: Canary, count: int) -> None:
     ],
 )
 def test_which_pods_go_first(items: list[PodFacts], first: tuple[str, ...]) -> None:
-    assert cohorts.chosen(snapshot(PROFILE), workload(*items), PARENT, TARGET) == first
+    assert first_pods(snapshot(PROFILE), workload(*items), PARENT, TARGET) == first
 
 
 def test_only_hot_knobs_of_the_settings_document_have_a_canary() -> None:
@@ -84,17 +89,17 @@ def test_only_hot_knobs_of_the_settings_document_have_a_canary() -> None:
         profile = spec(HOT, other, budgets=())
         before, after = setting(workers=4, **{other.name: 4}), setting(workers=5, **{other.name: 5})
         seen = snapshot(profile, ledger(before))
-        assert cohorts.chosen(seen, pods(5), before, after) == ()
-        assert cohorts.chosen(seen, pods(5), before, after.with_values(**{other.name: F(4)})) == ("p00",)
+        assert first_pods(seen, pods(5), before, after) == ()
+        assert first_pods(seen, pods(5), before, after.with_values(**{other.name: F(4)})) == ("p00",)
 
 
 def test_an_application_that_never_reported_has_no_canary() -> None:
     quiet = snapshot(PROFILE, ledger(PARENT, reporting=False))
-    assert cohorts.chosen(quiet, pods(5), PARENT, TARGET) == ()
+    assert first_pods(quiet, pods(5), PARENT, TARGET) == ()
 
 
 def test_the_cohort_goes_all_the_way_and_then_the_rest_follows() -> None:
-    stages, cohort = cohorts.first(PROFILE, PARENT, TARGET, ("a",))
+    stages, cohort = cohorts.first(PROFILE, PARENT, TARGET, cohorts.Standing(("a",), PARENT))
     assert stages == (PARENT, PARENT, BETWEEN, TARGET)
     assert cohort == Cohort(("a",), PARENT, (BETWEEN, TARGET, TARGET, TARGET))
     item = intent(parent=PARENT, stages=stages, cohort=cohort)
@@ -120,7 +125,7 @@ def test_the_cohort_goes_all_the_way_and_then_the_rest_follows() -> None:
     ],
 )
 def test_back_each_side_goes_its_own_way(stage: int, rest: tuple[Setting, ...], cohort: tuple[Setting, ...]) -> None:
-    ways, first = cohorts.first(PROFILE, PARENT, TARGET, ("a",))
+    ways, first = cohorts.first(PROFILE, PARENT, TARGET, cohorts.Standing(("a",), PARENT))
     item = intent(parent=PARENT, stages=ways, cohort=first, stage=stage)
     after = turn_back(PROFILE, under_way(item), item, Ending(TrialState.REVERTED, Reason.REGRESSION, T0)).intent
     assert after is not None and after.cohort is not None
@@ -130,7 +135,7 @@ def test_back_each_side_goes_its_own_way(stage: int, rest: tuple[Setting, ...], 
 
 
 def test_from_the_last_stage_everybody_goes_back_together() -> None:
-    ways, first = cohorts.first(PROFILE, PARENT, TARGET, ("a",))
+    ways, first = cohorts.first(PROFILE, PARENT, TARGET, cohorts.Standing(("a",), PARENT))
     item = intent(parent=PARENT, stages=ways, cohort=first, stage=3)
     after = turn_back(PROFILE, under_way(item), item, Ending(TrialState.REVERTED, Reason.REGRESSION, T0)).intent
     assert after is not None and after.cohort is None
@@ -167,7 +172,7 @@ def test_a_bound_that_others_raise_in_a_way_back_is_theirs_for_the_cohort_too() 
 
 
 def test_in_force_each_pod_has_acknowledged_what_it_is_to_run() -> None:
-    stages, cohort = cohorts.first(PROFILE, PARENT, TARGET, ("p00",))
+    stages, cohort = cohorts.first(PROFILE, PARENT, TARGET, cohorts.Standing(("p00",), PARENT))
     item = intent(parent=PARENT, stages=stages, cohort=cohort, stage=1, applied_at=T0)
 
     def says(name: str, runs: Setting) -> PodFacts:
