@@ -280,7 +280,7 @@ async def _pdb(world: World, chance: random.Random, tenant: str) -> str:
     return "no disruption allowed"
 
 
-@fault("HPA at its minimum, and back at its maximum", "workload", 3)
+@fault("HPA falls to its least, and rises again", "workload", 3)
 async def _scaling(world: World, chance: random.Random, tenant: str) -> str:
     app = world.apps[tenant]
     app.idle = not app.idle

@@ -336,7 +336,9 @@ def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, i
         if (knob, value) in watch.good[name]:
             continue
         if knob not in owed or (knob, int(owed[knob])) not in watch.good[name]:
-            raise Violation(f"{name}: nobody stands for {knob}={value}: neither adopted, nor accepted, nor set by others")
+            raise Violation(
+                f"{name}: nobody stands for {knob}={value}: neither adopted, nor accepted, nor set by others"
+            )
         if _fits(world, name, {**here, knob: int(owed[knob])}):
             raise Violation(f"{name}: {knob}={owed[knob]} is owed and fits, but {value} stands")
 

@@ -61,7 +61,7 @@ class LyingMetrics(FakeMetrics):
                 why = Missing(Reason.PARTIAL_DATA, "fewer than 4 scrapes in the window")
                 joined = {(r.profile, r.cohort, r.setting): why for r in rows if r.setting}
                 return SignalRows(tuple(r for r in rows if not r.setting), at, joined)
-            case "counter resets":  # `rate` takes a reset for an increase from zero: what came before the scrape is lost
+            case "counter resets":  # `rate` loses what came between the last scrape and the reset
                 return replace(answer, rows=tuple(replace(r, value=r.value * 0.6) for r in rows))
             case "every series twice":  # two replicas, and nobody who drops one
                 return replace(answer, rows=tuple(replace(r, value=r.value * 2, pods=r.pods * 2) for r in rows))

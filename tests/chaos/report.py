@@ -64,7 +64,7 @@ WHAT: dict[str, tuple[str, str]] = {
     ),
     "pods read late, one after the other": ("Each stage waits until every pod acknowledged it.", "WaitingForPods"),
     "eviction forbidden by a PDB": ("One rollout per stage instead.", "Progressing"),
-    "HPA at its minimum, and back at its maximum": (
+    "HPA falls to its least, and rises again": (
         "Windows with scaling teach nothing; budgets count its maximum throughout.",
         "Progressing",
     ),

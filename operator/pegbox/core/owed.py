@@ -24,8 +24,10 @@ from pegbox.model.trials import IntentKind, Ledger
 
 def still(ledger: Ledger) -> Ledger:
     """What stands no lower than it was, or is no knob any more, is not owed."""
-    here = ledger.incumbent or {}
-    return transitions.owing(ledger, foreign=[n for n, v in (ledger.owed or {}).items() if not _lower(here.get(n), v)])
+    if ledger.owed is None or ledger.incumbent is None:
+        return ledger
+    here = ledger.incumbent
+    return transitions.owing(ledger, foreign=[n for n, v in ledger.owed.items() if not _lower(here.get(n), v)])
 
 
 def _lower(here: object, owed: object) -> bool:
