@@ -53,7 +53,7 @@ def test_a_value_that_does_not_fit_beside_a_foreign_one_is_owed_from_then_on() -
     found = decide(seen, NO_WISH, at(5))
     assert found.reason is Reason.FOREIGN_CHANGE and found.desired == LOWERED
     assert found.ledger.owed == OWED
-    assert "until a budget has room, less than workers 4" in found.message
+    assert "until a budget has room, less than workers=4" in found.message
 
 
 def test_it_stays_lowered_for_as_long_as_the_foreign_value_stands() -> None:
@@ -87,7 +87,7 @@ def test_what_returned_is_owed_no_more() -> None:
     ("changes", "why"),
     [
         pytest.param({"spec": replace(BOUNDED, mode=Mode.RECOMMEND)}, "mode", id="in mode Recommend"),
-        pytest.param({"brakes": Brakes(Stop.TRIALS, "asked")}, "stopped", id="while all is stopped"),
+        pytest.param({"brakes": Brakes(Stop.STOP, "asked")}, "stopped", id="while all is stopped"),
         pytest.param(
             {"held": held(LOWERED, workers=Missing(Reason.OWNED_BY_OTHER, "alice"))}, "owner", id="where it is not ours"
         ),
@@ -135,8 +135,9 @@ def test_a_way_back_that_gives_way_owes_what_no_longer_fits() -> None:
     """On the way back to 4 workers at 3 pods, somebody sets 6: 6 x 4 x 4 = 96."""
     here, goal = setting(workers=2, pool=4, max_replicas=3), setting(workers=4, pool=4, max_replicas=3)
     back = intent(IntentKind.ROLLBACK, parent=here, stages=(goal,))
-    now = held(here.with_values(max_replicas=F(6)))
-    found = decide(snapshot(BOUNDED, ledger(here, generation=2, intent=back), held=now), NO_WISH, at(5))
+    now, before = held(here.with_values(max_replicas=F(6))), document(BOUNDED, here, 1)
+    memory = ledger(here, generation=2, intent=back)
+    found = decide(snapshot(BOUNDED, memory, held=now, document=before), NO_WISH, at(5))
     assert (found.desired, found.ledger.owed) == (LOWERED, OWED)
 
 
