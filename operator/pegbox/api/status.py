@@ -86,7 +86,7 @@ def read_conditions(status: Mapping[str, Any]) -> dict[ConditionType, Condition]
 
 def significant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Did anything change but figures that move with every scrape? Those alone are worth a write only now and then."""
-    return bool(_still(old) != _still(new))
+    return old != new and bool(_still(old) != _still(new))
 
 
 def _still(node: Any) -> Any:
