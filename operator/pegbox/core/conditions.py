@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import slo
+from pegbox.core import overdrawn, slo
 from pegbox.core.guards.data import missing_figure
 from pegbox.core.guards.limits import left_alone
 from pegbox.core.guards.workload import unhealthy
@@ -130,6 +130,9 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
         return Truth.TRUE, decision.reason, decision.message
     if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
         return Truth.TRUE, Reason.ROLLING_BACK, ledger.intent.why
+    over = _overdrawn(replace(snapshot, ledger=ledger))
+    if over:
+        return Truth.TRUE, Reason.BUDGET_EXCEEDED, over
     if ledger.breaker.state is BreakerState.OPEN:
         return Truth.TRUE, Reason.BREAKER_OPEN, f"open until {ledger.breaker.until}"
     sick = unhealthy(snapshot.workload)
@@ -137,6 +140,15 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
         status = Truth.TRUE if sick.reason is Reason.CRASH_LOOP or sick.detail == "stuck" else Truth.FALSE
         return status, sick.reason, f"{SENTENCES[sick.reason]}: {sick.detail}"
     return Truth.FALSE, Reason.STABLE, SENTENCES[Reason.STABLE]
+
+
+def _overdrawn(snapshot: Snapshot) -> str:
+    """What is exceeded, and whether it is being lowered. A trial or a way back beside it says so by its own reason."""
+    intent = snapshot.ledger.intent
+    if intent is not None:
+        return f"exceeded by others, and being lowered: {intent.why}" if overdrawn.lowers(intent) else ""
+    over = overdrawn.in_words(overdrawn.exceeded(snapshot))
+    return f"exceeded by others: {over}" if over else ""
 
 
 def _conflict(snapshot: Snapshot, decision: Decision) -> State:

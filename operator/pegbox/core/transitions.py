@@ -283,6 +283,13 @@ def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: date
     )
 
 
+def finish_lowering(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: datetime) -> Ledger:
+    """What a budget made necessary is in force. It stands among the trials, so that who sets it again is left alone."""
+    ending = Ending(TrialState.ACCEPTED, intent.reason, now, foreign={n: intent.target[n] for n in intent.keep})
+    ledger = finish_rollback(spec, ledger, intent, now)
+    return replace(ledger, trials=_remember(ledger.trials, summarise(intent, ending)))
+
+
 def stopped_at(ledger: Ledger, intent: Intent) -> Ledger:
     """The end of a restore that a global stop asked for: what is there is adopted anew once the stop is over.
 

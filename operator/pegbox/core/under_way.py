@@ -14,6 +14,7 @@ from pegbox.core import (
     guards,
     left_behind,
     looks,
+    overdrawn,
     pod_env,
     room,
     sizing,
@@ -412,9 +413,11 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
     ledger, intent = _under_way(snapshot)
-    ledger = transitions.finish_rollback(snapshot.spec, ledger, intent, now)
+    lowers = overdrawn.lowers(intent)
+    finish = transitions.finish_lowering if lowers else transitions.finish_rollback
+    ledger = finish(snapshot.spec, ledger, intent, now)
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
-    text = f"back to {in_words(snapshot.spec.space, intent.target)}"
+    text = f"{'lowered' if lowers else 'back'} to {in_words(snapshot.spec.space, intent.target)}"
     event = Event(Reason.ROLLED_BACK, text)
     return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=looks.SOON)
 
