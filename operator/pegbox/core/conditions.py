@@ -126,7 +126,8 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     ledger = decision.ledger
     if ledger.halted is not None:
         return Truth.TRUE, ledger.halted, SENTENCES[ledger.halted]
-    if decision.reason in DEGRADING:
+    crowded = decision.reason is Reason.BUDGET_EXCEEDED and ledger.intent is not None  # a way back that has no room yet
+    if decision.reason in DEGRADING or (crowded and not overdrawn.lowers(ledger.intent)):
         return Truth.TRUE, decision.reason, decision.message
     if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
         return Truth.TRUE, Reason.ROLLING_BACK, ledger.intent.why
@@ -184,7 +185,13 @@ def by_type(items: Iterable[Condition]) -> dict[ConditionType, Condition]:
 def degraded(
     generation: int, reason: Reason, message: str, previous: Mapping[ConditionType, Condition], now: datetime
 ) -> tuple[Condition, ...]:
-    """The conditions as they were, with Degraded: a wake that failed says nothing about the rest."""
-    since = _since(previous.get(ConditionType.DEGRADED), Truth.TRUE, now)
-    said = Condition(ConditionType.DEGRADED, Truth.TRUE, reason, message[:1000], generation, since)
-    return tuple(item for _, item in sorted({**previous, ConditionType.DEGRADED: said}.items()))
+    """The conditions as they were, with Degraded: a wake that failed says nothing about the rest. Only, a profile whose
+    way back is refused is not Ready."""
+    states = {ConditionType.DEGRADED: Truth.TRUE}
+    if reason is Reason.RESTORE_PENDING:
+        states[ConditionType.READY] = Truth.FALSE
+    said = {
+        kind: Condition(kind, status, reason, message[:1000], generation, _since(previous.get(kind), status, now))
+        for kind, status in states.items()
+    }
+    return tuple(item for _, item in sorted({**previous, **said}.items()))

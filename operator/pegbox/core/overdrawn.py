@@ -51,8 +51,10 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     return transitions.begin(snapshot.spec, snapshot.ledger, incumbent, item)
 
 
-def lowers(intent: Intent) -> bool:
+def lowers(intent: Intent | None) -> bool:
     """Is the intent such a way down? It has no trial behind it."""
+    if intent is None:
+        return False
     return intent.kind is IntentKind.ROLLBACK and intent.state is None and intent.reason is Reason.BUDGET_EXCEEDED
 
 
