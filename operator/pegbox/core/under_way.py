@@ -406,7 +406,8 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
     ending = Ending(TrialState.INCONCLUSIVE, reason, now)
     ledger = transitions.close(ledger, intent, intent.current.with_values(**snapshot.known(intent.current)), ending)
     if intent.cohort is not None and intent.split:
-        text += f"; the canary keeps its values until mode Auto is back: {', '.join(intent.cohort.pods)}"
+        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the older profile writes its own document"
+        text += f"; the canary keeps its values until {until}: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)
 
