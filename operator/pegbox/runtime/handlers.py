@@ -93,12 +93,16 @@ def tuned() -> kopf.OperatorSettings:
 
 
 async def watch(
-    handlers: kopf.OperatorRegistry, namespaces: tuple[str, ...], ready: asyncio.Event, stop: asyncio.Event
+    handlers: kopf.OperatorRegistry,
+    namespaces: tuple[str, ...],
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    settings: kopf.OperatorSettings | None = None,
 ) -> None:
     """Run kopf until `stop`; an error ends it, and the caller ends the process."""
     await kopf.operator(
         registry=handlers,
-        settings=tuned(),
+        settings=settings or tuned(),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),
