@@ -1,7 +1,7 @@
 """The chart's copies and what is generated from it: `python3 -m dev.chart sync | check | install`.
 
-A chart can only read files of its own folder, so crds/, manifests/classes/ and manifests/admission/ are copied
-into it. The install for `kubectl apply` is the chart, rendered: one description of the install, never two.
+A chart can only read files of its own folder, so crds/ and three folders of manifests/ are copied into it. The install
+for `kubectl apply` is the chart, rendered: one description of the install, never two.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ COPIES = {
     "crds": f"{CHART}/files/crds",
     "manifests/classes": f"{CHART}/files/classes",
     "manifests/admission": f"{CHART}/files/admission",
+    "manifests/alerts": f"{CHART}/files/alerts",
 }
 
 _HEAD = """\

@@ -112,8 +112,12 @@ def shim_sockets(paths: Paths) -> list[Path]:
 
 
 def _other_nodes(paths: Paths) -> bool:
-    """Whether another cluster with a node is there, whose kubelet still needs the kernel settings."""
-    return any(other.parent != paths.state for other in paths.state.parent.glob("*/before.json"))
+    """Whether another cluster with a node runs, whose kubelet still needs the kernel settings.
+
+    The record alone does not say so: a `down` that was interrupted, or that left something behind, keeps it.
+    """
+    others = (record.parent for record in paths.state.parent.glob("*/before.json") if record.parent != paths.state)
+    return any(marked(state) for state in others)
 
 
 def _remove_if_empty(directory: Path) -> None:

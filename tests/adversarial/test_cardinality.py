@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pegbox.adapters.pod_settings import LABELS, PodSetting, PodSettings
 from pegbox.adapters.prometheus import decode
 from pegbox.adapters.telemetry import Telemetry
-from pegbox.model.decisions import Action
+from pegbox.model.decisions import Action, Condition, ConditionType, Truth
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.model.trials import BreakerState, TrialState
@@ -67,6 +67,8 @@ def test_profiles_that_come_and_go_leave_nothing() -> None:
     before = len(series(telemetry))
     for number in range(200):
         telemetry.breaker("shop", f"p{number}", BreakerState.OPEN)
+        telemetry.rollback_pending("shop", f"p{number}", True)
+        telemetry.degraded("shop", f"p{number}", Reason.WRITE_REFUSED)
         telemetry.pod_settings.show(f"shop/p{number}", "c", {f"pod{number}": PodSetting("", "1")}, NOW)
         telemetry.forget("shop", f"p{number}")
     assert len(series(telemetry)) == before
@@ -79,12 +81,26 @@ def test_every_other_label_is_an_enum() -> None:
         telemetry.failed(reason)
         for action in Action:
             telemetry.decided(action, reason)
+        telemetry.degraded("shop", "checkout", reason)
         for state in TrialState:
             telemetry.trial_ended(state, reason)
     labels = {label for _, found in series(telemetry) for label in found}
-    assert labels <= {"le", "reason", "action", "state", "kind", "verb", "namespace", "profile", *LABELS}
+    assert labels <= {"le", "reason", "condition", "action", "state", "kind", "verb", "namespace", "profile", *LABELS}
     most = len(Reason) * (1 + len(Action) + len(TrialState)) * 2
     assert len(series(telemetry)) <= most + 50
+
+
+def test_however_often_its_reason_changes_a_profile_has_one_series_per_condition() -> None:
+    telemetry = Telemetry()
+    for reason in Reason:
+        telemetry.degraded("shop", "checkout", reason)
+        telemetry.conditions("shop", "checkout", [Condition(ConditionType.DEGRADED, Truth.TRUE, reason, "", 1, NOW)])
+    found = [labels for metric, labels in series(telemetry) if metric == "pegbox_trouble"]
+    assert [(labels["condition"], labels["reason"]) for labels in found] == [("Degraded", list(Reason)[-1].value)]
+    telemetry.conditions(
+        "shop", "checkout", [Condition(ConditionType.DEGRADED, Truth.FALSE, Reason.STABLE, "", 1, NOW)]
+    )
+    assert [metric for metric, _ in series(telemetry) if metric == "pegbox_trouble"] == []
 
 
 GENERATIONS = ["1e308", "-5", "1.5", "9007199254740993", "1e17"]

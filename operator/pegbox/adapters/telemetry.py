@@ -1,12 +1,12 @@
 """The operator's own metrics, on a registry of their own.
 
-Cardinality is bounded: labels are enums (reasons, actions, verbs), kinds of our RBAC, or profiles that exist,
-whose series go with them. Methods take what the core returns, so that no caller spells a label.
+Cardinality is bounded: labels are enums (reasons, conditions, actions, verbs), kinds of our RBAC, or profiles that
+exist, whose series go with them. Methods take what the core returns, so that no caller spells a label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,12 +16,18 @@ from prometheus_client.registry import Collector
 
 from pegbox.adapters.pod_settings import PodSettings
 from pegbox.model.brakes import Stop
-from pegbox.model.decisions import Action
+from pegbox.model.decisions import Action, Condition, ConditionType, Truth
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Added, BreakerState, TrialState
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
+TROUBLE = {
+    ConditionType.ACCEPTED: Truth.FALSE,
+    ConditionType.SLO_MET: Truth.FALSE,
+    ConditionType.DEGRADED: Truth.TRUE,
+    ConditionType.CONFLICT: Truth.TRUE,
+}
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -59,6 +65,18 @@ class Telemetry:
             "pegbox_breaker_state",
             "0 Closed, 1 HalfOpen, 2 Open.",
             ["namespace", "profile"],
+            registry=r,
+        )
+        self._trouble = Gauge(
+            "pegbox_trouble",
+            "1 for each condition that a person should see: Accepted or SLOMet False, Degraded or Conflict True.",
+            ["target_namespace", "profile", "condition", "reason"],
+            registry=r,
+        )
+        self._pending = Gauge(
+            "pegbox_rollback_pending",
+            "1 while a rollback or a restore is not in force yet, 0 else.",
+            ["target_namespace", "profile"],
             registry=r,
         )
         self._stopped = Gauge("pegbox_stopped", "0 no, 1 stopped, 2 stopped and restored.", registry=r)
@@ -102,6 +120,22 @@ class Telemetry:
     def breaker(self, namespace: str, name: str, state: BreakerState) -> None:
         self._breaker.labels(namespace, name).set(BREAKER_VALUES[state])
 
+    def conditions(self, namespace: str, name: str, said: Iterable[Condition]) -> None:
+        """All conditions of a profile, as its status says them."""
+        self._trouble.remove_by_labels({"target_namespace": namespace, "profile": name})
+        for item in said:
+            if TROUBLE.get(item.type) is item.status:
+                self._trouble.labels(namespace, name, item.type.value, item.reason.value).set(1)
+
+    def degraded(self, namespace: str, name: str, reason: Reason) -> None:
+        """A wake that failed says nothing of the other conditions."""
+        kind = ConditionType.DEGRADED.value
+        self._trouble.remove_by_labels({"target_namespace": namespace, "profile": name, "condition": kind})
+        self._trouble.labels(namespace, name, kind, reason.value).set(1)
+
+    def rollback_pending(self, namespace: str, name: str, pending: bool) -> None:
+        self._pending.labels(namespace, name).set(1 if pending else 0)
+
     def stopped(self, stop: Stop | None) -> None:
         self._stopped.set(STOP_VALUES[stop])
 
@@ -122,12 +156,15 @@ class Telemetry:
         self._leader.set(1 if leading else 0)
         if not leading:
             self.pod_settings.clear()
-            self._breaker.clear()
+            for gauge in (self._breaker, self._trouble, self._pending):
+                gauge.clear()
 
     def forget(self, namespace: str, name: str) -> None:
         """The profile is gone; so are its series."""
         self.pod_settings.forget(f"{namespace}/{name}")
         self._breaker.remove_by_labels({"namespace": namespace, "profile": name})
+        for gauge in (self._trouble, self._pending):
+            gauge.remove_by_labels({"target_namespace": namespace, "profile": name})
 
     def watch_source(self, read: Callable[[], Usage]) -> None:
         """Export what the metrics source was asked; several sources are added up."""

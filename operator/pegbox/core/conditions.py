@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import slo
+from pegbox.core import overdrawn, slo
 from pegbox.core.guards.data import missing_figure
 from pegbox.core.guards.limits import left_alone
 from pegbox.core.guards.workload import unhealthy
@@ -126,10 +126,14 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     ledger = decision.ledger
     if ledger.halted is not None:
         return Truth.TRUE, ledger.halted, SENTENCES[ledger.halted]
-    if decision.reason in DEGRADING:
+    crowded = decision.reason is Reason.BUDGET_EXCEEDED and ledger.intent is not None  # a way back that has no room yet
+    if decision.reason in DEGRADING or (crowded and not overdrawn.lowers(ledger.intent)):
         return Truth.TRUE, decision.reason, decision.message
     if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
         return Truth.TRUE, Reason.ROLLING_BACK, ledger.intent.why
+    over = _overdrawn(replace(snapshot, ledger=ledger))
+    if over:
+        return Truth.TRUE, Reason.BUDGET_EXCEEDED, over
     if ledger.breaker.state is BreakerState.OPEN:
         return Truth.TRUE, Reason.BREAKER_OPEN, f"open until {ledger.breaker.until}"
     sick = unhealthy(snapshot.workload)
@@ -137,6 +141,15 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
         status = Truth.TRUE if sick.reason is Reason.CRASH_LOOP or sick.detail == "stuck" else Truth.FALSE
         return status, sick.reason, f"{SENTENCES[sick.reason]}: {sick.detail}"
     return Truth.FALSE, Reason.STABLE, SENTENCES[Reason.STABLE]
+
+
+def _overdrawn(snapshot: Snapshot) -> str:
+    """What is exceeded, and whether it is being lowered. A trial or a way back beside it says so by its own reason."""
+    intent = snapshot.ledger.intent
+    if intent is not None:
+        return f"exceeded by others, and being lowered: {intent.why}" if overdrawn.lowers(intent) else ""
+    over = overdrawn.in_words(overdrawn.exceeded(snapshot))
+    return f"exceeded by others: {over}" if over else ""
 
 
 def _conflict(snapshot: Snapshot, decision: Decision) -> State:
@@ -175,7 +188,13 @@ def by_type(items: Iterable[Condition]) -> dict[ConditionType, Condition]:
 def degraded(
     generation: int, reason: Reason, message: str, previous: Mapping[ConditionType, Condition], now: datetime
 ) -> tuple[Condition, ...]:
-    """The conditions as they were, with Degraded: a wake that failed says nothing about the rest."""
-    since = _since(previous.get(ConditionType.DEGRADED), Truth.TRUE, now)
-    said = Condition(ConditionType.DEGRADED, Truth.TRUE, reason, message[:1000], generation, since)
-    return tuple(item for _, item in sorted({**previous, ConditionType.DEGRADED: said}.items()))
+    """The conditions as they were, with Degraded: a wake that failed says nothing about the rest. Only, a profile whose
+    way back is refused is not Ready."""
+    states = {ConditionType.DEGRADED: Truth.TRUE}
+    if reason is Reason.RESTORE_PENDING:
+        states[ConditionType.READY] = Truth.FALSE
+    said = {
+        kind: Condition(kind, status, reason, message[:1000], generation, _since(previous.get(kind), status, now))
+        for kind, status in states.items()
+    }
+    return tuple(item for _, item in sorted({**previous, **said}.items()))

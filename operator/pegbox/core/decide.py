@@ -17,6 +17,7 @@ from pegbox.core import (
     guards,
     looks,
     narrowed,
+    overdrawn,
     owed,
     pod_env,
     requests,
@@ -280,7 +281,7 @@ def _at_rest(
     snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
-    back = _take_back(snapshot, workload, now, jitter)
+    back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
     if back is not None:
         return replace(back, events=events + back.events)
     snapshot = replace(snapshot, ledger=owed.still(snapshot.ledger))
@@ -331,6 +332,18 @@ def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: fl
     moved = in_words(spec.space, ledger.intent.target, incumbent)
     text = f"taking back what was accepted, {moved}: {why.reason.value}: {why.detail}"
     return replace(decision, reason=why.reason, message=text, events=(Event(Reason.ROLLING_BACK, text, warning=True),))
+
+
+def _lower(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
+    """Down to where every budget holds, where somebody else exceeded one."""
+    ledger, incumbent = overdrawn.begun(snapshot, workload, now), snapshot.ledger.incumbent
+    if ledger is None or ledger.intent is None or incumbent is None:
+        return None
+    decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
+    moved = in_words(snapshot.spec.space, ledger.intent.target, incumbent)
+    text = f"lowering {moved}, since others exceeded a budget: {ledger.intent.why}"
+    event = Event(Reason.BUDGET_EXCEEDED, text, warning=True)
+    return replace(decision, reason=Reason.BUDGET_EXCEEDED, message=text, events=(event,))
 
 
 def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:

@@ -124,9 +124,12 @@ def _rung(ledger: Ledger) -> Rung | None:
 
 
 def _acceptance(ledger: Ledger) -> TrialSummary | None:
-    """The trial whose setting is the incumbent now, if it was the last that was accepted."""
+    """The trial whose setting is the incumbent now, if it was the last that was accepted. What a budget made necessary
+    (`core.overdrawn`) was no trial."""
     accepted = next((t for t in reversed(ledger.trials) if t.state is TrialState.ACCEPTED), None)
-    return accepted if accepted is not None and accepted.setting == ledger.incumbent else None
+    if accepted is None or accepted.reason is Reason.BUDGET_EXCEEDED:
+        return None
+    return accepted if accepted.setting == ledger.incumbent else None
 
 
 def _ours(snapshot: Snapshot) -> tuple[str, ...]:

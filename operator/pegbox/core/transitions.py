@@ -269,10 +269,13 @@ def yield_to(spec: ProfileSpec, ledger: Ledger, intent: Intent, foreign: Mapping
 def owing(
     ledger: Ledger, wanted: Setting | None = None, goal: Setting | None = None, foreign: Container[str] = ()
 ) -> Ledger:
-    """Take note of what of `wanted` a way back to `goal` leaves lowered. What others set is owed no more."""
+    """Take note of what of `wanted` a way back to `goal` leaves lowered. What others set is owed no more.
+
+    What was owed before stays so: lowered twice, the first value is the one that was proven.
+    """
     owed = {n: v for n, v in (ledger.owed or {}).items() if n not in foreign}
     if wanted is not None and goal is not None:
-        owed |= {n: wanted[n] for n in wanted.diff(goal) if n in wanted}
+        owed = {n: wanted[n] for n in wanted.diff(goal) if n in wanted} | owed
     return replace(ledger, owed=Setting(owed) if owed else None)
 
 
@@ -320,6 +323,13 @@ def finish_rollback(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: date
         incumbent=intent.target,
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
     )
+
+
+def finish_lowering(spec: ProfileSpec, ledger: Ledger, intent: Intent, now: datetime) -> Ledger:
+    """What a budget made necessary is in force. It stands among the trials, so that who sets it again is left alone."""
+    ending = Ending(TrialState.ACCEPTED, intent.reason, now, foreign={n: intent.target[n] for n in intent.keep})
+    ledger = finish_rollback(spec, ledger, intent, now)
+    return replace(ledger, trials=_remember(ledger.trials, summarise(intent, ending)))
 
 
 def stopped_at(ledger: Ledger, intent: Intent) -> Ledger:

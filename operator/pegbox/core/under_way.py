@@ -14,6 +14,7 @@ from pegbox.core import (
     guards,
     left_behind,
     looks,
+    overdrawn,
     pod_env,
     room,
     sizing,
@@ -433,16 +434,19 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
         known = {n: v for n, v in known.items() if n not in pod_env.told_apart(snapshot.spec.space, intent)}
     ledger = transitions.close(ledger, intent, intent.current.with_values(**known), ending)
     if intent.cohort is not None and intent.split:
-        text += f"; the canary keeps its values until mode Auto is back: {', '.join(intent.cohort.pods)}"
+        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the older profile writes its own document"
+        text += f"; the canary keeps its values until {until}: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)
 
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
     ledger, intent = _under_way(snapshot)
-    ledger = transitions.finish_rollback(snapshot.spec, ledger, intent, now)
+    lowers = overdrawn.lowers(intent)
+    finish = transitions.finish_lowering if lowers else transitions.finish_rollback
+    ledger = finish(snapshot.spec, ledger, intent, now)
     ledger = replace(ledger, tokens={**ledger.tokens, **tokens.rollback_tokens(snapshot)})
-    text = f"back to {in_words(snapshot.spec.space, intent.target)}"
+    text = f"{'lowered' if lowers else 'back'} to {in_words(snapshot.spec.space, intent.target)}"
     event = Event(Reason.ROLLED_BACK, text)
     return Decision(Action.CLOSE, Reason.ROLLED_BACK, text, ledger, events=(event,), wake_after=looks.SOON)
 

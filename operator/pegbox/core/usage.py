@@ -95,6 +95,12 @@ def uses(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use 
     return tuple(_use(snapshot, item, setting, pods) for item in snapshot.spec.budgets)
 
 
+def at_rest(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use | Missing, ...]:
+    """The same without what a restart of ours adds for a moment."""
+    pods = most_pods(snapshot.spec, workload, snapshot.held, setting)
+    return tuple(_use(snapshot, item, setting, pods) for item in snapshot.spec.budgets)
+
+
 def split_uses(
     snapshot: Snapshot, workload: Workload, rest: Setting, cohort: Setting, pods: int
 ) -> tuple[Use | Missing, ...]:

@@ -213,7 +213,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.ROLLED_BACK: "the last known good setting is in force again",
     Reason.ROLLING_BACK: "the last known good setting is being put back",
     Reason.RESTORED: "the values recorded at adoption are in place",
-    Reason.RESTORE_PENDING: "the values recorded at adoption could not be put back yet",
+    Reason.RESTORE_PENDING: "what is to be put back could not be written yet",
     Reason.LAST_KNOWN_GOOD_FAILING: "the last known good setting fails as well: halted, look at the workload",
     Reason.REQUESTED: "done on request",
     Reason.REQUEST_REFUSED: "the request was refused",

@@ -98,6 +98,7 @@ async def watch(
     ready: asyncio.Event,
     stop: asyncio.Event,
     listen: Callable[[], None],
+    settings: kopf.OperatorSettings | None = None,
 ) -> None:
     """Run kopf until `stop`; an error ends it, and the caller ends the process.
 
@@ -108,7 +109,7 @@ async def watch(
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
         registry=handlers,
-        settings=tuned(),
+        settings=settings or tuned(),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),

@@ -16,7 +16,7 @@ from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
 from pegbox.model.snapshot import Document, Workload
-from pegbox.model.trials import Ledger
+from pegbox.model.trials import Intent, Ledger
 from pegbox.runtime.parsed import Parsed
 
 MAX_WINDOWS = 12
@@ -57,6 +57,8 @@ class Memory:
     written: int = 0  # generation of the newest stage whose every place was written
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one
     rewritten_at: datetime | None = None
+    conflicts: int = 0  # wakes in a row that ended because an object moved
+    intent: Intent | None = None  # under way, as it was last read or written
     reported: frozenset[str] | None = None
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
     class_: dict[str, Any] | None = None

@@ -40,6 +40,7 @@ from pegbox.runtime.reading import Objects, ProfileGone, Unacceptable
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = timedelta(minutes=30)  # statistics alone are saved this often: frequent writes fill etcd
+CONFLICTS = 3  # one is nothing: somebody else wrote at the same moment
 AGAIN = -1.0  # the queue's sign for "failed: back off"
 
 
@@ -71,19 +72,27 @@ class Reconciler:
         """One wake. Seconds until the next, None when the profile is gone, AGAIN after a failure."""
         started = self.clock.monotonic()
         try:
-            return await self._reconcile(key)
+            after = await self._reconcile(key)
+            if key in self.memories:
+                self.memories[key].conflicts = 0
+            return after
         except ProfileGone:
             await self._forget(key)
             return None
         except (WriteConflict, NotFound) as error:
             log.info("the object moved, reading again", extra={"profile": key, "error": str(error)})
             self.telemetry.failed(Reason.WRITE_FAILED)
+            memory = self.memories.setdefault(key, Memory())
+            memory.conflicts += 1
+            if memory.conflicts >= CONFLICTS:
+                text = f"{memory.conflicts} times in a row an object moved before the write: {error}"
+                await self._tell_failure(key, Reason.WRITE_FAILED, text)
             return AGAIN
         except (NotAvailable, Refused) as error:
-            refused = isinstance(error, Refused)
-            self.telemetry.failed(Reason.WRITE_REFUSED if refused else Reason.WRITE_FAILED)
+            reason = Reason.WRITE_REFUSED if isinstance(error, Refused) else Reason.WRITE_FAILED
+            self.telemetry.failed(reason)
             log.warning("reconcile did not go through", extra={"profile": key, "error": str(error)})
-            await self._tell_failure(key, Reason.WRITE_REFUSED if refused else Reason.WRITE_FAILED, str(error))
+            await self._tell_failure(key, reason, str(error))
             return AGAIN
         except Exception as error:  # one broken profile never stops another
             log.exception("reconcile failed", extra={"profile": key})
@@ -165,6 +174,7 @@ class Reconciler:
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names, memory.parsed)
                 found, spec = replace(found, spec=again.spec), again.spec
         ledger = self._ledger(memory, found)
+        memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)
         self.brakes.asked(source_name(found), braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
@@ -298,6 +308,8 @@ class Reconciler:
             await self._save(found, decision.ledger, memory, now)
         if seen:
             self.reached(Point.AFTER_READ_BACK)
+        if not self.allow_writes:
+            decision = telling.pending(snapshot, decision)
         if writes and decision.desired is not None:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
@@ -329,6 +341,7 @@ class Reconciler:
         self.reached(Point.AFTER_LEDGER)
         # Only now: what was decided but not stored must not pass for stored on the next wake.
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
+        memory.intent = ledger.intent
         memory.ledger_saved_at, memory.ledger_text = now, text
         memory.fenced = ledger.intent.id if ledger.intent is not None else ""
 
@@ -354,7 +367,10 @@ class Reconciler:
         braked = telling.braked(found, decision)
         if braked is not None:
             await self.events.emit(found.profile, braked)
-        self.telemetry.breaker(snapshot.spec.namespace, snapshot.spec.name, decision.ledger.breaker.state)
+        where = snapshot.spec.namespace, snapshot.spec.name
+        self.telemetry.breaker(*where, decision.ledger.breaker.state)
+        self.telemetry.rollback_pending(*where, telling.goes_back(decision.ledger.intent))
+        self.telemetry.conditions(*where, status_api.read_conditions(body).values())
         await self._write_status(found.profile, body, memory)
 
     async def _write_status(self, profile: Object, status: Object, memory: Memory) -> None:
@@ -388,6 +404,9 @@ class Reconciler:
             text = f"{text}; {intent.kind.value} {intent.id} is under way and waits for it: nothing is written"
         status = telling.refusal_status(profile, refusal.reason, text, self.clock.now())
         await self.events.emit(profile, Event(refusal.reason, text, warning=True))
+        meta = profile["metadata"]
+        self.telemetry.rollback_pending(meta["namespace"], meta["name"], telling.goes_back(intent))
+        self.telemetry.conditions(meta["namespace"], meta["name"], status_api.read_conditions(status).values())
         await self._write_status(profile, status, memory)
         return 60.0
 
@@ -403,10 +422,13 @@ class Reconciler:
         if not self.leading():
             return  # another process leads: it says what is so
         namespace, _, name = key.partition("/")
+        memory = self.memories.setdefault(key, Memory())
+        reason, text = telling.failure(reason, text, memory.intent)
+        self.telemetry.degraded(namespace, name, reason)  # also where the API server takes no word of it
+        self.telemetry.rollback_pending(namespace, name, telling.goes_back(memory.intent))
         try:
             profile = await self.cluster.get(Ref(PROFILE, namespace, name))
             await self.events.emit(profile, Event(reason, text[:500], warning=True))
-            memory = self.memories.setdefault(key, Memory())
             status = telling.failure_status(profile, reason, text, self.clock.now())
             await self._write_status(profile, status, memory)
         except PegboxError as error:

@@ -11,8 +11,10 @@ from pegbox.core import conditions
 from pegbox.model.decisions import ConditionType, Decision, Event
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import ModelReport
+from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import Object
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.reading import Objects
@@ -39,6 +41,31 @@ def braked(found: Objects, decision: Decision) -> Event | None:
     if before is not None and before.reason is decision.reason:
         return None
     return Event(decision.reason, decision.message, warning=True)
+
+
+def goes_back(intent: Intent | None) -> bool:
+    """Is a rollback or a restore under way?"""
+    return intent is not None and intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
+
+
+def failure(reason: Reason, text: str, intent: Intent | None) -> tuple[Reason, str]:
+    """What a failed wake is told as: a way back that the server refuses is pending until it does no more."""
+    if intent is None or not goes_back(intent):
+        return reason, text
+    said = f"{intent.kind.value} {intent.id} is under way and is tried again"
+    if reason is Reason.WRITE_REFUSED:
+        return Reason.RESTORE_PENDING, f"{reason.value}: {text}; {said}"
+    return reason, f"{text}; {said}"
+
+
+def pending(snapshot: Snapshot, decision: Decision) -> Decision:
+    """An install that may not write any more: what a way back would write waits for the right, and that is said."""
+    intent = decision.ledger.intent
+    if intent is None or not goes_back(intent) or decision.desired is None or snapshot.spec.mode is not Mode.AUTO:
+        return decision
+    text = f"{intent.kind.value} {intent.id} is under way, and this install may not write: set mode.allowWrites"
+    event = Event(Reason.RESTORE_PENDING, text, warning=True)
+    return replace(decision, reason=Reason.RESTORE_PENDING, message=text, events=(*decision.events, event))
 
 
 def refusal_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:

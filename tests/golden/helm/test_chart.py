@@ -26,6 +26,7 @@ Document = dict[str, Any]
 EVERYTHING: tuple[str, ...] = (
     "mode.allowWrites=true", "watchNamespaces={shop,billing}", "replicas=2", "operator.nudgePods=true",
     "metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prom",
+    "metrics.prometheusRule.enabled=true", "metrics.prometheusRule.labels.release=prom",
     "podDisruptionBudget.enabled=true", "networkPolicy.enabled=true", "priorityClassName=high",
     "nodeSelector.disk=ssd", "podLabels.team=a", "podAnnotations.note=b", "imagePullSecrets[0].name=pull",
     "extraVolumes[0].name=token", "extraVolumes[0].secret.secretName=prometheus",
@@ -151,6 +152,12 @@ class TestRendering:
         documents = [d for d in _render("podEnvironment.enabled=true") if d["kind"] in kinds]
         assert {d["kind"]: (d["metadata"]["name"], d["spec"]) for d in documents} == wanted
         assert {d["metadata"]["labels"]["app.kubernetes.io/managed-by"] for d in documents} == {"Helm"}
+
+    def test_makes_alerts_of_the_rule_file_unchanged_and_only_where_it_is_asked_to(self) -> None:
+        rules = yaml.safe_load((REPOSITORY / "manifests/alerts/pegbox.yaml").read_text())
+        made = _one(_render("metrics.prometheusRule.enabled=true"), "PrometheusRule")
+        assert made["spec"] == rules
+        assert "PrometheusRule" not in {document["kind"] for document in _render()}
 
     def test_installs_classes_after_their_crd_where_the_cluster_does_not_know_it_yet(self) -> None:
         first = _one(_render(), "PerformanceClass")["metadata"]["annotations"]

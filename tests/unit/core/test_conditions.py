@@ -289,3 +289,21 @@ def test_a_wake_that_failed_changes_degraded_alone() -> None:
     assert {k: c for k, c in after.items() if k is not ConditionType.DEGRADED} == {
         k: c for k, c in before.items() if k is not ConditionType.DEGRADED
     }
+
+
+def test_a_way_back_that_is_refused_is_not_ready_either() -> None:
+    after = by_type(degraded(1, Reason.RESTORE_PENDING, "quota", told(snapshot()), at(60)))
+    assert (after[ConditionType.READY].status, after[ConditionType.READY].reason) == (
+        Truth.FALSE,
+        Reason.RESTORE_PENDING,
+    )
+
+
+def test_a_way_back_that_waits_for_room_in_a_budget_is_degraded() -> None:
+    back = intent(IntentKind.ROLLBACK, reason=Reason.DEPLOYED)
+    seen = snapshot(memory=under_way(back))
+    waits = Decision(Action.CONTINUE, Reason.BUDGET_EXCEEDED, "postgres: 60 of 48 until pods are gone", seen.ledger)
+    found = told(seen, waits)[ConditionType.DEGRADED]
+    assert (found.status, found.reason) == (Truth.TRUE, Reason.BUDGET_EXCEEDED)
+    refused_wish = Decision(Action.HOLD, Reason.BUDGET_EXCEEDED, "a wish", ledger())
+    assert told(snapshot(), refused_wish)[ConditionType.DEGRADED].status is Truth.FALSE

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from pegbox.core import cohorts
 from pegbox.core.decide import decide
 from pegbox.model.decisions import Action, Decision
+from pegbox.model.knobs import values_hash
 from pegbox.model.profile import DeletionPolicy, Freeze, Mode
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Snapshot
+from pegbox.model.snapshot import Acknowledgement, Snapshot
 from pegbox.model.trials import Breaker, BreakerState, Intent, IntentKind, TrialState
 from tests.unit.core.build import (
     T0,
@@ -52,6 +54,7 @@ TABLE = """
 | trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
 | trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
 | trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | restores | goes back |
+| canary, beside the rest | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
 | rolling back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
 | adopting | goes on | ends here | ends here | goes on | goes on | goes on | restores | lets go |
 | restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go |
@@ -83,6 +86,18 @@ def restoring() -> Snapshot:
     return replace(in_course(item, written=False, ack=False), deleting=True)
 
 
+def canary() -> Snapshot:
+    """One of five pods runs the target, all others the parent, and every pod has said so."""
+    profile, names = spec(budgets=()), "abcde"
+    stages, cohort = cohorts.first(profile, PARENT, TARGET, ("a",))
+    item = trial(stages=stages, cohort=cohort, applied_at=at(390), in_force_at=at(395))
+    here = document(profile, PARENT, item.generation, cohorts=cohorts.listed(profile, item))
+    hashes = {name: values_hash(here.values_for(name)) for name in names}
+    pods = [pod(n, ack=Acknowledgement(profile.uid, item.generation, hashes[n])) for n in names]
+    memory = replace(under_way(item, adopted=ADOPTED), incumbent=PARENT)
+    return snapshot(profile, memory, read_at=NOW, held=held(PARENT), document=here, workload=workload(*pods))
+
+
 IN_FORCE = trial(applied_at=at(4), in_force_at=at(5))
 BACK = trial(kind=IntentKind.ROLLBACK, parent=TARGET, stages=(PARENT,), state=TrialState.REVERTED)
 STATES: dict[str, Callable[[], Snapshot]] = {
@@ -92,21 +107,24 @@ STATES: dict[str, Callable[[], Snapshot]] = {
     "trial, read back": lambda: in_course(trial(applied_at=at(390)), ack=False),
     "trial, settling": lambda: in_course(trial(applied_at=at(390), in_force_at=at(395))),
     "trial, evidence complete": lambda: replace(in_course(IN_FORCE), observation=FASTER[-1], baseline_windows=FASTER),
+    "canary, beside the rest": canary,
     "rolling back": lambda: in_course(BACK, written=False, ack=False),
     "adopting": lambda: in_course(trial(kind=IntentKind.ADOPT), written=False, ack=False),
     "restoring": restoring,
 }
 HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
     "Auto": lambda seen: seen,
-    "Observe": lambda seen: replace(seen, spec=spec(mode=Mode.OBSERVE)),
-    "Recommend": lambda seen: replace(seen, spec=spec(mode=Mode.RECOMMEND)),
+    "Observe": lambda seen: replace(seen, spec=replace(seen.spec, mode=Mode.OBSERVE)),
+    "Recommend": lambda seen: replace(seen, spec=replace(seen.spec, mode=Mode.RECOMMEND)),
     "paused": lambda seen: replace(seen, ledger=replace(seen.ledger, paused_until=at(9000))),
-    "frozen": lambda seen: replace(seen, spec=spec(freezes=(FREEZE,))),
+    "frozen": lambda seen: replace(seen, spec=replace(seen.spec, freezes=(FREEZE,))),
     "breaker Open": lambda seen: replace(
         seen, ledger=replace(seen.ledger, breaker=Breaker(BreakerState.OPEN, 3, 1, at(9000)))
     ),
     "deleted, Restore": lambda seen: replace(seen, deleting=True),
-    "deleted, Keep": lambda seen: replace(seen, deleting=True, spec=spec(deletion_policy=DeletionPolicy.KEEP)),
+    "deleted, Keep": lambda seen: replace(
+        seen, deleting=True, spec=replace(seen.spec, deletion_policy=DeletionPolicy.KEEP)
+    ),
 }
 WORDS = {
     Action.START: "starts",
@@ -187,3 +205,20 @@ def test_keep_goes_back_to_the_end_and_then_lets_go() -> None:
     assert decide(unwritten, wish(TARGET), at(410)).desired == PARENT
     away = decide(replace(unwritten, spec=replace(seen.spec, mode=Mode.RECOMMEND)), wish(TARGET), at(410))
     assert (away.action, away.desired) == (Action.CLOSE, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "until"),
+    [
+        pytest.param(HAPPENINGS["Recommend"](canary()), "until mode Auto is back: a", id="mode"),
+        pytest.param(
+            replace(canary(), claimed=frozenset({"workers", "pool"})),
+            "until the older profile writes its own document: a",
+            id="an_older_profile_has_the_target",
+        ),
+    ],
+)
+def test_a_canary_that_is_left_behind_is_named_with_what_ends_it(seen: Snapshot, until: str) -> None:
+    found = decide(seen, wish(TARGET), NOW)
+    assert (found.action, found.desired) == (Action.CLOSE, None)
+    assert until in found.events[0].message

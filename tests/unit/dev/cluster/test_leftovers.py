@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from dev.cluster import cgroups, down, leftovers, mounts
 from dev.cluster.paths import Paths
+from dev.cluster.processes import MARKER
 
 PATHS = Paths("one", Path("/c/clusters/one"))
 BEFORE = {"link": ["lo", "eth0"], "mount": ["/", "/proc", "/proc"]}
@@ -87,6 +90,27 @@ def test_beside_another_cluster_the_machine_is_as_that_one_found_it(tmp_path: Pa
     leftovers.save(tmp_path / "one" / "before.json")
 
     assert json.loads((tmp_path / "one" / "before.json").read_text()) == {"sysctl": ["kernel/panic=1"]}
+
+
+def test_the_record_of_an_interrupted_down_is_no_other_cluster(tmp_path: Path) -> None:
+    """Else the kernel settings were never put back on this machine again."""
+    stale = tmp_path / "other" / "before.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+
+    assert not down._other_nodes(Paths("one", tmp_path / "one"))
+
+
+def test_a_cluster_of_which_something_runs_is_one(tmp_path: Path) -> None:
+    record = tmp_path / "other" / "before.json"
+    record.parent.mkdir()
+    record.write_text("{}")
+    with subprocess.Popen(["sleep", "60"], env={MARKER: str(record.parent), "PATH": os.environ["PATH"]}) as running:
+        try:
+            assert down._other_nodes(Paths("one", tmp_path / "one"))
+            assert not down._other_nodes(Paths("other", record.parent)), "its own processes are nobody else's"
+        finally:
+            running.kill()
 
 
 def test_shim_sockets_are_found_by_what_their_bundles_record(tmp_path: Path) -> None:

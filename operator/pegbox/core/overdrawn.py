@@ -1,0 +1,128 @@
+"""A budget that is exceeded at rest: somebody raised an autoscaler by hand, scaled, edited, or lowered the limit. Pure.
+
+What he set stays. What is ours is lowered in the wake that sees it, by as much as makes everything fit again and no
+more, without a trial and without a step limit: it is a way back to where the budget holds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.core import guards, hpa_bounds, transitions, usage
+from pegbox.core.transitions import Begin
+from pegbox.core.usage import Use
+from pegbox.model.decisions import Admission
+from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
+from pegbox.model.profile import Mode
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
+from pegbox.model.trials import Intent, IntentKind, Ledger
+
+GRAIN = 256  # parts of the way from a knob's value to its least
+COUNTS = frozenset({LocationKind.HPA_MAX, LocationKind.REPLICAS})
+
+
+def exceeded(snapshot: Snapshot) -> tuple[Use, ...]:
+    """Budgets that what stands exceeds: not what a rollout's surge adds for a moment."""
+    incumbent, workload = snapshot.ledger.incumbent, snapshot.workload
+    if incumbent is None or not isinstance(workload, Workload):
+        return ()
+    return _over(snapshot, workload, transitions.keeping(incumbent, snapshot.known()))
+
+
+def in_words(over: tuple[Use, ...]) -> str:
+    return ", ".join(f"{use.name}: {float(use.used):g} of {float(use.limit):g}" for use in over)
+
+
+def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | None:
+    """The ledger with the way down begun; None where nothing is exceeded, or nothing that is ours would mend it."""
+    incumbent, over = snapshot.ledger.incumbent, exceeded(snapshot)
+    if incumbent is None or not over or not _may(snapshot, over, now):
+        return None
+    wanted = _lowered(snapshot, workload, incumbent, over)
+    if wanted is None:
+        return None
+    item = Begin(
+        IntentKind.ROLLBACK, wanted, Reason.BUDGET_EXCEEDED, now, why=in_words(over), revision=workload.revision
+    )
+    ledger = transitions.owing(snapshot.ledger, incumbent, wanted)
+    return transitions.begin(snapshot.spec, ledger, incumbent, item)
+
+
+def lowers(intent: Intent | None) -> bool:
+    """Is the intent such a way down? It has no trial behind it."""
+    if intent is None:
+        return False
+    return intent.kind is IntentKind.ROLLBACK and intent.state is None and intent.reason is Reason.BUDGET_EXCEEDED
+
+
+def _may(snapshot: Snapshot, over: tuple[Use, ...], now: datetime) -> bool:
+    """Not against a brake, nor a freeze that lets nothing through. Nor while another profile holds the slot of a budget
+    of which this one uses no more than it claimed: then it is the other one's to lower."""
+    free = snapshot.spec.mode is Mode.AUTO and guards.brakes.why(snapshot) is None
+    if not free or guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE:
+        return False
+    names = {use.name for use in over}
+    for item in snapshot.spec.budgets:
+        facts = snapshot.budgets.get(item.ref) if item.ref and item.name in names else None
+        if not isinstance(facts, SharedBudgetFacts) or facts.trial_holder in ("", snapshot.spec.key):
+            continue
+        if all(use.used <= facts.claimed for use in over if use.name == item.name):
+            return False
+    return True
+
+
+def _lowered(snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[Use, ...]) -> Setting | None:
+    """All of them lowered by the same share of their way to the least, as little as fits."""
+    names = {use.name for use in over}
+    counted = {n for item in snapshot.spec.budgets if item.name in names for n in usage.knob_names(snapshot.spec, item)}
+    ways = {n: least for n in sorted(counted) if (least := _least(snapshot, here, n)) is not None}
+    if not ways:
+        return None
+
+    def after(parts: int) -> Setting:
+        moved: dict[str, KnobValue] = {}
+        for name, least in ways.items():
+            unit = snapshot.spec.space[name].unit
+            span = (here.number(name) - least) * Fraction(GRAIN - parts, GRAIN)
+            moved[name] = least + unit * (span // unit)
+        return here.with_values(**moved)
+
+    shares = range(1, GRAIN + 1)
+    first = bisect_left(shares, True, key=lambda parts: not _over(snapshot, workload, after(parts)))
+    if first == len(shares):
+        return None
+    wanted = hpa_bounds.uncrossed(snapshot.spec, after(shares[first]))
+    checks = (guards.limits.bounds(snapshot, here, wanted), guards.limits.rules(snapshot, here, wanted))
+    return wanted if guards.first_refusal(checks) is None else None
+
+
+def _least(snapshot: Snapshot, here: Setting, name: str) -> Fraction | None:
+    """How far the knob may be lowered. A bound of pods never below what its owner set, and no container's size at all:
+    to take memory away from what runs is no way to safety."""
+    knob, value, held = snapshot.spec.space[name], here.get(name), snapshot.held.get(name)
+    if not isinstance(value, Fraction) or not knob.tunable or knob.location.kind is LocationKind.CONTAINER_RESOURCE:
+        return None
+    ours = held is not None and held.refusal is None and name not in snapshot.claimed
+    if not ours or name in guards.limits.left_alone(snapshot):
+        return None
+    least = _floor(snapshot, knob)
+    return least if least is not None and least < value else None
+
+
+def _floor(snapshot: Snapshot, knob: Knob) -> Fraction | None:
+    if knob.location.kind not in COUNTS:
+        return knob.unit if knob.minimum is None else knob.minimum
+    adopted = None if snapshot.ledger.adopted is None else snapshot.ledger.adopted.get(knob.name)
+    return adopted if isinstance(adopted, Fraction) else None
+
+
+def _over(snapshot: Snapshot, workload: Workload, setting: Setting) -> tuple[Use, ...]:
+    """Without the pods of a rollout, of others or of ours: those come and go."""
+    workload = usage.scaled(snapshot.spec, workload, setting)
+    listed = workload.unfinished[: max(workload.replicas, 0)]
+    workload = replace(workload, pods=listed)
+    return tuple(u for u in usage.at_rest(snapshot, workload, setting) if isinstance(u, Use) and not u.fits)

@@ -1,0 +1,108 @@
+"""Somebody raises what a budget counts, by hand and at rest: said, and lowered at the next look, within one interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pegbox.ports import CONFIG_MAP, PROFILE, Ref
+from tests.loop import documents
+from tests.loop.world import World, make
+
+USES = {"name": "postgres", "uses": "pods * workers", "limit": 16}
+BY_HAND = {"autoscaler": {"ref": {"name": "checkout"}}, "budgets": [USES]}
+
+
+async def scaled(**spec: Any) -> World:
+    """At most 4 pods of 4 workers each: 16 of 16. The HPA is its owner's."""
+    world = await make()
+    await world.apply(documents.hpa())
+    knobs = documents.hot(initial=4), {"name": "max_replicas"}
+    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | spec)), workers=4)
+    await world.steady()
+    return world
+
+
+async def test_an_hpa_raised_by_hand_is_said_and_made_up_for_within_one_interval() -> None:
+    """At most 8 pods now: 32 of 16. Two workers each are 16. The next look is at most an interval (5 s) away, and nobody
+    tells the operator of an HPA."""
+    world = await scaled()
+    raised_at, due = world.clock.now(), await world.wake()
+    assert due is not None and due <= 5.0
+    await world.apply(documents.hpa(high=8))
+    world.clock.skip(due)
+    await world.turn()
+    assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (2, 8)), "what he set stays"
+    assert (world.clock.now() - raised_at).total_seconds() <= 2 * 5.0
+    status, reason, message = await world.condition("Degraded")
+    assert (status, reason) == ("True", "BudgetExceeded") and "postgres: 32 of 16" in message
+    ledger = await world.rest()
+    assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 2
+    await world.turns(2)
+    assert (await world.condition("Degraded"))[0] == "False"
+
+
+async def test_in_recommend_it_is_said_and_nothing_is_written() -> None:
+    world = await scaled()
+    await world.edit(mode="Recommend")
+    await world.apply(documents.hpa(high=8))
+    before = await world.own()
+    await world.turns(3)
+    assert (await world.condition("Degraded"))[1] == "BudgetExceeded"
+    assert await world.own() == before
+
+
+async def test_killed_right_after_it_began_the_next_process_ends_it() -> None:
+    world = await scaled()
+    await world.apply(documents.hpa(high=8))
+    await world.turn()
+    world.restart()
+    ledger = await world.rest()
+    assert await world.values() == {"workers": "2"}
+    assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 2
+
+
+async def test_deleted_afterwards_the_originals_come_back() -> None:
+    world = await scaled()
+    await world.apply(documents.hpa(high=8))
+    await world.rest()
+    await world.delete()
+    await world.turns(8)
+    assert await world.find(Ref(PROFILE, world.namespace, "checkout")) is None
+    assert await world.values() == {"workers": "4"}
+
+
+async def test_who_sets_the_value_again_and_again_is_written_once_and_then_only_said() -> None:
+    """A key of his own ConfigMap, by consent: 2 pods of 8 are all there is to 16. He writes 12, again and again;
+    the value is left to him for 10 times window and cool-down."""
+    world = await make()
+    await world.apply(documents.config_map(BACKLOG="2\n"))
+    budget = {"name": "postgres", "uses": "pods * backlog", "limit": 16}
+    knob, slow = documents.plain(conflictPolicy="Take"), documents.QUICK | {"cooldown": "10m"}
+    await world.add(documents.profile("checkout", knob, budgets=[budget], guards=slow), backlog=2)
+    await world.steady()
+    ref, seen = Ref(CONFIG_MAP, world.namespace, "app-config"), []
+    for _ in range(4):
+        await world.patch(ref, "/data/BACKLOG", "12\n")
+        await world.turns(14)
+        seen.append((await world.theirs("BACKLOG")).strip())
+    assert seen == ["8", "12", "12", "12"]
+    assert (await world.condition("Degraded"))[:2] == ("True", "BudgetExceeded")
+
+
+async def test_of_a_shared_budget_the_one_whose_use_grew_gives_way_and_the_other_keeps_his() -> None:
+    """Capacity 32, 16 each. One autoscaler is raised to 8: only its own workers are halved."""
+    world = await make()
+    shared = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    await world.apply(documents.budget(capacity=32))
+    for name in ("checkout", "basket"):
+        await world.apply(documents.hpa(name, target=name))
+        knobs = documents.hot(initial=4), {"name": "max_replicas"}
+        scaler = {"ref": {"name": name}}
+        await world.add(documents.profile(name, *knobs, autoscaler=scaler, budgets=[shared]), workers=4)
+        await world.steady(name)
+    await world.apply(documents.hpa(high=8))
+    for _ in range(12):
+        for name in ("checkout", "basket"):
+            await world.turn(name)
+    assert (await world.values(), await world.values("basket")) == ({"workers": "2"}, {"workers": "4"})
+    assert sum(amount for amount, _ in (await world.claims()).values()) == 32
