@@ -23,12 +23,29 @@ class Late:
 
 @dataclass
 class Looks:
-    """The times of the looks at each profile, in seconds."""
+    """The times of the looks at each profile, in seconds; and when there was no operator that could look.
+
+    That lasts from the end of a process until another one looks at any profile: it was started again, and has waited
+    for the Lease, which nobody gave up.
+    """
 
     started: float
     seen: dict[str, list[float]] = field(default_factory=dict)
+    away: list[tuple[float, float]] = field(default_factory=list)
+    _ended: float | None = None
+
+    def ended(self, at: float) -> None:
+        """The operator's process ended by itself; one that ends before it looked at anything changes nothing."""
+        self._ended = at if self._ended is None else self._ended
 
     def came(self, key: str, at: float) -> None:
+        if self._ended is not None:
+            self.away.append((self._ended, at))
+            self._ended = None
+        self.note(key, at)
+
+    def note(self, key: str, at: float) -> None:
+        """Count the time of this key from here on."""
         times = self.seen.setdefault(key, [])
         if times and at - times[-1] < SAME:
             times[-1] = at
@@ -39,9 +56,19 @@ class Looks:
         return sum(map(len, self.seen.values()))
 
     def waiting(self, keys: Iterable[str], now: float, bound: float) -> list[str]:
-        """Those that were not looked at for longer than `bound`."""
+        """Those that were not looked at for longer than `bound`, while there was an operator."""
         last = {key: self.seen[key][-1] if self.seen.get(key) else self.started for key in keys}
-        return [key for key, at in last.items() if now - at > bound]
+        return [key for key, at in last.items() if now - at - self.without(at, now) > bound]
+
+    def without(self, since: float, now: float) -> float:
+        """Seconds between the two in which there was no operator."""
+        gaps = [*self.away, *([(self._ended, now)] if self._ended is not None else [])]
+        return sum(max(0.0, min(now, back) - max(since, gone)) for gone, back in gaps)
+
+    def longest_away(self, now: float) -> float:
+        """The longest time without an operator, the one that lasts included."""
+        gaps = [*self.away, *([(self._ended, now)] if self._ended is not None else [])]
+        return max((back - gone for gone, back in gaps), default=0.0)
 
     def longest(self, keys: Iterable[str], now: float) -> float:
         """The longest time without a look, the one that lasts still included."""

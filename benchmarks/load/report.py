@@ -28,7 +28,8 @@ def text(outcome: Outcome) -> str:
         ("", ", ".join(f"{name} {count}" for name, count in outcome.trials.items())),
         (
             "operator ended by itself",
-            f"{len(outcome.restarts)} times" + (f" {outcome.restarts}" if outcome.restarts else ""),
+            f"{len(outcome.restarts)} times"
+            + (f" {outcome.restarts}, none for up to {outcome.away:.0f} s" if outcome.restarts else ""),
         ),
         ("RSS", f"peak {mebibytes(outcome.peak)}; {slope(outcome.slope)}"),
         ("all at rest after the last fault", _settled(outcome)),

@@ -24,6 +24,9 @@ SAY_SECONDS = 30.0
 ASK_SECONDS = 1.0
 SLOWEST_BACKOFF = 90.0  # 60 s, stretched by a half: the longest that a failed look waits for the next
 GRACE = 60.0  # seconds that a look itself may take, with a few calls that hang
+BACK_SECONDS = 60.0
+"""Within which another process looks after things: it starts, waits for 15 s until the Lease that nobody gave up has
+run out, and some of its calls fail, too."""
 FLAT_LIMIT = 30 * 2**20  # bytes per hour that the slope's lower bound may reach before memory counts as growing
 FLAT_FROM = 900.0  # seconds of a run below which its slope is shown and not judged
 
@@ -75,6 +78,7 @@ class Outcome:
     changes: int = 0
     out_of_order: int = 0
     restarts: list[int] = field(default_factory=list)
+    away: float = 0.0  # the longest that no operator looked at anything after one had ended
     slope: memory.Slope | None = None
     peak: float = 0.0
     settled: float | None = None
@@ -128,7 +132,8 @@ async def _watched(
         # What starves this process starves the operator as well, and is not its fault.
         for key in made.looks.waiting(made.shops.keys, now, plan.bound + outcome.own_delay):
             made.book.say("looked at again in time", f"{key}: not for {plan.bound:.0f} s")
-            made.looks.came(key, now)  # said once
+            made.looks.note(key, now)  # said once
+        outcome.away = max(outcome.away, made.looks.longest_away(now))
         if now - told >= SAY_SECONDS:
             told = now
             _progress(plan, made, people, now)
@@ -213,6 +218,8 @@ def _sum(plan: Plan, made: Stage, people: People, outcome: Outcome) -> None:
     outcome.load_average = getloadavg()[0]
     if outcome.slope is not None and outcome.slope.seconds >= FLAT_FROM and outcome.slope.low > FLAT_LIMIT:
         made.book.say("memory is flat", f"at least {mebibytes(outcome.slope.low)} more per hour")
+    if outcome.away > BACK_SECONDS + outcome.own_delay:
+        made.book.say("an operator is back in time", f"none for {outcome.away:.0f} s")
     outcome.broken, outcome.counts = made.book.broken, dict(made.book.counts)
 
 

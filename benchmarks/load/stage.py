@@ -97,6 +97,7 @@ class Stage:
             while self.operator.running.poll() is None:
                 self._sample(self.operator)
                 await asyncio.sleep(SAMPLE_SECONDS)
+            self.looks.ended(time.monotonic())
             self.ended.append(int(self.operator.running.returncode))
 
     def _sample(self, operator: servers.Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -34,6 +35,14 @@ class Fitted:
     forecasts: tuple[tuple[float, float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A fit under way: what it is fitted to, and the predictor once it is there."""
+
+    to: Fitted
+    coming: Future[Predictor | Missing]
+
+
 @dataclass
 class Memory:
     """Of one profile. `label` names the setting whose windows are kept; another one starts afresh."""
@@ -53,6 +62,7 @@ class Memory:
     status_saved_at: datetime | None = None
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
+    fitting: Fitting | None = None
     fenced: str = ""  # the intent under way that this process began, or fenced
     written: int = 0  # generation of the newest stage whose every place was written
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one

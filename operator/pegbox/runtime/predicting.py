@@ -1,9 +1,13 @@
-"""Model and propose: the fit runs in a worker thread of its own and never holds up a decision."""
+"""Model and propose: fits run in a thread of their own, one after the other.
+
+In the operator no look waits for one: it goes on with the model that there is, and a later look takes the new one.
+After a start every profile wants a fit, and a look that waited for its turn would keep a worker from all the others.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -15,14 +19,23 @@ from pegbox.model.observations import Missing, Observation
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
-from pegbox.runtime.memory import Fitted, Memory
+from pegbox.model.trials import Ledger
+from pegbox.runtime.memory import Fitted, Fitting, Memory
 
 
 @dataclass
 class Predicting:
-    """One thread: two fits at a time would only slow each other and everything else."""
+    """One thread: two fits at a time would only slow each other and everything else.
 
-    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fit"))
+    `waits` makes each look wait for its own fit: where one profile is looked at, or time is not real.
+    """
+
+    waits: bool = True
+    threads: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fit"))
+
+    def close(self) -> None:
+        """Fits that wait for their turn are not made any more."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def proposal(self, snapshot: Snapshot, memory: Memory, now: datetime) -> Proposal | Missing:
         """A proposal, or why there is none. Asked for only where one is of use."""
@@ -36,6 +49,9 @@ class Predicting:
         if isinstance(slot, SharedBudgetFacts):  # nothing is admissible now: "no raise is left" would be another story
             return Missing(Reason.WAITING_FOR_BUDGET, f"{slot.name}: a trial of {slot.trial_holder} is in flight")
         await self._fit(snapshot, memory)
+        if not _of(memory.fitted, snapshot):
+            memory.predictor = Missing(Reason.LEARNING, "the model is being fitted")
+            return memory.predictor
         predictor = memory.predictor
         if not isinstance(predictor, Missing) and not _trusted(snapshot):
             predictor = Missing(Reason.MODEL_INACCURATE)
@@ -43,16 +59,35 @@ class Predicting:
 
     async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""
-        spec, rows, forecasts = snapshot.spec, snapshot.ledger.rows, snapshot.ledger.forecasts
-        last = memory.fitted
-        same = last is not None and (last.space, last.roles, last.forecasts) == (spec.space, spec.roles, forecasts)
-        if same and last is not None and not statistics.tell_more(rows, last.rows):
-            return
-        loop = asyncio.get_running_loop()
-        memory.predictor = await loop.run_in_executor(
-            self.threads, learning.fit, spec.space, spec.roles, rows, forecasts
-        )
-        memory.fitted = Fitted(spec.space, spec.roles, rows, forecasts)
+        spec, ledger = snapshot.spec, snapshot.ledger
+        _take(memory)
+        if memory.fitting is None and (not _of(memory.fitted, snapshot) or _tells_more(ledger, memory.fitted)):
+            to = Fitted(spec.space, spec.roles, ledger.rows, ledger.forecasts)
+            loop = asyncio.get_running_loop()
+            coming = loop.run_in_executor(self.threads, learning.fit, to.space, to.roles, to.rows, to.forecasts)
+            memory.fitting = Fitting(to, coming)
+        if self.waits and memory.fitting is not None:
+            await asyncio.wait({memory.fitting.coming})
+            _take(memory)
+
+
+def _of(fitted: Fitted | None, snapshot: Snapshot) -> bool:
+    """Is the model one of this search space?"""
+    return fitted is not None and (fitted.space, fitted.roles) == (snapshot.spec.space, snapshot.spec.roles)
+
+
+def _tells_more(ledger: Ledger, fitted: Fitted | None) -> bool:
+    if fitted is None or fitted.forecasts != ledger.forecasts:
+        return True
+    return statistics.tell_more(ledger.rows, fitted.rows)
+
+
+def _take(memory: Memory) -> None:
+    """The fit that was made meanwhile, if any. Raises what the fit raised, once: the next look begins another."""
+    fitting = memory.fitting
+    if fitting is not None and fitting.coming.done():
+        memory.fitting = None
+        memory.predictor, memory.fitted = fitting.coming.result(), fitting.to
 
 
 def request(snapshot: Snapshot) -> ProposeRequest:

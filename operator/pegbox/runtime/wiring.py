@@ -167,13 +167,15 @@ async def build(settings: Settings, kubeconfig: Path | None, stack: AsyncExitSta
     reached = points.killer(os.environ.get(KILL_AT))
     actuator = LiveActuator(cluster, reached, settings.nudgePods) if settings.allowWrites else nothing
     process = identity.of(os.environ, settings.http.port)
+    predicting = Predicting(waits=False)
+    stack.callback(predicting.close)
     reconciler = Reconciler(
         cluster=cluster,
         sources=sources,
         events=KubeEvents(cluster, clock, instance=process.pod),
         clock=clock,
         actuator=actuator,
-        predicting=Predicting(),
+        predicting=predicting,
         telemetry=telemetry,
         pod_settings=telemetry.pod_settings,
         allow_writes=settings.allowWrites,

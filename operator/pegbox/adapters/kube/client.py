@@ -25,6 +25,8 @@ JSON = "application/json"
 TIMEOUT_SECONDS = 10.0
 EVICT_TIMEOUT_SECONDS = 20.0
 """Before it answers that a pod has another uid, the server tries for 10 s (20 times every half second)."""
+AGAIN_SECONDS = 0.25
+"""After which a read is tried once more whose answer was lost on its way, or was a server's hiccup."""
 SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
 MAX_BODY_BYTES = 1024 * 1024
 """A ConfigMap may hold no more, and etcd little more; aiohttp warns of larger ones."""
@@ -45,6 +47,10 @@ class _Request:
     timeout: float = TIMEOUT_SECONDS
 
 
+class _Hiccup(NotAvailable):
+    """It failed at once, and for no reason that lies in the request."""
+
+
 class KubeCluster:
     """Implements ports.Cluster. One per process and rate limit; close it when done."""
 
@@ -59,6 +65,7 @@ class KubeCluster:
     ) -> None:
         """`kinds` adds resource types that the ports do not name."""
         self._client = client
+        self._clock = clock
         self._manager = manager
         self._limit = limit if limit is not None else TokenBucket(clock)
         self._kinds = _KINDS | {(k.api_version, k.kind): k for k in kinds}
@@ -167,6 +174,17 @@ class KubeCluster:
     async def _send(self, request: _Request) -> Object:
         if request.body is not None and len(json.dumps(request.body)) > MAX_BODY_BYTES:
             raise Refused(f"{request.asked.what}: the body is over {MAX_BODY_BYTES} bytes", status=413)
+        try:
+            return await self._once(request)
+        except _Hiccup:
+            # A look reads about ten objects: one answer that is lost must not cost all the others. Writes are tried
+            # again by the next look, which reads first what the lost one did; who asks us to wait (429) is heard.
+            if request.method != "GET":
+                raise
+        await self._clock.sleep(AGAIN_SECONDS)
+        return await self._once(request)
+
+    async def _once(self, request: _Request) -> Object:
         await self._limit.take()
         try:
             async with asyncio.timeout(request.timeout):
@@ -175,7 +193,7 @@ class KubeCluster:
             message = f"{request.asked.what}: no answer within {request.timeout:g} s"
             raise NotAvailable(message) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise NotAvailable(f"{request.asked.what}: {type(error).__name__}: {error}") from error
+            raise _Hiccup(f"{request.asked.what}: {type(error).__name__}: {error}") from error
         return _body(request.asked, status, raw)
 
     async def _exchange(self, request: _Request) -> tuple[int, bytes]:
@@ -198,7 +216,7 @@ def _body(asked: Asked, status: int, raw: bytes) -> Object:
     if status >= 400:
         error: PegboxError = error_of(asked, status, text)
         log.debug("%s", error)
-        raise error
+        raise _Hiccup(str(error)) if status >= 500 and isinstance(error, NotAvailable) else error
     try:
         body: Any = json.loads(text)
     except (ValueError, RecursionError) as error:

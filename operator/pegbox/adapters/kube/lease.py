@@ -121,17 +121,42 @@ class LeaseElection:
     async def hold(self) -> None:
         """Renew every `retry` seconds. Returns once the lease is lost: taken, or not renewed for `renew` seconds.
 
-        What failed is tried again sooner: whoever loses the lease ends its process.
+        What failed is tried again sooner, and beside a call that hangs the next attempt begins all the same: whoever
+        loses the lease ends its process.
         """
-        renewed = True
-        while self.leading:
-            await self._clock.sleep(self._timing.retry if renewed else self._timing.retry / 4)
-            left = (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic()
-            renewed = await self._attempt_within(min(left, self._timing.hung))
-            if not renewed and self._taken():
-                break
+        attempts: set[asyncio.Task[bool]] = set()
+        pause = self._timing.retry
+        try:
+            while self.leading:
+                await self._clock.sleep(pause)
+                if not self.leading:
+                    break
+                attempts.add(asyncio.create_task(self._attempt()))
+                ended = await self._first(attempts, min(self._timing.retry, self._left))
+                renewed = any(each.result() for each in ended)
+                attempts = await _without(attempts, attempts if renewed else ended)
+                if not renewed and self._taken():
+                    break
+                pause = self._timing.retry if renewed else self._timing.retry / 4 if ended else 0.0
+        finally:
+            await _without(attempts, attempts)
         self._renewed_at = None
         log.error("%s lost %s", self._identity, self._ref)
+
+    @property
+    def _left(self) -> float:
+        """Seconds for which we still lead."""
+        return max(0.0, (self._renewed_at or 0.0) + self._timing.renew - self._clock.monotonic())
+
+    async def _first(self, attempts: set[asyncio.Task[bool]], seconds: float) -> set[asyncio.Task[bool]]:
+        """Those that ended once one of them has, or after `seconds`."""
+        limit = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({*attempts, limit}, return_when=asyncio.FIRST_COMPLETED)
+            return {each for each in attempts if each.done()}
+        finally:
+            limit.cancel()
+            await asyncio.gather(limit, return_exceptions=True)
 
     async def release(self) -> None:
         """Give the lease up, so that the next leader need not wait for its expiry. Never raises a PegboxError."""
@@ -198,7 +223,7 @@ class LeaseElection:
             log.warning("%s cannot be written: %s", self._ref, error)
             return False
         # From before the request: the server may have stored it at any time since.
-        self._renewed_at = started
+        self._renewed_at = max(started, self._renewed_at or started)
         self._ended = _nobody  # whoever holds it after us came after us
         return True
 
@@ -281,3 +306,11 @@ class LeaseReader:
             metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
             body: Object = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": {}}
             return await self._cluster.create(body)
+
+
+async def _without(tasks: set[asyncio.Task[bool]], some: set[asyncio.Task[bool]]) -> set[asyncio.Task[bool]]:
+    """The others, once these are ended."""
+    for each in some:
+        each.cancel()
+    await asyncio.gather(*some, return_exceptions=True)
+    return tasks - some

@@ -15,7 +15,7 @@ from pegbox.adapters.kube import client as client_module
 from pegbox.adapters.kube.client import KubeCluster, path_of
 from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.limits import TokenBucket
-from pegbox.model.errors import InvalidInput, NotAvailable, Refused
+from pegbox.model.errors import InvalidInput, NotAvailable, PegboxError, Refused
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, POD, Object, Ref
 from pegbox.testing.clock import FakeClock
 
@@ -193,6 +193,61 @@ async def test_a_connection_that_breaks_or_is_refused_is_not_available(
     await closed.close()
 
 
+def failing(request: web.Request) -> web.Response:
+    return web.Response(status=500, text="etcdserver: leader changed")
+
+
+def torn(request: web.Request) -> web.StreamResponse:
+    """Half of what was announced."""
+
+    async def answer() -> web.StreamResponse:
+        out = web.StreamResponse(headers={"Content-Length": "100"})
+        await out.prepare(request)
+        await out.write(b'{"kind": "Conf')
+        assert request.transport is not None
+        request.transport.abort()
+        return out
+
+    return answer()  # type: ignore[return-value]  # the server awaits it
+
+
+@pytest.mark.parametrize("first", [failing, torn])
+async def test_a_read_that_failed_at_once_is_tried_once_more(
+    server: Server, cluster: KubeCluster, clock: FakeClock, first: Answer
+) -> None:
+    answers = [first, lambda request: web.json_response({"kind": "ConfigMap"})]
+    server.answer = lambda request: answers.pop(0)(request)
+    before = clock.monotonic()
+    assert await cluster.get(REF) == {"kind": "ConfigMap"}
+    assert clock.monotonic() - before == client_module.AGAIN_SECONDS
+
+
+async def test_a_read_that_fails_twice_is_not_available(server: Server, cluster: KubeCluster) -> None:
+    server.answer = failing
+    with pytest.raises(NotAvailable, match="leader changed"):
+        await cluster.get(REF)
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429])
+async def test_a_read_that_was_refused_or_told_to_wait_is_not_tried_again(
+    server: Server, cluster: KubeCluster, status: int
+) -> None:
+    server.answer = lambda request: web.Response(status=status, text="no")
+    with pytest.raises(PegboxError):
+        await cluster.get(REF)
+    assert len(server.asked) == 1
+
+
+async def test_a_write_is_never_sent_twice(server: Server, cluster: KubeCluster) -> None:
+    """Its answer may be what was lost: the next look reads what it did."""
+    server.answer = failing
+    for write in (cluster.apply(BODY), cluster.create(BODY), cluster.json_patch(REF, []), cluster.delete(REF)):
+        with pytest.raises(NotAvailable):
+            await write
+    assert len(server.asked) == 4
+
+
 async def test_a_server_that_does_not_answer_is_left_after_the_timeout(server: Server, cluster: KubeCluster) -> None:
     released = asyncio.Event()
 
@@ -204,6 +259,7 @@ async def test_a_server_that_does_not_answer_is_left_after_the_timeout(server: S
     request = client_module._Request(client_module._asked("get", REF), "GET", "/x", timeout=0.05)
     with pytest.raises(NotAvailable, match=r"no answer within 0\.05 s"):
         await cluster._send(request)
+    assert len(server.asked) <= 1  # it is busy with the first
     released.set()
 
 

@@ -254,28 +254,65 @@ class HangingOnce(FakeCluster):
 
 
 async def test_one_call_that_hangs_does_not_cost_the_lease(clock: FakeClock) -> None:
-    """Renewed at 2; the reading at 4 hangs until 9; the next one at 9.5 is in time, as 2 + 10 > 9.5."""
+    """Renewed at 2; the reading at 4 hangs; at 6 another begins beside it, and is in time, as 2 + 10 > 6."""
     cluster = HangingOnce(clock)
     candidate = Candidate(cluster, clock, "one")
     await clock.advance(3)
     cluster.hangs = 1
+    await clock.advance(3.5)
+    assert candidate.election._renewed_at == clock.monotonic() - 0.5
     for _ in range(60):
         await clock.advance(0.5)
         assert candidate.election.leading
     await candidate.stop()
 
 
-async def test_a_call_that_hangs_and_four_that_fail_do_not_cost_the_lease(clock: FakeClock) -> None:
-    """It hangs from 4 to 9; those at 9.5, 10, 10.5 and 11 fail; the one at 11.5 is in time: 2 + 10 > 11.5."""
+async def test_three_calls_that_hang_and_three_that_fail_do_not_cost_the_lease(clock: FakeClock) -> None:
+    """Those at 4, 6 and 8 hang; those at 10, 10.5 and 11 fail; the one at 11.5 is in time: 2 + 10 > 11.5."""
     cluster = HangingOnce(clock)
     candidate = Candidate(cluster, clock, "one")
     await clock.advance(3)
-    cluster.hangs = 1
+    cluster.hangs = 3
     await clock.advance(6.2)
-    cluster.faults.fail_next("*", None, NotAvailable("busy"), times=4)
+    cluster.faults.fail_next("*", None, NotAvailable("busy"), times=3)
     for _ in range(40):
         await clock.advance(0.5)
         assert candidate.election.leading
+    await candidate.stop()
+
+
+async def test_a_call_that_hung_renews_from_its_start(clock: FakeClock) -> None:
+    """The reading at 4 is answered at 5.5: the lease is held from 4 on, not from 5.5, as the server may have stored it
+    at any time since; none begins beside it before 6.
+    """
+
+    class Slow(FakeCluster):
+        reads, seconds = 0, 0.0
+
+        async def get(self, ref: Ref) -> Object:
+            self.reads += 1
+            await clock.sleep(self.seconds)
+            return await super().get(ref)
+
+    cluster = Slow(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    start, cluster.seconds, cluster.reads = clock.monotonic() - 3, 1.5, 0
+    await clock.advance(2.7)
+    assert candidate.election._renewed_at == start + 4
+    assert cluster.reads == 1
+    await candidate.stop()
+
+
+async def test_once_renewed_nothing_is_left_of_the_calls_that_hang(clock: FakeClock) -> None:
+    cluster = HangingOnce(clock)
+    candidate = Candidate(cluster, clock, "one")
+    await clock.advance(3)
+    before = len(asyncio.all_tasks())
+    cluster.hangs = 3
+    await clock.advance(8)  # hung from 4, 6 and 8 on; renewed at 10
+    assert candidate.election.leading
+    assert len(asyncio.all_tasks()) == before
     await candidate.stop()
 
 

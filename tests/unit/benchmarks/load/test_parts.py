@@ -68,6 +68,27 @@ def test_who_is_not_looked_at_is_named_also_before_the_first_look() -> None:
     assert looks.longest(["a", "b"], 100.0) == 95.0
 
 
+def test_time_without_an_operator_is_its_own_and_is_not_held_against_looks() -> None:
+    """Gone from 40 until another process looks at b at 75, so 35 s: of 100 s since its look at 0, a waits 65 with one."""
+    looks = Looks(0.0)
+    for key in ("a", "b"):
+        looks.came(key, 0.0)
+    looks.ended(40.0)
+    assert looks.longest_away(60.0) == 20.0
+    looks.ended(50.0)  # a second one, which ended before it looked at anything
+    looks.came("b", 75.0)
+    assert looks.longest_away(100.0) == 35.0
+    assert looks.waiting(["a", "b"], 100.0, bound=64.0) == ["a"]
+    assert looks.waiting(["a", "b"], 100.0, bound=66.0) == []
+
+
+def test_to_say_once_that_one_waits_is_no_look() -> None:
+    looks = Looks(0.0)
+    looks.ended(10.0)
+    looks.note("a", 90.0)
+    assert looks.longest_away(100.0) == 90.0
+
+
 # --- memory
 
 
