@@ -91,7 +91,7 @@ def significant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _still(node: Any) -> Any:
     """The status without its noise: attainment, model figures, and the summary's SLO text that repeats one of them."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         kept = {key: _still(item) for key, item in node.items() if key not in _NOISY}
         return {key: item for key, item in kept.items() if not (key == "slo" and "setting" in kept)}
     return [_still(item) for item in node] if isinstance(node, list) else node

@@ -39,6 +39,8 @@ def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision 
     ledger = snapshot.ledger
     if ledger.owed is None or snapshot.spec.mode is not Mode.AUTO or guards.brakes.why(snapshot) is not None:
         return None
+    if guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE:
+        return None  # nothing urgent: it may cost restarts
     incumbent = ledger.incumbent
     assert incumbent is not None
     goal = _fitting(snapshot, incumbent, ledger.owed)

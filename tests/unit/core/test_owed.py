@@ -14,7 +14,7 @@ from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
-from pegbox.model.profile import Mode
+from pegbox.model.profile import Freeze, Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Request
 from pegbox.model.trials import IntentKind, Ledger, Rung, TrialState
@@ -39,6 +39,7 @@ from tests.unit.core.build import (
 BOUNDED = spec(HOT, POOL, HPA)  # pods * workers * pool within 48
 LOWERED = setting(workers=2, pool=4, max_replicas=6)  # 6 x 2 x 4 = 48: with 4 workers it would be 96
 OWED = setting(workers=4)
+FREEZE = Freeze("noon", "0 12 * * *", "UTC", F(3600))  # T0 is a noon
 
 
 def memory(here: Setting = LOWERED, wanted: Setting | None = OWED, **changes: object) -> Ledger:
@@ -88,6 +89,7 @@ def test_what_returned_is_owed_no_more() -> None:
     [
         pytest.param({"spec": replace(BOUNDED, mode=Mode.RECOMMEND)}, "mode", id="in mode Recommend"),
         pytest.param({"brakes": Brakes(Stop.STOP, "asked")}, "stopped", id="while all is stopped"),
+        pytest.param({"spec": replace(BOUNDED, freezes=(FREEZE,))}, "frozen", id="in a freeze"),
         pytest.param(
             {"held": held(LOWERED, workers=Missing(Reason.OWNED_BY_OTHER, "alice"))}, "owner", id="where it is not ours"
         ),
