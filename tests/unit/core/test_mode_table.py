@@ -122,7 +122,9 @@ HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
         seen, ledger=replace(seen.ledger, breaker=Breaker(BreakerState.OPEN, 3, 1, at(9000)))
     ),
     "deleted, Restore": lambda seen: replace(seen, deleting=True),
-    "deleted, Keep": lambda seen: replace(seen, deleting=True, spec=replace(seen.spec, deletion_policy=DeletionPolicy.KEEP)),
+    "deleted, Keep": lambda seen: replace(
+        seen, deleting=True, spec=replace(seen.spec, deletion_policy=DeletionPolicy.KEEP)
+    ),
 }
 WORDS = {
     Action.START: "starts",
