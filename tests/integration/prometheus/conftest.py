@@ -30,11 +30,15 @@ from pegbox.adapters.pod_settings import PodSetting
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
+from pegbox.model.reasons import Reason
 
+ALERTS = Path(__file__).parents[3] / "manifests" / "alerts" / "pegbox.yaml"
 STALE_AFTER = 6.0
 """Seconds after which the pod `stale-1` stops answering."""
 RENAMED_AFTER = 4.0
 """Seconds after which the pod `c` acknowledges its next document."""
+RESET_AFTER = 9.0
+"""Seconds after which the counters of `reset-1` start over."""
 PLAYED = 12.0
 """Seconds after the first scrape at which all scenarios have played."""
 ODD = 'a"b\\c\nd{}$window'
@@ -100,6 +104,11 @@ def _dated(t: float) -> str:
     )
 
 
+def _restarted(t: float) -> str:
+    """Its counters begin again from zero in the middle: the process was restarted, and the pod is the same."""
+    return tasks()(t if t < RESET_AFTER else t - RESET_AFTER)
+
+
 _ODD_LABEL = ODD.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 PODS = (
     Pod("a", tasks(1.0, acknowledges(7, "h7"))),
@@ -114,6 +123,7 @@ PODS = (
     Pod("stale-1", tasks(1.0), ends=STALE_AFTER),
     Pod("dated-1", _dated),
     Pod("slow-1", tasks(1.0), interval=4),
+    Pod("reset-1", _restarted),
     Pod("odd-1", lambda t: f'# TYPE odd_total counter\nodd_total{{queue="{_ODD_LABEL}"}} {7 * t}\n'),
     Pod("twice-1", tasks(1.0)),
     Pod("other-1", tasks(1.0), namespace="bank"),
@@ -130,6 +140,7 @@ SHOWN = {  # profile -> pod -> setting
     "shop/stale": {"stale-1": PodSetting("", "1")},
     "shop/dated": {"dated-1": PodSetting("", "1")},
     "shop/slow": {"slow-1": PodSetting("", "1")},
+    "shop/reset": {"reset-1": PodSetting("", "1")},
     "shop/odd": {"odd-1": PodSetting("", "1")},
     "bank/other": {"other-1": PodSetting("", "1")},
 }
@@ -146,6 +157,11 @@ def _leaders() -> dict[str, Telemetry]:
         telemetry.pod_settings.show("shop/half", "half", SHOWN["shop/half"], now)
         setting = PodSetting("", str(3 + number))
         telemetry.pod_settings.show("shop/twice", "takeover", {"twice-1": setting}, now)
+    first = leaders["leader-1"]
+    first.leader(True)
+    first.rollback_pending("shop", "checkout", True)
+    first.degraded("shop", "checkout", Reason.RESTORE_PENDING)
+    first.rollback_pending("shop", "well", False)
     return leaders
 
 
@@ -218,7 +234,8 @@ def _configuration(port: int) -> str:
         }
         for name in ("leader-1", "leader-2")
     ]
-    return yaml.safe_dump({"scrape_configs": [*jobs, job("pegbox", 1, leaders)]})
+    whole = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(ALERTS)]}
+    return yaml.safe_dump(whole | {"scrape_configs": [*jobs, job("pegbox", 1, leaders)]})
 
 
 def _binary() -> str:

@@ -90,7 +90,7 @@ async def test_the_join_adds_pods_and_their_processes_by_setting_and_counts_a_se
 async def test_pods_that_nobody_tunes_are_in_no_row(source: PrometheusSource, played: Played) -> None:
     rows = await fetched(source, query(LATENCY), played)
     assert sum(row.value for row in rows.rows if row.part == "count") < 200.0  # stray alone has 1000/s
-    assert {row.profile for row in rows.rows} == {"shop/checkout", "shop/nan", "bank/other"}
+    assert {row.profile for row in rows.rows} == {"shop/checkout", "shop/nan", "shop/reset", "bank/other"}
 
 
 def server_s_quantile(played: Played) -> float:
@@ -156,6 +156,15 @@ async def test_samples_that_stopped_without_a_marker_are_stale_by_their_age(
 ) -> None:
     rows = await fetched(source, query(LATENCY, window=10), played)  # newest: 6 s old or more, 5 s allowed
     assert rows.refused["shop/dated", "", "1"].reason is Reason.STALE_DATA
+
+
+async def test_counters_that_start_over_are_no_negative_events(source: PrometheusSource, played: Played) -> None:
+    """10 events/s before and after: what the reset hides is missing, and nothing is subtracted."""
+    found = parts(await fetched(source, query(LATENCY, window=10), played), "shop/reset")
+    whole = found["le inf"].value
+    assert 5.0 < whole < 15.0
+    assert 0.0 <= found["le 0.1"].value <= found["le 0.5"].value <= whole
+    assert found["sum"].value / found["count"].value == pytest.approx(0.25, rel=0.2)
 
 
 async def test_three_scrapes_are_no_window(source: PrometheusSource, played: Played) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +46,7 @@ OPEN = Brakes(held=Missing(Reason.FLEET_BREAKER_OPEN, "until noon"))
 MORE = wish(setting(workers=5, pool=4))
 
 
-def rest(**changes: object) -> Snapshot:
+def rest(**changes: Any) -> Snapshot:
     """Four workers accepted; two were adopted."""
     return snapshot(memory=ledger(NOW, adopted=ADOPTED), **changes)
 
@@ -94,6 +98,55 @@ def outcome(decision: Decision) -> tuple[Action, str, bool]:
 )
 def test_the_table(brakes: Brakes, seen: Snapshot, expected: tuple[Action, str, bool]) -> None:
     assert outcome(decided(seen, brakes)) == expected
+
+
+TABLE = """
+| brake | at rest | adoption under way | trial | rollback | restore |
+|---|---|---|---|---|---|
+| `stop` | no trial, no pin | ended, not written | back to its parent, Inconclusive(Stopped) | goes on | goes on |
+| `restore` | restored, then stays so | restored | ended Inconclusive(Stopped), then restored | restored | goes on |
+| opt-out | nothing is written | ended, not written | back to its parent, Inconclusive(OptedOut) | goes on | goes on |
+"""
+BRAKES = {"`stop`": STOPPED, "`restore`": RESTORING, "opt-out": OUT}
+STATES: dict[str, Callable[[], Snapshot]] = {
+    "at rest": rest,
+    "adoption under way": lambda: during(IntentKind.ADOPT),
+    "trial": lambda: during(IntentKind.TRIAL),
+    "rollback": lambda: during(IntentKind.ROLLBACK),
+    "restore": lambda: during(IntentKind.RESTORE),
+}
+
+
+def cells(text: str) -> list[tuple[str, str, str]]:
+    head, _, *rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.strip().splitlines()]
+    return [(row[0], name, word) for row in rows for name, word in zip(head[1:], row[1:], strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("brake", "state", "word"), [pytest.param(*c, id=f"{c[0]}: {c[1]}: {c[2]}") for c in cells(TABLE)]
+)
+def test_every_cell_of_the_documented_table(brake: str, state: str, word: str) -> None:
+    decision = decided(STATES[state](), BRAKES[brake])
+    action, kind, writes = outcome(decision)
+    if "restored" in word:
+        assert (action, kind, writes) == (Action.RESTORE, "Restore", True)
+        assert decision.desired == ADOPTED
+    elif word.startswith("back to its parent"):
+        assert (action, kind, decision.desired) == (Action.REVERT, "Rollback", NOW)
+    elif word == "goes on":
+        assert (action, kind.lower()) == (Action.CONTINUE, state)
+    else:
+        expected = Action.CLOSE if word == "ended, not written" else Action.HOLD
+        assert (action, kind, writes) == (expected, "", False)
+    if "Inconclusive" in word:
+        last = decision.ledger.trials[-1]
+        assert f"{last.state.value}({last.reason.value})" in word
+
+
+def test_the_table_is_the_one_of_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| brake \| at rest .*?(?=\n\n)", page, re.MULTILINE | re.DOTALL)
+    assert [cells(text) for text in rows] == [cells(TABLE)]
 
 
 @pytest.mark.parametrize(
