@@ -51,7 +51,7 @@ unit: venv
 	@$(BIN)/python -m pytest -q -n auto tests/unit
 
 OTHER ?= python3.13
-test-other-python: $(UV)  ## the tests that need no server, with another Python: make test-other-python OTHER=python3.13
+test-other-python: $(UV)  ## the tests that need no server, with another Python: make test-other-python OTHER=python3.13 (or a path)
 	@$(UV) venv -q --clear --python $(OTHER) .venv-other
 	@$(UV) pip install -q --python .venv-other/bin/python --require-hashes -r requirements/dev.txt
 	@$(UV) pip install -q --python .venv-other/bin/python --no-deps -e .

@@ -93,6 +93,7 @@ CONDITIONS: dict[str, tuple[Object, str, str]] = {
         "InvalidSpec",
         "raise max or lower min",
     ),
+    "min above max as number and text": (_knob(min=9, max="3"), "InvalidSpec", "raise max or lower min"),
     "signal that the class has not": (
         documents.profile(slos=[{"name": "x", "signal": "durations", "threshold": "1s", "goal": "90%"}]),
         "InvalidSpec",

@@ -19,7 +19,7 @@ from pegbox.model.trials import IntentKind
 from pegbox.ports import DEPLOYMENT, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.clock import FakeClock
-from tests.contract.conftest import Connect, cannot_run, serves_admission
+from tests.contract.conftest import Connect
 from tests.contract.kill_process import Ended, Operator
 from tests.loop import documents
 from tests.loop.world import World
@@ -105,8 +105,6 @@ async def _many(case: Killing) -> None:
 
 async def _admitted(case: Killing, pods: int = 2) -> None:
     """A variable that admission puts into two pods."""
-    if not serves_admission(case.plane):
-        cannot_run("this server knows no MutatingAdmissionPolicy: it is of Kubernetes 1.36")
     profile = documents.profile("checkout", documents.hot(), documents.variable())
     await case.world.add(profile, documents.deployment(replicas=pods), workers=2, lanes=2)
 

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment
 from pegbox.model.errors import Refused
 from pegbox.model.trials import TrialState
 from pegbox.ports import DEPLOYMENT, POD, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.suites.world import raised
-from tests.contract.conftest import Connect, cannot_run, serves_admission
+from tests.contract.conftest import Connect
 from tests.loop import documents
 from tests.loop.world import World
 
@@ -24,10 +23,8 @@ TAKE = {"conflictPolicy": "Take"}
 
 
 @pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str, control_plane: ControlPlane) -> World:
+async def shop(cluster: Cluster, client: Connect, namespace: str) -> World:
     """The whole runtime on the server, with virtual time; `kubelet` plays controllers and kubelet."""
-    if not serves_admission(control_plane):
-        cannot_run("this server knows no MutatingAdmissionPolicy: it is of Kubernetes 1.36")
     outside = await client("kubelet")
     await outside.apply(documents.CLASS, force=True)
     return World(cluster, outside, FakeClock(auto=False), namespace=namespace)

@@ -312,3 +312,32 @@ def test_a_profile_is_refused_with_field_value_and_remedy(document: Document, fi
     assert refused.value.field == field
     assert remedy in refused.value.remedy
     assert reason_of(refused.value) is Reason.INVALID_SPEC
+
+
+BOUNDS = [
+    pytest.param("pool", 9, 3, id="whole numbers"),
+    pytest.param("pool", 9, "3", id="a number above a text"),
+    pytest.param("pool", "9", 3, id="a text above a number"),
+    pytest.param("cpu", "2500m", 2, id="CPUs"),
+    pytest.param("memory", "2Gi", "2047Mi", id="bytes"),
+    pytest.param("timeout", "91s", "1m30s", id="durations"),
+    pytest.param("share", "0.75", "0.5", id="decimals"),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high"), BOUNDS)
+def test_min_above_max_is_refused_however_the_two_are_written(name: str, low: str | int, high: str | int) -> None:
+    """The API server compares whole numbers only: it has to be able to install the kind on Kubernetes 1.33."""
+    with pytest.raises(InvalidInput) as refused:
+        to_model(knob(name=name, min=low, max=high), CLASS)
+    assert (refused.value.field, refused.value.value) == (f"spec.knobs[{name}]", low)
+    assert refused.value.remedy.endswith("raise max or lower min")
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("pool", "9", 9), ("cpu", "2000m", 2), ("memory", "2048Mi", "2Gi"), ("timeout", "90s", "1m30s")],
+)
+def test_and_taken_where_both_are_the_same_in_other_words(name: str, low: str | int, high: str | int) -> None:
+    """The twin: what is compared is what they mean."""
+    to_model(knob(name=name, min=low, max=high), CLASS)

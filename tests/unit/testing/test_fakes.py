@@ -165,7 +165,18 @@ async def test_settling_twice_changes_nothing(shop: Shop) -> None:
     await shop.pods.settle()
     seen = len(shop.cluster.writes)
     await shop.pods.settle()
-    assert not any(write.changed for write in shop.cluster.writes[seen:])
+    assert shop.cluster.writes[seen:] == [], "not even an apply of what stands there already"
+
+
+async def test_a_status_that_somebody_else_wrote_is_told_again(shop: Shop) -> None:
+    """The twin: what is left out is left out because the status says it, not because it was said once."""
+    await shop.deploy(2)
+    await shop.pods.settle()
+    status = (await shop.cluster.get(TARGET))["status"]
+    operations: list[Object] = [{"op": "replace", "path": "/status/readyReplicas", "value": 1}]
+    await shop.cluster.json_patch(TARGET, operations, subresource="status")
+    await shop.pods.settle()
+    assert (await shop.cluster.get(TARGET))["status"] == status
 
 
 async def test_a_new_template_replaces_all_pods_and_the_old_one_brings_its_revision_back(shop: Shop) -> None:
