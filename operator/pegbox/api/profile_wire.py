@@ -205,7 +205,7 @@ class Guards(Wire):
 
 
 class Canary(Wire):
-    """A trial of hot settings runs first in a share of the ready pods, judged beside the rest at the same time."""
+    """A trial of hot settings and admitted variables first runs in a share of the ready pods, judged beside others."""
 
     share: Annotated[Percent, Field(description="Of the ready pods, at least one; at most 50%. 0%: no canary.")] = "20%"
     min_pods: Annotated[int, Field(ge=2, le=1000, description="With fewer ready pods: a plain step.")] = 4

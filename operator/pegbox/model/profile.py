@@ -121,7 +121,8 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A trial of hot settings runs first in this share of the ready pods, where there are at least `min_pods`.
+    """A trial of hot settings and variables by admission runs first in this share of the ready pods, where there are at
+    least `min_pods`.
 
     The defaults: a fifth of the pods bears a harmful trial, and with three others beside it the comparison is with a
     workload, not with a single neighbour. A share of 0 switches canaries off.
