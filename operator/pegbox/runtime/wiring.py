@@ -247,8 +247,14 @@ async def _before(waiting: Coroutine[object, object, None], stop: asyncio.Event)
 
 
 async def _hold(lease: LeaseElection) -> None:
-    """Ends the process the moment the Lease is lost, so that nothing is written any more."""
-    await lease.hold()
+    """Ends the process the moment the Lease is lost, so that nothing is written any more.
+
+    Whatever ends the renewals loses it: a process that went on would neither act nor make room for one that does.
+    """
+    try:
+        await lease.hold()
+    except Exception:
+        log.exception("the Lease is not renewed any more")
     log.error("leadership was lost: ending")
     logging.shutdown()
     os._exit(1)

@@ -133,7 +133,7 @@ class LeaseElection:
                     break
                 attempts.add(asyncio.create_task(self._attempt()))
                 ended = await self._first(attempts, min(self._timing.retry, self._left))
-                renewed = any(each.result() for each in ended)
+                renewed = any(each.result() for each in ended if not each.cancelled())
                 attempts = await _without(attempts, attempts if renewed else ended)
                 if not renewed and self._taken():
                     break
