@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 CLUSTER := $(PYTHON) -m dev.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint types imports unit test chaos test-oldest test-owners test-other-python format lock generate \
+.PHONY: help venv check lint types imports unit test chaos test-e2e test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
         audit sbom fuzz load recovery
 
@@ -58,8 +58,8 @@ test-other-python: $(UV)  ## the tests that need no server, with another Python:
 	@.venv-other/bin/python --version
 	@.venv-other/bin/python -m pytest -q -n auto tests/unit tests/loop tests/property tests/adversarial tests/golden tests/sim
 
-test-owners: venv  ## end to end beside Helm 3, Helm 4, self-healing appliers, an uninstall; no part of `make test` yet
-	@bash dev/test.sh owners
+test-e2e: venv  ## the end-to-end level alone (ARGS="tests/e2e/test_owners.py")
+	@bash dev/test.sh e2e $(ARGS)
 
 test-oldest: venv  ## the contract tests on the oldest supported Kubernetes (its API server alone; some 5 min to build once)
 	@$(CLUSTER) build oldest

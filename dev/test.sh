@@ -5,7 +5,6 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 bin=.venv/bin
-owners=(tests/e2e/test_{owners,network,pods,uninstall}.py)
 failed=()
 summary=()
 
@@ -47,9 +46,9 @@ on_a_cluster() { # on_a_cluster TESTS...: with pytest, on the real cluster
   return $code
 }
 
-# What others do to their own objects has a run of its own, `make test-owners`: see docs/critiques.md.
-if [[ ${1:-} == owners ]]; then
-  on_a_cluster "${owners[@]}"
+if [[ ${1:-} == e2e ]]; then # that level alone, or what is named of it
+  shift
+  on_a_cluster "${@:-tests/e2e}"
   exit
 fi
 
@@ -60,7 +59,7 @@ level "loop on fakes, property, adversarial, chaos, golden, simulated" \
 level "integration: real PostgreSQL, Redis, Prometheus" integration
 # Two at once, whatever the machine: each has an API server of its own, and halves that stay whole files for the most part.
 level "contract: the real API server" "$bin/python" -m pytest -q -n 2 --dist worksteal tests/contract
-level "end to end: the real cluster" on_a_cluster tests/e2e "${owners[@]/#/--ignore=}"
+level "end to end: the real cluster" on_a_cluster tests/e2e
 
 echo
 printf '%s\n' "${summary[@]}"

@@ -222,7 +222,7 @@ def restored(world: World) -> Seen:
     }
 
 
-def shared(first: World, second: World, seconds: float = 200.0) -> Seen:
+def shared(first: World, second: World, seconds: float = 400.0) -> Seen:
     """Two profiles that both want more of one budget than there is for both."""
     for world in (first, second):
         world.apply_profile()

@@ -64,5 +64,5 @@ def test_a_reinstall_finds_what_was_at_rest_as_it_left_it(left: Any) -> None:
     document, setting, ready = left["back"]["rest"]
     assert document == left["gone"]["before"]["left-rest"][0], "not even numbered again"
     assert setting == {"worker_count": "2"}
-    assert ready == "True"
+    assert ready["status"] == "True", ready
     assert not {"ForeignChange", "LedgerLost", "TargetReplaced"} & left["back"]["events"]
