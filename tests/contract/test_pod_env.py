@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment
 from pegbox.model.errors import Refused
 from pegbox.model.trials import TrialState
