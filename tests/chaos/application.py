@@ -72,6 +72,7 @@ class Application:
     stuck: bool = False
     crashing: bool = False
     kills_at: int = 0
+    idle: bool = False  # the autoscaler wants the least
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     digest: tuple[str, str] = ("", "")
     reported: dict[str, str] = field(default_factory=dict)  # what was last written of each object's status
@@ -146,10 +147,11 @@ class Application:
         self._say(metrics)
 
     async def _autoscale(self, target: Object) -> None:
-        """The autoscaler always wants the most; it leaves a workload alone that was scaled to zero."""
+        """The autoscaler wants the most, or the least; it leaves a workload alone that was scaled to zero."""
         hpa, now = self.hpa(), int(target["spec"]["replicas"])
-        if hpa is not None and now and now != hpa["spec"]["maxReplicas"]:
-            operation = {"op": "replace", "path": "/spec/replicas", "value": hpa["spec"]["maxReplicas"]}
+        wanted = hpa["spec"]["minReplicas" if self.idle else "maxReplicas"] if hpa is not None else now
+        if now and now != wanted:
+            operation = {"op": "replace", "path": "/spec/replicas", "value": wanted}
             await self.server.json_patch(self.target, [operation], subresource="scale")
 
     async def _roll(self, target: Object, now: str) -> None:
@@ -190,9 +192,8 @@ class Application:
         old = self.server.peek(Ref(REPLICA_SET, self.namespace, digest))
         if old is not None and _owner(old) != uid:
             await self.server.delete(Ref(REPLICA_SET, self.namespace, digest))
-            if VARIABLE in self.service.values:  # what stands in a pod goes with the workload that it was made for
-                for pod in list(self.pods):
-                    await self._end(pod)
+            for pod in list(self.pods):  # they go with the workload that they were made for
+                await self._end(pod)
         await self.server.apply(body, force=True)
         return digest
 
@@ -322,7 +323,8 @@ class Application:
             mixes = (pod.runs | pod.env, {**pod.runs, **document, **own, **pod.env}, {**pod.runs, **new, **own})
             wide = ({**pod.runs, **new},) if alike else ()
             uses.append(max(per_pod(mix) for mix in (*mixes, *wide)))
-        told = {**(self.pods[0].runs | self.pods[0].env if self.pods else {}), **new}
+        first = {n: int(v) for n, v in self.service.values.items()}  # of a pod that is told nothing
+        told = {**(self.pods[0].runs | self.pods[0].env if self.pods else first), **new}
         wanted = written.get("max_replicas", written.get("replicas", 0))
         if not self.pods and "replicas" in written and written["replicas"] == 0:
             return 0

@@ -26,6 +26,8 @@ ERRORS: dict[str, PegboxError] = {
     "409": WriteConflict("the object has been modified"),
     "422": Refused("denied the request: admission webhook", status=422),
     "429": NotAvailable("too many requests (429)"),
+    "quota (403)": Refused('"x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=9', status=403),
+    "LimitRange (403)": Refused('"x" is forbidden: maximum memory usage per Container is 512Mi', status=403),
     "500": NotAvailable("etcdserver: request timed out (500)"),
     "timeout": NotAvailable("the request timed out"),
 }
@@ -87,6 +89,13 @@ async def _revoked(world: World, chance: random.Random, tenant: str) -> str:
 async def _granted(world: World, chance: random.Random, tenant: str) -> str:
     world.server.faults.grant_all()
     return "everything is allowed again"
+
+
+@fault("conflict storm", "API server", 3)
+async def _storm(world: World, chance: random.Random, tenant: str) -> str:
+    """Somebody writes each object right before the operator does: what names a version is refused, and decided again."""
+    world.network.storm = chance.choice((3, 10, 30))
+    return f"{world.network.storm} writes"
 
 
 @fault("API server gone for minutes", "API server", 3)
@@ -269,6 +278,20 @@ async def _pdb(world: World, chance: random.Random, tenant: str) -> str:
     body = documents.placed(documents.pdb(tenant), NAMESPACE)
     await world.helm.apply(body)
     return "no disruption allowed"
+
+
+@fault("HPA falls to its least, and rises again", "workload", 3)
+async def _scaling(world: World, chance: random.Random, tenant: str) -> str:
+    app = world.apps[tenant]
+    app.idle = not app.idle
+    return "at its minimum" if app.idle else "at its maximum"
+
+
+@fault("namespace terminating", "workload", 1)
+async def _terminating(world: World, chance: random.Random, tenant: str) -> str:
+    """Everything goes, but for what has a finalizer: the profiles. They are to let go."""
+    await world.server.terminate(NAMESPACE)
+    return "nothing new is taken"
 
 
 def clear(faults: Faults) -> None:

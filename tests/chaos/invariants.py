@@ -62,6 +62,7 @@ class Watch:
         self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
         self.good = {name: set(values.items()) for name, values in self.before.items()}
         self.worsts = {t.name: self._worst(t.name) for t in self.world.shop.tenants}
+        self.looked = {t.name: _bound(self.world, t.name) for t in self.world.shop.tenants}
         self.others()
 
     # --- at each write
@@ -134,7 +135,7 @@ class Watch:
         total = 0
         for tenant in self.world.shop.tenants:
             app = self.world.apps[tenant.name]
-            added = _bound(self.world, tenant.name) - self.looked.get(tenant.name, _bound(self.world, tenant.name))
+            added = _bound(self.world, tenant.name) - self.looked[tenant.name]
             if tenant.name == writer:
                 continue
             pods = added * max(tenant.per_pod(p.runs | p.env) for p in app.pods) if added > 0 and app.pods else 0
@@ -166,21 +167,11 @@ class Watch:
             mine.pop(knob, None)
         if intent is None or intent.kind is IntentKind.ADOPT:
             return
-        self._note_lowered(name, intent.parent, changed)
         known = (intent.parent, *intent.stages)
         for knob, value in changed.items():
             if value in {s.number(knob) for s in known if knob in s}:
                 continue
             mine[knob] = (value, intent.id)
-
-    def _note_lowered(self, name: str, parent: Setting, changed: Mapping[str, int]) -> None:
-        """Excluded on purpose (docs/critiques.md): what did not fit beside this stays lowered, also once it is gone."""
-        tenant, here = self.world.tenant(name), self.world.values(name)
-        wanted = here | {n: int(parent.number(n)) for n in here if n in parent and n not in changed}
-        pods = max(_bound(self.world, name), wanted.get("max_replicas", wanted.get("replicas", 0)))
-        others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
-        if tenant.per_pod(wanted) * (pods + bool(RESTARTS & here.keys())) + others > self.world.shop.limit:
-            self.world.lapsed.setdefault(name, "the parent did not fit beside what somebody set in mid-trial")
 
     # --- after each step
 
@@ -330,23 +321,34 @@ def at_last_known_good(world: World, watch: Watch, name: str) -> None:
     for knob, value in here.items():
         if knob in ledger.incumbent and ledger.incumbent.number(knob) != value:
             raise Violation(f"{name}: {knob} is {value}, but the incumbent has {ledger.incumbent.number(knob)}")
-    strange = [n for n, v in here.items() if (n, v) not in watch.good[name]]
-    if strange and name not in world.lapsed and _affordable(world, watch, name, strange):
-        said = ", ".join(f"{n}={here[n]}" for n in strange)
-        raise Violation(f"{name}: nobody stands for {said}: neither adopted, nor accepted, nor set by others")
+    if name not in world.lapsed:
+        _somebody_stands(world, watch, name, here, ledger.owed or {})
     if (world.apps[name].document or {}).get("cohorts"):
         raise Violation(f"{name}: a cohort is left: {(world.apps[name].document or {})['cohorts']}")
     _every_pod_runs(world, name, ledger.incumbent)
     _only_our_bytes(world, name, here)
 
 
-def _affordable(world: World, watch: Watch, name: str, strange: list[str]) -> bool:
-    """Would the least values that somebody stands for fit the budget beside what others set? Else some stay lowered."""
-    here, tenant = world.values(name), world.tenant(name)
+def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, int], owed: Mapping[str, Any]) -> None:
+    """For each value somebody stands. Else it was lowered where the budget had no room for the one that somebody stands
+    for: the ledger owes that, and it does not fit yet."""
+    for knob, value in here.items():
+        if (knob, value) in watch.good[name]:
+            continue
+        if knob not in owed or (knob, int(owed[knob])) not in watch.good[name]:
+            raise Violation(
+                f"{name}: nobody stands for {knob}={value}: neither adopted, nor accepted, nor set by others"
+            )
+        if _fits(world, name, {**here, knob: int(owed[knob])}):
+            raise Violation(f"{name}: {knob}={owed[knob]} is owed and fits, but {value} stands")
+
+
+def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
+    """Would these values fit the budget, beside what others use?"""
+    tenant = world.tenant(name)
     others = world.worst() - world.apps[name].worst(tenant.per_pod)
-    wanted = here | {n: min(v for each, v in watch.good[name] if each == n) for n in strange}
     pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
-    pods += bool(RESTARTS & here.keys())
+    pods += bool(RESTARTS & wanted.keys())
     return tenant.per_pod(wanted) * pods + others <= world.shop.limit
 
 

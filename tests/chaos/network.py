@@ -28,6 +28,13 @@ def at_no_time(ref: Ref, fenced: frozenset[Ref]) -> None:
     """Nobody looks for late writes."""
 
 
+Touch = Callable[[Ref], Awaitable[None]]
+
+
+async def untouched(ref: Ref) -> None:
+    """Nobody writes in between."""
+
+
 @dataclass
 class Network:
     """Implements ports.Cluster. `gone_until` is monotonic seconds; every process shares it by `parent`."""
@@ -43,6 +50,8 @@ class Network:
     seen: Seen = nobody  # told of every write as it is sent
     fenced: frozenset[Ref] = frozenset()  # what another process moved before this one goes on
     late: Late = at_no_time  # told of every write that changed something of it all the same
+    storm: int = 0  # so many writes more find that somebody else wrote the object right before; of the parent
+    touch: Touch = untouched
 
     async def get(self, ref: Ref) -> Object:
         self._arrive()
@@ -56,6 +65,7 @@ class Network:
         await self._send("apply", body, subresource)
         meta = body["metadata"]
         ref = Ref(kind_of(body), meta.get("namespace", ""), meta["name"])
+        await self._storm(ref)
         return await self._landed(ref, self.server.apply(body, force=force, subresource=subresource))
 
     async def create(self, body: Object) -> Object:
@@ -64,6 +74,7 @@ class Network:
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
         await self._send("json_patch", ref, (operations, subresource))
+        await self._storm(ref)
         return await self._landed(ref, self.server.json_patch(ref, operations, subresource=subresource))
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
@@ -89,6 +100,12 @@ class Network:
                 self.stopped.set()
                 await self.go_on.wait()
         (self.parent or self).seen(verb, what, body)
+
+    async def _storm(self, ref: Ref) -> None:
+        shared = self.parent or self
+        if shared.storm:
+            shared.storm -= 1
+            await shared.touch(ref)
 
     async def _landed(self, ref: Ref, write: Awaitable[Object]) -> Object:
         before = self._version(ref)

@@ -14,7 +14,10 @@ from pegbox.ports import SignalQuery, SignalRow, SignalRows
 from pegbox.testing.metrics import FakeMetrics
 from tests.loop.service import Service, answering
 
-LIES = ("down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join", "half the pods")
+LIES = (
+    *("down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join", "half the pods"),
+    *("scrape gaps", "counter resets", "every series twice"),
+)
 
 
 class LyingMetrics(FakeMetrics):
@@ -52,6 +55,16 @@ class LyingMetrics(FakeMetrics):
                 return replace(answer, rows=tuple(replace(r, setting="1") if r.setting else r for r in rows))
             case "no join":
                 return replace(answer, rows=tuple(r for r in rows if not r.setting))
+            case "scrape gaps":  # every other window has too few scrapes, which the adapter tells per setting
+                if int(at.timestamp()) // 10 % 2:
+                    return answer
+                why = Missing(Reason.PARTIAL_DATA, "fewer than 4 scrapes in the window")
+                joined = {(r.profile, r.cohort, r.setting): why for r in rows if r.setting}
+                return SignalRows(tuple(r for r in rows if not r.setting), at, joined)
+            case "counter resets":  # `rate` loses what came between the last scrape and the reset
+                return replace(answer, rows=tuple(replace(r, value=r.value * 0.6) for r in rows))
+            case "every series twice":  # two replicas, and nobody who drops one
+                return replace(answer, rows=tuple(replace(r, value=r.value * 2, pods=r.pods * 2) for r in rows))
             case "half the pods":
                 return replace(answer, rows=tuple(_half(rows)))
         return answer

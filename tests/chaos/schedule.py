@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pegbox.model.errors import Refused
 from pegbox.ports import CLASS, Ref
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
@@ -81,7 +82,10 @@ class Runner:
         tenants = [t.name for t in world.shop.tenants]
         for step in schedule.steps:
             chance = random.Random(step.seed)
-            did = await faults.TABLE[step.name].act(world, chance, chance.choice(tenants))
+            try:
+                did = await faults.TABLE[step.name].act(world, chance, chance.choice(tenants))
+            except Refused as error:  # somebody's own write, in a namespace that terminates
+                did = str(error)
             watch.others()
             for _ in range(step.turns):
                 await world.turn()
@@ -129,13 +133,15 @@ async def stop_faults(world: World) -> None:
     """Everything is well again; nobody wishes for anything."""
     faults.clear(world.server.faults)
     world.kill_in, world.kill_at, world.network.gone_until = 0, None, 0.0
+    world.network.storm = 0
     world.metrics.lie, world.metrics.down = "", None
     world.wishes.clear()
     world.healing.clear()
     if world.server.peek(Ref(CLASS, "", documents.CLASS["metadata"]["name"])) is None:
         await world.helm.apply(documents.CLASS)
+    world.server.recreate(NAMESPACE)
     for name, app in world.apps.items():
-        app.deaf = app.stuck = app.crashing = False
+        app.deaf = app.stuck = app.crashing = app.idle = False
         app.kills_at, app.lag = 0, 1
         if world.server.peek(app.target) is None:
             await world.helm.apply(documents.placed(documents.deployment(name), NAMESPACE))

@@ -7,10 +7,13 @@ import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
-from pegbox.model.knobs import values_hash
+from pegbox.api import ledger_codec
+from pegbox.model.knobs import Setting, values_hash
 from pegbox.ports import HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
@@ -237,6 +240,31 @@ async def _left_at_a_trial(world: World) -> None:
     await written(world, workers=1)
 
 
+async def _left_lowered(world: World, wanted: int | None) -> None:
+    """workers is 1 of 2, and the ledger knows: it owes `wanted`, or nothing."""
+    await written(world, workers=1)
+    await world.others_step()
+    ledger = world.ledger(NAME)
+    assert ledger is not None and ledger.incumbent is not None
+    owed = None if wanted is None else Setting({"workers": Fraction(wanted)})
+    ledger = replace(ledger, incumbent=ledger.incumbent.with_values(workers=Fraction(1)), owed=owed)
+    body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=NAME, profile=NAME, written_at=world.clock.now())
+    await world.server.apply(body, force=True)
+
+
+async def _left_lowered_and_forgotten(world: World) -> None:
+    await _left_lowered(world, None)
+
+
+async def _left_lowered_though_it_fits(world: World) -> None:
+    await _left_lowered(world, 2)
+
+
+async def _left_lowered_for_a_stranger(world: World) -> None:
+    """5 workers would not fit; nobody ever stood for them either."""
+    await _left_lowered(world, 5)
+
+
 async def _left_with_an_intent(world: World) -> None:
     world.wishes[NAME] = {"workers": -1, "pool": 1}
     await world.turn()
@@ -263,6 +291,9 @@ async def _pods_run_something_else(world: World) -> None:
     ("plant", "words"),
     [
         pytest.param(_left_at_a_trial, "the incumbent has", id="another value than the incumbent's"),
+        pytest.param(_left_lowered_and_forgotten, "nobody stands for", id="a lowered value that is not owed"),
+        pytest.param(_left_lowered_though_it_fits, "is owed and fits", id="a lowered value that has room"),
+        pytest.param(_left_lowered_for_a_stranger, "nobody stands for", id="a debt that nobody stands for"),
         pytest.param(_left_with_an_intent, "is left", id="an intent that is never finished"),
         pytest.param(_left_in_a_cohort, "a cohort is left", id="a canary that is never taken back"),
         pytest.param(_left_after_deletion, "left of a deleted profile", id="a deleted profile's trial"),
@@ -278,6 +309,26 @@ def test_an_end_that_is_not_in_one_piece_is_found(plant: Callable[[World], Await
         return unfinished(world, watch)
 
     assert words in "".join(asyncio.run(run()))
+
+
+def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
+    """Somebody set pool=5 meanwhile: 4 pods x 2 x 5 = 40 of 18, and 1 worker alone is above the limit by his doing."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        await _left_lowered(world, 2)
+        await written(world, pool=5)
+        ledger = world.ledger(NAME)
+        assert ledger is not None and ledger.incumbent is not None
+        ledger = replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5)))
+        body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=NAME, profile=NAME, written_at=world.clock.now())
+        await world.server.apply(body, force=True)
+        watch.good[NAME].add(("pool", 5))
+        await world.others_step()
+        return unfinished(world, watch)
+
+    assert asyncio.run(run()) == []
 
 
 def test_a_byte_of_somebody_elses_that_changed_is_found() -> None:

@@ -93,7 +93,7 @@ async def _profile_edited(world: World, chance: random.Random, tenant: str) -> s
     change = chance.choice(
         ({"interval": "7s"}, {"deletionPolicy": "Keep"}, {"deletionPolicy": "Restore"}, {"preset": "Balanced"})
     )
-    if change.get("deletionPolicy") == "Keep" and world.intent_text(tenant):
+    if change.get("deletionPolicy") == "Keep" and world.unsettled(tenant):
         world.lapsed[tenant] = "Keep in mid-trial: a deletion keeps what stands"
     await world.edit_spec(tenant, **change)
     return str(change)
@@ -122,7 +122,7 @@ async def _resumed(world: World, chance: random.Random, tenant: str) -> str:
 async def _deleted(world: World, chance: random.Random, tenant: str) -> str:
     if world.profile(tenant) is None:
         return "it does not exist"
-    if (world.profile(tenant) or {})["spec"].get("deletionPolicy") == "Keep" and world.intent_text(tenant):
+    if (world.profile(tenant) or {})["spec"].get("deletionPolicy") == "Keep" and world.unsettled(tenant):
         world.lapsed[tenant] = "deleted with Keep in mid-trial: what stands is kept"
     await world.alice.delete(Ref(PROFILE, NAMESPACE, tenant))
     return "deletion begins"
@@ -150,7 +150,7 @@ def _ledger(world: World, tenant: str) -> Ref | None:
     ref = Ref(LEDGER, NAMESPACE, tenant)
     if world.server.peek(ref) is None:
         return None
-    if world.intent_text(tenant):
+    if world.unsettled(tenant):
         world.lapsed[tenant] = "the ledger was lost in mid-trial: what stands is the incumbent"
     return ref
 

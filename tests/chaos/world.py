@@ -120,8 +120,16 @@ class World:
     def _clients(self) -> None:
         self.kubelet, self.helm, self.alice = (self.server.as_manager(m) for m in ("kubelet", "helm", "alice"))
         self.metrics = LyingMetrics(self.services)
-        self.network = Network(self.server, self.clock)
+        self.network = Network(self.server, self.clock, touch=self._touch)
         self.restart()
+
+    async def _touch(self, ref: Ref) -> None:
+        """Somebody writes a note on an object that is about to be written."""
+        body = self.server.peek(ref)
+        if body is not None:
+            self.tokens += 1
+            notes = (body["metadata"].get("annotations") or {}) | {"example.com/touched": str(self.tokens)}
+            await self.patch(ref, "/metadata/annotations", notes)
 
     # --- the operator
 
@@ -266,6 +274,11 @@ class World:
         body = self.server.peek(Ref(LEDGER, NAMESPACE, name)) or {}
         return str(body.get("data", {}).get("summary", {}).get("intent", ""))
 
+    def unsettled(self, name: str) -> bool:
+        """Is a trial or its way back under way, or something of it still owed?"""
+        ledger = self.ledger(name)
+        return bool(self.intent_text(name)) or (ledger is not None and ledger.owed is not None)
+
     def values(self, name: str) -> dict[str, int]:
         written = self.apps[name].written()
         return {n: written[n] for n in self.tenant(name).knobs if n in written}
@@ -336,7 +349,8 @@ class World:
         out.metrics.values = {ns: {p: dict(v) for p, v in each.items()} for ns, each in self.metrics.values.items()}
         for key, memory in self.operator.reconciler.memories.items():
             windows = deque(memory.windows, maxlen=memory.windows.maxlen)
-            out.operator.reconciler.memories[key] = replace(memory, windows=windows)
+            parsed = replace(memory.parsed)  # versions count on from here in each world for itself
+            out.operator.reconciler.memories[key] = replace(memory, windows=windows, parsed=parsed)
         for tenant in self.shop.tenants:
             out.old_ledgers[tenant.name] = copied(out.server.peek(Ref(LEDGER, NAMESPACE, tenant.name)))
         return out

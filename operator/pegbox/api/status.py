@@ -86,12 +86,12 @@ def read_conditions(status: Mapping[str, Any]) -> dict[ConditionType, Condition]
 
 def significant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Did anything change but figures that move with every scrape? Those alone are worth a write only now and then."""
-    return bool(_still(old) != _still(new))
+    return old != new and bool(_still(old) != _still(new))
 
 
 def _still(node: Any) -> Any:
     """The status without its noise: attainment, model figures, and the summary's SLO text that repeats one of them."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         kept = {key: _still(item) for key, item in node.items() if key not in _NOISY}
         return {key: item for key, item in kept.items() if not (key == "slo" and "setting" in kept)}
     return [_still(item) for item in node] if isinstance(node, list) else node

@@ -18,6 +18,7 @@ from pegbox.core import (
     looks,
     narrowed,
     overdrawn,
+    owed,
     pod_env,
     requests,
     room,
@@ -125,6 +126,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
         paused_until=ledger.paused_until,
         adopted=None if ledger.adopted is None else transitions.keeping(ledger.adopted, theirs),
         originals=tuple(o for o in ledger.originals if o.uid != ledger.target_uid),
+        owed=transitions.owing(ledger, foreign=theirs).owed,
     )
     if intent is None or intent.kind is IntentKind.ADOPT:
         return fresh
@@ -282,6 +284,10 @@ def _at_rest(
     back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
     if back is not None:
         return replace(back, events=events + back.events)
+    snapshot = replace(snapshot, ledger=owed.still(snapshot.ledger))
+    returned = None if events else owed.returned(snapshot, workload, now)
+    if returned is not None:
+        return returned
     asked = requests.pending(snapshot)
     if asked is not None and not requests.too_early(snapshot, asked):
         decision = requests.serve(snapshot, workload, asked, now)

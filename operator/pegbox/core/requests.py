@@ -120,6 +120,7 @@ def _rollback(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision
     if isinstance(goal, Missing):
         return _refuse(snapshot, goal.detail)
     item = Begin(IntentKind.ROLLBACK, goal, Reason.REQUESTED, now, why="requested", revision=workload.revision)
+    snapshot = replace(snapshot, ledger=replace(ledger, owed=None))  # this is what a person wants
     decision = under_way.start(snapshot, workload, item, now)
     text = f"rolling back {in_words(snapshot.spec.space, goal, ledger.incumbent)}: requested"
     return replace(decision, action=Action.REVERT, message=text, events=(Event(Reason.ROLLING_BACK, text),))

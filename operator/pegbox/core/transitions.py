@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -197,6 +197,7 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
         spent={},
         keep=tuple(sorted(ending.foreign)),
     )
+    ledger = owing(ledger, keeping(intent.parent, ending.foreign), goal, ending.foreign)
     state = ledger.breaker
     if ending.counted:
         state = breaker.fail(state, spec.guards, ending.now, ending.jitter)
@@ -236,11 +237,22 @@ def yield_to(ledger: Ledger, intent: Intent, foreign: Mapping[str, KnobValue]) -
         applied_at=None,
         keep=tuple(sorted({*intent.keep, *foreign})),
     )
-    return replace(ledger, intent=following, generation=generation)
+    return replace(owing(ledger, foreign=foreign), intent=following, generation=generation)
+
+
+def owing(
+    ledger: Ledger, wanted: Setting | None = None, goal: Setting | None = None, foreign: Container[str] = ()
+) -> Ledger:
+    """Take note of what of `wanted` a way back to `goal` leaves lowered. What others set is owed no more."""
+    owed = {n: v for n, v in (ledger.owed or {}).items() if n not in foreign}
+    if wanted is not None and goal is not None:
+        owed |= {n: wanted[n] for n in wanted.diff(goal) if n in wanted}
+    return replace(ledger, owed=Setting(owed) if owed else None)
 
 
 def left_to_others(ledger: Ledger, foreign: Mapping[str, KnobValue]) -> Ledger:
     """What somebody else decided since the adoption is not ours to undo: a restore leaves it as they set it."""
+    ledger = owing(ledger, foreign=foreign)
     if ledger.adopted is None or not foreign:
         return ledger
     return replace(ledger, adopted=keeping(ledger.adopted, foreign))
@@ -270,6 +282,7 @@ def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Obs
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
         revision=intent.revision or ledger.revision,
         halted=None,
+        owed=None,  # this was judged with what is there
     )
 
 
@@ -298,7 +311,7 @@ def stopped_at(ledger: Ledger, intent: Intent) -> Ledger:
     ledger = left_to_others(ledger, {n: intent.target[n] for n in intent.keep if n in intent.target})
     if intent.target != ledger.adopted:
         return replace(ledger, intent=None, incumbent=intent.target)
-    return replace(ledger, intent=None, incumbent=None, adopted=None, originals=(), ladder=(), halted=None)
+    return replace(ledger, intent=None, incumbent=None, adopted=None, originals=(), ladder=(), halted=None, owed=None)
 
 
 def scored(ledger: Ledger, intent: Intent, summary: TrialSummary) -> Ledger:

@@ -371,7 +371,10 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     ledger = transitions.yield_to(ledger, intent, foreign)
     assert ledger.intent is not None
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
-        ledger = replace(ledger, intent=room.within(snapshot, workload, ledger.intent))
+        fits = room.within(snapshot, workload, ledger.intent)
+        if intent.kind is not IntentKind.ADOPT:
+            ledger = transitions.owing(ledger, ledger.intent.target, fits.target)
+        ledger = replace(ledger, intent=fits)
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(reason, f"changed by others meanwhile, and left so: {names}", warning=True)
     return replace(decision, events=(event,))
@@ -391,6 +394,8 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     where = cohorts.in_words(intent, workload)
     moved = f"{moved} ({where})" if where else moved
     text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
+    if ledger.owed is not None:
+        text += f"; until a budget has room, less than {in_words(snapshot.spec.space, ledger.owed)}"
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 
@@ -459,7 +464,8 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     foreign = {**_left_alone(ledger), **foreign_at_restore(snapshot, parent)}
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
-        goal = room.affordable(snapshot, workload, parent, goal)
+        wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
+        ledger = transitions.owing(replace(ledger, owed=None), wanted, goal)
     left = cohorts.standing(snapshot, parent)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)

@@ -234,4 +234,5 @@ class Ledger:
     reporting: bool = False  # has any pod ever acknowledged?
     revision: str = ""  # template revision that the incumbent was measured on
     halted: Reason | None = None
+    owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more
     forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last

@@ -17,6 +17,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
 from pegbox.model.snapshot import Document, Workload
 from pegbox.model.trials import Intent, Ledger
+from pegbox.runtime.parsed import Parsed
 
 MAX_WINDOWS = 12
 REWRITE = timedelta(seconds=5)  # a document that somebody set again is written at once, then after 5 s, 10 s, 20 s ...
@@ -62,6 +63,7 @@ class Memory:
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
     class_: dict[str, Any] | None = None
     looked_at: datetime | None = None
+    parsed: Parsed = field(default_factory=Parsed)
 
     def note_time(self, now: datetime) -> None:
         """The clock was set back: windows and moments that lie ahead would shut out all that comes."""

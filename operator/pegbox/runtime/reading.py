@@ -10,8 +10,7 @@ from fractions import Fraction
 
 from pegbox.adapters.kube import environment, owners, workload
 from pegbox.api import budgets as budget_api
-from pegbox.api import ledger_codec
-from pegbox.api.translate import Context, to_model
+from pegbox.api.translate import Context
 from pegbox.api.translate_limits import reason_of
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
@@ -40,6 +39,7 @@ from pegbox.ports import (
     Object,
     Ref,
 )
+from pegbox.runtime.parsed import Parsed
 
 ORIGINALS = "pegbox.dev/originals"
 VERB_PREFIX = "pegbox.dev/"
@@ -90,7 +90,9 @@ class Unacceptable(Exception):
         self.reason, self.profile = reason, profile
 
 
-async def read_spec(cluster: Cluster, namespace: str, name: str, reported: frozenset[str] | None) -> Objects:
+async def read_spec(
+    cluster: Cluster, namespace: str, name: str, reported: frozenset[str] | None, parsed: Parsed | None = None
+) -> Objects:
     """Profile and class, merged. Raises ProfileGone and Unacceptable."""
     profile = await maybe(cluster, Ref(PROFILE, namespace, name))
     if profile is None:
@@ -106,16 +108,16 @@ async def read_spec(cluster: Cluster, namespace: str, name: str, reported: froze
         ) from error
     target = await maybe(cluster, _target_ref(profile, namespace))
     try:
-        spec = to_model(profile, class_, Context(_cpus(profile, target), reported))
+        spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
     return Objects(profile, class_, spec, target=target)
 
 
-async def read_rest(cluster: Cluster, found: Objects) -> Objects:
-    """Target, pods, ConfigMaps, HPAs, budgets and ledger. Nothing is cached: a decision never uses old objects."""
+async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = None) -> Objects:
+    """Target, pods, ConfigMaps, HPAs, budgets and ledger. All are read anew: a decision never uses old objects."""
     spec = found.spec
-    found = await _read_ledger(cluster, found)
+    found = await _read_ledger(cluster, found, parsed or Parsed())
     found = await _beside_older_profiles(cluster, found)
     own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
@@ -258,7 +260,7 @@ def _stands(found: Objects, knob: Knob) -> bool:
             return False
 
 
-async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
+async def _read_ledger(cluster: Cluster, found: Objects, parsed: Parsed) -> Objects:
     """A ledger of another profile of the same name, a torn or an edited one is told and not believed."""
     spec = found.spec
     body = await maybe(cluster, Ref(LEDGER, spec.namespace, spec.name))
@@ -267,7 +269,7 @@ async def _read_ledger(cluster: Cluster, found: Objects) -> Objects:
     version = str(body["metadata"].get("resourceVersion", ""))
     found = replace(found, ledger_uid=str(body["metadata"].get("uid", "")))
     try:
-        ledger = ledger_codec.decode(body)
+        ledger = parsed.decoded(body)
     except InvalidInput as error:
         return replace(found, ledger_version=version, ledger_problem=str(error))
     if ledger.profile_uid != spec.uid:

@@ -106,7 +106,7 @@ class Reconciler:
         namespace, _, name = key.partition("/")
         memory = self.memories.setdefault(key, Memory())
         try:
-            found = await reading.read_spec(self.cluster, namespace, name, memory.reported)
+            found = await reading.read_spec(self.cluster, namespace, name, memory.reported, memory.parsed)
         except Unacceptable as refusal:
             before = await finishing.last_read(self.cluster, memory, refusal)
             if before is None:
@@ -118,7 +118,7 @@ class Reconciler:
             memory.spec, memory.class_ = found.spec, found.class_
         self.classes[key] = found.spec.class_name
         try:
-            found = await self._fenced(await reading.read_rest(self.cluster, found), memory)
+            found = await self._fenced(await reading.read_rest(self.cluster, found, memory.parsed), memory)
         except Unacceptable as refusal:
             return await self._unacceptable(key, memory, refusal)
         snapshot, found = await self._snapshot(key, memory, found)
@@ -154,7 +154,7 @@ class Reconciler:
             return found  # nothing of it is written now
         await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
         memory.fenced = intent.id
-        return await reading.read_rest(self.cluster, found)
+        return await reading.read_rest(self.cluster, found, memory.parsed)
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -171,7 +171,7 @@ class Reconciler:
                 names != known and found.refusal is None
             ):  # only ever more: a gap in the metrics must not shrink the space
                 memory.reported = names
-                again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names)
+                again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names, memory.parsed)
                 found, spec = replace(found, spec=again.spec), again.spec
         ledger = self._ledger(memory, found)
         memory.intent = ledger.intent
@@ -319,10 +319,10 @@ class Reconciler:
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
-        text = ledger_codec.state_of(ledger)
         transition = _transition(ledger) != _transition(memory.ledger)
         stale = memory.ledger_saved_at is None or now - memory.ledger_saved_at > SAVE_EVERY
-        if found.ledger_version and (text == memory.ledger_text or not (transition or stale)):
+        text = ledger_codec.state_of(ledger) if transition or stale or not found.ledger_version else memory.ledger_text
+        if found.ledger_version and text == memory.ledger_text:
             memory.ledger, memory.ledger_version = ledger, found.ledger_version
             return
         body = ledger_codec.encode(

@@ -85,6 +85,17 @@ class FakeCluster:
     def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
         return [entry.body for entry in self._store.all(kind, namespace)]
 
+    async def terminate(self, namespace: str) -> None:
+        """As the namespace controller does: everything in it is deleted, in the order of its creation; what has a
+        finalizer stays until that is gone. Nothing new is taken."""
+        self._store.terminating.add(namespace)
+        for entry in self._store.all_of(namespace):
+            self._store.delete(entry)
+
+    def recreate(self, namespace: str) -> None:
+        """The namespace was made anew: it takes objects again."""
+        self._store.terminating.discard(namespace)
+
     # --- reading
 
     async def get(self, ref: Ref) -> Object:

@@ -61,7 +61,7 @@ def flatten(body: Object) -> Fields:
 
 
 def _flatten(value: Any, name: str, path: Path, fields: Fields) -> None:
-    if isinstance(value, Mapping) and value and name not in ATOMIC_MAPS:
+    if isinstance(value, dict) and value and name not in ATOMIC_MAPS:
         for key, each in value.items():
             _flatten(each, key, (*path, f"f:{key}"), fields)
     elif isinstance(value, list) and name in SETS:
@@ -83,7 +83,7 @@ def list_keys(name: str, value: list[Any]) -> tuple[str, ...]:
     Lists of our own API are maps by name; so is any list of objects that all have one, which the server's
     schemas say of nearly every such list.
     """
-    if not value or not all(isinstance(item, Mapping) for item in value):
+    if not value or not all(isinstance(item, dict) for item in value):
         return ()
     keys = LIST_KEYS.get(name, ("name",))
     needed = [key for key in keys if key not in KEY_DEFAULTS]
@@ -91,7 +91,19 @@ def list_keys(name: str, value: list[Any]) -> tuple[str, ...]:
 
 
 def item_element(item: Mapping[str, Any], keys: Iterable[str]) -> str:
-    return "k:" + _text({key: item.get(key, KEY_DEFAULTS.get(key)) for key in sorted(keys)})
+    return _element(tuple((key, item.get(key, KEY_DEFAULTS.get(key))) for key in sorted(keys)))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _element(key: tuple[tuple[str, Any], ...]) -> str:
+    return "k:" + _text(dict(key))
+
+
+@lru_cache(maxsize=4096)
+def _key(element: str) -> Mapping[str, Any]:
+    """What a `k:` element says: to be read only."""
+    found: Mapping[str, Any] = json.loads(element[2:])
+    return found
 
 
 def _text(value: Any) -> str:
@@ -120,7 +132,7 @@ def put(root: Object, path: Path, value: Any) -> None:
 
 
 def _item(items: list[Any], element: str) -> Any:
-    wanted = json.loads(element[2:])
+    wanted = _key(element)
     found = next((item for item in items if _is(item, wanted)), None)
     if found is None:
         found = {key: each for key, each in wanted.items() if each is not None}
@@ -129,9 +141,9 @@ def _item(items: list[Any], element: str) -> Any:
 
 
 def _is(item: Any, wanted: Mapping[str, Any]) -> bool:
-    return isinstance(item, Mapping) and all(
-        item.get(key, KEY_DEFAULTS.get(key)) == each for key, each in wanted.items()
-    )
+    if not isinstance(item, dict):
+        return False
+    return all(item.get(key, KEY_DEFAULTS.get(key)) == each for key, each in wanted.items())
 
 
 def drop(root: Object, path: Path) -> None:
@@ -143,7 +155,7 @@ def drop(root: Object, path: Path) -> None:
         if element[:2] != "f:":
             if not isinstance(here, list):
                 return
-            wanted = json.loads(key)
+            wanted = _key(element) if element[:2] == "k:" else json.loads(key)
             match = [
                 at for at, item in enumerate(here) if (_is(item, wanted) if element[:2] == "k:" else item == wanted)
             ]
@@ -215,7 +227,7 @@ def spell(path: Path) -> str:
 
 def is_key(path: Path) -> bool:
     """Whether this is the key field of a list's item: it lives and dies with the item."""
-    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in json.loads(path[-2][2:])
+    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in _key(path[-2])
 
 
 def covered(path: Path, owned: Iterable[Path]) -> bool:

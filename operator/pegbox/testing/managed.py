@@ -109,7 +109,7 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
     merged: Object = copied(live)
     for path in sorted(wanted, key=len):
         value = wanted[path]
-        if path in changed or value is PRESENT:
+        if path in changed or (value is PRESENT and path not in standing):
             fields.put(merged, path, None if value is PRESENT else value)
     held = managed.claims.get(writer)
     # Items before what is in them: an item that lost its key could not be found any more.
@@ -138,7 +138,8 @@ def _conflicts(changed: set[Path], managed: Managed, writer: Writer) -> tuple[Fi
 
 def update(before: Object, after: Object, managed: Managed, stamp: Stamp) -> None:
     """Ownership after an update: what changed is the writer's, what vanished is nobody's."""
-    old, new = fields.flatten(before), fields.flatten(after)
+    moved = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    old, new = (fields.flatten({n: body[n] for n in moved if n in body}) for body in (before, after))
     changed = frozenset(path for path, value in new.items() if _differs(path, value, old))
     gone = frozenset(old.keys() - new.keys())
     managed.take(changed | gone, but=stamp.writer)

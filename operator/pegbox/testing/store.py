@@ -51,6 +51,7 @@ class Store:
         self._entries: dict[Ref, Entry] = {}
         self._version = 1000
         self._uids = 0
+        self.terminating: set[str] = set()  # namespaces that take no new object
 
     def timestamp(self) -> str:
         return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -69,8 +70,15 @@ class Store:
             if ref.kind == kind and namespace in ("", ref.namespace):
                 yield entry
 
+    def all_of(self, namespace: str) -> list[Entry]:
+        """Every object of a namespace."""
+        return [e for ref, e in self._entries.items() if ref.kind.namespaced and ref.namespace == namespace]
+
     def new(self, ref: Ref) -> Entry:
-        """An entry with a fresh uid, not yet stored."""
+        """An entry with a fresh uid, not yet stored. Raises Refused (403) in a namespace that terminates."""
+        if ref.kind.namespaced and ref.namespace in self.terminating:
+            why = f"unable to create new content in namespace {ref.namespace} because it is being terminated"
+            raise Refused(f"{ref.kind.plural} {ref.name!r} is forbidden: {why}", status=403)
         self._uids += 1
         metadata: Object = {"name": ref.name, "uid": f"00000000-0000-4000-8000-{self._uids:012d}"}
         if ref.kind.namespaced:

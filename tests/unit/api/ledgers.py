@@ -74,4 +74,5 @@ def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
         revision="abc",
         halted=Reason.LAST_KNOWN_GOOD_FAILING,
         forecasts=((1.0, 2.0, 3.0), (4.5, 5.5, 6.5)),
+        owed=PARENT,
     )

@@ -129,3 +129,24 @@ async def test_an_immutable_config_map_is_refused(cluster: FakeCluster) -> None:
     await cluster.apply(MAP | {"data": {"a": "1"}, "immutable": True})
     with pytest.raises(Refused, match="immutable"):
         await cluster.apply(MAP | {"data": {"a": "2"}, "immutable": True})
+
+
+async def test_a_namespace_that_terminates_loses_all_but_what_has_a_finalizer_and_takes_nothing_new(
+    cluster: FakeCluster,
+) -> None:
+    await cluster.apply(MAP)
+    kept = MAP | {"metadata": MAP["metadata"] | {"name": "kept", "finalizers": ["pegbox.dev/restore"]}}
+    await cluster.apply(kept)
+    elsewhere = MAP | {"metadata": MAP["metadata"] | {"namespace": "other"}}
+    await cluster.apply(elsewhere)
+    await cluster.terminate("shop")
+    assert cluster.peek(REF) is None and cluster.peek(Ref(CONFIG_MAP, "other", "a")) is not None
+    left = cluster.peek(Ref(CONFIG_MAP, "shop", "kept"))
+    assert left is not None and left["metadata"]["deletionTimestamp"]
+    for write in (cluster.apply(MAP), cluster.create(MAP)):
+        with pytest.raises(Refused, match="because it is being terminated") as refused:
+            await write
+        assert refused.value.status == 403
+    await cluster.apply(kept | {"data": {"a": "1"}})  # what is there may still change
+    cluster.recreate("shop")
+    await cluster.apply(MAP)

@@ -1,0 +1,70 @@
+"""Owed: what a way back left lowered, since a budget had no room for more beside what others set. Pure.
+
+The ledger remembers the value (`transitions.owing`), and it returns at rest once it fits, as the rest of the way back.
+Nothing is owed any more where somebody else set the knob, where a trial was accepted, or where a person asked for
+another setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+
+from pegbox.core import guards, transitions, under_way
+from pegbox.core.transitions import Begin
+from pegbox.core.wording import in_words
+from pegbox.model.decisions import Admission, Decision, Event
+from pegbox.model.knobs import Setting
+from pegbox.model.profile import Mode
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import IntentKind, Ledger
+
+
+def still(ledger: Ledger) -> Ledger:
+    """What stands no lower than it was, or is no knob any more, is not owed."""
+    if ledger.owed is None or ledger.incumbent is None:
+        return ledger
+    here = ledger.incumbent
+    return transitions.owing(ledger, foreign=[n for n, v in ledger.owed.items() if not _lower(here.get(n), v)])
+
+
+def _lower(here: object, owed: object) -> bool:
+    return isinstance(here, Fraction) and isinstance(owed, Fraction) and here < owed
+
+
+def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
+    """Begin to put back as much as fits by now, if any of it does."""
+    ledger = snapshot.ledger
+    if ledger.owed is None or snapshot.spec.mode is not Mode.AUTO or guards.brakes.why(snapshot) is not None:
+        return None
+    if guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE:
+        return None  # nothing urgent: it may cost restarts
+    incumbent = ledger.incumbent
+    assert incumbent is not None
+    goal = _fitting(snapshot, incumbent, ledger.owed)
+    if goal == incumbent:
+        return None
+    text = f"there is room again for {in_words(snapshot.spec.space, goal, incumbent)}"
+    item = Begin(IntentKind.ROLLBACK, goal, Reason.ROLLING_BACK, now, why=text, revision=workload.revision)
+    decision = under_way.start(snapshot, workload, item, now)
+    return replace(decision, message=text, events=(Event(Reason.ROLLING_BACK, text),))
+
+
+def _fitting(snapshot: Snapshot, incumbent: Setting, owed: Setting) -> Setting:
+    """One knob after the other, as far as every budget has room."""
+    goal = incumbent
+    for name, value in owed.items():
+        more = goal.with_values(**{name: value})
+        verdicts = (
+            guard(snapshot, incumbent, more)
+            for guard in (
+                guards.ownership.owned,
+                guards.limits.bounds,
+                guards.limits.rules,
+                guards.budgets_guard.budgets,
+            )
+        )
+        goal = goal if any(v.admission is Admission.REFUSE for v in verdicts) else more
+    return goal
