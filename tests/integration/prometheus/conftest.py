@@ -30,7 +30,9 @@ from pegbox.adapters.pod_settings import PodSetting
 from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
+from pegbox.model.reasons import Reason
 
+ALERTS = Path(__file__).parents[3] / "manifests" / "alerts" / "pegbox.yaml"
 STALE_AFTER = 6.0
 """Seconds after which the pod `stale-1` stops answering."""
 RENAMED_AFTER = 4.0
@@ -155,6 +157,11 @@ def _leaders() -> dict[str, Telemetry]:
         telemetry.pod_settings.show("shop/half", "half", SHOWN["shop/half"], now)
         setting = PodSetting("", str(3 + number))
         telemetry.pod_settings.show("shop/twice", "takeover", {"twice-1": setting}, now)
+    first = leaders["leader-1"]
+    first.leader(True)
+    first.rollback_pending("shop", "checkout", True)
+    first.degraded("shop", "checkout", Reason.RESTORE_PENDING)
+    first.rollback_pending("shop", "well", False)
     return leaders
 
 
@@ -227,7 +234,8 @@ def _configuration(port: int) -> str:
         }
         for name in ("leader-1", "leader-2")
     ]
-    return yaml.safe_dump({"scrape_configs": [*jobs, job("pegbox", 1, leaders)]})
+    whole = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(ALERTS)]}
+    return yaml.safe_dump(whole | {"scrape_configs": [*jobs, job("pegbox", 1, leaders)]})
 
 
 def _binary() -> str:
