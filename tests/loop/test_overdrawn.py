@@ -106,3 +106,14 @@ async def test_of_a_shared_budget_the_one_whose_use_grew_gives_way_and_the_other
             await world.turn(name)
     assert (await world.values(), await world.values("basket")) == ({"workers": "2"}, {"workers": "4"})
     assert sum(amount for amount, _ in (await world.claims()).values()) == 32
+
+
+async def test_once_there_is_room_again_what_was_lowered_returns() -> None:
+    world = await scaled()
+    await world.apply(documents.hpa(high=8))
+    await world.rest()
+    assert await world.values() == {"workers": "2"}
+    await world.apply(documents.hpa(high=4))
+    await world.turns(20)
+    assert await world.values() == {"workers": "4"}
+    assert (await world.condition("Degraded"))[0] == "False"

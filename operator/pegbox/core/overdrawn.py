@@ -48,7 +48,7 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     item = Begin(
         IntentKind.ROLLBACK, wanted, Reason.BUDGET_EXCEEDED, now, why=in_words(over), revision=workload.revision
     )
-    ledger = transitions.owing(snapshot.ledger, incumbent, wanted)
+    ledger = transitions.owing(snapshot.ledger, incumbent, wanted)  # it returns once it fits again
     return transitions.begin(snapshot.spec, ledger, incumbent, item)
 
 
