@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import time
 from collections import Counter
@@ -62,6 +63,9 @@ async def run(options: argparse.Namespace) -> int:
     started = told = time.monotonic()
     schedules = kept(options.replay) if options.replay else None
     count = len(schedules) if schedules is not None else options.schedules
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the table of a long run that is stopped is not lost
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     for at in range(count):
         schedule = schedules[at] if schedules is not None else draw(options.seed + at, options.shop)
         outcome = await runner.run(schedule)
@@ -74,7 +78,8 @@ async def run(options: argparse.Namespace) -> int:
         elif count == 1:
             print(table(outcome))
         now = time.monotonic()
-        if options.minutes and now - started > options.minutes * 60:
+        await asyncio.sleep(0)
+        if stopped.is_set() or (options.minutes and now - started > options.minutes * 60):
             break
         if now - told > EVERY:
             told = now

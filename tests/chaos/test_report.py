@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
 from tests.chaos import report
-from tests.chaos.__main__ import Totals
+from tests.chaos.__main__ import Totals, run
 from tests.chaos.faults import TABLE
 from tests.chaos.schedule import Outcome, Schedule, Step
 
@@ -23,3 +31,21 @@ def test_runs_add_up_and_a_lost_one_is_counted_for_each_of_its_faults() -> None:
     found = report.report([text, text])
     assert found.startswith("4 schedules, seeds 1 to 2, 1 to 2; lost: 2.")
     assert "| deploy | " in found and found.count("| 4 | 2 |") == 2  # deploy once per schedule, and the try
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_still_says_what_it_ran(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = argparse.Namespace(
+        schedules=50, seed=3, minutes=0.0, failures=str(tmp_path / "failures"), replay="", whole=False
+    )
+
+    async def stopped() -> int:
+        task = asyncio.ensure_future(run(options))
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), number)
+        return await task
+
+    assert asyncio.run(stopped()) == 0
+    assert "1 schedules, seeds 3 to 3, lost: 0" in capsys.readouterr().out
