@@ -1,7 +1,7 @@
 """How long a rollback takes on the real cluster, from the first bad sample: `python3 -m tests.e2e.latency --help`.
 
 A value that makes a workload slow is tried again and again, in several worlds at the same time. The first bad sample is
-the first scrape after the write at which a guard's condition holds, as the ledger records it. From there it is counted
+the end of the first window after the write in which a guard's condition was seen to hold, as the ledger records it. From there it is counted
 to the decision to go back, until the first write of the way back stands on the API server, and until every pod's own
 metrics acknowledge it. The last two are looked at some times a second, so that they are late by a look.
 """
@@ -103,6 +103,12 @@ def table(done: Sequence[Try], interval: float) -> str:
         "first bad sample to the decision to go back": [t.bad_to_decided for t in done],
         "first bad sample to the first write of the way back": [t.bad_to_written for t in done],
         "first bad sample to every pod's acknowledgement": [t.bad_to_acknowledged for t in done],
+        "write of the bad value to the first write of the way back": [
+            t.written_to_bad + t.bad_to_written for t in done
+        ],
+        "write of the bad value to every pod's acknowledgement": [
+            t.written_to_bad + t.bad_to_acknowledged for t in done
+        ],
     }
     lines = [
         f"{len(done)} rollbacks, interval {interval:g} s",

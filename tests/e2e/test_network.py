@@ -154,7 +154,7 @@ def test_names_are_asked_for_by_datagrams_to_port_53_alone(policy: Object, proce
 @pytest.fixture(scope="module")
 def laid(enforced: bool) -> None:
     if not enforced:
-        cannot_run("its rules are laid on packets that pass this machine: the local cluster's alone")
+        cannot_run("its rules are laid where `exec` enters the node's own network: in the local cluster alone")
 
 
 def test_the_operator_works_under_its_rules(laid: None, operator: Operator, world: World) -> None:
