@@ -90,6 +90,7 @@ class LeaseElection:
         self._ended = ended if ended is not None else _nobody
         self._seen: _Seen | None = None
         self._renewed_at: float | None = None
+        self._read_at = float("-inf")  # when the attempt began whose reading was the newest to come
         self.heard: Heard = _unheard
         self.carried: Callable[[], dict[str, str]] = dict
         """Annotations that the leader keeps on the Lease: what the next one has to know. They cost no extra write."""
@@ -205,6 +206,9 @@ class LeaseElection:
         started = self._clock.monotonic()
         try:
             body = await self._cluster.get(self._ref)
+            if started < self._read_at:
+                return False  # one that began later has read already: this is old, and may lack a stop
+            self._read_at = started
             self._observe(body)
             self.heard(body["metadata"].get("annotations") or {}, self.leading)
         except NotFound:

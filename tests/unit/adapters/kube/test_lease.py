@@ -160,6 +160,35 @@ async def test_a_call_that_hung_renews_from_its_start(clock: FakeClock) -> None:
     await candidate.stop()
 
 
+async def test_what_was_read_before_a_stop_is_not_heard_after_it(clock: FakeClock) -> None:
+    """The reading at 4 comes at 7, without the stop that the one at 6 has seen, whose renewal failed."""
+
+    class Late(FakeCluster):
+        late = False
+
+        async def get(self, ref: Ref) -> Object:
+            body = await super().get(ref)
+            if self.late:
+                self.late = False
+                await clock.sleep(3)
+            return body
+
+    cluster = Late(clock)
+    candidate = Candidate(cluster, clock, "one")
+    heard: list[bool] = []
+    candidate.election.heard = lambda notes, leading: heard.append("pegbox.dev/stop" in notes)
+    await clock.advance(3)
+    cluster.late = True
+    await clock.advance(2)
+    operations = [{"op": "add", "path": "/metadata/annotations", "value": {"pegbox.dev/stop": "stop"}}]
+    await cluster.json_patch(REF, operations)
+    heard.clear()
+    cluster.faults.fail_next("apply", None, NotAvailable("busy"), times=5)
+    await clock.advance(4)
+    assert heard and all(heard)
+    await candidate.stop()
+
+
 async def test_once_renewed_nothing_is_left_of_the_calls_that_hang(clock: FakeClock) -> None:
     cluster = HangingOnce(clock)
     candidate = Candidate(cluster, clock, "one")
