@@ -196,6 +196,7 @@ def harmful(world: World) -> Seen:
         )
         if world.status()["breaker"]["state"] != "Open":
             time.sleep(20)  # what waited in the queue is worked off, and a clean window stands before the next try
+            world.until("ease at the setting of before", lambda: world.condition("Ready").get("status") == "True")
             world.measured()
     world.until("the open breaker", lambda: world.status()["breaker"]["state"] == "Open", 60)
     return {"values": values, "tries": tries, "events": world.events(), "degraded": world.condition("Degraded")}
