@@ -107,6 +107,8 @@ def test_a_cluster_of_which_something_runs_is_one(tmp_path: Path) -> None:
     record.write_text("{}")
     with subprocess.Popen(["sleep", "60"], env={MARKER: str(record.parent), "PATH": os.environ["PATH"]}) as running:
         try:
+            while not Path(f"/proc/{running.pid}/environ").read_bytes():
+                pass  # it is there, and the kernel has not told its environment yet
             assert down._other_nodes(Paths("one", tmp_path / "one"))
             assert not down._other_nodes(Paths("other", record.parent)), "its own processes are nobody else's"
         finally:
