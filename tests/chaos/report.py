@@ -117,7 +117,8 @@ def report(logs: list[str]) -> str:
             totals.append([int(n) for n in total.groups()])
     seeds = ", ".join(f"{first} to {last}" for _, first, last, _, _ in totals)
     count, bad, most = sum(t[0] for t in totals), sum(t[3] for t in totals), max(t[4] for t in totals)
-    head = f"{count:,} schedules, seeds {seeds}; lost: {bad}. All were in one piece within {most} wakes after the last fault."
+    rest = "All others" if bad else "All"
+    head = f"{count:,} schedules, seeds {seeds}; lost: {bad}. {rest} were in one piece within {most} wakes after the last fault."
     return "\n".join([head, "", *rows(runs, lost)])
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from pegbox.api import budgets
 from pegbox.model.errors import WriteConflict
-from pegbox.ports import BUDGET, Ref
+from pegbox.model.trials import IntentKind
+from pegbox.ports import BUDGET, CONFIG_MAP, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -112,3 +115,21 @@ async def _take_slot(world: World, uid: str) -> None:
     assert isinstance(granted, dict)
     operation = {"op": "add", "path": "/status", "value": granted["status"]}
     await world.outside.json_patch(ref, [operation], subresource="status")
+
+
+async def test_what_somebody_raised_in_a_document_that_pods_cannot_read_is_claimed_while_it_is_written_anew() -> None:
+    """8 units: 4 + 4 are claimed when somebody sets workers=4 under the old hash. Two pods use 8 of it then: 12 in all, and
+    nothing is left for anybody else to raise."""
+    world = await two(capacity=10)
+    own = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
+    text = (await world.outside.get(own))["data"]["settings.json"]
+    document = json.loads(text)
+    document["values"]["workers"] = "4"  # its hash is that of 2
+    await world.patch(own, "/data/settings.json", json.dumps(document))
+    await world.wake()
+    ledger = await world.ledger()
+    assert ledger.intent is not None and ledger.intent.kind is IntentKind.ADOPT
+    assert (await world.claims())["checkout"][0] == 8
+    await world.annotate("try", "workers=3", "basket")
+    await world.turn("basket")
+    assert await world.values("basket") == {"workers": "2"}

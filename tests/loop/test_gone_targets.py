@@ -76,6 +76,29 @@ async def test_what_is_gone_as_well_holds_up_nothing(kind: Any) -> None:
     assert await world.find(Ref(kind, world.namespace, name)) is None
 
 
+async def test_a_place_that_is_gone_holds_up_nothing_beside_a_target_that_stands_either() -> None:
+    world = await accepted()
+    await world.outside.delete(Ref(CONFIG_MAP, world.namespace, "app-config"))
+    await world.delete()
+    for _ in range(40):
+        if not await world.exists():
+            break
+        await world.turn()
+    assert not await world.exists(), await world.why()
+    assert (await world.values())["workers"] == "2" and await world.bounds() == (2, 4)
+    assert "InternalError" not in world.events.reasons()
+
+
+async def test_a_config_map_that_goes_in_mid_trial_is_no_error_of_ours() -> None:
+    world = await accepted()
+    await world.annotate("try", "cache=2")
+    await world.wake()
+    await world.outside.delete(Ref(CONFIG_MAP, world.namespace, "app-config"))
+    for _ in range(5):
+        await world.turn()
+    assert "InternalError" not in world.events.reasons()
+
+
 async def test_a_value_that_somebody_changed_since_is_his() -> None:
     world = await accepted()
     await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/maxReplicas", 7)

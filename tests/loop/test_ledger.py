@@ -6,7 +6,7 @@ import pytest
 
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import LEDGER, Ref
+from pegbox.ports import HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, written
@@ -168,3 +168,21 @@ async def test_a_request_that_was_acted_on_is_not_acted_on_again_when_ledger_and
     ledger = await world.ledger()
     assert ledger is not None and ledger.trials == () and ledger.intent is None
     assert (await world.document()).generation <= before + 1  # the adoption, no trial
+
+
+async def test_a_ledger_from_a_backup_that_lacks_what_somebody_set_is_written_again() -> None:
+    """The process knows max_replicas=5 for the incumbent; the ledger that was put back does not, and it is what survives."""
+    world = await make()
+    await world.apply(documents.hpa())
+    bound = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
+    body = documents.profile("checkout", documents.hot(), bound, autoscaler={"ref": {"name": "checkout"}})
+    await world.add(body, workers=2)
+    await world.steady()
+    ref = Ref(LEDGER, world.namespace, "checkout")
+    backup = (await world.outside.get(ref))["data"]
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/maxReplicas", 5)
+    await world.turn()
+    await world.patch(ref, "/data", backup)
+    await world.turn()
+    ledger = await world.ledger()
+    assert ledger.incumbent is not None and ledger.incumbent.number("max_replicas") == 5

@@ -175,6 +175,8 @@ class LiveActuator:
     async def _config_maps(self, change: Change) -> bool:
         moved = change.moved(LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
         for name in sorted({knob.location.config_map for knob, _ in moved}):
+            if name not in change.found.config_maps:
+                raise NotFound(f"ConfigMap {change.spec.namespace}/{name} does not exist any more")
             body = change.found.config_maps[name]
             data: dict[str, str] = {}
             for knob, text in moved:

@@ -48,6 +48,8 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
 
     Nothing is written where the claim stands already and is fresh. Raises NotAvailable.
     """
+    # An adoption writes what is in force already: others may have raised it, and its pods use it in any case.
+    stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT
     for ref, (amount, trial) in wanted(found, ledger).items():
         body = found.shared.get(ref)
         if body is None:
@@ -56,9 +58,7 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
         holding = standing is not None and standing.trial.value == "Holding"
         if standing is not None and standing.amount == amount and holding == trial and _fresh(standing.expires, now):
             continue
-        wish = budget_api.Wish(
-            found.spec.uid, found.spec.key, amount, now + EXPIRY, trial, standing=ledger.intent is None
-        )
+        wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, now + EXPIRY, trial, standing=stands)
         refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
         if refused is not None:
             return refused

@@ -237,12 +237,13 @@ async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
     labels = workload.selector_text(target)
     pods = tuple(await cluster.list(POD, spec.namespace, labels=labels))
     sets = await cluster.list(REPLICA_SET, spec.namespace, labels=labels) if spec.target.kind == "Deployment" else []
-    return replace(found, pods=pods, workload=workload.decode(target, pods, sets, spec.target.container))
+    found = replace(found, pods=pods, workload=workload.decode(target, pods, sets, spec.target.container))
+    return _what_is_left(found)
 
 
 def _what_is_left(found: Objects) -> Objects:
-    """At a deletion without a target: the knobs whose place still stands. Only those can be put back; an object that is
-    gone too is not made anew, which a terminating namespace would refuse for ever."""
+    """At a deletion: the knobs whose place still stands. Only those can be put back. Without a target, an object of
+    ours that is gone too is not made anew either, which a terminating namespace would refuse for ever."""
     if not found.deleting:
         return found
     left = SearchSpace(tuple(knob for knob in found.spec.space.knobs if _stands(found, knob)))
@@ -250,6 +251,9 @@ def _what_is_left(found: Objects) -> Objects:
 
 
 def _stands(found: Objects, knob: Knob) -> bool:
+    in_theirs = knob.location.kind in (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+    if found.target is not None and not in_theirs:
+        return True
     match knob.location.kind:
         case LocationKind.SETTINGS | LocationKind.ENV:
             return found.own_config_map is not None

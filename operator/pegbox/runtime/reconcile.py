@@ -252,7 +252,8 @@ class Reconciler:
         if memory.ledger is not None and found.ledger_version and memory.ledger_version == found.ledger_version:
             return memory.ledger
         if found.stored is not None:
-            memory.ledger_text = ledger_codec.state_of(found.stored)
+            # Somebody else wrote it (a restored backup): what this process decided before does not stand there.
+            memory.ledger, memory.ledger_text = found.stored, ledger_codec.state_of(found.stored)
             return found.stored
         known, adopted, document = memory.ledger, reading.adopted_before(found), found.document
         if known is not None and not found.ledger_version and known.intent and known.profile_uid == found.spec.uid:

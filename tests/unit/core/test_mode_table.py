@@ -89,7 +89,7 @@ def restoring() -> Snapshot:
 def canary() -> Snapshot:
     """One of five pods runs the target, all others the parent, and every pod has said so."""
     profile, names = spec(budgets=()), "abcde"
-    stages, cohort = cohorts.first(profile, PARENT, TARGET, ("a",))
+    stages, cohort = cohorts.first(profile, PARENT, TARGET, cohorts.Standing(("a",), PARENT))
     item = trial(stages=stages, cohort=cohort, applied_at=at(390), in_force_at=at(395))
     here = document(profile, PARENT, item.generation, cohorts=cohorts.listed(profile, item))
     hashes = {name: values_hash(here.values_for(name)) for name in names}
