@@ -38,7 +38,7 @@ def test_a_run_that_is_stopped_still_says_what_it_ran(
     number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = argparse.Namespace(
-        schedules=50, seed=3, minutes=0.0, failures=str(tmp_path / "failures"), replay="", whole=False
+        schedules=50, seed=3, minutes=0.0, failures=str(tmp_path / "failures"), replay="", whole=False, shop=""
     )
 
     async def stopped() -> int:

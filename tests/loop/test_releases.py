@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from pegbox.api import ledger_codec
 from pegbox.model.trials import IntentKind
 from pegbox.ports import LEDGER, PROFILE, Ref
 from tests.loop import documents
@@ -43,7 +44,7 @@ async def test_upgraded_in_mid_trial_the_next_release_goes_on_with_it() -> None:
 
 async def test_downgraded_to_a_release_that_cannot_read_the_ledger_it_says_so_and_loses_no_original() -> None:
     world = await in_trial()
-    await rewrite(world, schemaVersion=3, later="field")
+    await rewrite(world, schemaVersion=ledger_codec.SCHEMA_VERSION + 1, later="field")
     number = (await world.document()).generation
     world.restart()
     ledger = await world.rest()
@@ -60,7 +61,7 @@ async def test_downgraded_to_a_release_that_cannot_read_the_ledger_it_says_so_an
 
 async def test_upgraded_again_afterwards_it_works_with_what_the_older_one_wrote() -> None:
     world = await in_trial()
-    await rewrite(world, schemaVersion=3)
+    await rewrite(world, schemaVersion=ledger_codec.SCHEMA_VERSION + 1)
     world.restart()
     await world.rest()
     body = await world.outside.get(Ref(LEDGER, world.namespace, "checkout"))
