@@ -147,6 +147,12 @@ class Mirrored:
         account: Object = {"apiVersion": "v1", "kind": "ServiceAccount"}
         await client.apply(account | {"metadata": {"name": "default", "namespace": name}})
 
+    async def terminate(self, namespace: str) -> None:
+        raise NotImplementedError("namespaces are emptied and finished by a controller: there is none here")
+
+    def recreate(self, namespace: str) -> None:
+        """It never went."""
+
     async def clear(self, namespace: str) -> None:
         """Nothing is left of the schedule before: no controller empties namespaces here."""
         client = self._clients["observer"]
