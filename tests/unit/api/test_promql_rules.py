@@ -52,6 +52,8 @@ def test_this_may_be_asked(text: str) -> None:
         pytest.param(f"max_over_time({X}[30d:1s])", "a subquery", "recording rule", id="a subquery over a function"),
         pytest.param("x{$matchers} offset 5m", "'x'", "remove offset and @", id="an offset"),
         pytest.param("rate(x{$matchers}[$window] @ end())", "'x'", "remove offset and @", id="a time of its own"),
+        pytest.param("rate(x{$matchers}[1e30])", "[1e30]", "write ranges as whole numbers with a unit", id="a range for which the library panics"),
+        pytest.param("x{$matchers} offset NaN", "NaN", "write ranges as whole numbers", id="an offset that is no number"),
         pytest.param("rate(x{$matchers}[86401s])", "86401s", "read at most 1d", id="a second more than the longest window"),
         pytest.param("topk(1000, x{$matchers})", "topk", "use one of avg, count", id="a sort"),
         pytest.param('count_values("v", x{$matchers})', "count_values", "use one of avg, count", id="labels made of values"),
