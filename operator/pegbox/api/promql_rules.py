@@ -83,7 +83,7 @@ def _parsed(text: str, field: str) -> pq.Expr:
         reason = " ".join(str(error).split())[:200].replace(f'{_MARK}="1"', "$matchers")
         raise InvalidInput(field, _as_written(text), f"it is not PromQL ({reason}): correct it") from error
     except BaseException as error:
-        # The library is written in Rust. Where that panics, as at [1e30], what it raises is no Exception: it would end us.
+        # A panic of the library, which is written in Rust, is no Exception, and would end us: `[1e30]` makes one.
         if type(error).__name__ != "PanicException":
             raise
         remedy = f"it cannot be read ({error}): write ranges as whole numbers with a unit, such as 5m"
