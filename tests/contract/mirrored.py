@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pegbox.adapters.kube.client import KubeCluster
-from pegbox.model.errors import NotFound, Refused
+from pegbox.model.errors import NotFound
 from pegbox.ports import (
     BUDGET,
     CONFIG_MAP,
@@ -64,11 +64,11 @@ class Mirrored:
     # --- reading
 
     async def get(self, ref: Ref) -> Object:
-        self._enter("get", "get", ref.kind, ref.namespace)
+        self.faults.enter("get", ref.kind, ref.namespace)
         return await self._client.get(ref)
 
     async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
-        self._enter("list", "list", kind, namespace)
+        self.faults.enter("list", kind, namespace)
         return await self._client.list(kind, namespace, labels=labels, limit=limit)
 
     async def allowed(
@@ -104,18 +104,10 @@ class Mirrored:
 
     # --- parts
 
-    def _enter(self, verb: str, rbac: str, kind: Kind, namespace: str, subresource: str = "") -> None:
-        self.faults.raise_due(verb, kind)
-        group = kind.api_version.rpartition("/")[0]
-        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
-        if self.faults.denies(rbac, group, resource, namespace):
-            raise Refused(f"RBAC does not allow {rbac} {resource} in {namespace!r}", status=403)
-
     async def _write(self, verb: str, ref: Ref, subresource: str, act: Coroutine[Any, Any, T]) -> T:
         record = WriteRecord(verb, ref.kind.kind, ref.namespace, ref.name, subresource, self.manager)
         try:
-            rbac = {"apply": "patch", "json_patch": "patch", "evict": "create"}.get(verb, verb)
-            self._enter(verb, rbac, ref.kind, ref.namespace, subresource)
+            self.faults.enter(verb, ref.kind, ref.namespace, subresource)
             self.faults.reach("before", record)
         except BaseException:
             act.close()  # never sent

@@ -73,7 +73,7 @@ def tries(world: World, count: int) -> list[Try]:
 def attempt(world: World) -> Try | None:
     """None where another reason than a bad sample ended the trial, such as a window that a busy machine spoilt."""
     before, values = world.document(), world.values_text()
-    world.try_(BAD)
+    world.verb("try", BAD)  # not asked again: the clock begins with the write
     bad = written(world, before)
     wrote = datetime.now(UTC)
     world.until("the rollback", lambda: world.document()["generation"] > bad["generation"], 240, WRITTEN)

@@ -13,11 +13,14 @@ import yaml
 
 from dev.cluster.paths import REPOSITORY
 from dev.demo import cluster as demo
+from pegbox.model.reasons import SENTENCES, Reason
 from tests.e2e.api import Api, Object, samples, wait_for
 
 WORKLOAD = Path(__file__).parent / "workload"
 WINDOW = 12  # seconds: six scrapes of 2 s, of which a window needs four
 INTERVAL = 4  # seconds
+ASKED = 8  # times at the most
+PASSING = (Reason.LAST_KNOWN_GOOD_FAILING, Reason.WAITING_FOR_PODS)  # refusals that end by themselves
 PATIENCE = 120.0  # seconds that a busy machine with two cores may take for one step of the loop
 
 
@@ -222,7 +225,22 @@ class World:
         return said
 
     def try_(self, argument: str) -> str:
-        return self.verb("try", argument)
+        """`pegbox try`, asked again while the answer is that the workload does badly at rest.
+
+        All worlds at once on two cores make a healthy setting look bad for a while.
+        """
+        for _ in range(ASKED):
+            said = self.verb("try", argument)
+            self.until("the answer", lambda said=said: self._token("try") in said.split(), every=0.3)
+            if not any(f"{Reason.REQUEST_REFUSED.value}: {SENTENCES[reason]}" in self.why() for reason in PASSING):
+                break
+            self.until("ease", lambda: self.condition("Ready").get("status") == "True")
+            time.sleep(WINDOW)
+        return said
+
+    def _token(self, verb: str) -> str:
+        """Of the last request that was taken up."""
+        return next((t["value"] for t in self.status().get("tokens", []) if t["name"] == verb), "none")
 
     def delete_profile(self) -> float:
         """Seconds until it is gone, finalizer and all."""

@@ -9,8 +9,8 @@ import pytest
 from pegbox.model.trials import TrialState, TrialSummary
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, POD, Object, Ref
 from pegbox.runtime.points import Point
-from pegbox.testing.faults import Killed
 from tests.loop import documents
+from tests.loop.killing import Countdown, killed_once
 from tests.loop.world import World, make
 
 GUARDS = documents.QUICK | {"trialWindow": "20s", "trialTimeout": "5m"}
@@ -392,25 +392,8 @@ POINTS = (
 async def test_killed_anywhere_in_a_canary_the_next_start_goes_on(point: Point, time: int, wish: str) -> None:
     """Each point of each stage: the canary's, the widening's or the way back's."""
     world = await shop(load=200.0)
-    left = [time]
-
-    def reached(at: Point) -> None:
-        if at is point:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-
     await world.annotate("try", wish)
-    world.reached = reached
-    for _ in range(40):
-        try:
-            await world.turn()
-        except Killed:
-            world.restart()
-            await world.pods_step(world.apps["checkout"])
-        if left[0] <= 0:
-            break
-    world.reached = lambda at: None
+    await killed_once(world, Countdown(point, time), turns=40)
     trial = await ended(world)
     good = "3" if trial.state is TrialState.ACCEPTED else "2"
     assert trial.state is (TrialState.ACCEPTED if wish == "workers=3" else TrialState.REVERTED)

@@ -11,8 +11,8 @@ from pegbox.model.trials import TrialState, TrialSummary
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, POD_ENVIRONMENT, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
-from pegbox.testing.faults import Killed
 from tests.loop import documents
+from tests.loop.killing import Countdown, killed_once
 from tests.loop.world import World, make, written
 
 GUARDS = documents.QUICK | {"trialWindow": "20s", "trialTimeout": "5m"}
@@ -548,26 +548,12 @@ POINTS = (
 async def test_killed_anywhere_in_a_canary_the_next_start_goes_on(point: Point, time: int, wish: str) -> None:
     """Each point of opening, closing, widening or the way back. Harm is never in more than the share."""
     world = await shop()
-    left = [time]
 
-    def reached(at: Point) -> None:
-        if at is point:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
+    async def look() -> None:
+        assert wish == "lanes=3" or await counted(world, "4") <= 1
 
     await world.annotate("try", wish)
-    world.reached = reached
-    for _ in range(60):
-        try:
-            await world.turn()
-        except Killed:
-            world.restart()
-            await world.pods_step(world.apps["checkout"])
-        assert wish == "lanes=3" or await counted(world, "4") <= 1
-        if left[0] <= 0:
-            break
-    world.reached = lambda at: None
+    await killed_once(world, Countdown(point, time), 60, look)
     trial = await ended(world)
     good = TrialState.ACCEPTED if wish == "lanes=3" else TrialState.REVERTED
     assert trial.state is good

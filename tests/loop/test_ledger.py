@@ -9,15 +9,11 @@ from pegbox.model.trials import IntentKind
 from pegbox.ports import HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
-from tests.loop.world import World, make, written
+from tests.loop.world import World, make, trying, written
 
 
 async def in_mid_trial(argument: str = "workers=3") -> World:
-    world = await make()
-    await world.add(documents.profile(), workers=2)
-    await world.steady()
-    await world.annotate("try", argument)
-    await world.turn()
+    world = await trying(argument)
     await world.turn()
     intent = await world.intent()
     assert intent is not None and intent.kind is IntentKind.TRIAL

@@ -9,18 +9,13 @@ from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflic
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP
 from pegbox.testing.cluster import FakeCluster
-from tests.loop import documents
-from tests.loop.world import World, make
+from tests.loop.world import World, trying
 
 FOREVER = 10_000
 
 
 async def in_trial() -> World:
-    world = await make()
-    await world.add(documents.profile(), workers=2)
-    await world.steady()
-    await world.annotate("try", "workers=3")
-    await world.turn()
+    world = await trying()
     assert await world.values() == {"workers": "3"}
     return world
 

@@ -8,17 +8,7 @@ import json
 from pegbox.api import ledger_codec
 from pegbox.model.trials import IntentKind
 from pegbox.ports import LEDGER, PROFILE, Ref
-from tests.loop import documents
-from tests.loop.world import World, make
-
-
-async def in_trial() -> World:
-    world = await make()
-    await world.add(documents.profile(), workers=2)
-    await world.steady()
-    await world.annotate("try", "workers=3")
-    await world.turn()
-    return world
+from tests.loop.world import World, trying
 
 
 async def rewrite(world: World, **data: object) -> None:
@@ -30,7 +20,7 @@ async def rewrite(world: World, **data: object) -> None:
 
 async def test_upgraded_in_mid_trial_the_next_release_goes_on_with_it() -> None:
     """It knows a field that the former one did not write: the trial is judged all the same."""
-    world = await in_trial()
+    world = await trying()
     body = await world.outside.get(Ref(LEDGER, world.namespace, "checkout"))
     state = json.loads(body["data"]["state"])
     assert state["intent"].pop("cohort", None) is None
@@ -43,7 +33,7 @@ async def test_upgraded_in_mid_trial_the_next_release_goes_on_with_it() -> None:
 
 
 async def test_downgraded_to_a_release_that_cannot_read_the_ledger_it_says_so_and_loses_no_original() -> None:
-    world = await in_trial()
+    world = await trying()
     await rewrite(world, schemaVersion=ledger_codec.SCHEMA_VERSION + 1, later="field")
     number = (await world.document()).generation
     world.restart()
@@ -60,7 +50,7 @@ async def test_downgraded_to_a_release_that_cannot_read_the_ledger_it_says_so_an
 
 
 async def test_upgraded_again_afterwards_it_works_with_what_the_older_one_wrote() -> None:
-    world = await in_trial()
+    world = await trying()
     await rewrite(world, schemaVersion=ledger_codec.SCHEMA_VERSION + 1)
     world.restart()
     await world.rest()

@@ -13,8 +13,9 @@ from pegbox.model.trials import TrialState
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
-from pegbox.testing.faults import WriteRecord
+from pegbox.testing.faults import Killed, WriteRecord
 from tests.loop import documents
+from tests.loop.killing import Countdown
 from tests.loop.world import App, World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
@@ -484,10 +485,6 @@ async def test_a_pod_that_moves_under_the_write_is_read_again_and_written() -> N
     assert await pod_sizes(app) == ["750m", "750m"]
 
 
-class Killed(BaseException):
-    """SIGKILL, as far as one process can play it: nothing of the reconciler may catch it."""
-
-
 @pytest.mark.parametrize("occurrence", [1, 2], ids=["the first pod", "the second pod"])
 @pytest.mark.parametrize("point", [Point.BEFORE_RESIZE, Point.AFTER_RESIZE], ids=str)
 @pytest.mark.parametrize(("wish", "ends"), [("workers=3", "750m"), ("workers=4", "0.5")], ids=["there", "and back"])
@@ -498,15 +495,7 @@ async def test_killed_between_two_pods_the_next_start_ends_with_all_of_them_alik
     await world.annotate("try", f"cpu_request=750m,{wish}")
     if ends == "0.5":
         await world.until(lambda: _in_force(world))
-    left = [occurrence]
-
-    def reached(here: Point) -> None:
-        if here is point:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-
-    world.reached = reached
+    world.reached = Countdown(point, occurrence)
     with pytest.raises(Killed):
         for _ in range(20):
             await world.turn()

@@ -396,4 +396,14 @@ async def make(classes: Mapping[str, Object] | None = None, **options: Any) -> W
     return world
 
 
-__all__ = ["CLASS", "App", "Quiet", "World", "make", "written"]
+async def trying(argument: str = "workers=3") -> World:
+    """One profile at rest with workers=2, and the first turn of a trial."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", argument)
+    await world.turn()
+    return world
+
+
+__all__ = ["CLASS", "App", "Quiet", "World", "make", "trying", "written"]

@@ -20,7 +20,6 @@ from pegbox.core import cohorts, error_budget, force, verify
 from pegbox.core.baseline import mean, pool, served
 from pegbox.core.transitions import Ending
 from pegbox.core.verify import WAITING, Judgement, Outcome
-from pegbox.model.knobs import Setting
 from pegbox.model.observations import Attainment, Measured, Missing, Observation, Split
 from pegbox.model.profile import ProfileSpec, Slo
 from pegbox.model.reasons import Reason
@@ -30,11 +29,6 @@ from pegbox.model.trials import Baseline, Intent, TrialState
 EFFECT = math.log(1.25)  # pods differ by 10 to 20 % for good (nodes, zones, warm caches), which no window averages out
 MIN_EVENTS = 20  # of the cohort: a bad window with fewer is chance, and good ones with fewer prove nothing
 ERROR_SDS = 2.0  # standard deviations by which errors must be more than the rest's, beside ERROR_RISE
-
-
-def chosen(snapshot: Snapshot, workload: Workload, parent: Setting, target: Setting) -> cohorts.Standing | None:
-    """Where a trial that begins runs first; None for a plain step."""
-    return cohorts.chosen(snapshot, workload, parent, target)
 
 
 def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:

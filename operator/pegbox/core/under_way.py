@@ -43,7 +43,7 @@ def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) ->
     parent = snapshot.ledger.incumbent
     assert parent is not None
     if item.kind is IntentKind.TRIAL:
-        item = replace(item, cohort=canary.chosen(snapshot, workload, parent, item.target))
+        item = replace(item, cohort=cohorts.chosen(snapshot, workload, parent, item.target))
     ledger = transitions.begin(snapshot.spec, snapshot.ledger, parent, item)
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.START)
     event = Event(item.reason, f"trying {in_words(snapshot.spec.space, item.target, parent)}: {item.why}")

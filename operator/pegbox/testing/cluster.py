@@ -16,7 +16,7 @@ import jsonpatch
 import jsonpointer
 
 from pegbox import ports
-from pegbox.model.errors import InvalidInput, NotFound, NotServed, Refused, WriteConflict
+from pegbox.model.errors import InvalidInput, NotFound, Refused, WriteConflict
 from pegbox.ports import POD, Clock, Kind, Object, Ref
 from pegbox.testing import managed as ownership
 from pegbox.testing import selectors
@@ -43,15 +43,11 @@ def kind_of(body: Mapping[str, Any]) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One request: what is asked of which object, by which verb of the port and of RBAC."""
+    """One request: what is asked of which object, by which verb of the port."""
 
     verb: str
     ref: Ref
     subresource: str = ""
-
-    @property
-    def rbac(self) -> str:
-        return {"apply": "patch", "json_patch": "patch", "evict": "create"}.get(self.verb, self.verb)
 
 
 class FakeCluster:
@@ -210,14 +206,7 @@ class FakeCluster:
         await asyncio.sleep(0)
 
     def _enter(self, call: _Call) -> None:
-        kind = call.ref.kind
-        self.faults.raise_due(call.verb, kind)
-        if self.faults.is_uninstalled(kind):
-            raise NotServed(f"{kind.plural} ({kind.api_version}) is not installed: apply its CustomResourceDefinition")
-        group = kind.api_version.rpartition("/")[0]
-        resource = f"{kind.plural}/{call.subresource}" if call.subresource else kind.plural
-        if self.faults.denies(call.rbac, group, resource, call.ref.namespace):
-            raise Refused(f"RBAC does not allow {call.rbac} {resource} in {call.ref.namespace!r}", status=403)
+        self.faults.enter(call.verb, call.ref.kind, call.ref.namespace, call.subresource)
 
     async def _write(self, call: _Call, act: Callable[[], tuple[Object, bool]]) -> Object:
         await self._travel()

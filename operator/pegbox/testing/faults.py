@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from pegbox.model.errors import NotServed, Refused
 from pegbox.ports import Kind
 
 
@@ -76,6 +77,17 @@ class Faults:
 
     def denies(self, *asked: str) -> bool:
         return any(all(held in ("*", each) for held, each in zip(row, asked, strict=True)) for row in self._denied)
+
+    def enter(self, verb: str, kind: Kind, namespace: str, subresource: str = "") -> None:
+        """What a call meets on its way in: an error that is due, a kind that is not there, a right that is missing."""
+        self.raise_due(verb, kind)
+        if self.is_uninstalled(kind):
+            raise NotServed(f"{kind.plural} ({kind.api_version}) is not installed: apply its CustomResourceDefinition")
+        group = kind.api_version.rpartition("/")[0]
+        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        rbac = {"apply": "patch", "json_patch": "patch", "evict": "create"}.get(verb, verb)
+        if self.denies(rbac, group, resource, namespace):
+            raise Refused(f"RBAC does not allow {rbac} {resource} in {namespace!r}", status=403)
 
     def raise_due(self, verb: str, kind: Kind) -> None:
         self._raise(verb, kind, lost=False)

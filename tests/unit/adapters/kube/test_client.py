@@ -150,15 +150,15 @@ async def test_access_is_asked_and_only_a_clear_yes_is_one(server: Server, clust
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(web.Response(text="<html>"), id="no JSON"),
-        pytest.param(web.Response(text="[]"), id="no object"),
-        pytest.param(web.Response(status=503, text="down"), id="503"),
+        pytest.param({"text": "<html>"}, id="no JSON"),
+        pytest.param({"text": "[]"}, id="no object"),
+        pytest.param({"status": 503, "text": "down"}, id="503"),
     ],
 )
 async def test_an_answer_that_is_none_is_not_available(
-    server: Server, cluster: KubeCluster, answer: web.Response
+    server: Server, cluster: KubeCluster, answer: dict[str, Any]
 ) -> None:
-    server.answer = lambda request: answer
+    server.answer = lambda request: web.Response(**answer)  # a new one each time: it may be asked for twice
     with pytest.raises(NotAvailable, match="get ConfigMap shop/a"):
         await cluster.get(REF)
 

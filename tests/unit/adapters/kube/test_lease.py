@@ -14,16 +14,6 @@ from tests.unit.adapters.kube.candidates import REF, Candidate
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(auto=False)
-
-
-@pytest.fixture
-def cluster(clock: FakeClock) -> FakeCluster:
-    return FakeCluster(clock)
-
-
-@pytest.fixture
 async def candidates(cluster: FakeCluster, clock: FakeClock) -> AsyncIterator[list[Candidate]]:
     """Two; the first has led since the start."""
     first = Candidate(cluster, clock, "one")

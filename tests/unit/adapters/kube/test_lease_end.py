@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from pegbox.adapters.kube.lease import Ended
 from pegbox.model.errors import WriteConflict
 from pegbox.ports import LEASE, Object, Ref
 from pegbox.testing.clock import FakeClock
 from pegbox.testing.cluster import FakeCluster
 from tests.unit.adapters.kube.candidates import REF, Candidate
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(auto=False)
-
-
-@pytest.fixture
-def cluster(clock: FakeClock) -> FakeCluster:
-    return FakeCluster(clock)
 
 
 def of_pod(uid: str) -> Ended:
