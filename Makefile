@@ -82,7 +82,7 @@ lock: $(UV)  ## refresh the hashed requirement locks
 	@$(LOCK) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) pyproject.toml --extra operator -o requirements/operator.txt
 	@$(LOCK) requirements/issue-service.in -o requirements/issue-service.txt
-	@$(LOCK) pyproject.toml --extra operator --group dev -c requirements/operator.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra operator --extra bench --group dev -c requirements/operator.txt -o requirements/dev.txt
 
 generate: venv  ## CRDs, chart and install manifests, from the models
 	@$(BIN)/pegbox render-crds --out crds

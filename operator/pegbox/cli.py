@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pegbox import __version__
+from pegbox.bench import arguments as bench_arguments
 from pegbox.model.errors import PegboxError
 
 Command = Callable[[Namespace], int]
@@ -78,6 +79,7 @@ def parser() -> ArgumentParser:
     _add_doctor(add("doctor", "check rights, CRDs, metrics and profiles; each finding with its remedy", _doctor))
     crds = add("render-crds", "write the CustomResourceDefinitions of this version", _crds)
     crds.add_argument("--out", metavar="DIR", default="-", help="a directory, or - for stdout (default)")
+    bench_arguments.add(add("bench", "measure how well Pegbox tunes, forecasts and rolls back", _bench))
     for verb, text in VERBS.items():
         _add_verb(add(verb, text, _verb), verb)
     for verb, text in BRAKES.items():
@@ -242,6 +244,12 @@ def _crds(arguments: Namespace) -> int:
     from pegbox.commands import crds
 
     return crds.main(arguments)
+
+
+def _bench(arguments: Namespace) -> int:
+    from pegbox.commands import bench
+
+    return bench.main(arguments)
 
 
 def _verb(arguments: Namespace) -> int:

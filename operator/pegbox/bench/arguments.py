@@ -1,0 +1,60 @@
+"""The arguments of `pegbox bench`, for the command line. Standard library only: help must be there at once."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser
+from pathlib import Path
+
+BENCHES = {
+    "tune": "how well settings are found: regret, unsafe trials and steps, beside honest company",
+    "forecast": "how well load is forecast some minutes ahead",
+    "rollback": "how soon a regression is found in a stream of latencies, and how often one is imagined",
+    "scale-out": "how many minutes go bad at which price when replicas follow load",
+    "decide": "how long a decision and a suggestion take",
+}
+
+
+def add(made: ArgumentParser) -> None:
+    """One subcommand for each benchmark."""
+    benches = made.add_subparsers(metavar="BENCH", required=True, dest="bench")
+    for name, text in BENCHES.items():
+        one = benches.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        _common(one)
+        _OWN[name](one)
+
+
+def _common(made: ArgumentParser) -> None:
+    made.add_argument("--json", metavar="FILE", type=Path, help="write meta and runs as JSON, with pictures beside it")
+    made.add_argument("--seeds", metavar="N", type=_count, default=6, help="seeds of every run (default 6)")
+    made.add_argument("--data", metavar="DIR", type=Path, help="measurements of others (default ../shared/data)")
+
+
+def _tune(made: ArgumentParser) -> None:
+    made.add_argument("--spec", metavar="SPEC.yaml", type=Path, nargs="+", default=[], help="default: the shipped ones")
+
+
+def _forecast(made: ArgumentParser) -> None:
+    made.add_argument("--trace", metavar="FILE", type=Path, nargs="+", default=[], help="default: those of --data")
+    made.add_argument("--horizon", metavar="MINUTES", type=_count, default=3, help="minutes ahead (default 3)")
+
+
+def _rollback(made: ArgumentParser) -> None:
+    made.add_argument("--stream", metavar="FILE", type=Path, nargs="+", default=[], help="default: that of --data")
+
+
+def _scale_out(made: ArgumentParser) -> None:
+    made.add_argument("--trace", metavar="FILE", type=Path, nargs="+", default=[], help="default: those of --data")
+
+
+def _decide(made: ArgumentParser) -> None:
+    made.add_argument("--rounds", metavar="N", type=_count, default=200, help="calls that are timed (default 200)")
+
+
+_OWN = {"tune": _tune, "forecast": _forecast, "rollback": _rollback, "scale-out": _scale_out, "decide": _decide}
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number from 1 to 10000")
+    return int(text)
