@@ -1,0 +1,39 @@
+"""Pegbox's own entry: the search that runs in the operator (pegbox.learning.search)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pegbox.bench.tuners.base import Measured, Problem
+from pegbox.learning.search import Goal, Parameters, SafeSearch
+from pegbox.model.knobs import Setting
+
+
+@dataclass
+class Pegbox:
+    """Ask and tell in logs."""
+
+    search: SafeSearch
+    sign: float
+
+    def ask(self) -> Setting:
+        return self.search.ask()
+
+    def tell(self, setting: Setting, measured: Measured) -> None:
+        self.search.tell(setting, None if measured.metric is None else self.sign * math.log(measured.metric))
+
+    @property
+    def incumbent(self) -> Setting:
+        return self.search.incumbent
+
+
+def make(problem: Problem, parameters: Parameters | None = None) -> Pegbox:
+    sign = 1.0 if problem.maximise else -1.0
+    free = tuple(sign * math.log(m.metric) for m in problem.free if m.metric is not None)
+    least = math.log(problem.least) if problem.least > 0 else -math.inf
+    goal = Goal(math.log(problem.floor), least, problem.price, problem.admissible)
+    search = SafeSearch(
+        problem.space, problem.start, goal, free, problem.seed, problem.logs, parameters or Parameters()
+    )
+    return Pegbox(search, sign)

@@ -1,0 +1,281 @@
+"""Safe search around the incumbent: ask for one setting, tell what came of it.
+
+The metric's log ratio to the start is a Gaussian process over the axes (additive.py); the price is known. A setting is
+asked for only where the process is sure that it stays above the floor; it becomes the incumbent only where it is
+probably cheaper and keeps what the objective asks of the metric. Steps are small (axes.py), several knobs may move at
+once, and the search holds when nothing it can reach promises more than it would cost to find out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pegbox.learning import additive
+from pegbox.learning.axes import axes_of
+from pegbox.learning.queueing import Array, Mask
+from pegbox.model.knobs import SearchSpace, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One set for every workload; nothing here was fitted to a file."""
+
+    candidates: int = 256
+    margin: float = 0.02  # log distance kept from the floor
+    beta: float = 2.3  # sds below the mean at which a setting must still be safe
+    halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
+    worth: float = 0.002  # log cost that a step must be expected to save
+    accept: float = 0.7  # P(cheaper) that makes a new incumbent
+    keep: float = 0.8  # P(metric is what the objective asks for)
+    noise: float = 0.02  # prior median of the log sd of one measurement
+    patience: int = 14  # steps without a new incumbent after which it holds
+    earliest: int = 16  # no hold before
+    first: float = 1.0  # of a full step, at the beginning
+    grow: float = 1.25
+    shrink: float = 1.25
+    smallest: float = 0.35  # of a full step
+    refits: tuple[int, ...] = (8, 12, 18, 27, 40, 60, 90, 135, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is asked: logs of the floor and of the metric wanted, both beside the start's; price of a setting."""
+
+    floor: float
+    least: float
+    price: Callable[[Setting], float]
+    admissible: Callable[[Setting], bool]
+
+
+@dataclass
+class SafeSearch:
+    """`start` was measured `free` times: log ratios of these to each other are the first data."""
+
+    space: SearchSpace
+    start: Setting
+    goal: Goal
+    free: tuple[float, ...]
+    seed: int
+    logs: frozenset[str] | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def __post_init__(self) -> None:
+        self._axes = axes_of(self.space, self.logs)
+        self._sizes = self._axes.sizes
+        self._chance = np.random.default_rng(self.seed)
+        self._base = float(np.mean(self.free))
+        self._origin = self._axes.place([self.start])[0]
+        self._lowest = self._axes.least(self.start, self.parameters.halves)
+        self._runs = _Runs([self.start] * len(self.free), [self._origin] * len(self.free))
+        self._runs.values = [value - self._base for value in self.free]
+        self._runs.steps = [float(i - len(self.free)) for i in range(len(self.free))]
+        self._failed: list[tuple[Array, Array]] = []
+        self._incumbent, self._at = self.start, self._origin
+        self._step, self._box, self._idle, self._misses, self._fitted = 0, self.parameters.first, 0, 0, 0
+        spread = float(np.std(self.free, ddof=1)) if len(self.free) > 2 else self.parameters.noise
+        noise = math.sqrt(max(spread * self.parameters.noise, 1e-6))
+        self._belief = additive.believe(self._sizes, noise)
+        self._hyper = self._belief.first
+        self._process: additive.Process | None = None
+
+    @property
+    def incumbent(self) -> Setting:
+        return self._incumbent
+
+    @property
+    def holds(self) -> bool:
+        """Is there nothing left that is worth a step?"""
+        late = self._step >= self.parameters.earliest
+        return not self._axes.moving or (late and self._idle >= self.parameters.patience)
+
+    def ask(self) -> Setting:
+        if self.holds:
+            return self._incumbent
+        process = self._posterior()
+        options = self._candidates(process)
+        if not options:
+            return self._incumbent
+        view = self._view(process, list(options), np.array(list(options.values())))
+        score = self._worth(view)
+        score[~self._safe(view)] = -np.inf
+        best = int(np.argmax(score))
+        return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
+
+    def tell(self, setting: Setting, value: float | None) -> None:
+        """`value`: the log metric, more is better; None where the workload failed."""
+        self._step += 1
+        before, point = self._incumbent, self._axes.place([setting])[0]
+        self._idle += 1
+        if value is None:  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
+            self._failed.append((self._at, point))
+            self._misses, self._box = 0, max(self.parameters.smallest, self._box / self.parameters.shrink)
+            if setting == before:
+                self._incumbent, self._at = self.start, self._origin
+            return
+        self._runs.add(setting, point, value - self._base, float(self._step))
+        self._process = None
+        self._review()
+        if self._incumbent != before and self._incumbent == setting:
+            self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
+        elif setting != before:
+            self._misses += 1
+            if self._misses >= 4:
+                self._box, self._misses = max(self.parameters.smallest, self._box / self.parameters.shrink), 0
+
+    # --- parts
+
+    def _review(self) -> None:
+        """The incumbent: of what ran, the setting that is most surely cheaper and good enough.
+
+        One that turns out not to be good enough gives way to the best that is; the start always is.
+        """
+        visited = dict(zip(self._runs.settings, self._runs.points, strict=True))
+        view = self._view(self._posterior(), list(visited), np.array(list(visited.values())))
+        good = _above(view.ratio - self.goal.least, view.apart)
+        good[view.settings.index(self.start)] = 1.0
+        fit = good > self.parameters.keep
+        here = view.settings.index(self._incumbent)
+        if good[here] >= 0.5:
+            fit &= _above(view.gain, view.spread) > self.parameters.accept
+        if fit.any():
+            best = int(np.argmax(np.where(fit, view.gain, -np.inf)))
+            self._incumbent, self._at = view.settings[best], view.points[best]
+
+    def _view(self, process: additive.Process, settings: list[Setting], points: Array) -> _View:
+        mean, sd = process.beside(points, np.stack([self._at, self._origin]))
+        now = math.log(self.goal.price(self._incumbent))
+        prices = np.array([math.log(self.goal.price(s)) for s in settings]) - now
+        return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
+
+    def _worth(self, view: _View) -> Array:
+        """The knowledge gradient: by how much one measurement is expected to lower the log cost of what is kept.
+
+        E[max(gain after it, 0)] with the gain after it normal around `gain`, its sd what the measurement can move.
+        Source: P. Frazier, W. Powell, S. Dayanik, "A Knowledge-Gradient Policy for Sequential Information
+        Collection", SIAM Journal on Control and Optimization 47 (2008).
+        """
+        from scipy.special import ndtr
+
+        moved = view.spread**2 / np.sqrt(view.spread**2 + self._hyper.noise**2)
+        z = view.gain / np.maximum(moved, 1e-12)
+        density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+        return np.asarray(moved * density + view.gain * ndtr(z), dtype=np.float64)
+
+    def _safe(self, view: _View) -> Mask:
+        """Surely above the floor, with the metric that is wanted. A failed trial leaves every knob that it moved under
+        suspicion: none goes that way again, further than it has been with success."""
+        safe = view.ratio - self.parameters.beta * view.apart >= self.goal.floor + self.parameters.margin
+        safe &= view.ratio >= self.goal.least
+        if self._failed:
+            ran = np.array(self._runs.points)
+            for before, failed in self._failed:
+                went = np.sign(np.where(np.abs(failed - before) > 1e-9, failed - before, 0.0))
+                furthest = np.max(ran * went, axis=0)  # that any run went the same way
+                safe &= np.all(view.points * went <= furthest + 1e-9, axis=1)
+        return np.asarray(safe, dtype=np.bool_)
+
+    def _posterior(self) -> additive.Process:
+        if self._process is None:
+            points, values, steps = self._runs.arrays
+            if any(self._fitted < n <= len(values) for n in self.parameters.refits):
+                self._hyper = additive.refine(points, values, steps, self._hyper, self._belief)
+                self._fitted = len(values)
+            self._process = additive.condition(points, values, steps, self._hyper)
+        return self._process
+
+    def _candidates(self, process: additive.Process) -> dict[Setting, Array]:
+        """Moves of one knob, of several along what the process says, of several at random; and what ran nearby."""
+        down, up = (side * self._box for side in self._axes.reach(self._at))
+        moving = [i for i in self._axes.moving if up[i] + down[i] > 0]
+        singles = [{i: move} for i in moving for move in (-down[i], -down[i] / 2, up[i] / 2, up[i]) if move != 0]
+        found = self._placed(singles)
+        moving = [i for i in moving if not self._sizes[i]]  # a size moves alone, so that what it does is seen
+        if found:
+            found |= self._placed(self._along(process, [wish for wish in singles if next(iter(wish)) in moving]))
+        while len(found) < self.parameters.candidates and len(moving) > 1:
+            wishes = []
+            for _ in range(self.parameters.candidates // 4):
+                count = int(self._chance.integers(2, min(5, len(moving)) + 1))
+                picked = [int(i) for i in self._chance.choice(moving, size=count, replace=False)]
+                wishes.append({i: float(self._chance.uniform(-down[i], up[i])) for i in picked})
+            before = len(found)
+            found |= self._placed(wishes)
+            if len(found) == before:
+                break
+        for setting, point in zip(self._runs.settings, self._runs.points, strict=True):
+            if np.all((point >= self._at - down - 1e-6) & (point <= self._at + up + 1e-6)):
+                found[setting] = point
+        found.pop(self._incumbent, None)
+        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
+
+    def _placed(self, wishes: Sequence[Mapping[int, float]]) -> dict[Setting, Array]:
+        """Each wish on the grid, where its sizes may be cut."""
+        found = {}
+        for wish in wishes:
+            setting, point = self._axes.moved(self._incumbent, self._at, wish)
+            if np.all(point >= self._lowest - 1e-9):
+                found[setting] = point
+        return found
+
+    def _along(self, process: additive.Process, wishes: list[dict[int, float]]) -> list[dict[int, float]]:
+        """The single moves that promise most, taken together: two, three, five, eight, all that promise."""
+        if not wishes:
+            return []
+        placed = [self._axes.moved(self._incumbent, self._at, wish) for wish in wishes]
+        view = self._view(process, [setting for setting, _ in placed], np.array([point for _, point in placed]))
+        found = []
+        for score in (view.gain, self._worth(view)):
+            best: dict[int, tuple[float, float]] = {}
+            for wish, promise in zip(wishes, score, strict=True):
+                axis, move = next(iter(wish.items()))
+                if promise > max(0.0, best.get(axis, (0.0, 0.0))[0]):
+                    best[axis] = float(promise), move
+            ranked = sorted(best, key=lambda axis: -best[axis][0])
+            for count in (2, 3, 5, 8, len(ranked)):
+                if 2 <= count <= len(ranked):
+                    found += [{i: best[i][1] * share for i in ranked[:count]} for share in (1.0, 0.5)]
+        return found
+
+
+@dataclass
+class _Runs:
+    """What ran, in its order."""
+
+    settings: list[Setting]
+    points: list[Array]
+    values: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+
+    def add(self, setting: Setting, point: Array, value: float, step: float) -> None:
+        self.settings.append(setting)
+        self.points.append(point)
+        self.values.append(value)
+        self.steps.append(step)
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array]:
+        return np.array(self.points), np.array(self.values), np.array(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Settings as the process sees them: `gain` of log cost over the incumbent, `ratio` of the metric to the start's;
+    `spread` and `apart` are their sds."""
+
+    settings: list[Setting]
+    points: Array
+    gain: Array
+    spread: Array
+    ratio: Array
+    apart: Array
+
+
+def _above(mean: Array, sd: Array) -> Array:
+    """P(value > 0) of normal values."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(mean / np.maximum(sd, 1e-9)), dtype=np.float64)
