@@ -7,7 +7,7 @@ second number has a cliff at its low end, the first choice a bad value, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -101,14 +101,8 @@ def bowl(knobs: int, seed: int, *, steps: int = 30, noise: float = 0.02, rows: i
         rows=(start, *table) if rows else None,
     )
     made = Bowl(problem, encoding, best, weights, noise)
-    free = tuple(made.measured(start, -1 - i + 1_000_000) for i in range(5))
-    return Bowl(_with_free(problem, free), encoding, best, weights, noise)
-
-
-def _with_free(problem: Problem, free: tuple[Measured, ...]) -> Problem:
-    from dataclasses import replace
-
-    return replace(problem, free=free)
+    free = tuple(made.measured(start, 1_000_000 + i) for i in range(5))
+    return replace(made, problem=replace(problem, free=free))
 
 
 def _first(knob: Knob) -> KnobValue:

@@ -14,6 +14,11 @@ from pegbox.bench.tuners.expected import Improver
 FIRST, FIRST_CONSTRAINED = 5, 0
 ITERATIONS, CALLS = 8, 12  # of L-BFGS-B, from where the last fit ended
 ALWAYS = 24  # observations up to which each fit looks for hyper-parameters; later every twelfth part more
+FEW, USUAL_SPREAD = (
+    8,
+    0.2,
+)  # settings whose spread says little yet, and what is taken in its place: replicates alone would
+# make the whole space look as flat as their noise
 LEAST_VARIANCE, MOST_VARIANCE = 1e-6, 1.0
 
 
@@ -31,8 +36,8 @@ class Process:
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-        spread = float(np.std(logs))
-        self._scale, self._shift = (spread if spread > 1e-6 else 1.0), float(np.mean(logs))
+        spread, few = float(np.std(logs)), len(np.unique(columns, axis=0)) < FEW
+        self._scale, self._shift = max(spread, USUAL_SPREAD if few else sd), float(np.mean(logs))
         noise = min(max((sd / self._scale) ** 2, LEAST_VARIANCE * 10), MOST_VARIANCE / 2)
         width = columns.shape[1]
         length = math.log(0.5 * math.sqrt(width))

@@ -21,6 +21,7 @@ from pegbox.model.knobs import Setting
 
 Rank = tuple[float, float]
 LEAST_SD = 1e-3  # of the log metric: figures from a table repeat exactly
+USUAL_SD = 0.02  # of a load test, before anything was measured twice
 
 
 class History:
@@ -87,7 +88,9 @@ class History:
             if len(known) > 1:
                 squares += statistics.variance(known) * (len(known) - 1)
                 freedom += len(known) - 1
-        return max(math.sqrt(squares / freedom), LEAST_SD) if freedom else 0.02
+        if not freedom:
+            return LEAST_SD if self.table is not None else USUAL_SD
+        return max(math.sqrt(squares / freedom), LEAST_SD)
 
     def observed(self) -> tuple[list[Setting], Array]:
         """Every observation in order, failures as the worst; qualities relative to the start's."""
