@@ -7,6 +7,7 @@ Intervals hold 90 %: from the 5th to the 95th percentile, each a value that was 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,13 +56,13 @@ def ratio_of_sums(pairs: Sequence[Pair], *, seed: int = 0, rounds: int = ROUNDS)
     drawn = _sums(pairs, seed, rounds)
     if isinstance(drawn, Missing):
         return drawn
-    total = sum(pair.other for pair in pairs)
+    total = math.fsum(pair.other for pair in pairs)
     if total <= 0:
         return Missing(Reason.NO_DATA, "the other's sum is 0: nothing to be a ratio of")
     ours, other = drawn[:, 0], drawn[:, 1]
     empty = other <= 0
     ratios = np.where(empty, np.where(ours <= 0, 1.0, np.inf), ours / np.where(empty, 1.0, other))
-    return _interval(sum(pair.ours for pair in pairs) / total, ratios)
+    return _interval(math.fsum(pair.ours for pair in pairs) / total, ratios)
 
 
 def difference_of_means(pairs: Sequence[Pair], *, seed: int = 0, rounds: int = ROUNDS) -> Interval | Missing:
@@ -69,7 +70,7 @@ def difference_of_means(pairs: Sequence[Pair], *, seed: int = 0, rounds: int = R
     drawn = _sums(pairs, seed, rounds)
     if isinstance(drawn, Missing):
         return drawn
-    mean = sum(pair.ours - pair.other for pair in pairs) / len(pairs)
+    mean = math.fsum(pair.ours - pair.other for pair in pairs) / len(pairs)
     return _interval(mean, (drawn[:, 0] - drawn[:, 1]) / drawn[:, 2])
 
 
@@ -84,11 +85,11 @@ def highest_share(count: int, total: int, level: float = 0.95) -> float:
     A bootstrap of runs in which nothing happened says that nothing ever will: this says 3 / total. For independent
     trials; steps of one run are not, so give runs where a step seldom stands alone. Raises InvalidInput.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if not 0 <= count <= total or total < 1:
         raise InvalidInput("count", f"{count} of {total}", "give a count between 0 and the total")
-    return 1.0 if count == total else float(beta.ppf(level, count + 1, total - count))
+    return 1.0 if count == total else float(betaincinv(count + 1, total - count, level))
 
 
 def _interval(mean: float, drawn: Array) -> Interval:

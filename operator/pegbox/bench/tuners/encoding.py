@@ -94,6 +94,14 @@ class Column:
         values = np.round(self.scale.value(np.clip(codes, 0.0, 1.0)) / unit) * unit
         return self.scale.code(np.clip(values, self.scale.low, self.scale.high))
 
+    def box(self, code: float) -> tuple[float, float]:
+        """Codes within 15 % of a number's (log) range, or within one unit where that is more; else as `reach`."""
+        if self.places:
+            return self.reach(code)
+        value, unit = float(self.scale.value(np.array(code))), float(self.knob.unit)
+        one_down, one_up = self.scale.code(np.clip([value - unit, value + unit], self.scale.low, self.scale.high))
+        return max(min(code - STEP_SHARE, float(one_down)), 0.0), min(max(code + STEP_SHARE, float(one_up)), 1.0)
+
     def reach(self, code: float) -> tuple[float, float]:
         """The codes between which one step may put a number: x1.5, or 15 % of the (log) range where that is more, and
         at least one unit. An ordered choice goes to the next one; of others every one is a step away.

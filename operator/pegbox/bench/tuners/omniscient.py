@@ -16,11 +16,12 @@ from pegbox.model.knobs import Setting
 Truth = Callable[[Sequence[Setting]], Sequence[float | None]]
 """The noiseless metric of many settings at once; None where the workload fails."""
 
+LEAST_GAIN = 1e-3  # of the log cost: nobody can measure less
 MOST_CHANGED = 2  # knobs of a table's row beside the incumbent's: full tables have gaps between neighbours
 
 
 class Omniscient:
-    """Steps to the best admissible neighbour that is safe and cheaper, else holds."""
+    """Steps to the best admissible neighbour that keeps the terms and saves at least 0.1 %, else holds."""
 
     def __init__(self, problem: Problem, truth: Truth) -> None:
         self._problem, self._truth = problem, truth
@@ -36,7 +37,7 @@ class Omniscient:
         near = [s for s in self._neighbours() if self._problem.admissible(s)]
         ranked = zip(near, self._look(near), strict=True)
         best = min(((self._rank(s, m), i, s) for i, (s, m) in enumerate(ranked)), default=None)
-        if best is not None and best[0] < self._rank(self._incumbent, self._look([self._incumbent])[0]):
+        if best is not None and self._better(best[0], self._rank(self._incumbent, self._look([self._incumbent])[0])):
             return best[2]
         self._held = self._incumbent
         return self._incumbent
@@ -45,7 +46,7 @@ class Omniscient:
         """It need not look at what was measured."""
         self._history.add(setting, measured)
         metrics = self._look([setting, self._incumbent])
-        if self._rank(setting, metrics[0]) < self._rank(self._incumbent, metrics[1]):
+        if self._better(self._rank(setting, metrics[0]), self._rank(self._incumbent, metrics[1])):
             self._incumbent = setting
 
     @property
@@ -59,6 +60,10 @@ class Omniscient:
             return [encoding.setting(moved, self._incumbent) for moved in encoding.neighbours(row)]
         changed = table.changed(row)
         return [table.settings[i] for i in table.unseen() if changed[i] <= MOST_CHANGED]
+
+    @staticmethod
+    def _better(rank: Rank, than: Rank) -> bool:
+        return rank[0] < than[0] or (rank[0] == than[0] and rank[1] < than[1] - LEAST_GAIN)
 
     def _look(self, settings: Sequence[Setting]) -> list[float | None]:
         new = [s for s in dict.fromkeys(settings) if s not in self._known]

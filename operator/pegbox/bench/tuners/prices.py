@@ -27,7 +27,7 @@ class Prices:
         self._weights: Array | None = None
         if not len(encoding):
             return
-        codes = encoding.sobol(max(PROBES, 3 * len(encoding)), seed=0)
+        codes = encoding.random(np.random.default_rng(0), max(PROBES, 3 * len(encoding)))
         prices = np.array([problem.price(encoding.setting(row)) for row in codes])
         weights = np.linalg.lstsq(self._terms(codes), prices, rcond=None)[0]
         if np.max(np.abs(self._terms(codes) @ weights - prices)) <= EXACT * max(float(np.max(np.abs(prices))), LEAST):

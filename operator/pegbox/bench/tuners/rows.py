@@ -63,10 +63,11 @@ class Rows:
 
         Where no unseen row differs in one knob only: those with the fewest changed knobs, fewest ranks away.
         """
-        left = self.unseen()
+        changed, left = self.changed(row), self.unseen()
+        left = left[changed[left] > 0]
         if not len(left):
             return left
-        changed = self.changed(row)[left]
+        changed = changed[left]
         fewest = int(np.min(changed))
         near = left[changed == fewest]
         if fewest != 1:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pegbox.bench.tuners.base import Measured, Problem
-from pegbox.bench.tuners.encoding import STEP_SHARE, Array
+from pegbox.bench.tuners.encoding import Array
 from pegbox.bench.tuners.history import History
 from pegbox.bench.tuners.moves import any_admissible
 from pegbox.model.knobs import Setting
@@ -27,7 +27,6 @@ class Tpe:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._optuna: Any = optuna
         self._problem, self._box = problem, box
         self._history = History(problem)
         self._chance = np.random.default_rng([problem.seed, 13])
@@ -48,7 +47,7 @@ class Tpe:
             row = self._suggested(trial)
             setting = encoding.setting(row, self.incumbent) if table is None else table.nearest(row)
             if setting is None:  # every row was seen
-                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+                self._leave(trial)
                 return self.incumbent
             self._asked = (trial, setting)
             if self._problem.admissible(setting):
@@ -62,13 +61,14 @@ class Tpe:
         if not self._box:
             return encoding.random(self._chance, TRIES)
         row = encoding.codes([self.incumbent])[0]
-        return np.array([encoding.step(self._chance, row, int(k)) for k in self._knobs().repeat(TRIES)])
+        return np.array([encoding.step(self._chance, row, k) for k in self._knobs() * TRIES])
 
-    def _knobs(self) -> Any:
+    def _knobs(self) -> list[int]:
+        """Those that may move in this step."""
         count = len(self._history.encoding)
-        return (
-            np.sort(self._chance.choice(count, min(MOST_CHANGED, count), replace=False)) if self._box else range(count)
-        )
+        if not self._box:
+            return list(range(count))
+        return sorted(int(k) for k in self._chance.choice(count, min(MOST_CHANGED, count), replace=False))
 
     def _suggested(self, trial: Any) -> Array:
         """A row of codes; in the box, knobs that are not drawn stay where the incumbent has them."""
@@ -80,12 +80,8 @@ class Tpe:
             if column.places and not column.ordered:
                 row[knob] = trial.suggest_categorical(column.knob.name, list(column.places))
                 continue
-            low, high = (
-                (max(here[knob] - STEP_SHARE, 0.0), min(here[knob] + STEP_SHARE, 1.0)) if self._box else (0.0, 1.0)
-            )
-            if self._box and column.places:  # the next level on either side, as one step may
-                low, high = column.reach(float(here[knob]))
-            row[knob] = trial.suggest_float(column.knob.name, float(min(low, 1.0)), float(max(high, 0.0)))
+            low, high = column.box(float(here[knob])) if self._box else (0.0, 1.0)
+            row[knob] = trial.suggest_float(column.knob.name, low, high)
         moved = np.abs(row - here) > 0
         return np.asarray(np.where(moved, encoding.snap(row[None, :])[0], here), dtype=np.float64)
 
@@ -100,24 +96,32 @@ class Tpe:
         knobs that the box left alone were not suggested.
         """
         if self._asked is not None:
-            self._study.tell(self._asked[0], state=self._optuna.trial.TrialState.FAIL)
+            self._leave(self._asked[0])
             self._asked = None
 
+    def _leave(self, trial: Any) -> None:
+        from optuna.trial import TrialState
+
+        self._study.tell(trial, state=TrialState.FAIL)
+
     def _learn(self, setting: Setting, quality: float | None) -> None:
-        optuna, columns = self._optuna, self._history.encoding.columns
-        distributions: dict[str, Any] = {}
+        from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+        from optuna.trial import create_trial
+
+        columns = self._history.encoding.columns
+        distributions: dict[str, BaseDistribution] = {}
         values: dict[str, Any] = {}
         for column, code in zip(columns, self._history.encoding.codes([setting])[0], strict=True):
             name = column.knob.name
             if column.places and not column.ordered:
-                distributions[name] = optuna.distributions.CategoricalDistribution(list(column.places))
+                distributions[name] = CategoricalDistribution(list(column.places))
                 values[name] = float(code)
             else:
-                distributions[name] = optuna.distributions.FloatDistribution(0.0, 1.0)
+                distributions[name] = FloatDistribution(0.0, 1.0)
                 values[name] = float(min(max(code, 0.0), 1.0))
         short, cost = self._history.rank(setting, self._history.worst if quality is None else quality)
         value = cost if short <= 0 else BEHIND + short
-        self._study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=value))
+        self._study.add_trial(create_trial(params=values, distributions=distributions, value=value))
 
     @property
     def incumbent(self) -> Setting:
