@@ -1,0 +1,45 @@
+"""The timing names every tuner at every size. How long it took is for people to read."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+
+from pegbox.bench import decide
+from pegbox.bench.standing import NOW, at_rest
+from pegbox.bench.tuners import COMPANY
+from pegbox.core.decide import decide as decided
+from pegbox.model.decisions import Action
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+
+
+def test_every_name_has_a_row_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decide, "COMPANY", {n: COMPANY[n] for n in ("nothing", "one-knob")})
+    outcome = decide.run(Namespace(rounds=2))
+    assert [(r["name"], r["n_observations"], r["n_knobs"]) for r in outcome.runs] == [
+        (name, n, k) for name in ("decision", "nothing", "one-knob") for n in (50, 200) for k in (6, 19)
+    ]
+    assert set(outcome.runs[0]) == {"name", "n_observations", "n_knobs", "ms_p50", "ms_p99", "rss_mib"}
+    assert all(r["ms_p99"] >= r["ms_p50"] > 0 and r["rss_mib"] > 1 for r in outcome.runs)
+    assert len(outcome.text.splitlines()) == 1 + len(outcome.runs)
+
+
+@pytest.mark.parametrize("name", ["gp-ei", "tpe-box"])
+def test_a_tuner_that_learns_is_timed_on_copies_of_itself(name: str) -> None:
+    assert len(decide.suggestions(COMPANY[name], 8, 6, 3)) == 3
+
+
+def test_the_workload_that_is_decided_about_is_healthy_and_adopted() -> None:
+    """Every guard is asked, and what is decided is to hold: a refusal at the door would be timed in vain."""
+    snapshot = at_rest(6, 50)
+    decision = decided(snapshot, Missing(Reason.NOTHING_BETTER), NOW)
+    assert decision.action is Action.HOLD
+    assert decision.reason is Reason.NOTHING_BETTER
+    assert len(snapshot.ledger.rows) == 50 and len(snapshot.spec.space.knobs) == 6
+
+
+def test_quantiles_are_times_that_were_taken() -> None:
+    assert decide.quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert decide.quantile([3.0, 1.0, 2.0], 0.99) == 3.0
