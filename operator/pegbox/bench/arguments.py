@@ -32,6 +32,12 @@ def _common(made: ArgumentParser) -> None:
 
 def _tune(made: ArgumentParser) -> None:
     made.add_argument("--spec", metavar="SPEC.yaml", type=Path, nargs="+", default=[], help="default: the shipped ones")
+    made.add_argument("--tuners", metavar="NAME,NAME", default="", help="default: Pegbox and all of its company")
+    made.add_argument(
+        "--models", metavar="N", type=_count, default=1, help="seeds of the surrogate, up to 3 (default 1)"
+    )
+    made.add_argument("--processes", metavar="N", type=_count, default=2, help="at once (default 2)")
+    made.add_argument("--shards", metavar="DIR", type=Path, help="keep each run there, and go on from what is there")
 
 
 def _forecast(made: ArgumentParser) -> None:

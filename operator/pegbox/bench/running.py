@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pegbox.bench.asking import Asking
 from pegbox.bench.oracles import Best
 from pegbox.bench.tasks import Noise, Task
 from pegbox.bench.tuners.base import Make
@@ -16,6 +17,7 @@ from pegbox.model.knobs import Setting
 
 LOW = 0.75
 CLOSE = 0.05
+REFUSALS = 50  # of a run, before a tuner that only asks for what is not there is taken to hold
 AFTER = (20, 40, 60)
 
 
@@ -31,19 +33,27 @@ def run(task: Task, truth: Truth, name: str, make: Make, seed: int) -> dict[str,
     """A row of the JSON. Every figure is of noiseless values."""
     noise = Noise(task, seed, task.spec.steps)
     tuner = make(task.problem(seed, noise))
+    asking = Asking(task, seed)
     asked: list[Setting] = []
     held: list[Setting] = []
     seconds: list[float] = []
-    for step in range(task.spec.steps):
+    refused = 0
+    while len(asked) < task.spec.steps:
         started = time.perf_counter()
-        setting = tuner.ask()
-        seconds.append(time.perf_counter() - started)
-        measured = noise.measure(task, setting, step)
+        wish = task.first[len(asked)] if len(asked) < len(task.first) else tuner.ask()
+        asking_took = time.perf_counter() - started
+        setting = asking.answer(wish, tuner.incumbent)
+        if setting is None:
+            refused += 1
+            if refused < REFUSALS:
+                continue
+            setting = tuner.incumbent  # a tuner that finds nothing more to ask holds
+        measured = noise.measure(task, setting, len(asked))
         started = time.perf_counter()
         tuner.tell(setting, measured)
-        seconds[-1] += time.perf_counter() - started
-        asked.append(setting)
         held.append(tuner.incumbent)
+        seconds.append(asking_took + time.perf_counter() - started)
+        asked.append(setting)
     return {
         "spec": task.spec.name,
         "model_seed": task.model_seed,
@@ -74,6 +84,7 @@ def scores(task: Task, truth: Truth, asked: list[Setting], held: list[Setting]) 
     gaps = [gap(s, best) for s in held]
     moved = {name for s in asked for name in task.start.diff(s)}
     return {
+        "steps": len(asked),
         "unsafe": sum(r < floor for r in ran) / len(ran),
         "worst": min(ran),
         "below_075": sum(r < LOW for r in ran),

@@ -38,6 +38,8 @@ class Task:
     price: Callable[[Setting], float]
     logs: frozenset[str]
     rows: tuple[Setting, ...] | None = None
+    first: tuple[Setting, ...] = ()  # what everybody runs before anything is asked
+    nearby: bool = False  # a proposal becomes the nearest unseen row that differs from the incumbent in two knobs
     outliers: bool = False
     start_metric: float = field(init=False)
 
@@ -74,7 +76,9 @@ class Task:
             least=float(self.spec.least),
             admissible=lambda setting: all(knob.admits(setting[knob.name]) for knob in self.space.knobs),
             logs=self.logs,
+            leaps=self.rows is not None,
             rows=self.rows,
+            nearby=self.nearby,
         )
 
 

@@ -48,13 +48,17 @@ def joint(one: Array, other: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Hyper:
-    """Logarithms: amplitude of each axis, then sd of the noise."""
+    """Logarithms: amplitude of each axis, of the joint part, then sd of the noise."""
 
     logs: Array
 
     @property
     def amplitudes(self) -> Array:
-        return np.exp(self.logs[:-1])
+        return np.exp(self.logs[:-2])
+
+    @property
+    def joint(self) -> float:
+        return float(np.exp(self.logs[-2]))
 
     @property
     def noise(self) -> float:
@@ -63,7 +67,7 @@ class Hyper:
     @property
     def variance(self) -> float:
         """Of f at one point, before any data."""
-        return float(OFFSET**2 + JOINT**2 + np.sum(self.amplitudes**2))
+        return float(OFFSET**2 + self.joint**2 + np.sum(self.amplitudes**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ class Belief:
 def believe(sizes: Mask, noise: float) -> Belief:
     """`sizes` marks axes that are cores or bytes: cutting those may cost as much as it saves."""
     amplitudes = np.where(sizes, SIZE_AMPLITUDE, AMPLITUDE)
-    centre = np.log(np.append(amplitudes, noise))
-    return Belief(centre, np.append(np.full(len(sizes), AMPLITUDE_SPREAD), NOISE_SPREAD))
+    centre = np.log(np.append(amplitudes, [JOINT, noise]))
+    return Belief(centre, np.append(np.full(len(sizes) + 1, AMPLITUDE_SPREAD), NOISE_SPREAD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class Process:
 
 
 def _prior(hyper: Hyper, one: Array, other: Array) -> Array:
-    total = OFFSET**2 + JOINT**2 * joint(one, other)
+    total = OFFSET**2 + hyper.joint**2 * joint(one, other)
     for at, amplitude in enumerate(hyper.amplitudes):
         total += amplitude**2 * matern(np.abs(one[:, at, None] - other[None, :, at]) / LENGTH)
     return np.asarray(total, dtype=np.float64)
@@ -145,8 +149,8 @@ def refine(points: Array, values: Array, steps: Array, start: Hyper, belief: Bel
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
 
-    kernels = per_axis(points, points)
-    fixed = OFFSET**2 + JOINT**2 * joint(points, points) + JITTER * np.eye(len(points))
+    kernels = np.concatenate([per_axis(points, points), joint(points, points)[None, :, :]])
+    fixed = OFFSET**2 + JITTER * np.eye(len(points))
     memory = remembered(steps)
     centre, spread = belief.centre, belief.spread
     flat = kernels.reshape(len(kernels), -1)

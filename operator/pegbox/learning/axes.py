@@ -92,6 +92,12 @@ class Axes:
         return np.minimum(down, point), np.minimum(up, 1.0 - point)
 
     @property
+    def groups(self) -> list[list[int]]:
+        """The axes of each knob."""
+        names = dict.fromkeys(axis.knob.name for axis in self.axes)
+        return [[i for i, axis in enumerate(self.axes) if axis.knob.name == name] for name in names]
+
+    @property
     def sizes(self) -> Mask:
         """Which axes are cores or bytes."""
         return np.array([axis.knob.type in SIZES for axis in self.axes], dtype=np.bool_)

@@ -19,6 +19,8 @@ from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
 
+NEAR = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -27,6 +29,7 @@ class Parameters:
     candidates: int = 256
     margin: float = 0.02  # log distance kept from the floor
     beta: float = 2.3  # sds below the mean at which a setting must still be safe
+    beta_rows: float = 1.3  # the same where leaps are allowed: without any nothing could be learned
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
     worth: float = 0.002  # log cost that a step must be expected to save
     accept: float = 0.7  # P(cheaper) that makes a new incumbent
@@ -53,7 +56,10 @@ class Goal:
 
 @dataclass
 class SafeSearch:
-    """`start` was measured `free` times: log ratios of these to each other are the first data."""
+    """`start` was measured `free` times: log ratios of these to each other are the first data.
+
+    With `rows` only these settings exist, and a step may change `NEAR` knobs at once, booleans and choices too.
+    """
 
     space: SearchSpace
     start: Setting
@@ -62,6 +68,7 @@ class SafeSearch:
     seed: int
     logs: frozenset[str] | None = None
     parameters: Parameters = field(default_factory=Parameters)
+    rows: Sequence[Setting] | None = None
 
     def __post_init__(self) -> None:
         self._axes = axes_of(self.space, self.logs)
@@ -81,6 +88,7 @@ class SafeSearch:
         self._belief = additive.believe(self._sizes, noise)
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
+        self._table = None if self.rows is None else self._axes.place(self.rows)
 
     @property
     def incumbent(self) -> Setting:
@@ -90,13 +98,14 @@ class SafeSearch:
     def holds(self) -> bool:
         """Is there nothing left that is worth a step?"""
         late = self._step >= self.parameters.earliest
-        return not self._axes.moving or (late and self._idle >= self.parameters.patience)
+        stuck = not self._axes.moving and self.rows is None
+        return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
         if self.holds:
             return self._incumbent
         process = self._posterior()
-        options = self._candidates(process)
+        options = self._candidates(process) if self._table is None else self._near_rows(self._table)
         if not options:
             return self._incumbent
         view = self._view(process, list(options), np.array(list(options.values())))
@@ -168,7 +177,8 @@ class SafeSearch:
     def _safe(self, view: _View) -> Mask:
         """Surely above the floor, with the metric that is wanted. A failed trial leaves every knob that it moved under
         suspicion: none goes that way again, further than it has been with success."""
-        safe = view.ratio - self.parameters.beta * view.apart >= self.goal.floor + self.parameters.margin
+        beta = self.parameters.beta if self.rows is None else self.parameters.beta_rows
+        safe = view.ratio - beta * view.apart >= self.goal.floor + self.parameters.margin
         safe &= view.ratio >= self.goal.least
         if self._failed:
             ran = np.array(self._runs.points)
@@ -210,6 +220,19 @@ class SafeSearch:
             if np.all((point >= self._at - down - 1e-6) & (point <= self._at + up + 1e-6)):
                 found[setting] = point
         found.pop(self._incumbent, None)
+        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
+
+    def _near_rows(self, table: Array) -> dict[Setting, Array]:
+        """The rows that differ from the incumbent in a few knobs."""
+        assert self.rows is not None
+        moved = np.abs(table - self._at) > 1e-9
+        knobs = np.zeros(len(table))
+        for group in self._axes.groups:
+            knobs += moved[:, group].any(axis=1)
+        picked = np.flatnonzero((knobs > 0) & (knobs <= NEAR))
+        if len(picked) > self.parameters.candidates:
+            picked = np.sort(self._chance.choice(picked, self.parameters.candidates, replace=False))
+        found = {self.rows[int(i)]: table[i] for i in picked}
         return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
 
     def _placed(self, wishes: Sequence[Mapping[int, float]]) -> dict[Setting, Array]:

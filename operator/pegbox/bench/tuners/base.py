@@ -32,7 +32,8 @@ class Problem:
     less is (`maximise`). So the price is known, and only the metric has to be learned. `floor`: a metric worse than
     that share of the start's (0.9: 10 % worse) is unsafe. `least`: the metric that the objective asks for, relative to
     the start's (0.97; 0 for none). `free`: replicates of the start that cost no step. `logs`: knobs on a log scale.
-    `rows`: in table modes the settings that can be asked, else None. `leaps`: may what moves by its whole range at once
+    `rows`: in table modes the settings that can be asked, else None; `nearby`: what is asked becomes a row that differs
+    from the incumbent in at most two knobs. `leaps`: may what moves by its whole range at once
     (a boolean, a choice) be tried on the whole workload? `admissible` tells what hard rules refuse; it costs nothing.
     """
 
@@ -48,6 +49,7 @@ class Problem:
     admissible: Callable[[Setting], bool]
     logs: frozenset[str] = frozenset()
     leaps: bool = False
+    nearby: bool = False
     rows: Sequence[Setting] | None = None
 
     def cost(self, setting: Setting, metric: float) -> float:

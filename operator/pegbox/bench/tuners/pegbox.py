@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pegbox.bench.tuners.base import Measured, Problem
+import numpy as np
+
+from pegbox.bench.tuners.base import Measured, Problem, Tuner
+from pegbox.bench.tuners.expected import Improver
+from pegbox.bench.tuners.forest import Forest
+from pegbox.bench.tuners.gp import Process
+from pegbox.bench.tuners.mixed import Mixed
 from pegbox.learning.search import Goal, Parameters, SafeSearch
 from pegbox.model.knobs import Setting
 
@@ -28,12 +34,17 @@ class Pegbox:
         return self.search.incumbent
 
 
-def make(problem: Problem, parameters: Parameters | None = None) -> Pegbox:
+def make(problem: Problem, parameters: Parameters | None = None) -> Tuner:
+    """The safe search; where any row may be asked and nothing is at stake, expected improvement over two models."""
+    if problem.rows is not None and not problem.nearby:
+        return Improver(
+            problem, Mixed(Process(), Forest(np.random.default_rng([problem.seed, 16]))), constrained=False, first=0
+        )
     sign = 1.0 if problem.maximise else -1.0
     free = tuple(sign * math.log(m.metric) for m in problem.free if m.metric is not None)
     least = math.log(problem.least) if problem.least > 0 else -math.inf
     goal = Goal(math.log(problem.floor), least, problem.price, problem.admissible)
-    search = SafeSearch(
-        problem.space, problem.start, goal, free, problem.seed, problem.logs, parameters or Parameters()
-    )
+    logs = problem.logs
+    rows = problem.rows
+    search = SafeSearch(problem.space, problem.start, goal, free, problem.seed, logs, parameters or Parameters(), rows)
     return Pegbox(search, sign)
