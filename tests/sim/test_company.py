@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pegbox.bench import decide
 from pegbox.bench.bowl import bowl
 from pegbox.bench.tuners import COMPANY
 from tests.unit.bench.tuners.keeping import LEARNERS, LEARNERS_RULES, RULES, steps
@@ -42,3 +43,8 @@ def test_a_model_finds_more_than_random_moves_of_one_knob(name: str) -> None:
 
 def test_random_moves_find_more_than_nothing() -> None:
     assert statistics.median(_regret("one-knob", 6, seed) for seed in range(5)) < -0.05
+
+
+@pytest.mark.parametrize("name", COMPANY)
+def test_everybody_can_be_timed_on_copies(name: str) -> None:
+    assert len(decide.suggestions(COMPANY[name], 8, 6, 3)) == 3

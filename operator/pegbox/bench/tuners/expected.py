@@ -48,10 +48,14 @@ def log_improvement(best: float, mean: Array, sd: Array) -> Array:
 
 
 class Improver:
-    """`first`: points of a Sobol sequence that are asked before the model is, less what was told from elsewhere."""
+    """`first`: points of a Sobol sequence that are asked before the model is, less what was told from elsewhere.
 
-    def __init__(self, problem: Problem, model: Model, *, constrained: bool, first: int) -> None:
-        self._problem, self._model, self._constrained = problem, model, constrained
+    `revisits`: may a setting be proposed that was measured before? SMAC's are not, and a forest that saw only equal
+    figures tells nothing apart: it would ask its incumbent for ever.
+    """
+
+    def __init__(self, problem: Problem, model: Model, *, constrained: bool, first: int, revisits: bool = True) -> None:
+        self._problem, self._model, self._constrained, self._revisits = problem, model, constrained, revisits
         self._history = History(problem)
         self._chance = np.random.default_rng([problem.seed, 14])
         self._prices = Prices(problem, self._history.encoding)
@@ -75,7 +79,8 @@ class Improver:
             return self.incumbent
         for at in np.argsort(-self._worth(codes), kind="stable")[:ASKED_AGAIN]:
             setting = settings[at] if settings else history.encoding.setting(codes[at])
-            if self._problem.admissible(setting):
+            new = self._revisits or not history.visits(setting)
+            if new and self._problem.admissible(setting):
                 return setting
         return self.incumbent
 
