@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pegbox.bench import decide
 from pegbox.bench.bowl import bowl
 from pegbox.bench.tuners import COMPANY
 from tests.unit.bench.tuners.keeping import LEARNERS, LEARNERS_RULES, RULES, steps
@@ -42,3 +43,22 @@ def test_a_model_finds_more_than_random_moves_of_one_knob(name: str) -> None:
 
 def test_random_moves_find_more_than_nothing() -> None:
     assert statistics.median(_regret("one-knob", 6, seed) for seed in range(5)) < -0.05
+
+
+@pytest.mark.parametrize("name", COMPANY)
+def test_everybody_can_be_timed_on_copies(name: str) -> None:
+    assert len(decide.suggestions(COMPANY[name], 8, 6, 3)) == 3
+
+
+@pytest.mark.parametrize("name", ["gp-ei", "gp-cei", "rf-ei"])
+def test_in_a_table_the_best_row_that_was_seen_is_the_incumbent(name: str) -> None:
+    """Its figures are exact, so no model may prefer a neighbour of it."""
+    made = bowl(6, seed=3, rows=60, noise=0.0)
+    tuner, seen = COMPANY[name](made.problem), {made.problem.start: made.problem.free[0]}
+    for _ in range(12):
+        setting = tuner.ask()
+        seen[setting] = made.measured(setting, 0)
+        tuner.tell(setting, seen[setting])
+    terms = 0.97 * (seen[made.problem.start].metric or 0.0)
+    kept = {s: made.problem.cost(s, m.metric) for s, m in seen.items() if m.metric is not None and m.metric >= terms}
+    assert tuner.incumbent == min(kept, key=lambda setting: kept[setting])

@@ -7,6 +7,7 @@ Schonlau and Welch 1998 (EI); Gardner et al. 2014 (constrained EI); Ament et al.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -48,10 +49,14 @@ def log_improvement(best: float, mean: Array, sd: Array) -> Array:
 
 
 class Improver:
-    """`first`: points of a Sobol sequence that are asked before the model is, less what was told from elsewhere."""
+    """`first`: points of a Sobol sequence that are asked before the model is, less what was told from elsewhere.
 
-    def __init__(self, problem: Problem, model: Model, *, constrained: bool, first: int) -> None:
-        self._problem, self._model, self._constrained = problem, model, constrained
+    `revisits`: may a setting be proposed that was measured before? SMAC's are not, and a forest that saw only equal
+    figures tells nothing apart: it would ask its incumbent for ever.
+    """
+
+    def __init__(self, problem: Problem, model: Model, *, constrained: bool, first: int, revisits: bool = True) -> None:
+        self._problem, self._model, self._constrained, self._revisits = problem, model, constrained, revisits
         self._history = History(problem)
         self._chance = np.random.default_rng([problem.seed, 14])
         self._prices = Prices(problem, self._history.encoding)
@@ -75,7 +80,8 @@ class Improver:
             return self.incumbent
         for at in np.argsort(-self._worth(codes), kind="stable")[:ASKED_AGAIN]:
             setting = settings[at] if settings else history.encoding.setting(codes[at])
-            if self._problem.admissible(setting):
+            new = self._revisits or not history.visits(setting)
+            if new and self._problem.admissible(setting):
                 return setting
         return self.incumbent
 
@@ -106,7 +112,7 @@ class Improver:
         self._model.fit(encoding.features(encoding.codes(settings)), logs, history.sd)
         visited = history.settings
         codes = encoding.codes(visited)
-        mean = self._model.predict(encoding.features(codes))[0]
+        mean = self._believed(visited, codes)
         costs = self._prices.logs(codes) - mean
         terms = history.terms - history.start_quality
         short = np.maximum(0.0, terms - mean)
@@ -115,6 +121,20 @@ class Improver:
         self._incumbent = visited[int(order[0])]
         self._best = float(costs[order[0]] if self._constrained else np.min(costs))
         self._tops = codes[(order if self._constrained else np.argsort(costs, kind="stable"))[:BEST]]
+
+    def _believed(self, visited: Sequence[Setting], codes: Array) -> Array:
+        """Quality of settings that were measured: the model's mean, but in a table, where figures are exact, their own.
+        A forest's mean is smoothed whatever the noise, and would leave the best row for its neighbour.
+        """
+        history = self._history
+        mean = self._model.predict(history.encoding.features(codes))[0]
+        if history.table is None:
+            return mean
+        own = [
+            history.mean(s) - history.start_quality if history.visits(s) else m
+            for s, m in zip(visited, mean, strict=True)
+        ]
+        return np.array(own, dtype=np.float64)
 
     def _worth(self, codes: Array) -> Array:
         from scipy.special import log_ndtr

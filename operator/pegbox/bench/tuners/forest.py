@@ -38,4 +38,4 @@ class Forest:
 
 def rf_ei(problem: Problem) -> Improver:
     chance = np.random.default_rng([problem.seed, 15])
-    return Improver(problem, Forest(chance), constrained=False, first=FIRST)
+    return Improver(problem, Forest(chance), constrained=False, first=FIRST, revisits=False)

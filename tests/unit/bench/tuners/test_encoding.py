@@ -64,7 +64,7 @@ def test_two_spellings_of_one_number_are_two_choices() -> None:
 
 def test_what_is_drawn_is_typed_inside_its_limits_and_comes_back_the_same() -> None:
     encoding = Encoding(SPACE, START)
-    rows = np.concatenate([encoding.random(np.random.default_rng(1), 50), encoding.sobol(50, 1)])
+    rows = encoding.random(np.random.default_rng(1), 100)
     settings = [encoding.setting(row) for row in rows]
     assert all(SPACE[name].admits(value) for setting in settings for name, value in setting.items())
     assert all(SPACE.parse(SPACE.format(setting)) == setting for setting in settings)
@@ -84,7 +84,7 @@ def test_a_step_stays_within_a_half_more_or_a_third_less_or_15_percent_of_the_ra
     chance = np.random.default_rng(1)
     row = encoding.codes([setting])[0]
     seen = {encoding.setting(encoding.step(chance, row, 0)).number("workers") for _ in range(300)}
-    assert (min(seen), max(seen)) == (5, 14)
+    assert (min(seen), max(seen)) == (F(5), F(14))
     assert F(8) not in seen
 
 
@@ -127,7 +127,9 @@ def test_knobs_that_cannot_move_keep_their_value() -> None:
         only="a",
     )
     assert len(encoding) == 1
-    assert all(setting.diff(encoding.setting(r)) in ((), ("workers",)) for r in encoding.sobol(20, 1))
+    assert all(
+        setting.diff(encoding.setting(r)) in ((), ("workers",)) for r in encoding.random(np.random.default_rng(1), 20)
+    )
 
 
 def test_a_value_that_is_off_the_grid_stays_as_it_is_until_its_knob_moves() -> None:
@@ -148,7 +150,6 @@ def test_a_start_outside_of_the_limits_is_told_and_left() -> None:
 
 def test_a_space_of_one_point_has_no_columns() -> None:
     encoding, setting = _of(Knob("n", minimum=F(2), maximum=F(2)), n=F(2))
-    assert encoding.sobol(4, 1).shape == (4, 0)
     assert encoding.features(encoding.random(np.random.default_rng(1), 3)).shape == (3, 0)
     assert encoding.setting(encoding.codes([setting])[0]) == setting
     assert encoding.neighbours(encoding.codes([setting])[0]).shape == (0, 0)

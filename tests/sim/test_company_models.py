@@ -1,40 +1,20 @@
-"""The models that propose: known functions are found again, and improvement is what the books say."""
+"""The models that propose: known functions are found again, and what cannot be learned from is no trouble."""
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from pegbox.bench.tuners.expected import log_improvement
+from pegbox.bench.bowl import KINDS, bowl
+from pegbox.bench.tuners.encoding import Encoding
 from pegbox.bench.tuners.forest import Forest
 from pegbox.bench.tuners.gp import Process
+from pegbox.model.knobs import Knob, SearchSpace, Setting
 
 LINE = np.linspace(0.0, 1.0, 9)[:, None]
 WAVE = np.sin(3.0 * LINE[:, 0])
-
-
-def test_the_expected_improvement_at_the_best_is_sd_over_root_two_pi() -> None:
-    """E[max(-Y, 0)] of a standard normal is 1 / sqrt(2 pi) = 0.3989."""
-    assert np.exp(log_improvement(0.0, np.array([0.0]), np.array([2.0]))) == pytest.approx(2 * 0.39894, rel=1e-4)
-
-
-def test_a_sure_improvement_is_worth_its_size() -> None:
-    assert np.exp(log_improvement(0.0, np.array([-5.0]), np.array([0.1]))) == pytest.approx(5.0)
-
-
-def test_hopeless_points_are_still_told_apart() -> None:
-    """At z = -40 the improvement itself is below the smallest float; its log is about -z^2 / 2 - 2 log z - 0.92."""
-    found = log_improvement(0.0, np.array([40.0, 41.0, 1e5, 2e5]), np.ones(4))
-    assert found[0] == pytest.approx(-800 - 2 * math.log(40) - 0.919, abs=0.01)
-    assert np.all(np.diff(found) < 0) and np.isfinite(found).all()
-
-
-def test_the_two_branches_meet() -> None:
-    found = log_improvement(0.0, np.array([1.0 - 1e-9, 1.0 + 1e-9, 1e3 * (1 - 1e-9), 1e3 * (1 + 1e-9)]), np.ones(4))
-    assert found[0] == pytest.approx(found[1], abs=1e-6)
-    assert found[2] == pytest.approx(found[3], abs=1e-1)
 
 
 def test_the_process_goes_through_exact_points_and_doubts_what_is_far() -> None:
@@ -85,3 +65,21 @@ def test_a_forest_follows_a_step() -> None:
     mean, sd = forest.predict(np.array([[0.1], [0.9], [0.55]]))
     assert mean[0] == pytest.approx(0.0, abs=0.15) and mean[1] == pytest.approx(1.0, abs=0.15)
     assert sd[2] > 0
+
+
+def test_sobol_points_are_settings_that_fill_the_space() -> None:
+    """Of 64 points half lie in each half of a number's range, and every level of a choice gets its share."""
+    encoding = Encoding(SearchSpace(KINDS), bowl(len(KINDS), seed=0).problem.start)
+    rows = encoding.sobol(64, seed=1)
+    settings = [encoding.setting(row) for row in rows]
+    assert all(SearchSpace(KINDS)[name].admits(value) for setting in settings for name, value in setting.items())
+    assert [encoding.setting(row) for row in encoding.codes(settings)] == settings
+    assert np.sum(rows[:, 0] < 0.5) == 32
+    assert [sum(s["collector"] == c for s in settings) for c in KINDS[3].choices] == [16, 16, 16, 16]
+
+
+def test_sobol_points_of_nothing_are_none() -> None:
+    one = Setting({"n": Fraction(64)})
+    nothing = Encoding(SearchSpace((Knob("n", minimum=KINDS[1].maximum, maximum=KINDS[1].maximum),)), one)
+    assert nothing.sobol(4, 1).shape == (4, 0)
+    assert Encoding(SearchSpace(KINDS), bowl(len(KINDS), seed=0).problem.start).sobol(0, 1).shape == (0, len(KINDS))
