@@ -1,8 +1,8 @@
 """One tuner on one plant, in steps of simulated minutes, and the row that comes of it.
 
 **Step**: 2 minutes to settle and 5 measured, under the setting that was asked for. Before step 1 the start runs
-2 + 5 minutes five times: the free replicates. The plant never stops: what a step leaves behind (backlog, leak, cold cache)
-is there in the next one.
+2 + 5 minutes five times: the free replicates. The plant never stops: what a step leaves behind
+(backlog, leak, cold cache) is there in the next one.
 
 **Metric**: the plants' objective is money under an SLO. What is told is the SLO's score (share of the offered events
 that were good; `Slo.score`) over the measured minutes, and `price` is money per hour, so `Problem.cost` = price / score

@@ -74,7 +74,7 @@ class Machine:
         self._heap: list[tuple[float, int, int, Job]] = []
         self._order = 0
         self._tally = Tally()
-        self._open = limits.pods
+        self._good_within = 0.0
 
     def resize(self, limits: Limits) -> None:
         """Limits that hold from now on. What waits in a pod that goes is spread over the rest; what runs finishes."""
@@ -88,7 +88,8 @@ class Machine:
 
     def run(self, jobs: Iterable[Job], until: float, good_within: float, closed: tuple[float, int] = (0.0, 0)) -> Tally:
         """Everything up to `until`. `closed`: until that moment so many pods take nothing new (a rolling restart)."""
-        tally = self._tally = Tally()
+        tally, self._good_within = Tally(), good_within
+        self._tally = tally
         for job in jobs:
             self._push(job.arrived, ARRIVES, job)
         heap, shut, away = self._heap, *closed
@@ -101,7 +102,7 @@ class Machine:
             elif kind == COMPUTED:
                 self._computed(job, now)
             else:
-                self._queried(job, now, good_within)
+                self._queried(job, now)
         return tally
 
     def _push(self, at: float, kind: int, job: Job) -> None:
@@ -124,7 +125,7 @@ class Machine:
         job.pod, job.begun = pod, now
         pod.busy += 1
         pod.computing += 1
-        self._push(now + job.cpu * max(1.0, pod.computing / self.limits.cores, 1.0 / self.limits.cores), COMPUTED, job)
+        self._push(now + job.cpu * max(1.0, pod.computing / self.limits.cores), COMPUTED, job)
 
     def _computed(self, job: Job, now: float) -> None:
         pod = job.pod
@@ -132,7 +133,7 @@ class Machine:
         pod.computing -= 1
         self._tally.computed += job.cpu
         if job.query <= 0.0:
-            self._leave(pod, job, now, 0.0)
+            self._leave(pod, job, now)
         elif pod.connected < self.limits.connections:
             self._connect(pod, job, now)
         else:
@@ -144,7 +145,7 @@ class Machine:
         job.held = job.query * max(1.0, self.queries / self.limits.store)
         self._push(now + job.held, QUERIED, job)
 
-    def _queried(self, job: Job, now: float, good_within: float) -> None:
+    def _queried(self, job: Job, now: float) -> None:
         pod = job.pod
         assert pod is not None
         pod.connected -= 1
@@ -152,16 +153,16 @@ class Machine:
         self._tally.held += job.held
         while pod.asking and pod.connected < self.limits.connections:
             self._connect(pod, pod.asking.popleft(), now)
-        self._leave(pod, job, now, good_within)
+        self._leave(pod, job, now)
 
-    def _leave(self, pod: Pod, job: Job, now: float, good_within: float) -> None:
+    def _leave(self, pod: Pod, job: Job, now: float) -> None:
         tally, stayed = self._tally, now - job.arrived
         self.inside -= 1
         pod.busy -= 1
         tally.served += 1
         tally.latency += stayed
         tally.worked += now - job.begun
-        tally.good += stayed <= good_within
+        tally.good += stayed <= self._good_within
         self._fill(pod, now)
 
     def _fill(self, pod: Pod, now: float) -> None:

@@ -18,8 +18,8 @@ from pegbox.testing.plants.knobs import boolean, choice, cores, integer, number,
 from pegbox.testing.plants.protocol import Minute, Slo
 
 MINUTE = 60.0
-CPU, CPU_SPREAD = 0.030, 0.8  # mean seconds of one core, sd of the log
-QUERY, QUERY_SPREAD = 0.120, 1.0  # mean seconds in the database, sd of the log
+CPU, CPU_SPREAD = 0.060, 0.8  # mean seconds of one core, sd of the log
+QUERY, QUERY_SPREAD = 0.240, 1.0  # mean seconds in the database, sd of the log
 STORE = 8.0  # queries that the database runs at full speed
 RESTARTING = 20.0  # seconds that a rolling restart takes
 GIB_PER_POD = 0.3
@@ -49,11 +49,11 @@ class Events(Workload[Machine]):
         cpu_request="1",
         enable_metrics=True,
     )
-    slo = Slo(seconds=0.8, share=0.95)
-    mean_load = 20.0
+    slo = Slo(seconds=1.6, share=0.95)
+    mean_load = 10.0
     clumps = 0.0  # its own chance is enough
     settles = 3
-    spans = 24
+    spans = 20
     store: ClassVar[float] = STORE
 
     def begin(self, setting: Setting, load: float, at: int) -> Machine:

@@ -13,7 +13,8 @@ from pegbox.testing.plants.knobs import faults
 from pegbox.testing.plants.protocol import Minute, Plant
 
 MOVES = 30  # trials that the reachable oracle has
-STRIDES = (Fraction(1), Fraction(1, 2), Fraction(1, 4))
+STRIDES = (Fraction(1), Fraction(1, 4))
+MUCH = 0.03  # a single knob that saves less is weighed against every pair
 LEVELS = 10  # values of a numeric knob that the search over everything looks at, evenly in the logarithm
 RESTARTS = 3
 HOUR = 3600.0
@@ -41,8 +42,8 @@ def merit(plant: Plant, setting: Setting, at: int) -> Merit:
 
 def reachable(plant: Plant, at: int, *, moves: int = MOVES) -> Setting:
     """Where an omniscient tuner gets in so many trials, each within the knobs' max_step: the best next move, again
-    and again. A move is one knob, or where no single one helps two numeric knobs at once. Walks of full steps, of
-    half and of quarter steps; the one that ends best counts, since the boldest first move may lead to a dead end.
+    and again. A move is one knob, or where no single one helps much two numeric knobs at once. Walks of full and of
+    quarter steps; the one that ends best counts, since the boldest first move may lead to a dead end.
     """
     ends = [climb(plant, plant.start, at, moves, stride) for stride in STRIDES]
     return min(ends, key=lambda end: merit(plant, end, at))
@@ -53,11 +54,16 @@ def climb(plant: Plant, start: Setting, at: int, moves: int, stride: Fraction = 
     here, now = start, merit(plant, start, at)
     for _ in range(moves):
         found = _best(plant, _singles(plant, here, stride), at, now)
-        found = found or _best(plant, _pairs(plant, here, stride), at, now)
+        if found is None or not _much(found[0], now):
+            found = _best(plant, _pairs(plant, here, stride), at, found[0] if found else now) or found
         if found is None:
             break
         now, here = found
     return here
+
+
+def _much(better: Merit, than: Merit) -> bool:
+    return better[0] < than[0] or better[1] < than[1] - MUCH * abs(than[1])
 
 
 def best(plant: Plant, at: int, *, seed: int = 0) -> Setting:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pegbox.testing.plants.queues import at_rest, flood, within
+from pegbox.testing.plants.queues import at_rest, flood
 
-AT_REST_BELOW = 0.99  # share of the capacity up to which the chain comes to rest within a minute
+AT_REST = 0.97  # share of the capacity up to which a queue comes to rest within a minute
 SLICES = 4  # of a minute in which the backlog moves
 
 
@@ -26,20 +26,18 @@ class Answer:
 def answer(load: float, rates: Sequence[float], room: int, backlog: float, limit: float, shape: float) -> Answer:
     """`rates[n - 1]` completions/s with n in service; `shape` the squared coefficient of variation in service.
 
-    Below capacity the queue is at rest behind what is left of the backlog; near and above it the backlog fills.
+    A queue at rest, as far as the load lets it rest, behind a backlog that fills or drains by the rest of the load.
     """
     capacity = rates[-1]
+    crowd = at_rest(min(load, AT_REST * capacity), rates, room)
     moved = flood(backlog, load, capacity, room)
-    if load < AT_REST_BELOW * capacity:
-        crowd = at_rest(load, rates, room)
-        let_in = max(1.0 - crowd.full, 1e-12)
-        latency = (crowd.serving + crowd.waiting) / (load * let_in) + moved.wait
-        good = crowd.good(limit, shape, moved.wait)
-        return Answer(moved.served * let_in, latency, good, crowd.full, moved.backlog, crowd.serving)
-    own = len(rates) / capacity
-    steps = (moved.backlog - backlog) / SLICES
-    waits = [(backlog + steps * (i + 0.5)) / capacity for i in range(SLICES)]
-    let_in = 1.0 - moved.lost
-    good = sum(within(limit - w, own, shape * own * own) if limit > w else 0.0 for w in waits) / SLICES * let_in
-    latency = own + sum(waits) / SLICES
-    return Answer(min(capacity, moved.served), latency, good, moved.lost, moved.backlog, float(len(rates)))
+    let_in = (1.0 - crowd.full) * (1.0 - moved.lost)
+    calm = (crowd.serving + crowd.waiting) / (min(load, AT_REST * capacity) * (1.0 - crowd.full))
+    if backlog == 0.0 and moved.backlog == 0.0:
+        good = crowd.good(limit, shape)
+    else:
+        step = (moved.backlog - backlog) / SLICES
+        waits = [max(0.0, backlog + step * (i + 0.5)) / capacity for i in range(SLICES)]
+        good = sum(crowd.good(limit, shape, wait) for wait in waits) / SLICES * (1.0 - moved.lost)
+    served = min(moved.served, load * let_in + backlog / 60.0)
+    return Answer(served, calm + moved.wait, good, 1.0 - let_in, moved.backlog, crowd.serving)
