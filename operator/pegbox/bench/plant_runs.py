@@ -30,7 +30,7 @@ from pegbox.bench.tuners.base import Make, Measured, Problem, Tuner
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants import MakePlant
 from pegbox.testing.plants.knobs import faults
-from pegbox.testing.plants.oracle import MOVES, cost_of, reachable
+from pegbox.testing.plants.oracle import cost_of, reference
 from pegbox.testing.plants.protocol import Minute, Plant
 
 SETTLE, WINDOW = 2, 5  # minutes
@@ -73,8 +73,7 @@ class Reference:
     def cost(self, at: int) -> float:
         """Of the reachable oracle, at that minute's load and code."""
         if at not in self._oracles:
-            known = None if self.truth.changes else getattr(self.truth, "known", None)
-            found = known or reachable(self.truth, at, moves=MOVES)
+            found = reference(self.truth, at)
             self._oracles[at] = cost_of(self.truth.steady(found, at))
         return self._oracles[at]
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import cores, integer, number, seconds, setting, space, whole
+from pegbox.testing.plants.knobs import cores, integer, moved, number, seconds, setting, space, whole
 from pegbox.testing.plants.pods import answer
 from pegbox.testing.plants.protocol import Slo
 from pegbox.testing.plants.queues import network_rates, normal_share
@@ -65,6 +65,11 @@ class Autoscaled(Workload[Scale]):
         cpu_limit="2",
         worker_count=16,
         metrics_interval="10s",
+    )
+    known = (
+        moved(
+            start, space, min_replicas=1, max_replicas=2, cpu_target=95, cpu_request="2", cpu_limit="4", worker_count=15
+        ),
     )
     slo = Slo(seconds=0.15, share=0.95, mean=True)
     rules: tuple[str, ...] = ("min_replicas <= max_replicas", "cpu_request <= cpu_limit")

@@ -47,7 +47,7 @@ class Workload(ABC, Generic[State]):
     rules: tuple[str, ...] = ()
     changes: tuple[int, ...] = ()
     mean_load: float = 100.0
-    known: Setting | None = None  # the reachable oracle's setting, where finding it takes minutes; a test finds it
+    known: tuple[Setting, ...] = ()  # the best settings of a long search, one per release; tests hold them to it
     settles: ClassVar[int] = 8  # minutes that `steady` waits
     spans: ClassVar[int] = 1  # minutes that `steady` then averages
     clumps: ClassVar[float] = CLUMPS

@@ -17,7 +17,19 @@ from functools import lru_cache
 
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import GIB, boolean, choice, integer, memory, number, seconds, setting, space, whole
+from pegbox.testing.plants.knobs import (
+    GIB,
+    boolean,
+    choice,
+    integer,
+    memory,
+    moved,
+    number,
+    seconds,
+    setting,
+    space,
+    whole,
+)
 from pegbox.testing.plants.protocol import Prices, Slo
 from pegbox.testing.plants.queues import erlang_c, flood, within
 
@@ -65,12 +77,15 @@ class Cache(Workload[Warmth]):
         space,
         replicas=6,
         worker_count=8,
-        cache_capacity=9000,
+        cache_capacity=9600,
         cache_ttl="300s",
         cache_policy="fifo",
         enable_cache_compression=False,
         memory_limit="1Gi",
         buffer_pool_size=50,
+    )
+    known = (
+        moved(start, space, replicas=2, worker_count=9, cache_capacity=9000, cache_policy="lfu", memory_limit="448Mi"),
     )
     slo = Slo(seconds=0.25, share=0.95)
     prices = Prices(gib=0.01)

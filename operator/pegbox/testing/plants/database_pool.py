@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import boolean, cores, integer, number, seconds, setting, space, whole
+from pegbox.testing.plants.knobs import boolean, cores, integer, moved, number, seconds, setting, space, whole
 from pegbox.testing.plants.pods import answer
 from pegbox.testing.plants.protocol import Slo
 from pegbox.testing.plants.queues import network_rates
@@ -56,6 +56,7 @@ class DatabasePool(Workload[float]):
         cpu_request="1",
         metrics_interval="10s",
     )
+    known = (moved(start, space, replicas=2, worker_count=10, pool_size=14, pool_pre_ping=False, cpu_request="1006m"),)
     slo = Slo(seconds=0.35, share=0.95)
     rules: tuple[str, ...] = ("replicas * (pool_size + max_overflow) <= 200",)  # what the database lets in
     mean_load = 120.0

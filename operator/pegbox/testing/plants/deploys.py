@@ -12,13 +12,13 @@ from functools import lru_cache
 
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import boolean, choice, cores, integer, number, setting, space, whole
+from pegbox.testing.plants.knobs import boolean, choice, cores, integer, moved, number, setting, space, whole
 from pegbox.testing.plants.pods import answer
 from pegbox.testing.plants.protocol import Slo
 from pegbox.testing.plants.queues import network_rates
 
 DAY, SWING, PEAK = 1440, 0.3, 290  # minutes of a day, share of the swing, minute of the peak
-DEPLOY = 240
+DEPLOY = 250
 TRACING = 1.20
 LOGGING = {"debug": 1.25, "info": 1.06, "warning": 1.0}
 GIB_PER_POD = 0.3
@@ -60,6 +60,28 @@ class Deploys(Workload[float]):
         enable_detailed_tracing=True,
         log_level="info",
         buffer_pool_size=50,
+    )
+    known = (
+        moved(
+            start,
+            space,
+            replicas=2,
+            enable_detailed_tracing=False,
+            log_level="warning",
+            worker_count=15,
+            http_pool=15,
+            cpu_request="1292m",
+        ),
+        moved(
+            start,
+            space,
+            replicas=2,
+            enable_detailed_tracing=False,
+            log_level="warning",
+            worker_count=12,
+            http_pool=12,
+            cpu_request="1772m",
+        ),
     )
     slo = Slo(seconds=0.5, share=0.95)
     changes: tuple[int, ...] = (DEPLOY,)

@@ -14,7 +14,7 @@ from typing import ClassVar
 from pegbox.model.knobs import Effect, Setting
 from pegbox.testing.plants.base import Flow, Workload
 from pegbox.testing.plants.event_pods import Job, Limits, Machine, Tally
-from pegbox.testing.plants.knobs import boolean, choice, cores, integer, number, setting, space, whole
+from pegbox.testing.plants.knobs import boolean, choice, cores, integer, moved, number, setting, space, whole
 from pegbox.testing.plants.protocol import Minute, Slo
 
 MINUTE = 60.0
@@ -41,7 +41,7 @@ class Events(Workload[Machine]):
     )
     start = setting(
         space,
-        replicas=5,
+        replicas=4,
         worker_count=8,
         pool_size=1,
         worker_queue_capacity=500,
@@ -49,6 +49,7 @@ class Events(Workload[Machine]):
         cpu_request="1",
         enable_metrics=True,
     )
+    known = (moved(start, space, replicas=2, worker_count=5, pool_size=6, cpu_request="525m"),)
     slo = Slo(seconds=1.6, share=0.95)
     mean_load = 10.0
     clumps = 0.0  # its own chance is enough

@@ -36,11 +36,11 @@ def seconds(name: str, low: str, high: str) -> Knob:
     return Knob(name, KnobType.DURATION, minimum=Fraction(low), maximum=Fraction(high))
 
 
-def memory(name: str, low_mib: int, high_mib: int) -> Knob:
-    """A size in bytes that needs new pods."""
+def memory(name: str, low_mib: int, high_mib: int, effect: Effect = Effect.HOT) -> Knob:
+    """A size in bytes; hot where it is resized in running pods."""
     low, high = Fraction(low_mib * MIB), Fraction(high_mib * MIB)
     size = Location(LocationKind.CONTAINER_RESOURCE, size=Size(Side.LIMITS, ResourceName.MEMORY))  # moves in MiB
-    return Knob(name, KnobType.BYTES, location=size, effect=Effect.RESTART, minimum=low, maximum=high)
+    return Knob(name, KnobType.BYTES, location=size, effect=effect, minimum=low, maximum=high)
 
 
 def boolean(name: str) -> Knob:
@@ -58,6 +58,11 @@ def space(*knobs: Knob) -> SearchSpace:
 def setting(of: SearchSpace, **values: str | int | bool) -> Setting:
     """A setting written as people write it: `memory_limit="2Gi"`, `batch_timeout="50ms"`. Raises InvalidInput."""
     return Setting({name: of[name].type.parse(value, f"knob {name}") for name, value in values.items()})
+
+
+def moved(start: Setting, of: SearchSpace, **values: str | int | bool) -> Setting:
+    """The start but for some values, written as in `setting`."""
+    return start.with_values(**setting(of, **values))
 
 
 def number(of: Setting, name: str) -> float:

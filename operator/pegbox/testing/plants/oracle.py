@@ -49,11 +49,20 @@ def reachable(plant: Plant, at: int, *, moves: int = MOVES) -> Setting:
     return min(ends, key=lambda end: merit(plant, end, at))
 
 
+def reference(plant: Plant, at: int) -> Setting:
+    """What a tuner is compared with: the best of the settings that the plant knows from a longer search, or where it
+    knows none that holds, the reachable one.
+    """
+    known: tuple[Setting, ...] = getattr(plant, "known", ())
+    good = [setting for setting in known if merit(plant, setting, at)[0] == 0]
+    return min(good, key=lambda setting: merit(plant, setting, at)) if good else reachable(plant, at)
+
+
 def climb(plant: Plant, start: Setting, at: int, moves: int, stride: Fraction = Fraction(1)) -> Setting:
     """The greedy walk from a setting; ends early where nothing is better."""
     here, now = start, merit(plant, start, at)
     for _ in range(moves):
-        found = _best(plant, _singles(plant, here, stride), at, now)
+        found = _best(plant, singles(plant, here, stride), at, now)
         if found is None or not _much(found[0], now):
             found = _best(plant, _pairs(plant, here, stride), at, found[0] if found else now) or found
         if found is None:
@@ -131,7 +140,7 @@ def _values(knob: Knob, current: KnobValue, stride: Fraction) -> tuple[KnobValue
     return tuple(value for value in dict.fromkeys(knob.clamp(x) for x in wished) if value != current)
 
 
-def _singles(plant: Plant, here: Setting, stride: Fraction) -> Iterator[Setting]:
+def singles(plant: Plant, here: Setting, stride: Fraction) -> Iterator[Setting]:
     for knob in plant.space.tunable:
         for value in _values(knob, here[knob.name], stride):
             yield here.with_values(**{knob.name: value})

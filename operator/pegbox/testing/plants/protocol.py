@@ -9,7 +9,7 @@ the physics. The smallest one, for `pegbox bench tune --plant FILE.py:Queue`:
 
     class Queue(Workload[None]):
         space = space(integer("replicas", 1, 20), integer("worker_count", 1, 64))
-        start = setting(space, replicas=12, worker_count=2)
+        start = setting(space, replicas=12, worker_count=4)
         slo = Slo(seconds=0.5, share=0.95)
 
         def begin(self, setting, load, at):
@@ -17,10 +17,10 @@ the physics. The smallest one, for `pegbox bench tune --plant FILE.py:Queue`:
 
         def flow(self, setting, load, at, up, state):
             pods = up * float(setting["replicas"])
-            capacity = pods * float(setting["worker_count"]) / 0.1
+            capacity = pods * float(setting["worker_count"]) / 0.02
             served = min(load, capacity)
             good = max(0.0, 1.0 - load / (2 * capacity)) * served / load
-            return Flow(served=served, latency=0.1, good=good, errors=1 - served / load, pods=pods), None
+            return Flow(served=served, latency=0.02, good=good, errors=1 - served / load, pods=pods), None
 
         def price(self, setting):
             return float(setting["replicas"]) * self.prices.of_pod(cores=1.0, gib=0.5)

@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import Effect, Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import GIB, boolean, cores, integer, memory, number, setting, space, whole
+from pegbox.testing.plants.knobs import GIB, boolean, cores, integer, memory, moved, number, setting, space, whole
 from pegbox.testing.plants.pods import answer
 from pegbox.testing.plants.protocol import Minute, Prices, Slo
 from pegbox.testing.plants.queues import network_rates
@@ -47,7 +47,7 @@ class SlowLeak(Workload[Leaked]):
         integer("replicas", 2, 16),
         integer("worker_count", 1, 64),
         integer("max_tasks_per_worker", 50, 200_000),
-        memory("memory_limit", 256, 8192),
+        memory("memory_limit", 256, 8192, Effect.RESTART),
         cores("cpu_request", "0.2", "4"),
         boolean("enable_metrics"),
         integer("worker_queue_capacity", 10, 5000),
@@ -63,6 +63,18 @@ class SlowLeak(Workload[Leaked]):
         enable_metrics=True,
         worker_queue_capacity=1000,
         stream_channel_capacity=10_000,
+    )
+    known = (
+        moved(
+            start,
+            space,
+            replicas=2,
+            worker_count=8,
+            max_tasks_per_worker=1656,
+            memory_limit="462Mi",
+            cpu_request="575m",
+            enable_metrics=False,
+        ),
     )
     slo = Slo(seconds=0.5, share=0.95)
     prices = Prices(gib=0.02)

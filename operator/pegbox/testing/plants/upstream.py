@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pegbox.model.knobs import Setting
 from pegbox.testing.plants.base import Flow, Workload
-from pegbox.testing.plants.knobs import choice, cores, integer, number, seconds, setting, space, whole
+from pegbox.testing.plants.knobs import choice, cores, integer, moved, number, seconds, setting, space, whole
 from pegbox.testing.plants.protocol import Slo
 from pegbox.testing.plants.queues import erlang_c, flood, within
 
@@ -51,6 +51,9 @@ class Upstream(Workload[float]):
         cpu_request="0.5",
         retry_backoff="fixed",
         stream_channel_capacity=10_000,
+    )
+    known = (
+        moved(start, space, replicas=2, worker_count=5, batch_size=29, cpu_request="503m", retry_backoff="jittered"),
     )
     slo = Slo(seconds=2.5, share=0.95)
     mean_load = 300.0
