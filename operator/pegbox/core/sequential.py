@@ -37,13 +37,15 @@ SHIFTS = tuple((math.log(1 + rise) - MIN_EFFECT, share) for rise, share in ((0.2
 AT_ONCE = 0.9  # weight of a shift that comes with the change; the rest is for later ones
 LATER = 15  # samples after which the first later start is tried; then after twice as many, and so on
 WANDER = 0.03  # sd of the level's own walk over half an hour: a workload drifts
+WANDER_BESIDE = 0.01  # the same of a ratio to a control, in which what befalls both cancels
 HALF_HOUR = 1800.0
 SURGE = math.log(2.0)  # the fast guard
 SURGE_SDS = 3.0  # where a baseline doubles by itself, more is asked of it
 SURGE_SAMPLES = 2
+SLOWER_SAMPLES = 2  # the test needs as many of the watch: no sample decides alone
 NEEDED_SAMPLES = 8  # of the baseline
 ELASTICITY = 1.0  # of latency to offered load, before any is seen; its sd is the same
-LOAD_RANGE = math.log(1.35)  # offered load above the baseline's highest by this factor: latency then says nothing
+LOAD_RANGE = math.log(1.35)  # offered load above the baseline's mean by this factor excuses latency
 
 
 class Finding(StrEnum):
@@ -117,13 +119,15 @@ def begin(baseline: Sequence[Sample], tick: float) -> State | Missing:
     slope = _slope([value for value, _ in known], [load - middle for load in loads])
     values = [value - slope * (load - middle) for value, load in known]
     spread = robust.spread(values)
-    wander = WANDER * math.sqrt(tick / HALF_HOUR)
+    beside = any(s.control is not None for s in baseline)
+    wander = (WANDER_BESIDE if beside else WANDER) * math.sqrt(tick / HALF_HOUR)
     loaded = any(s.load is not None and s.control is None for s in baseline)
     run = Filter.start(spread, wander, (ELASTICITY - slope, ELASTICITY) if loaded else (0.0, 0.0))
     for value, load in zip(values, loads, strict=True):
         run = run.step(spread.clip(value), load - middle)[0]
     surge = max(SURGE, SURGE_SDS * spread.scale)
-    reference = Reference(spread, slope, middle, min(loads), max(loads), run, surge, _counts(baseline))
+    most = middle + LOAD_RANGE
+    reference = Reference(spread, slope, middle, min(loads), most, run, surge, _counts(baseline))
     return State(reference, run, counted=reference.counted)
 
 
@@ -179,7 +183,7 @@ def _slope(values: Sequence[float], xs: Sequence[float]) -> float:
 
 def _latency(state: State, sample: Sample) -> State:
     reference, value, load = state.reference, value_of(sample), _load(sample)
-    if value is None or load is None or load > reference.most_load + LOAD_RANGE:
+    if value is None or load is None or load > reference.most_load:
         return state
     x = max(load, reference.least_load) - reference.middle_load
     value -= reference.slope * x
@@ -191,7 +195,8 @@ def _latency(state: State, sample: Sample) -> State:
         return state
     if surging >= SURGE_SAMPLES:
         return replace(state, found=Finding.SURGE)
-    return replace(state, found=Finding.SLOWER) if evidence(tracks) > NEEDED else state
+    slower = state.count >= SLOWER_SAMPLES and evidence(tracks) > NEEDED
+    return replace(state, found=Finding.SLOWER) if slower else state
 
 
 def _started(tracks: tuple[Track, ...], count: int) -> tuple[Track, ...]:
@@ -227,4 +232,3 @@ def _pair(sample: Sample) -> tuple[float, float] | None:
         return None
     fine = math.isfinite(errors) and math.isfinite(requests) and 0 <= errors <= requests and requests > 0
     return (errors, requests) if fine else None
-
