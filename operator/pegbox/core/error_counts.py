@@ -19,7 +19,7 @@ RATIO = 1.1  # nor is a tenth more of them
 BURST = 2.0  # variance of a count over that of a Poisson count
 BOUND_SDS = 2.0  # standard deviations by which the rate before may have been higher than it was counted
 NEEDED = math.log(1 / ALPHA)
-MOST_AT_ONCE = NEEDED / 2  # no sample decides alone: a pod that is replaced fails many requests in one
+MOST_AT_ONCE = (NEEDED + math.log(len(FACTORS))) / 2  # of one sample: none decides alone, two can
 
 
 @dataclass(frozen=True, slots=True)

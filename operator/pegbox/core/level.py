@@ -25,7 +25,6 @@ class Seen:
     variance: float
     gain: Pair
     row: Pair
-    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,20 @@ class Filter:
             last_x=x,
             begun=True,
         )
-        return after, Seen(surprise, variance, gain, row, not self.begun)
+        return after, Seen(surprise, variance, gain, row)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The likelihood ratio of a shift that began with this track's first sample, for every size of it."""
+    """What is known of a shift that began with this track's first sample.
+
+    The log likelihood ratio of its size d is d * score - d^2 * information / 2.
+    """
 
     weight: float
     taken: Pair = (0.0, 0.0)  # what level and slope have taken up of a shift of 1
     score: float = 0.0
-    weight_of_score: float = 0.0
+    information: float = 0.0
     begun: bool = False
 
     def step(self, seen: Seen) -> Track:
@@ -88,9 +90,6 @@ class Track:
             self.weight,
             (self.taken[0] + seen.gain[0] * left, self.taken[1] + seen.gain[1] * left),
             self.score + left * seen.surprise / seen.variance,
-            self.weight_of_score + left**2 / seen.variance,
+            self.information + left**2 / seen.variance,
             True,
         )
-
-    def log_ratio(self, shift: float) -> float:
-        return shift * self.score - shift**2 * self.weight_of_score / 2.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 LOW = 1.0  # deviations, in units of the scale, beyond which a sample below the centre says no more
@@ -63,7 +64,7 @@ def correlation(values: Sequence[float]) -> float:
     power = sum(x * x for x in around)
     if power <= 0:
         return 0.0
-    found = sum(a * b for a, b in zip(around, around[1:], strict=False)) / power
+    found = sum(a * b for a, b in pairwise(around)) / power
     return min(max(found + (1 + 3 * found) / len(values), 0.0), MAX_CORRELATION)
 
 

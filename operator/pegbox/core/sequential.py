@@ -1,4 +1,4 @@
-"""Has latency become worse since a change? A stream is judged sample by sample, at two speeds, and may be judged always.
+"""Has latency become worse since a change? A stream is judged sample by sample, at two speeds, as often as one likes.
 
 Fast: two samples in a row at twice the baseline. Sure: one sequential test on log latency, whose null is "at most 10 %
 worse" (ALPHA bounds the chance to find what is not worse than that, however often one looks; no change at all is
@@ -139,11 +139,20 @@ def step(state: State, sample: Sample) -> tuple[State, Verdict]:
 
 def evidence(tracks: Sequence[Track]) -> float:
     """Log of the mixture's e-value; weights of starts still to come count with an e-value of 1."""
-    if not tracks:
-        return 0.0
-    logs = [math.log(t.weight * share) + t.log_ratio(shift) for t in tracks for shift, share in SHIFTS]
+    logs = [math.log(t.weight) + mixture(t.score, t.information) for t in tracks]
     rest = 1.0 - sum(t.weight for t in tracks)
-    logs += [math.log(rest)] if rest > 0 else []
+    return _log_sum([*logs, math.log(rest)] if rest > 0 else logs)
+
+
+def mixture(score: float, information: float) -> float:
+    """Log of the mean over SHIFTS of exp(d S - d^2 I / 2), the likelihood ratio of d beyond the effect against none.
+
+    For a mean excess z of variance v, S = z / v and I = 1 / v. Above log(1 / alpha) it rejects at level alpha.
+    """
+    return _log_sum([math.log(share) + d * score - d * d * information / 2.0 for d, share in SHIFTS])
+
+
+def _log_sum(logs: Sequence[float]) -> float:
     top = max(logs)
     return top + math.log(sum(math.exp(x - top) for x in logs))
 

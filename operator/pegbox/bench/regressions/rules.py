@@ -129,7 +129,7 @@ def _high(old: Array, new: Array) -> bool:
 def _without_outliers(values: Array) -> Array:
     low, high = np.percentile(values, [25, 75])
     reach = 3.0 * (high - low)
-    return values[(values >= low - reach) & (values <= high + reach)]
+    return np.asarray(values[(values >= low - reach) & (values <= high + reach)], dtype=np.float64)
 
 
 def _consecutive(ticks: int) -> First:

@@ -50,6 +50,13 @@ class Score:
             return exact(int(hits.sum()), len(hits))
         return blocks(hits, self.starts // self.length)
 
+    def worst(self, shift: float, minutes: float) -> tuple[int, int]:
+        """Hits, and how many watches, of the disjoint ones among overlapping ones that hit most often."""
+        hits, offsets = self.hits(shift, minutes), self.starts % self.length
+        cuts = [hits[offsets == offset] for offset in np.unique(offsets)]
+        most = max(cuts, key=lambda cut: float(np.mean(cut)))
+        return int(most.sum()), len(most)
+
     def rows(self) -> list[Run]:
         return [
             {
@@ -78,23 +85,24 @@ def score(stream: Stream, watches: Sequence[Watch], name: str, rule: Rule, done:
         found.append(rule(watch, SHIFTS))
         done()
     starts = np.array([w.start for w in watches], dtype=np.float64)
-    overlapping = len(starts) > 1 and bool((np.diff(starts) > 0).any() and np.diff(starts).min() == 1)
+    gaps = np.diff(starts)
+    overlapping = bool((gaps[gaps > 0] < stream.length).any())
     table = np.array(found, dtype=np.float64).reshape(len(watches), len(SHIFTS))
     return Score(stream.name, name, overlapping, stream.tick, starts, stream.length, table)
 
 
 def exact(hits: int, of: int) -> tuple[float, float]:
     """For independent watches (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934)."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
-    low = 0.0 if hits == 0 else float(beta.ppf(TAIL, hits, of - hits + 1))
-    return low, 1.0 if hits == of else float(beta.ppf(1 - TAIL, hits + 1, of - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, of - hits + 1, TAIL))
+    return low, 1.0 if hits == of else float(betaincinv(hits + 1, of - hits, 1 - TAIL))
 
 
 def blocks(hits: Array, block: Array) -> tuple[float, float]:
     """For overlapping watches: whole blocks of one watch's length are drawn again and again.
 
-    H. R. Künsch, Annals of Statistics 17, 1989. With few blocks it is rough, and tells of no spread where none was seen.
+    H. R. Künsch, Annals of Statistics 17, 1989. With few blocks it is rough, and where all hits agree it has no width.
     """
     names = np.unique(block)
     sums = np.array([hits[block == name].sum() for name in names])

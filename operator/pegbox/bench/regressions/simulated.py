@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
@@ -51,7 +52,7 @@ SIMULATED: tuple[Callable[[int], Stream], ...] = (daily, loaded, controlled, par
 
 
 def _start(seed: int, days: float, tick: float) -> tuple[np.random.Generator, Array]:
-    return np.random.default_rng([20261121, seed]), np.arange(round(days * DAY / tick)) * tick
+    return np.random.default_rng([20261121, seed]), np.asarray(np.arange(round(days * DAY / tick)) * tick, np.float64)
 
 
 def _swing(rng: np.random.Generator, time: Array) -> Array:
@@ -60,11 +61,9 @@ def _swing(rng: np.random.Generator, time: Array) -> Array:
 
 def _noise(rng: np.random.Generator, time: Array, tick: float, correlation: float, sd: float) -> Array:
     """AR(1) with the given lag-one correlation at 30 s, whatever the tick, and the given sd."""
-    from scipy.signal import lfilter
-
     rho = correlation ** (tick / TICK)
     fresh = rng.normal(0.0, sd * np.sqrt(1 - rho * rho), len(time))
-    return np.asarray(lfilter([1.0], [1.0, -rho], fresh), dtype=np.float64)
+    return np.fromiter(accumulate(fresh.tolist(), lambda last, new: rho * last + new), np.float64, len(time))
 
 
 def _outliers(rng: np.random.Generator, time: Array, share: float = 0.01) -> Array:
