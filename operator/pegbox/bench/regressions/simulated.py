@@ -42,7 +42,7 @@ def controlled(seed: int, days: float = DAYS, tick: float = TICK, own: float = 0
     """Two groups of pods: a swing, slow noise and upheavals are shared; `own` is the sd of what is each group's own."""
     rng, time = _start(seed, days, tick)
     shared = 0.4 * _swing(rng, time) + _noise(rng, time, tick, 0.9, 0.2) + _bumps(rng, time, 4.0, 0.5)
-    mine, control = (_noise(rng, time, tick, 0.3, own) + _outliers(rng, time) for _ in range(2))
+    mine, control = (_noise(rng, time, tick, 0.3, own) + _outliers(rng, time, 0.01) for _ in range(2))
     base = np.log(80.0) + shared
     name = f"simulated: concurrent control, own noise {100 * own:.0f} %"
     return Stream(name, tick, np.exp(base + mine), control=np.exp(base + control))
@@ -66,7 +66,7 @@ def _noise(rng: np.random.Generator, time: Array, tick: float, correlation: floa
     return np.fromiter(accumulate(fresh.tolist(), lambda last, new: rho * last + new), np.float64, len(time))
 
 
-def _outliers(rng: np.random.Generator, time: Array, share: float = 0.01) -> Array:
+def _outliers(rng: np.random.Generator, time: Array, share: float = 0.02) -> Array:
     """Single samples up (two of three) or down by 35 to 230 %."""
     size = rng.uniform(0.3, 1.2, len(time)) * rng.choice([-1.0, 1.0, 1.0], len(time))
     return np.where(rng.random(len(time)) < share, size, 0.0)
