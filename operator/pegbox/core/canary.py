@@ -237,7 +237,7 @@ def _slower(parent: Baseline, pairs: Sequence[tuple[Observation, Observation]]) 
     n = k + others
     variance = verify.spread(parent) ** 2 * (n / k + n / others) / len(logs)
     ratio = sum(logs) / len(logs)
-    if verify.rejects(ratio - EFFECT, variance, EFFECT**2):
+    if verify.rejects(ratio - EFFECT, variance):
         detail = f"latency {math.exp(ratio):.2f} times the rest's at the same time"
         return Judgement(Outcome.REVERT, Reason.REGRESSION, detail, harmful=True)
     return WAITING

@@ -2,7 +2,7 @@
 
 Hard guards act from the write on (a pod that the step killed never acknowledges). Evidence is clean, disjoint windows
 that began after the setting was in force and had settled. Throughput gains are judged by event counts, latency by a
-mixture sequential test (mSPRT) with a minimum effect, which may be looked at after every window without inflating
+mixture sequential test with a minimum effect, which may be looked at after every window without inflating
 its false alarms; both are said in the functions below. Where the parent already missed its SLOs the trial is asked
 for no worse than the parent.
 """
@@ -17,7 +17,7 @@ from enum import StrEnum
 from fractions import Fraction
 from statistics import NormalDist
 
-from pegbox.core import slo
+from pegbox.core import sequential, slo
 from pegbox.core.baseline import SERVED, geometric, mean, pool, served
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.observations import Attainment, Missing, Observation
@@ -29,7 +29,7 @@ from pegbox.model.trials import Baseline, Intent
 SURGE_RATIO = 2.0  # mean latency at twice the baseline's
 BAD_SAMPLES = 2  # consecutive wakes before a latency or error guard acts
 ERROR_RISE = 0.02  # share of failed events above the baseline's
-MIN_EFFECT = math.log(1.10)  # a regression below 10 % is not worth a rollback on its own
+MIN_EFFECT = sequential.MIN_EFFECT  # a regression below 10 % is not worth a rollback on its own
 GAIN = 0.03  # relative gain that counts as better
 CONFIDENCE = 0.9  # P(better) that accepts
 ALPHA = 0.01  # chance of a false rollback per trial
@@ -330,22 +330,17 @@ def spread(base: Baseline) -> float:
 
 
 def regression(base: Baseline, latencies: Sequence[float]) -> bool:
-    """mSPRT on log mean latency above the minimum effect, at level ALPHA.
+    """The sequential test of `core.sequential` on log mean latency above the minimum effect, at level ALPHA.
 
-    LR = sqrt(V / (V + T)) exp(z^2 T / (2 V (V + T))), with z the mean excess over MIN_EFFECT, V the variance of that
-    mean, T = MIN_EFFECT^2 the mixture's variance; reject when LR > 1 / ALPHA and z > 0 (Robbins' mixture; the form
-    quoted in Johari et al. 2017).
+    z is the mean excess over MIN_EFFECT, v the variance of that mean. Windows are few, so nothing of drift or
+    autocorrelation can be told from them: only the mixture over the shifts that matter is shared.
     """
     if not latencies or base.latency <= 0:
         return False
     z = sum(math.log(x / base.latency) for x in latencies) / len(latencies) - MIN_EFFECT
-    v = spread(base) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1))
-    return rejects(z, v, MIN_EFFECT**2)
+    return rejects(z, spread(base) ** 2 * (1 / len(latencies) + 1 / max(base.windows, 1)))
 
 
-def rejects(z: float, v: float, t: float) -> bool:
-    """Does the mixture test say that an excess of mean z and variance v is real? t is the mixture's variance."""
-    if z <= 0:
-        return False
-    ratio = math.log(v / (v + t)) / 2 + min(z * z * t / (2 * v * (v + t)), 700.0)
-    return ratio > math.log(1 / ALPHA)
+def rejects(z: float, v: float) -> bool:
+    """Does the mixture test say that an excess of mean z and variance v is real?"""
+    return sequential.mixture(z / v, 1 / v) > math.log(1 / ALPHA)

@@ -276,5 +276,18 @@ def test_a_regression_needs_more_than_the_minimum_effect() -> None:
     assert not regression(baseline(), [0.11] * 50)  # 10 % exactly, however long
     assert regression(baseline(), [0.13] * 6)
     assert not regression(baseline(), [])
+
+
+def test_a_doubling_is_told_by_two_windows_though_the_parent_scatters_by_a_fifth() -> None:
+    # v = 0.2^2 (1/2 + 1/5) = 0.028, z = ln 2 - ln 1.1 = 0.598. By shift and share:
+    # ln(0.2) + (0.310 * 0.598 - 0.310^2 / 2) / 0.028 = 3.3 and ln(0.2) + 0.598^2 / 2 / 0.028 = 4.8: together 5.0 > ln 100
+    # A single normal mixture of sd ln 1.1 had -0.14 + 1.56 = 1.4 here.
+    parent = replace(baseline(), latency_sd=0.2, windows=5)
+    assert regression(parent, [2 * parent.latency] * 2)
+    assert not regression(parent, [2 * parent.latency])
+    assert not regression(parent, [1.2 * parent.latency] * 2)
+
+
+def test_what_is_cheaper_only_gives_back() -> None:
     assert verify.cheaper(CUT)
     assert not verify.cheaper(RAISED)
