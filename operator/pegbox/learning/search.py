@@ -31,11 +31,11 @@ class Parameters:
     beta: float = 2.3  # sds below the mean at which a setting must still be safe
     beta_rows: float = 1.3  # the same where leaps are allowed: without any nothing could be learned
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
-    worth: float = 0.002  # log cost that a step must be expected to save
-    accept: float = 0.7  # P(cheaper) that makes a new incumbent
+    worth: float = 0.004  # log cost that a step must be expected to save
+    accept: float = 0.65  # P(cheaper) that makes a new incumbent
     keep: float = 0.8  # P(metric is what the objective asks for)
     noise: float = 0.02  # prior median of the log sd of one measurement
-    patience: int = 14  # steps without a new incumbent after which it holds
+    patience: int = 12  # steps without a new incumbent after which it holds
     earliest: int = 16  # no hold before
     first: float = 1.0  # of a full step, at the beginning
     grow: float = 1.25
