@@ -16,7 +16,7 @@ import numpy as np
 
 from pegbox.learning.conformal import RollingQuantile, UsualMiss
 from pegbox.learning.expert_mixture import ExpertMixture
-from pegbox.learning.load_experts import Expert, Smoothed, company
+from pegbox.learning.load_experts import Expert, Jump, Smoothed, company
 from pegbox.learning.load_history import LoadHistory
 from pegbox.learning.log_regression import LogRegression
 from pegbox.learning.queueing import Array
@@ -25,9 +25,12 @@ from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 
 STALE_SECONDS = 300.0  # without any load for so long, nothing is said
+MOST_LOAD = 1e15
 MOST_LOG = 690.0  # exp() of more is no float
 REGRESSION = "regression"
 LAGS = (1, 2)
+LAST, EWMA = 0, 1  # places in `company`
+CONSTANT = 0.1  # the feature that never changes: small, so that it is learned slowly
 SLOW_SHARE = 1.0 / 60.0  # per minute: the last hour, for the regression alone
 
 
@@ -58,7 +61,7 @@ class _Track:
     def __init__(self, experts: int, features: int, horizon: int) -> None:
         self.horizon = horizon
         start = np.zeros(features)
-        start[1 : 1 + experts] = 1.0 / experts  # the plain mean of the experts
+        start[1 : 1 + experts] = 1.0 / experts  # the plain mean of the experts; the recent mean itself is ratio 0
         self.regression = LogRegression(start)
         self.mixture = ExpertMixture(experts + 1, horizon=horizon)
         self.miss = UsualMiss(horizon=horizon)
@@ -98,28 +101,32 @@ class LoadForecaster:
         self._experts: list[Expert] = company(self.history, unit=unit)
         self._slow = Smoothed(name="slow", share=SLOW_SHARE, step=step, unit=unit)
         self.names = (*(one.name for one in self._experts), REGRESSION)
-        features = 1 + len(self._experts) + 1 + len(LAGS)
+        self._jump = Jump()
+        features = 1 + len(self._experts) + 2 + len(LAGS)
         self._tracks = {h: _Track(len(self._experts), features, h) for h in self.horizons}
 
     def update(self, load: float | Missing) -> None:
         """One step's load; Missing, NaN and infinity are gaps. Raises InvalidInput below zero."""
-        known = not isinstance(load, Missing) and math.isfinite(load)
-        if not known or isinstance(load, Missing):
+        if isinstance(load, Missing) or not math.isfinite(load):
             self._gap()
             return
-        if load < 0.0:
-            raise InvalidInput("load", load, "load is a count or a rate: zero or more")
+        if not 0.0 <= load <= MOST_LOAD:
+            raise InvalidInput("load", load, "load is a count or a rate: from zero to 1e15")
         outcome = math.log(load + self.unit)
         self.history.see(load)
         for one in (*self._experts, self._slow):
             one.see(load)
         base = math.log(self.history.mean + self.unit)
-        lags = [self._lag(back, base) for back in LAGS]
+        more = [
+            self._slow.ahead(1) - base,
+            self._jump.see(self._experts[LAST].ahead(1) - self._experts[EWMA].ahead(1)),
+            *(self._lag(back, base) for back in LAGS),
+        ]
         for track in self._tracks.values():
             track.learn(outcome)
             logs = np.array([one.ahead(track.horizon) for one in self._experts])
             ratios = np.nan_to_num(logs - base)  # who is asleep agrees with the recent mean
-            track.say(logs, np.array([0.1, *ratios, self._slow.ahead(1) - base, *lags]), base)
+            track.say(logs, np.array([CONSTANT, *ratios, *more]), base)
 
     def forecast(self, horizon: int, quantile: float) -> LoadAhead | Missing:
         """The load `horizon` steps after the last update, and its upper quantile (0 < quantile < 1).
@@ -147,7 +154,7 @@ class LoadForecaster:
     def singles(self, horizon: int) -> dict[str, float]:
         """What each expert says alone, for the benchmark; NaN while it says nothing."""
         said = self._last(self._tracks[horizon])
-        return {name: math.nan for name in self.names} if said is None else self._named(said)
+        return dict.fromkeys(self.names, math.nan) if said is None else self._named(said)
 
     def _named(self, said: _Said) -> dict[str, float]:
         return {

@@ -81,7 +81,8 @@ class DampedTrend:
     def ahead(self, horizon: int) -> float:
         if self.damping >= 1.0:
             return self._at + horizon * self._rise
-        return self._at + self._rise * self.damping * (1.0 - self.damping**horizon) / (1.0 - self.damping)
+        reach: float = self.damping * (1.0 - self.damping**horizon) / (1.0 - self.damping)
+        return self._at + self._rise * reach
 
 
 class Season:
@@ -116,3 +117,21 @@ def company(history: LoadHistory, *, unit: float) -> list[Expert]:
         Season(history, name="yesterday", days=1, unit=unit),
         Season(history, name="last-week", days=7, unit=unit),
     ]
+
+
+class Jump:
+    """How far the last value left the smoothed one beyond three times what is usual, in logs; else 0.
+
+    A feature for the regression, no expert: noise returns, a jump may stay, and which of them is learned.
+    """
+
+    def __init__(self, *, usual: float = 3.0, memory: float = 50.0) -> None:
+        self.usual, self.memory = usual, memory
+        self._size = 0.05
+
+    def see(self, ratio: float) -> float:
+        """`ratio`: log of the last value over the smoothed one."""
+        beyond = math.copysign(max(0.0, abs(ratio) - self.usual * self._size), ratio)
+        self._size += (min(abs(ratio), self.usual * self._size) - self._size) / self.memory
+        self._size = max(self._size, 1e-4)
+        return beyond

@@ -39,7 +39,7 @@ class LoadHistory:
         self._window.append(math.nan if load is None else load)
         inside = [x for x in self._window if x == x]
         self._loads[place] = math.nan if load is None else load
-        self._means[place] = sum(x / len(inside) for x in inside) if inside else math.nan
+        self._means[place] = sum(inside) / len(inside) if inside else math.nan
         self.steps += 1
         self.known += load is not None
         self.silent = 0 if load is not None else self.silent + 1
@@ -58,7 +58,7 @@ class LoadHistory:
         centre = self.steps - 1 - back
         values = [self._at(self._loads, i) for i in range(centre - self.around, centre + self.around + 1)]
         inside = [x for x in values if x == x]
-        return sum(x / len(inside) for x in inside) if inside else math.nan
+        return sum(inside) / len(inside) if inside else math.nan
 
     def load_at(self, back: int) -> float:
         """The load `back` steps ago; NaN where that is a gap or not remembered."""

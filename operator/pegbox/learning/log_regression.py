@@ -10,7 +10,7 @@ import numpy as np
 
 from pegbox.learning.queueing import Array
 
-FORGET = 0.9998  # of the weight of an older step, per step: 5,000 steps count
+FORGET = 0.9995  # of the weight of an older step, per step: 2,000 steps count
 PRIOR = 10.0  # variance of a coefficient before anything was seen, in units of the noise
 MOST = 1.5  # features beyond exp(+-1.5) are clipped: a regression has nothing to say out there
 HUBER = 2.0
@@ -23,12 +23,11 @@ class LogRegression:
         self.start, self.forget, self.prior = start, forget, prior
         self.coefficients = start.copy()
         self._error = 0.1
-        self._most = 10.0 * prior * len(start)
         self._spread = prior * np.eye(len(start))
 
     def predict(self, features: Array) -> float:
         """Clipped to exp(+-1.5) as well."""
-        return float(np.clip(np.clip(features, -MOST, MOST) @ self.coefficients, -MOST, MOST))
+        return min(max(float(np.clip(features, -MOST, MOST) @ self.coefficients), -MOST), MOST)
 
     def update(self, features: Array, outcome: float) -> None:
         """Learns from one step's outcome."""
@@ -42,6 +41,6 @@ class LogRegression:
         below = self.forget / weight + float(x @ across)
         self.coefficients = self.coefficients + across * (error / below)
         spread = (self._spread - np.outer(across, across) / below) / self.forget
-        size = float(np.trace(spread))
-        # Features that stand still are forgotten without end: the spread is kept within bounds.
-        self._spread = spread * min(1.0, self._most / size) if size > 0.0 else self.prior * np.eye(len(x))
+        # A feature that stands still would be forgotten without end: nothing is known less than at the start.
+        wide = np.sqrt(np.minimum(1.0, self.prior / np.maximum(spread.diagonal(), 1e-12)))
+        self._spread = spread * np.outer(wide, wide)
