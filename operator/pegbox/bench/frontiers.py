@@ -60,7 +60,7 @@ def compare(mine: Sums, theirs: Sums, seed: int = 0) -> Comparison | None:
     """At `RATIOS`, as far as both reach and the HPA has bad minutes at all; None where that is nowhere."""
     here, there = mine.points(), theirs.points()
     low, high = max(here[0][0], there[0][0]), min(here[0][-1], there[0][-1])
-    ratios = np.array([ratio for ratio in RATIOS if low <= ratio <= high])
+    ratios = np.array([ratio for ratio in RATIOS if low - 1e-9 <= ratio <= high + 1e-9])
     if not len(ratios) or not np.interp(ratios, *there).sum():
         return None
     chance = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def losses(mine: Sums, theirs: Sums) -> list[tuple[float, float, float]]:
     return [
         (float(ratio), float(one), float(other))
         for ratio, one, other in zip(ratios, bad, others, strict=True)
-        if not RATIOS[0] <= ratio <= RATIOS[-1] and one > other + max(3.0, 0.1 * other)
+        if not RATIOS[0] <= ratio <= RATIOS[-1] and one > other + max(3.0, 0.1 * other) + 1e-9
     ]
 
 

@@ -67,6 +67,7 @@ class _Track:
         self.miss = UsualMiss(horizon=horizon)
         self.scores = RollingQuantile()
         self.said: deque[_Said | None] = deque(maxlen=horizon)
+        self.last: _Said | None = None  # at the newest load: during a short gap, still the best that is known
 
     def learn(self, outcome: float) -> None:
         """Of the load that was seen now, with what was said about it `horizon` steps ago."""
@@ -81,7 +82,8 @@ class _Track:
 
     def say(self, logs: Array, features: Array, base: float) -> None:
         every = np.append(logs, base + self.regression.predict(features))
-        self.said.append(_Said(every, features, base, self.mixture.blend(every), self.miss.size))
+        self.last = _Said(every, features, base, self.mixture.blend(every), self.miss.size)
+        self.said.append(self.last)
 
 
 class LoadForecaster:
@@ -142,18 +144,15 @@ class LoadForecaster:
         lacking = track.scores.lacking(quantile)
         if lacking:
             return Missing(Reason.LEARNING, f"{lacking} more steps with load, for the {quantile:g} quantile")
-        silent = self.history.silent
-        if silent * self.step >= STALE_SECONDS:
-            return Missing(Reason.STALE_DATA, f"no load for {silent} steps")
-        said = self._last(track)
-        if said is None:
+        silent, said = self.history.silent, track.last
+        if said is None or silent * self.step >= STALE_SECONDS:
             return Missing(Reason.STALE_DATA, f"no load for {silent} steps")
         upper = said.blend + track.scores.at(quantile) * said.miss
         return LoadAhead(self._level(said.blend), self._level(upper), horizon, quantile)
 
     def singles(self, horizon: int) -> dict[str, float]:
         """What each expert says alone, for the benchmark; NaN while it says nothing."""
-        said = self._last(self._tracks[horizon])
+        said = self._tracks[horizon].last
         return dict.fromkeys(self.names, math.nan) if said is None else self._named(said)
 
     def _named(self, said: _Said) -> dict[str, float]:
@@ -161,10 +160,6 @@ class LoadForecaster:
             name: math.nan if math.isnan(log) else self._level(float(log))
             for name, log in zip(self.names, said.logs, strict=True)
         }
-
-    def _last(self, track: _Track) -> _Said | None:
-        """What was said at the last load: during a short gap, still the best that is known."""
-        return next((said for said in reversed(track.said) if said is not None), None)
 
     def _gap(self) -> None:
         self.history.see(None)

@@ -14,6 +14,7 @@ FORGET = 0.9995  # of the weight of an older step, per step: 2,000 steps count
 PRIOR = 10.0  # variance of a coefficient before anything was seen, in units of the noise
 MOST = 1.5  # features beyond exp(+-1.5) are clipped: a regression has nothing to say out there
 HUBER = 2.0
+LEAST_ERROR = 0.003  # after hours of a load that stands still, a change is news and no outlier
 
 
 class LogRegression:
@@ -34,9 +35,8 @@ class LogRegression:
         x = np.clip(features, -MOST, MOST)
         error = outcome - float(x @ self.coefficients)
         self._error += 0.01 * (min(abs(error), 5.0 * self._error) - self._error)
+        self._error = max(self._error, LEAST_ERROR)
         weight = min(1.0, HUBER * self._error / (abs(error) + 1e-12))
-        if weight <= 0.0:
-            return
         across = self._spread @ x
         below = self.forget / weight + float(x @ across)
         self.coefficients = self.coefficients + across * (error / below)
