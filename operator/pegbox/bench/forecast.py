@@ -25,6 +25,7 @@ SHOWN = 0.98  # the quantile in the picture
 BEST = "best in hindsight"
 FALLBACK = "mean15"  # what an expert that is asleep is counted as: its forecasts are ratios to that mean
 DAY = 86_400.0
+ENOUGH_HORIZONS = 900  # the standard error of a share of 0.9 is then one point
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def _told(replay: Replay, scores: dict[str, Score]) -> dict[str, object]:
         "steps": len(replay.trace.loads),
         "step_seconds": replay.trace.step,
         "held_out": len(replay.trace.loads) - replay.start,
+        "horizons_held_out": (len(replay.trace.loads) - replay.start) // replay.horizon,
         "gaps": int(np.isnan(replay.trace.loads).sum()),
         "best": named,
         "relative_to_best": scores[OURS].wape / best.wape if best and best.wape else math.nan,
@@ -137,10 +139,15 @@ def table(runs: list[Run], told: dict[str, object]) -> str:
         assert isinstance(about, dict)
         out.append(
             f"{name}: {about['relative_to_best']:.3f} of the best in hindsight ({about['best']}); "
-            f"{about['held_out']} steps of {about['step_seconds']:g} s held out; "
+            f"{about['held_out']} steps of {about['step_seconds']:g} s held out{_few(about['horizons_held_out'])}; "
             f"a step with its forecasts: {about['forecast_ms_p50']:.2f} ms, p99 {about['forecast_ms_p99']:.2f} ms"
         )
     return "\n".join(out)
+
+
+def _few(horizons: int) -> str:
+    """Forecasts that overlap miss together: a share is known to a point from about this many apart."""
+    return "" if horizons >= ENOUGH_HORIZONS else f", {horizons} horizons: too few to tell coverage within a point"
 
 
 def _percent(share: float) -> str:

@@ -15,14 +15,15 @@ from pegbox.model.reasons import Reason
 
 TARGETS = tuple(range(40, 101))  # percent; the HPA's frontier
 MEAN_TARGETS = (60, 70, 80, 90)
-MARGINS = (1.05, 1.1, 1.2, 1.4)
+MARGINS = (*(round(1.0 + 0.01 * i, 2) for i in range(26)), 1.3, 1.4, 1.5)  # a frontier as well
 SETTINGS = (
-    (0.50, 95), (0.70, 95), (0.80, 95), (0.90, 95), (0.95, 95), (0.98, 95), (0.98, 90), (0.98, 85), (0.98, 80),
+    (0.50, 96), (0.70, 95), (0.80, 95), (0.90, 95), (0.95, 95), (0.98, 95), (0.98, 90), (0.98, 85), (0.98, 80),
     (0.98, 75), (0.98, 70), (0.98, 60), (0.98, 50),
 )  # fmt: skip
 """Pegbox's (quantile, target of its HPA in percent). The quantile covers what the past shows, the target what it does
 not: so the first is raised to .98, and then the second is lowered, as a user's own target would be."""
-QUANTILES = tuple(sorted({quantile for quantile, _ in SETTINGS}))
+ALONE = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+QUANTILES = tuple(sorted({*ALONE, *(quantile for quantile, _ in SETTINGS)}))
 
 UNKNOWN = Missing(Reason.NO_DATA, "a gap")
 LEARNING = Missing(Reason.LEARNING, "no forecast yet")
@@ -46,7 +47,7 @@ def hpa_on_mean(held: Held, target: int, steps: int) -> Policy:
 
 
 def last_with_margin(held: Held, margin: float) -> Policy:
-    """As many replicas as the last load times `margin` needs, without an HPA's tolerance."""
+    """As many replicas as the last load times `margin` needs: an HPA without tolerance, and the one to beat."""
     rule = ScaleRule(held.capacity, 1.0, tolerance=0.0)
     return lambda step, current: reactive(_times(_known(held.loads[step]), margin), current, rule)
 
@@ -59,6 +60,12 @@ def ahead(held: Held, uppers: Array, target: int) -> Policy:
         return ahead_of_load(_known(held.loads[step]), _known(uppers[step], LEARNING), current, rule)
 
     return wanted
+
+
+def alone(held: Held, uppers: Array) -> Policy:
+    """What the upper quantile needs and no more: the forecast beside a margin on the last value, without an HPA."""
+    rule = ScaleRule(held.capacity, 1.0, tolerance=0.0)
+    return lambda step, current: ahead_of_load(_known(held.loads[step]), _known(uppers[step], LEARNING), current, rule)
 
 
 def clairvoyant(held: Held, horizon: int) -> Policy:
@@ -74,8 +81,9 @@ def company(held: Held, horizon: int, uppers: Mapping[float, Array]) -> dict[str
     return {
         **{f"hpa {target}": hpa(held, target) for target in TARGETS},
         **{ours(q, target): ahead(held, uppers[q], target) for q, target in SETTINGS},
+        **{f"quantile {q:.2f} alone": alone(held, uppers[q]) for q in ALONE},
         **{f"hpa {target} on the 15-minute mean": hpa_on_mean(held, target, mean) for target in MEAN_TARGETS},
-        **{f"last value x {margin:g}": last_with_margin(held, margin) for margin in MARGINS},
+        **{f"last value x {margin:.2f}": last_with_margin(held, margin) for margin in MARGINS},
         "clairvoyant": clairvoyant(held, horizon),
     }
 

@@ -23,7 +23,12 @@ from pegbox.bench.scaling import PEAK_REPLICAS, START_UP_SECONDS, follow, held_o
 from pegbox.bench.traces import Trace, read
 from pegbox.learning.queueing import Array
 
-KINDS = ("hpa on mean", "last value", "clairvoyant")
+LAST = "last value"
+ALONE = "quantile"
+KINDS = ("hpa on mean", LAST, ALONE, "clairvoyant")
+AGAINST = ("against_hpa", "alone_against_last_value")
+WORDS = ("pegbox beside the HPA", "the quantile alone beside the last value with a margin (both without tolerance)")
+NOTHING = "no bad minutes to be spared at replica ratios 1.08 to 1.15, or they are not reached"
 SHOWN_RATIO = 2.5  # the picture's right edge
 
 
@@ -67,14 +72,16 @@ def _trace(name: str, trace: Trace, progress: Progress) -> tuple[list[Run], dict
         {"trace": name, "policy": policy, "bad_minutes": float(bad[i]), "replica_ratio": float(ratios[i])}
         for i, policy in enumerate(courses)
     ]
-    mine = _part(every, [i for i, policy in enumerate(courses) if kind(policy) == OURS])
-    theirs = _part(every, [i for i, policy in enumerate(courses) if kind(policy) == "hpa"])
-    compared = compare(mine, theirs)
+    mine, theirs, alone, simple = (
+        _part(every, [i for i, policy in enumerate(courses) if kind(policy) == one])
+        for one in (OURS, "hpa", ALONE, LAST)
+    )
+    compared = {AGAINST[0]: compare(mine, theirs), AGAINST[1]: compare(alone, simple)}
     about: dict[str, object] = {
         "steps": len(held.loads),
         "step_seconds": trace.step,
         "horizon_steps": horizon,
-        "compared": asdict(compared) if compared else None,
+        **{name: asdict(found) if found else None for name, found in compared.items()},
         "worse_elsewhere": losses(mine, theirs),
     }
     return rows, about
@@ -104,22 +111,26 @@ def _text(name: str, rows: list[Run], about: dict[str, object]) -> str:
         f"{'policy':<34} {'bad min':>8} {'replicas':>9}",
     ]
     for row in sorted(rows, key=lambda row: (kind(row["policy"]), row["replica_ratio"])):
-        whole = kind(row["policy"]) != "hpa" or int(row["policy"].split()[1]) % 5 == 0
-        if whole:
+        if kind(row["policy"]) not in ("hpa", LAST) or row["policy"].endswith(("0", "5")):
             out.append(f"{row['policy']:<34} {row['bad_minutes']:>8.1f} {row['replica_ratio']:>8.3f}x")
-    compared = about["compared"]
-    if isinstance(compared, dict):
-        one = Comparison(**compared)
-        out.append(
-            f"at replica ratios {one.ratios[0]:g} to {one.ratios[-1]:g}: {100 * one.fewer:.0f} % fewer bad minutes "
-            f"than the HPA's frontier (90 % interval {100 * one.low:.0f} to {100 * one.high:.0f} %)"
-        )
-    else:
-        out.append("the HPA has no bad minutes to be spared at replica ratios 1.08 to 1.15, or does not reach them")
+    for name, words in zip(AGAINST, WORDS, strict=True):
+        found = about[name]
+        out.append(_compared(Comparison(**found), words) if isinstance(found, dict) else f"{words}: {NOTHING}")
     worse = about["worse_elsewhere"]
     assert isinstance(worse, list)
     out += [f"worse: {mine:.1f} bad minutes at {ratio:.3f}x, the HPA {other:.1f}" for ratio, mine, other in worse]
     return "\n".join(out)
+
+
+def _compared(one: Comparison, words: str) -> str:
+    return (
+        f"{words}, at replica ratios {one.ratios[0]:g} to {one.ratios[-1]:g}: {_change(one.fewer)} bad minutes "
+        f"(90 % interval: {_change(one.low)} to {_change(one.high)})"
+    )
+
+
+def _change(fewer: float) -> str:
+    return f"{100 * fewer:.0f} % fewer" if fewer >= 0.0 else f"{-100 * fewer:.0f} % more"
 
 
 def _picture(name: str, rows: list[Run]) -> str:

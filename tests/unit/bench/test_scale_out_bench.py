@@ -65,6 +65,12 @@ def test_without_a_forecast_pegbox_is_its_hpa() -> None:
     np.testing.assert_array_equal(follow(held, ours).paid, follow(held, theirs).paid)
 
 
+def test_the_quantile_alone_orders_what_it_needs_and_what_the_present_load_needs() -> None:
+    held = Held(np.array([950.0, 300.0]), 60.0, 100.0)
+    ordered = policies.alone(held, np.array([720.0, 720.0]))
+    assert [ordered(0, 20), ordered(1, 20)] == [10, 8]
+
+
 def test_who_knows_the_load_has_no_bad_minutes_at_all() -> None:
     loads = np.round(500 * np.exp(0.3 * np.random.default_rng(2).normal(size=200)))
     held = Held(loads, 60.0, 100.0)
@@ -147,8 +153,14 @@ def test_blocks_are_days_and_twentieths_of_what_is_shorter() -> None:
 
 
 def test_policies_are_told_apart_by_their_names() -> None:
-    names = ("hpa 80", "hpa 80 on the 15-minute mean", "pegbox q0.98 over hpa 90", "last value x 1.1", "clairvoyant")
-    assert [scale_out.kind(name) for name in names] == ["hpa", "hpa on mean", "pegbox", "last value", "clairvoyant"]
+    names = (
+        "hpa 80",
+        "hpa 80 on the 15-minute mean",
+        "pegbox q0.98 over hpa 90",
+        "last value x 1.10",
+        "quantile 0.98 alone",
+    )
+    assert [scale_out.kind(name) for name in names] == ["hpa", "hpa on mean", "pegbox", "last value", "quantile"]
 
 
 def test_a_run_gives_one_row_for_each_policy(tmp_path: Path) -> None:
@@ -162,6 +174,7 @@ def test_a_run_gives_one_row_for_each_policy(tmp_path: Path) -> None:
     assert set(outcome.runs[0]) == {"trace", "policy", "bad_minutes", "replica_ratio"}
     assert sum(row["policy"].startswith("hpa") for row in outcome.runs) == 61 + 4
     assert "clairvoyant" in outcome.text
+    assert {"against_hpa", "alone_against_last_value", "worse_elsewhere"} <= set(outcome.meta["traces"]["made"])
     assert outcome.pictures["made"].startswith("<?xml")
 
 

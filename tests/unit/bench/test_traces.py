@@ -78,9 +78,9 @@ def test_a_file_of_five_minutes_keeps_its_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("seconds", "step"),
     [
-        pytest.param(700 * 60, 60.0, id="seven hundred minutes: in minutes"),
-        pytest.param(3600, 5.0, id="an hour: the longest step that leaves 700 of them"),
-        pytest.param(1475, 2.0, id="half an hour"),
+        pytest.param(280 * 60, 60.0, id="280 minutes: in minutes"),
+        pytest.param(3600, 10.0, id="an hour: the longest step that leaves 280 of them"),
+        pytest.param(1475, 5.0, id="half an hour"),
         pytest.param(300, 1.0, id="five minutes: as it is"),
     ],
 )
@@ -91,10 +91,10 @@ def test_a_text_of_seconds_gets_the_step_that_it_can_bear(tmp_path: Path, second
 
 
 def test_half_a_step_is_scaled_up_and_less_is_a_gap(tmp_path: Path) -> None:
-    """Steps of 5 s: in the first one three of 5 seconds are known, in the second two."""
-    counts = ["10", "10", "10", "nan", "nan", "10", "10", "nan", "nan", "nan"] + ["10"] * 3600
+    """Steps of 10 s: in the first one five seconds are known, in the second four."""
+    counts = ["10"] * 5 + ["nan"] * 5 + ["10"] * 4 + ["nan"] * 6 + ["10"] * 3600
     loads = _read(tmp_path, "\n".join(counts), "trace.txt").loads
-    assert loads[0] == pytest.approx(50.0)
+    assert loads[0] == pytest.approx(100.0)
     assert np.isnan(loads[1])
 
 
