@@ -1,0 +1,70 @@
+"""What the forecaster remembers of the load: a ring of the last days, in which a gap is a gap and never zero."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from pegbox.learning.queueing import Array
+
+RECENT_SECONDS = 900.0  # the recent mean, to which every expert's ratio is taken
+DAY_SECONDS = 86_400.0
+AROUND_SECONDS = 120.0  # an earlier day's value is a mean over two minutes on either side
+
+
+class LoadHistory:
+    """The last eight days of loads and of their 15-minute means, by number of the step (0 is the first).
+
+    `step` is in seconds. Memory is fixed: at one step per minute two rings of 11,520 numbers.
+    """
+
+    def __init__(self, *, step: float = 60.0) -> None:
+        self.step = step
+        self.day = max(1, round(DAY_SECONDS / step))
+        self.recent = max(1, round(RECENT_SECONDS / step))
+        self.around = max(0, round(AROUND_SECONDS / step))
+        self.steps = 0  # seen so far, gaps included
+        self.known = 0  # of them with a load
+        self.silent = 0  # gaps since the last load
+        size = 8 * self.day + 2 * self.around + 1
+        self._loads: Array = np.full(size, np.nan)
+        self._means: Array = np.full(size, np.nan)
+        self._window: deque[float] = deque(maxlen=self.recent)
+
+    def see(self, load: float | None) -> None:
+        """One step's load, or None where nobody measured it."""
+        place = self.steps % len(self._loads)
+        self._window.append(math.nan if load is None else load)
+        inside = [x for x in self._window if x == x]
+        self._loads[place] = math.nan if load is None else load
+        self._means[place] = sum(inside) / len(inside) if inside else math.nan
+        self.steps += 1
+        self.known += load is not None
+        self.silent = 0 if load is not None else self.silent + 1
+
+    @property
+    def mean(self) -> float:
+        """Of the last 15 minutes; NaN where they hold no load."""
+        return self._at(self._means, self.steps - 1)
+
+    def mean_at(self, back: int) -> float:
+        """The 15-minute mean as it was `back` steps ago; NaN where that is not remembered."""
+        return self._at(self._means, self.steps - 1 - back)
+
+    def around_at(self, back: int) -> float:
+        """The mean load around the step `back` steps ago (negative: ahead); NaN where nothing is remembered."""
+        centre = self.steps - 1 - back
+        values = [self._at(self._loads, i) for i in range(centre - self.around, centre + self.around + 1)]
+        inside = [x for x in values if x == x]
+        return sum(inside) / len(inside) if inside else math.nan
+
+    def load_at(self, back: int) -> float:
+        """The load `back` steps ago; NaN where that is a gap or not remembered."""
+        return self._at(self._loads, self.steps - 1 - back)
+
+    def _at(self, ring: Array, index: int) -> float:
+        if not max(0, self.steps - len(ring)) <= index < self.steps:
+            return math.nan
+        return float(ring[index % len(ring)])
