@@ -9,17 +9,15 @@ once, and the search holds when nothing it can reach promises more than it would
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pegbox.learning import additive
+from pegbox.learning import additive, moves
 from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
-
-NEAR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Goal:
 class SafeSearch:
     """`start` was measured `free` times: log ratios of these to each other are the first data.
 
-    With `rows` only these settings exist, and a step may change `NEAR` knobs at once, booleans and choices too.
+    With `rows` only these settings exist, and a step may change `moves.NEAR` knobs at once, booleans and choices too.
     """
 
     space: SearchSpace
@@ -88,7 +86,7 @@ class SafeSearch:
         self._belief = additive.believe(self._sizes, noise)
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
-        self._table = None if self.rows is None else self._axes.place(self.rows)
+        self._table = self._axes.place(self.rows or ())
 
     @property
     def incumbent(self) -> Setting:
@@ -105,7 +103,7 @@ class SafeSearch:
         if self.holds:
             return self._incumbent
         process = self._posterior()
-        options = self._candidates(process) if self._table is None else self._near_rows(self._table)
+        options = self._candidates(process)
         if not options:
             return self._incumbent
         view = self._view(process, list(options), np.array(list(options.values())))
@@ -197,71 +195,21 @@ class SafeSearch:
             self._process = additive.condition(points, values, steps, self._hyper)
         return self._process
 
-    def _candidates(self, process: additive.Process) -> dict[Setting, Array]:
-        """Moves of one knob, of several along what the process says, of several at random; and what ran nearby."""
-        down, up = (side * self._box for side in self._axes.reach(self._at))
-        moving = [i for i in self._axes.moving if up[i] + down[i] > 0]
-        singles = [{i: move} for i in moving for move in (-down[i], -down[i] / 2, up[i] / 2, up[i]) if move != 0]
-        found = self._placed(singles)
-        moving = [i for i in moving if not self._sizes[i]]  # a size moves alone, so that what it does is seen
-        if found:
-            found |= self._placed(self._along(process, [wish for wish in singles if next(iter(wish)) in moving]))
-        while len(found) < self.parameters.candidates and len(moving) > 1:
-            wishes = []
-            for _ in range(self.parameters.candidates // 4):
-                count = int(self._chance.integers(2, min(5, len(moving)) + 1))
-                picked = [int(i) for i in self._chance.choice(moving, size=count, replace=False)]
-                wishes.append({i: float(self._chance.uniform(-down[i], up[i])) for i in picked})
-            before = len(found)
-            found |= self._placed(wishes)
-            if len(found) == before:
-                break
-        for setting, point in zip(self._runs.settings, self._runs.points, strict=True):
-            if np.all((point >= self._at - down - 1e-6) & (point <= self._at + up + 1e-6)):
-                found[setting] = point
-        found.pop(self._incumbent, None)
+    def _candidates(self, process: additive.Process) -> moves.Found:
+        """What may be asked for, and hard rules do not refuse."""
+        spot = moves.Spot(self._axes, self._incumbent, self._at, self._lowest, self._box)
+        count = self.parameters.candidates
+        if self.rows is not None:
+            found = moves.near_rows(spot, self.rows, self._table, self._chance, count)
+        else:
+
+            def promise(settings: list[Setting], points: Array) -> tuple[Array, Array]:
+                view = self._view(process, settings, points)
+                return view.gain, self._worth(view)
+
+            ran = zip(self._runs.settings, self._runs.points, strict=True)
+            found = moves.small_steps(spot, promise, ran, self._chance, count)
         return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
-
-    def _near_rows(self, table: Array) -> dict[Setting, Array]:
-        """The rows that differ from the incumbent in a few knobs."""
-        assert self.rows is not None
-        moved = np.abs(table - self._at) > 1e-9
-        knobs = np.zeros(len(table))
-        for group in self._axes.groups:
-            knobs += moved[:, group].any(axis=1)
-        picked = np.flatnonzero((knobs > 0) & (knobs <= NEAR))
-        if len(picked) > self.parameters.candidates:
-            picked = np.sort(self._chance.choice(picked, self.parameters.candidates, replace=False))
-        found = {self.rows[int(i)]: table[i] for i in picked}
-        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
-
-    def _placed(self, wishes: Sequence[Mapping[int, float]]) -> dict[Setting, Array]:
-        """Each wish on the grid, where its sizes may be cut."""
-        found = {}
-        for wish in wishes:
-            setting, point = self._axes.moved(self._incumbent, self._at, wish)
-            if np.all(point >= self._lowest - 1e-9):
-                found[setting] = point
-        return found
-
-    def _along(self, process: additive.Process, wishes: list[dict[int, float]]) -> list[dict[int, float]]:
-        """The single moves that promise most, taken together: two, three, five, eight, all that promise."""
-        if not wishes:
-            return []
-        placed = [self._axes.moved(self._incumbent, self._at, wish) for wish in wishes]
-        view = self._view(process, [setting for setting, _ in placed], np.array([point for _, point in placed]))
-        found = []
-        for score in (view.gain, self._worth(view)):
-            best: dict[int, tuple[float, float]] = {}
-            for wish, promise in zip(wishes, score, strict=True):
-                axis, move = next(iter(wish.items()))
-                if promise > max(0.0, best.get(axis, (0.0, 0.0))[0]):
-                    best[axis] = float(promise), move
-            ranked = sorted(best, key=lambda axis: -best[axis][0])
-            for count in (2, 3, 5, 8, len(ranked)):
-                if 2 <= count <= len(ranked):
-                    found += [{i: best[i][1] * share for i in ranked[:count]} for share in (1.0, 0.5)]
-        return found
 
 
 @dataclass
