@@ -19,6 +19,8 @@ from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
 
+LEAST_PRICE = 1e-12  # what is free still has a logarithm
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -54,7 +56,8 @@ class Goal:
 
 @dataclass
 class SafeSearch:
-    """`start` was measured `free` times: log ratios of these to each other are the first data.
+    """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
+    asked for until it has a figure. A value that is no finite number is a failure, wherever it is told.
 
     With `rows` only these settings exist, and a step may change `moves.NEAR` knobs at once, booleans and choices too.
     """
@@ -72,16 +75,18 @@ class SafeSearch:
         self._axes = axes_of(self.space, self.logs)
         self._sizes = self._axes.sizes
         self._chance = np.random.default_rng(self.seed)
-        self._base = float(np.mean(self.free))
+        free = [value for value in self.free if math.isfinite(value)]
+        self._base = float(np.mean(free)) if free else None
         self._origin = self._axes.place([self.start])[0]
         self._lowest = self._axes.least(self.start, self.parameters.halves)
-        self._runs = _Runs([self.start] * len(self.free), [self._origin] * len(self.free))
-        self._runs.values = [value - self._base for value in self.free]
-        self._runs.steps = [float(i - len(self.free)) for i in range(len(self.free))]
+        self._runs = _Runs()
+        for i, value in enumerate(free):
+            self._runs.add(self.start, self._origin, value, float(i - len(free)))
         self._failed: list[tuple[Array, Array]] = []
+        self._broken: set[Setting] = set()
         self._incumbent, self._at = self.start, self._origin
         self._step, self._box, self._idle, self._misses, self._fitted = 0, self.parameters.first, 0, 0, 0
-        spread = float(np.std(self.free, ddof=1)) if len(self.free) > 2 else self.parameters.noise
+        spread = float(np.std(free, ddof=1)) if len(free) > 2 else self.parameters.noise
         noise = math.sqrt(max(spread * self.parameters.noise, 1e-6))
         self._belief = additive.believe(self._sizes, noise)
         self._hyper = self._belief.first
@@ -100,7 +105,7 @@ class SafeSearch:
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
-        if self.holds:
+        if self.holds or self._base is None:
             return self._incumbent
         process = self._posterior()
         options = self._candidates(process)
@@ -113,18 +118,25 @@ class SafeSearch:
         return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
 
     def tell(self, setting: Setting, value: float | None) -> None:
-        """`value`: the log metric, more is better; None where the workload failed."""
+        """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""
         self._step += 1
         before, point = self._incumbent, self._axes.place([setting])[0]
         self._idle += 1
-        if value is None:  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
+        if value is None or not math.isfinite(
+            value
+        ):  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
             self._failed.append((self._at, point))
+            self._broken.add(setting)
             self._misses, self._box = 0, max(self.parameters.smallest, self._box / self.parameters.shrink)
             if setting == before:
                 self._incumbent, self._at = self.start, self._origin
             return
-        self._runs.add(setting, point, value - self._base, float(self._step))
+        self._runs.add(setting, point, value, float(self._step))
         self._process = None
+        if self._base is None and setting == self.start:
+            self._base = value
+        if self._base is None:
+            return
         self._review()
         if self._incumbent != before and self._incumbent == setting:
             self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
@@ -136,13 +148,15 @@ class SafeSearch:
     # --- parts
 
     def _review(self) -> None:
-        """The incumbent: of what ran, the setting that is most surely cheaper and good enough.
+        """The incumbent: of what ran and never failed, the setting that is most surely cheaper and good enough.
 
         One that turns out not to be good enough gives way to the best that is; the start always is.
         """
         visited = dict(zip(self._runs.settings, self._runs.points, strict=True))
+        for setting in self._broken - {self.start}:
+            visited.pop(setting, None)
         view = self._view(self._posterior(), list(visited), np.array(list(visited.values())))
-        good = _above(view.ratio - self.goal.least, view.apart)
+        good = _above(view.ratio - max(self.goal.least, self.goal.floor), view.apart)
         good[view.settings.index(self.start)] = 1.0
         fit = good > self.parameters.keep
         here = view.settings.index(self._incumbent)
@@ -154,9 +168,11 @@ class SafeSearch:
 
     def _view(self, process: additive.Process, settings: list[Setting], points: Array) -> _View:
         mean, sd = process.beside(points, np.stack([self._at, self._origin]))
-        now = math.log(self.goal.price(self._incumbent))
-        prices = np.array([math.log(self.goal.price(s)) for s in settings]) - now
+        prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
         return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
+
+    def _price(self, setting: Setting) -> float:
+        return math.log(max(self.goal.price(setting), LEAST_PRICE))
 
     def _worth(self, view: _View) -> Array:
         """The knowledge gradient: by how much one measurement is expected to lower the log cost of what is kept.
@@ -188,7 +204,7 @@ class SafeSearch:
 
     def _posterior(self) -> additive.Process:
         if self._process is None:
-            points, values, steps = self._runs.arrays
+            points, values, steps = self._runs.arrays(self._base or 0.0)
             if any(self._fitted < n <= len(values) for n in self.parameters.refits):
                 self._hyper = additive.refine(points, values, steps, self._hyper, self._belief)
                 self._fitted = len(values)
@@ -209,15 +225,15 @@ class SafeSearch:
 
             ran = zip(self._runs.settings, self._runs.points, strict=True)
             found = moves.small_steps(spot, promise, ran, self._chance, count)
-        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
+        return {s: point for s, point in found.items() if s not in self._broken and self.goal.admissible(s)}
 
 
 @dataclass
 class _Runs:
     """What ran, in its order."""
 
-    settings: list[Setting]
-    points: list[Array]
+    settings: list[Setting] = field(default_factory=list)
+    points: list[Array] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
 
@@ -227,9 +243,9 @@ class _Runs:
         self.values.append(value)
         self.steps.append(step)
 
-    @property
-    def arrays(self) -> tuple[Array, Array, Array]:
-        return np.array(self.points), np.array(self.values), np.array(self.steps)
+    def arrays(self, base: float) -> tuple[Array, Array, Array]:
+        """Points (n, axes), log ratios to `base`, steps."""
+        return np.array(self.points), np.array(self.values) - base, np.array(self.steps)
 
 
 @dataclass(frozen=True, slots=True)
