@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from fractions import Fraction as F
 
-import numpy as np
 import pytest
 
 from pegbox.learning.search import Parameters
@@ -17,10 +16,8 @@ from tests.unit.learning.searching import (
     START,
     bowl,
     flat,
-    free_of,
     goal,
     place,
-    price,
     same_price,
     search_of,
     steps,
@@ -183,11 +180,12 @@ def test_an_incumbent_that_fails_gives_way_to_the_start_for_good() -> None:
         assert CHEAPER not in (step.asked, step.after)
 
 
-def test_a_start_that_fails_stays_the_incumbent() -> None:
+def test_a_start_that_fails_stays_the_incumbent_until_something_is_better() -> None:
     search = search_of()
     search.tell(START, None)
     assert search.incumbent == START
-    assert search.ask() in (START, search.ask())
+    search.tell(CHEAPER, 0.0)
+    assert search.incumbent == CHEAPER
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
@@ -251,16 +249,6 @@ def test_a_table_whose_rows_were_all_seen_goes_on() -> None:
     for row in ROWS[:3]:
         search.tell(row, bowl(row))
     assert {s.asked for s in steps(search, bowl, 8)} <= {*ROWS[:3], START}
-
-
-@pytest.mark.parametrize("seed", [1])
-def test_on_a_bowl_with_noise_the_incumbent_costs_less_than_the_start_in_the_median(seed: int) -> None:
-    costs = []
-    for run in range(seed, seed + 5):
-        search = search_of(seed=run, free=free_of(bowl(START), 0.02, run))
-        list(steps(search, bowl, 16, noise=0.02, seed=run))
-        costs.append(math.log(price(search.incumbent) / price(START)) - bowl(search.incumbent) + bowl(START))
-    assert float(np.median(costs)) < -0.05
 
 
 def test_every_parameter_is_a_share_or_a_count_that_makes_sense() -> None:
