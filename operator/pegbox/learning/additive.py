@@ -11,6 +11,7 @@ Source of the additive kernel: D. Duvenaud, H. Nickisch, C. E. Rasmussen, "Addit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,14 +99,6 @@ class Process:
     factor: Array  # Cholesky factor of the covariance of the measurements
     weights: Array
 
-    def predict(self, points: Array) -> tuple[Array, Array]:
-        """Mean (m) and covariance (m, m) of the noiseless function."""
-        from scipy.linalg import solve_triangular
-
-        cross = _prior(self.hyper, points, self.points)
-        half = solve_triangular(self.factor, cross.T, lower=True)
-        return cross @ self.weights, _prior(self.hyper, points, points) - half.T @ half
-
     def beside(self, points: Array, bases: Array) -> tuple[Array, Array]:
         """Mean and sd of f(point) - f(base), shape (bases, points); no (points, points) matrix."""
         from scipy.linalg import solve_triangular
@@ -144,10 +137,9 @@ def condition(points: Array, values: Array, steps: Array, hyper: Hyper, extra: A
     return Process(points, hyper, factor, np.asarray(cho_solve((factor, True), values)))
 
 
-def refine(points: Array, values: Array, steps: Array, start: Hyper, belief: Belief, limit: int = ITERATIONS) -> Hyper:
-    """Amplitudes and noise after at most `limit` iterations of L-BFGS from `start`."""
+def objective(points: Array, values: Array, steps: Array, belief: Belief) -> Callable[[Array], tuple[float, Array]]:
+    """Minus the log posterior of `Hyper.logs`, but for a constant, with its slope: what `refine` brings down."""
     from scipy.linalg import cho_solve
-    from scipy.optimize import minimize
 
     kernels = np.concatenate([per_axis(points, points), joint(points, points)[None, :, :]])
     fixed = OFFSET**2 + JITTER * np.eye(len(points))
@@ -169,7 +161,15 @@ def refine(points: Array, values: Array, steps: Array, start: Hyper, belief: Bel
         value = 0.5 * float(values @ weights) + float(np.sum(np.log(np.diag(factor)))) + 0.5 * float(pulled @ pulled)
         return value, -slope + pulled / spread
 
-    bounds = [(c - 4 * s, c + 3 * s) for c, s in zip(centre, spread, strict=True)]
+    return loss
+
+
+def refine(points: Array, values: Array, steps: Array, start: Hyper, belief: Belief, limit: int = ITERATIONS) -> Hyper:
+    """Amplitudes and noise after at most `limit` iterations of L-BFGS from `start`."""
+    from scipy.optimize import minimize
+
+    loss = objective(points, values, steps, belief)
+    bounds = [(c - 4 * s, c + 3 * s) for c, s in zip(belief.centre, belief.spread, strict=True)]
     options: dict[str, Any] = {"maxiter": limit}
     found = minimize(
         loss, np.clip(start.logs, *np.array(bounds).T), jac=True, method="L-BFGS-B", bounds=bounds, options=options

@@ -41,12 +41,13 @@ class Axis:
         return self._warp(float(self.knob.maximum or 1))
 
     def place(self, value: KnobValue) -> float:
-        """0 at the lower limit, 1 at the upper one."""
+        """0 at the lower limit, 1 at the upper one; what is beyond a limit stands at it."""
         if isinstance(value, bool):
             return float(value)
         if isinstance(value, str):
             return float(value == self.choice)
-        return (self._warp(float(value)) - self.low) / (self.high - self.low)
+        inside = min(max(float(value), float(self.knob.minimum or 0)), float(self.knob.maximum or 1))
+        return (self._warp(inside) - self.low) / (self.high - self.low)
 
     def value(self, place: float) -> Fraction:
         """The number at a place, on the knob's grid and inside its limits."""

@@ -9,17 +9,17 @@ once, and the search holds when nothing it can reach promises more than it would
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pegbox.learning import additive
+from pegbox.learning import additive, moves
 from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
 
-NEAR = 2
+LEAST_PRICE = 1e-12  # what is free still has a logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,10 @@ class Goal:
 
 @dataclass
 class SafeSearch:
-    """`start` was measured `free` times: log ratios of these to each other are the first data.
+    """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
+    asked for until it has a figure. A value that is no finite number is a failure, wherever it is told.
 
-    With `rows` only these settings exist, and a step may change `NEAR` knobs at once, booleans and choices too.
+    With `rows` only these settings exist, and a step may change `moves.NEAR` knobs at once, booleans and choices too.
     """
 
     space: SearchSpace
@@ -74,21 +75,23 @@ class SafeSearch:
         self._axes = axes_of(self.space, self.logs)
         self._sizes = self._axes.sizes
         self._chance = np.random.default_rng(self.seed)
-        self._base = float(np.mean(self.free))
+        free = [value for value in self.free if math.isfinite(value)]
+        self._base = float(np.mean(free)) if free else None
         self._origin = self._axes.place([self.start])[0]
         self._lowest = self._axes.least(self.start, self.parameters.halves)
-        self._runs = _Runs([self.start] * len(self.free), [self._origin] * len(self.free))
-        self._runs.values = [value - self._base for value in self.free]
-        self._runs.steps = [float(i - len(self.free)) for i in range(len(self.free))]
+        self._runs = _Runs()
+        for i, value in enumerate(free):
+            self._runs.add(self.start, self._origin, value, float(i - len(free)))
         self._failed: list[tuple[Array, Array]] = []
+        self._broken: set[Setting] = set()
         self._incumbent, self._at = self.start, self._origin
         self._step, self._box, self._idle, self._misses, self._fitted = 0, self.parameters.first, 0, 0, 0
-        spread = float(np.std(self.free, ddof=1)) if len(self.free) > 2 else self.parameters.noise
+        spread = float(np.std(free, ddof=1)) if len(free) > 2 else self.parameters.noise
         noise = math.sqrt(max(spread * self.parameters.noise, 1e-6))
         self._belief = additive.believe(self._sizes, noise)
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
-        self._table = None if self.rows is None else self._axes.place(self.rows)
+        self._table = self._axes.place(self.rows or ())
 
     @property
     def incumbent(self) -> Setting:
@@ -102,10 +105,10 @@ class SafeSearch:
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
-        if self.holds:
+        if self.holds or self._base is None:
             return self._incumbent
         process = self._posterior()
-        options = self._candidates(process) if self._table is None else self._near_rows(self._table)
+        options = self._candidates(process)
         if not options:
             return self._incumbent
         view = self._view(process, list(options), np.array(list(options.values())))
@@ -115,18 +118,25 @@ class SafeSearch:
         return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
 
     def tell(self, setting: Setting, value: float | None) -> None:
-        """`value`: the log metric, more is better; None where the workload failed."""
+        """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""
         self._step += 1
         before, point = self._incumbent, self._axes.place([setting])[0]
         self._idle += 1
-        if value is None:  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
+        if value is None or not math.isfinite(
+            value
+        ):  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
             self._failed.append((self._at, point))
+            self._broken.add(setting)
             self._misses, self._box = 0, max(self.parameters.smallest, self._box / self.parameters.shrink)
             if setting == before:
                 self._incumbent, self._at = self.start, self._origin
             return
-        self._runs.add(setting, point, value - self._base, float(self._step))
+        self._runs.add(setting, point, value, float(self._step))
         self._process = None
+        if self._base is None and setting == self.start:
+            self._base = value
+        if self._base is None:
+            return
         self._review()
         if self._incumbent != before and self._incumbent == setting:
             self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
@@ -138,13 +148,15 @@ class SafeSearch:
     # --- parts
 
     def _review(self) -> None:
-        """The incumbent: of what ran, the setting that is most surely cheaper and good enough.
+        """The incumbent: of what ran and never failed, the setting that is most surely cheaper and good enough.
 
         One that turns out not to be good enough gives way to the best that is; the start always is.
         """
         visited = dict(zip(self._runs.settings, self._runs.points, strict=True))
+        for setting in self._broken - {self.start}:
+            visited.pop(setting, None)
         view = self._view(self._posterior(), list(visited), np.array(list(visited.values())))
-        good = _above(view.ratio - self.goal.least, view.apart)
+        good = _above(view.ratio - max(self.goal.least, self.goal.floor), view.apart)
         good[view.settings.index(self.start)] = 1.0
         fit = good > self.parameters.keep
         here = view.settings.index(self._incumbent)
@@ -156,9 +168,11 @@ class SafeSearch:
 
     def _view(self, process: additive.Process, settings: list[Setting], points: Array) -> _View:
         mean, sd = process.beside(points, np.stack([self._at, self._origin]))
-        now = math.log(self.goal.price(self._incumbent))
-        prices = np.array([math.log(self.goal.price(s)) for s in settings]) - now
+        prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
         return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
+
+    def _price(self, setting: Setting) -> float:
+        return math.log(max(self.goal.price(setting), LEAST_PRICE))
 
     def _worth(self, view: _View) -> Array:
         """The knowledge gradient: by how much one measurement is expected to lower the log cost of what is kept.
@@ -190,86 +204,36 @@ class SafeSearch:
 
     def _posterior(self) -> additive.Process:
         if self._process is None:
-            points, values, steps = self._runs.arrays
+            points, values, steps = self._runs.arrays(self._base or 0.0)
             if any(self._fitted < n <= len(values) for n in self.parameters.refits):
                 self._hyper = additive.refine(points, values, steps, self._hyper, self._belief)
                 self._fitted = len(values)
             self._process = additive.condition(points, values, steps, self._hyper)
         return self._process
 
-    def _candidates(self, process: additive.Process) -> dict[Setting, Array]:
-        """Moves of one knob, of several along what the process says, of several at random; and what ran nearby."""
-        down, up = (side * self._box for side in self._axes.reach(self._at))
-        moving = [i for i in self._axes.moving if up[i] + down[i] > 0]
-        singles = [{i: move} for i in moving for move in (-down[i], -down[i] / 2, up[i] / 2, up[i]) if move != 0]
-        found = self._placed(singles)
-        moving = [i for i in moving if not self._sizes[i]]  # a size moves alone, so that what it does is seen
-        if found:
-            found |= self._placed(self._along(process, [wish for wish in singles if next(iter(wish)) in moving]))
-        while len(found) < self.parameters.candidates and len(moving) > 1:
-            wishes = []
-            for _ in range(self.parameters.candidates // 4):
-                count = int(self._chance.integers(2, min(5, len(moving)) + 1))
-                picked = [int(i) for i in self._chance.choice(moving, size=count, replace=False)]
-                wishes.append({i: float(self._chance.uniform(-down[i], up[i])) for i in picked})
-            before = len(found)
-            found |= self._placed(wishes)
-            if len(found) == before:
-                break
-        for setting, point in zip(self._runs.settings, self._runs.points, strict=True):
-            if np.all((point >= self._at - down - 1e-6) & (point <= self._at + up + 1e-6)):
-                found[setting] = point
-        found.pop(self._incumbent, None)
-        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
+    def _candidates(self, process: additive.Process) -> moves.Found:
+        """What may be asked for, and hard rules do not refuse."""
+        spot = moves.Spot(self._axes, self._incumbent, self._at, self._lowest, self._box)
+        count = self.parameters.candidates
+        if self.rows is not None:
+            found = moves.near_rows(spot, self.rows, self._table, self._chance, count)
+        else:
 
-    def _near_rows(self, table: Array) -> dict[Setting, Array]:
-        """The rows that differ from the incumbent in a few knobs."""
-        assert self.rows is not None
-        moved = np.abs(table - self._at) > 1e-9
-        knobs = np.zeros(len(table))
-        for group in self._axes.groups:
-            knobs += moved[:, group].any(axis=1)
-        picked = np.flatnonzero((knobs > 0) & (knobs <= NEAR))
-        if len(picked) > self.parameters.candidates:
-            picked = np.sort(self._chance.choice(picked, self.parameters.candidates, replace=False))
-        found = {self.rows[int(i)]: table[i] for i in picked}
-        return {setting: point for setting, point in found.items() if self.goal.admissible(setting)}
+            def promise(settings: list[Setting], points: Array) -> tuple[Array, Array]:
+                view = self._view(process, settings, points)
+                return view.gain, self._worth(view)
 
-    def _placed(self, wishes: Sequence[Mapping[int, float]]) -> dict[Setting, Array]:
-        """Each wish on the grid, where its sizes may be cut."""
-        found = {}
-        for wish in wishes:
-            setting, point = self._axes.moved(self._incumbent, self._at, wish)
-            if np.all(point >= self._lowest - 1e-9):
-                found[setting] = point
-        return found
-
-    def _along(self, process: additive.Process, wishes: list[dict[int, float]]) -> list[dict[int, float]]:
-        """The single moves that promise most, taken together: two, three, five, eight, all that promise."""
-        if not wishes:
-            return []
-        placed = [self._axes.moved(self._incumbent, self._at, wish) for wish in wishes]
-        view = self._view(process, [setting for setting, _ in placed], np.array([point for _, point in placed]))
-        found = []
-        for score in (view.gain, self._worth(view)):
-            best: dict[int, tuple[float, float]] = {}
-            for wish, promise in zip(wishes, score, strict=True):
-                axis, move = next(iter(wish.items()))
-                if promise > max(0.0, best.get(axis, (0.0, 0.0))[0]):
-                    best[axis] = float(promise), move
-            ranked = sorted(best, key=lambda axis: -best[axis][0])
-            for count in (2, 3, 5, 8, len(ranked)):
-                if 2 <= count <= len(ranked):
-                    found += [{i: best[i][1] * share for i in ranked[:count]} for share in (1.0, 0.5)]
-        return found
+            ran = zip(self._runs.settings, self._runs.points, strict=True)
+            found = moves.small_steps(spot, promise, ran, self._chance, count)
+        return {s: point for s, point in found.items() if s not in self._broken and self.goal.admissible(s)}
 
 
 @dataclass
 class _Runs:
     """What ran, in its order."""
 
-    settings: list[Setting]
-    points: list[Array]
+    settings: list[Setting] = field(default_factory=list)
+    points: list[Array] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
 
@@ -279,9 +243,9 @@ class _Runs:
         self.values.append(value)
         self.steps.append(step)
 
-    @property
-    def arrays(self) -> tuple[Array, Array, Array]:
-        return np.array(self.points), np.array(self.values), np.array(self.steps)
+    def arrays(self, base: float) -> tuple[Array, Array, Array]:
+        """Points (n, axes), log ratios to `base`, steps."""
+        return np.array(self.points), np.array(self.values) - base, np.array(self.steps)
 
 
 @dataclass(frozen=True, slots=True)

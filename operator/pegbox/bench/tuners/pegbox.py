@@ -27,11 +27,19 @@ class Pegbox:
         return self.search.ask()
 
     def tell(self, setting: Setting, measured: Measured) -> None:
-        self.search.tell(setting, None if measured.metric is None else self.sign * math.log(measured.metric))
+        self.search.tell(setting, quality(measured, self.sign))
 
     @property
     def incumbent(self) -> Setting:
         return self.search.incumbent
+
+
+def quality(measured: Measured, sign: float) -> float | None:
+    """The log metric, more is better; None where the workload failed, or the metric is no positive number."""
+    metric = measured.metric
+    if metric is None or not math.isfinite(metric) or metric <= 0.0:
+        return None
+    return sign * math.log(metric)
 
 
 def make(problem: Problem, parameters: Parameters | None = None) -> Tuner:
@@ -41,9 +49,9 @@ def make(problem: Problem, parameters: Parameters | None = None) -> Tuner:
             problem, Mixed(Process(), Forest(np.random.default_rng([problem.seed, 16]))), constrained=False, first=0
         )
     sign = 1.0 if problem.maximise else -1.0
-    free = tuple(sign * math.log(m.metric) for m in problem.free if m.metric is not None)
-    least = math.log(problem.least) if problem.least > 0 else -math.inf
-    goal = Goal(math.log(problem.floor), least, problem.price, problem.admissible)
+    free = tuple(value for m in problem.free if (value := quality(m, sign)) is not None)
+    floor, least = (math.log(asked) if asked > 0 else -math.inf for asked in (problem.floor, problem.least))
+    goal = Goal(floor, least, problem.price, problem.admissible)
     logs = problem.logs
     rows = problem.rows
     search = SafeSearch(problem.space, problem.start, goal, free, problem.seed, logs, parameters or Parameters(), rows)

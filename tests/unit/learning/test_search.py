@@ -1,0 +1,258 @@
+"""The search asks for small, safe steps, keeps what is surely better, and holds where nothing is worth a step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction as F
+
+import pytest
+
+from pegbox.learning.search import Parameters
+from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
+from tests.unit.learning.searching import (
+    GIB,
+    QUIET,
+    START,
+    bowl,
+    flat,
+    goal,
+    place,
+    same_price,
+    search_of,
+    steps,
+)
+
+CHEAPER = START.with_values(cpu=F(38, 10))
+ONE = SearchSpace((Knob("n", KnobType.DECIMAL, minimum=F(0), maximum=F(10)),))
+FIVE = Setting({"n": F(5)})
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    runs = [[s.asked for s in steps(search_of(seed=3), bowl, 8, noise=0.02)] for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_before_anything_ran_the_start_is_the_incumbent() -> None:
+    assert search_of().incumbent == START
+
+
+def test_the_incumbent_is_the_start_or_ran() -> None:
+    ran = {START}
+    for step in steps(search_of(), bowl, 12, noise=0.02):
+        ran.add(step.asked)
+        assert step.after in ran
+
+
+def test_a_smaller_price_for_the_same_metric_is_the_new_incumbent() -> None:
+    search = search_of()
+    search.tell(CHEAPER, 0.0)
+    assert search.incumbent == CHEAPER
+
+
+def test_a_smaller_price_for_less_than_was_asked_is_not() -> None:
+    """The twin: 0.94 of the metric; 0.97 was asked for."""
+    search = search_of()
+    search.tell(CHEAPER, math.log(0.94))
+    assert search.incumbent == START
+
+
+def test_where_nothing_is_asked_of_the_metric_the_floor_still_counts() -> None:
+    """A tenth of the price for 0.8 of the metric is cheaper, and below the floor of 0.9."""
+    dear = goal(least=1e-9, price=lambda s: 1.0 if s == START else 0.1)
+    search = search_of(to=dear)
+    for _ in range(3):
+        search.tell(CHEAPER, math.log(0.8))
+    assert search.incumbent == START
+
+
+def test_an_incumbent_that_turns_out_short_of_what_is_asked_is_left() -> None:
+    search = search_of()
+    search.tell(CHEAPER, 0.0)
+    assert search.incumbent == CHEAPER
+    for _ in range(4):
+        search.tell(CHEAPER, math.log(0.9))
+    assert search.incumbent == START
+
+
+def test_an_incumbent_that_stays_good_enough_is_not_left() -> None:
+    search = search_of()
+    for _ in range(5):
+        search.tell(CHEAPER, 0.0)
+    assert search.incumbent == CHEAPER
+
+
+def test_it_is_the_ratio_to_the_starts_own_replicates_that_counts() -> None:
+    """The start at 1,000 events per second; the other at 999."""
+    search = search_of(free=(math.log(1000),) * 5)
+    search.tell(CHEAPER, math.log(999))
+    assert search.incumbent == CHEAPER
+
+
+def test_no_ask_moves_a_boolean_or_leaves_the_limits() -> None:
+    for step in steps(search_of(), bowl, 12, noise=0.02):
+        assert step.asked["tiered"] is False
+        assert set(step.asked) == set(START)
+
+
+def test_a_rule_that_refuses_is_never_asked_about() -> None:
+    strict = goal(admissible=lambda s: s["threads"] == 8)
+    asked = [step.asked for step in steps(search_of(to=strict), bowl, 8)]
+    assert {s["threads"] for s in asked} == {F(8)}
+    assert len(set(asked)) > 1
+
+
+def test_no_ask_is_predicted_to_be_unsafe() -> None:
+    search, origin = search_of(), place(START)
+    for step in range(10):
+        asked = search.ask()
+        if asked != search.incumbent:
+            mean, sd = search._posterior().beside(place(asked)[None, :], origin[None, :])
+            assert mean[0, 0] - QUIET.beta * sd[0, 0] >= math.log(0.9) + QUIET.margin
+        search.tell(asked, bowl(asked) + 0.01 * (-1) ** step)
+
+
+def test_under_a_floor_that_nothing_surely_keeps_only_the_incumbent_is_asked() -> None:
+    """The twin: with 0.999 of the metric to be kept and 0.02 of margin no untried setting is safe."""
+    assert {s.asked for s in steps(search_of(to=goal(floor=0.999)), bowl, 6)} == {START}
+
+
+def test_where_no_step_is_worth_its_cost_the_incumbent_is_asked() -> None:
+    modest = replace(QUIET, worth=10.0)
+    assert {s.asked for s in steps(search_of(parameters=modest), bowl, 4)} == {START}
+
+
+def test_it_holds_where_nothing_changes_anything() -> None:
+    search = search_of(to=goal(price=same_price))
+    asked = [s.asked for s in steps(search, flat, QUIET.earliest + QUIET.patience + 2)]
+    assert search.holds
+    assert asked[-2:] == [search.incumbent] * 2
+
+
+def test_it_does_not_hold_early() -> None:
+    search = search_of(parameters=replace(QUIET, patience=1))
+    list(steps(search, flat, 3))
+    assert not search.holds
+
+
+def test_a_space_in_which_nothing_takes_a_step_holds_at_once() -> None:
+    space = SearchSpace((Knob("on", KnobType.BOOLEAN),))
+    search = search_of(space=space, start=Setting({"on": False}), to=goal(price=same_price))
+    assert search.holds and search.ask() == Setting({"on": False})
+
+
+def test_a_failed_way_is_not_gone_further_than_it_went_with_success() -> None:
+    """Down to 4.5 it went well, at 4 it failed. More of n is dearer: nothing but the way down promises anything."""
+    cheap = goal(price=lambda s: 0.1 + float(s.number("n")), least=0.5, floor=0.1)
+    search = search_of(space=ONE, start=FIVE, to=cheap)
+    search.tell(Setting({"n": F(9, 2)}), 0.0)
+    assert search.incumbent["n"] == F(9, 2)
+    search.tell(Setting({"n": F(4)}), None)
+    asked = [s.asked.number("n") for s in steps(search, flat, 6)]
+    assert min(asked) >= F(9, 2)
+
+
+def test_without_the_failure_it_goes_on() -> None:
+    """The twin."""
+    cheap = goal(price=lambda s: 0.1 + float(s.number("n")), least=0.5, floor=0.1)
+    search = search_of(space=ONE, start=FIVE, to=cheap)
+    search.tell(Setting({"n": F(9, 2)}), 0.0)
+    assert min(s.asked.number("n") for s in steps(search, flat, 6)) < F(4)
+
+
+def test_a_failure_makes_the_next_steps_shorter() -> None:
+    cheap = goal(price=lambda s: 0.1 + 10 - float(s.number("n")), least=0.5, floor=0.1)
+    longest = []
+    for failures in (0, 4):
+        search = search_of(space=ONE, start=FIVE, to=cheap)
+        for _ in range(failures):
+            search.tell(Setting({"n": F(3)}), None)  # the other way
+        longest.append(search.ask().number("n") - 5)
+    assert 0 < longest[1] < longest[0]
+
+
+def test_an_incumbent_that_fails_gives_way_to_the_start_for_good() -> None:
+    search = search_of()
+    search.tell(CHEAPER, 0.0)
+    search.tell(CHEAPER, None)
+    assert search.incumbent == START
+    for step in steps(search, bowl, 8):
+        assert CHEAPER not in (step.asked, step.after)
+
+
+def test_a_start_that_fails_stays_the_incumbent_until_something_is_better() -> None:
+    search = search_of()
+    search.tell(START, None)
+    assert search.incumbent == START
+    search.tell(CHEAPER, 0.0)
+    assert search.incumbent == CHEAPER
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
+def test_what_is_no_finite_number_is_a_failure(value: float | None) -> None:
+    search = search_of()
+    search.tell(CHEAPER, value)
+    assert search.incumbent == START
+    assert all(step.asked["cpu"] >= 4 for step in steps(search, flat, 4))
+
+
+def test_without_replicates_the_start_is_asked_until_it_has_a_figure() -> None:
+    search = search_of(free=())
+    assert search.ask() == START
+    search.tell(START, None)
+    assert search.ask() == START
+    search.tell(START, 0.0)
+    assert search.ask() != START
+
+
+def test_what_ran_before_the_start_had_a_figure_is_judged_once_it_has() -> None:
+    search = search_of(free=())
+    search.tell(CHEAPER, math.log(1000))
+    assert search.incumbent == START
+    search.tell(START, math.log(1000))
+    assert search.incumbent == CHEAPER
+
+
+def test_replicates_that_are_no_figures_do_not_count() -> None:
+    with_them = search_of(free=(math.nan, 0.0, math.inf, 0.0))
+    assert with_them.ask() == search_of(free=(0.0, 0.0)).ask()
+
+
+ROWS = tuple(
+    Setting({"cpu": F(4), "memory": F(2 * GIB), "threads": F(t), "wait": F(w), "tiered": on})
+    for t in (4, 8, 20, 40)
+    for w in (0, 6)
+    for on in (False, True)
+)
+
+
+def test_in_a_table_rows_are_asked_that_differ_in_two_knobs_at_most() -> None:
+    search = search_of(rows=ROWS, to=goal(floor=0.5, price=same_price))
+    asked = list(steps(search, bowl, 10))
+    assert all(step.asked in ROWS and len(step.before.diff(step.asked)) <= 2 for step in asked)
+    assert bowl(search.incumbent) > bowl(START)
+
+
+def test_in_a_table_a_boolean_may_move() -> None:
+    search = search_of(rows=ROWS, to=goal(floor=0.5, price=same_price))
+    asked = [s.asked for s in steps(search, lambda s: bowl(s) + 0.1 * bool(s["tiered"]), 10)]
+    assert {s["tiered"] for s in asked} == {True, False}
+
+
+@pytest.mark.parametrize("rows", [(), (START,), (START,) * 4, (START.with_values(cpu=F(1), threads=F(1), wait=F(0)),)])
+def test_a_table_with_nothing_nearby_is_held(rows: tuple[Setting, ...]) -> None:
+    assert {s.asked for s in steps(search_of(rows=rows), bowl, 3)} == {START}
+
+
+def test_a_table_whose_rows_were_all_seen_goes_on() -> None:
+    search = search_of(rows=ROWS[:3], to=goal(floor=0.5, price=same_price))
+    for row in ROWS[:3]:
+        search.tell(row, bowl(row))
+    assert {s.asked for s in steps(search, bowl, 8)} <= {*ROWS[:3], START}
+
+
+def test_every_parameter_is_a_share_or_a_count_that_makes_sense() -> None:
+    plain = Parameters()
+    assert 0 < plain.smallest <= plain.first <= 1
+    assert plain.refits == tuple(sorted(set(plain.refits)))
+    assert 0.5 < plain.accept < 1 and 0.5 < plain.keep < 1
