@@ -26,10 +26,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from pegbox.adapters.yamlfile import load_all
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobType
 
@@ -92,7 +92,7 @@ class Spec(_Part):
     floor: Decimal = Field(default=Decimal("0.9"), gt=0, le=1)
     steps: int = Field(default=60, ge=1, le=1000)
     starts: dict[str, Text] = Field(default_factory=dict)
-    group_by: str | int | None = None
+    group_by: str | Annotated[int, Field(ge=1)] | None = None
     group: Text | None = None
     knobs: tuple[KnobColumn, ...] = Field(min_length=1)
 
@@ -112,19 +112,24 @@ class Spec(_Part):
             raise ValueError("starts: a Surrogate names its start rows, and the order column that numbers them")
         if self.metric.column in names or self.order in names:
             raise ValueError("knobs: neither the metric nor the order column is a knob")
+        if self.group is not None and self.group_by is None:
+            raise ValueError("group: name groupBy as well, a column or a number of rows")
+        if isinstance(self.group_by, int) and not (self.group or "0").isdecimal():
+            raise ValueError("group: write the number of a block, from 0, where groupBy is a number of rows")
         return self
 
 
 def read(path: Path) -> Spec:
     """The spec in a file. Raises InvalidInput, which names the field, its value and the remedy."""
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
     except OSError as error:
         raise InvalidInput("--spec", str(path), f"name a file that can be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput("--spec", str(path), f"write YAML: {' '.join(str(error).split())}") from error
+    bodies = load_all(raw, "--spec", str(path))
+    if len(bodies) != 1:
+        raise InvalidInput("--spec", str(path), f"it has {len(bodies)} documents: write one spec to a file")
     try:
-        return Spec.model_validate(body)
+        return Spec.model_validate(bodies[0])
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "spec"
