@@ -101,21 +101,23 @@ class Spec(_Part):
         names = [knob.name for knob in self.knobs]
         double = sorted({name for name in names if names.count(name) > 1})
         if double:
-            raise ValueError(f"knobs: {', '.join(double)} twice: name each knob once")
+            raise InvalidInput("knobs", ", ".join(double), "it stands there twice: name each knob once")
         numeric = {knob.name for knob in self.knobs if knob.type.numeric}
         unknown = sorted(set(self.price) - numeric)
         if unknown:
-            raise ValueError(f"price: {', '.join(unknown)} is no knob with a number: name one of the knobs")
+            raise InvalidInput("price", ", ".join(unknown), "it is no knob with a number: name one of the knobs")
         if any(value < 0 for value in self.price.values()) or (self.price and not any(self.price.values())):
-            raise ValueError("price: write prices of 0 or more, one of them above 0")
+            shown = {name: str(value) for name, value in self.price.items()}
+            raise InvalidInput("price", shown, "write prices of 0 or more, one of them above 0")
         if self.mode is Mode.SURROGATE and not (self.starts and self.order):
-            raise ValueError("starts: a Surrogate names its start rows, and the order column that numbers them")
+            remedy = "a Surrogate names its start rows, and as `order` the column that numbers them"
+            raise InvalidInput("starts", self.starts, remedy)
         if self.metric.column in names or self.order in names:
-            raise ValueError("knobs: neither the metric nor the order column is a knob")
+            raise InvalidInput("knobs", self.metric.column, "neither the metric nor the order column is a knob")
         if self.group is not None and self.group_by is None:
-            raise ValueError("group: name groupBy as well, a column or a number of rows")
+            raise InvalidInput("group", self.group, "name groupBy as well, a column or a number of rows")
         if isinstance(self.group_by, int) and not (self.group or "0").isdecimal():
-            raise ValueError("group: write the number of a block, from 0, where groupBy is a number of rows")
+            raise InvalidInput("group", self.group, "write the number of a block, from 0: groupBy is a number of rows")
         return self
 
 
@@ -132,6 +134,9 @@ def read(path: Path) -> Spec:
         return Spec.model_validate(bodies[0])
     except ValidationError as error:
         first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidInput):
+            raise InvalidInput(f"{path.name}: {cause.field}", cause.value, cause.remedy) from error
         field = ".".join(str(part) for part in first["loc"]) or "spec"
         raise InvalidInput(f"{path.name}: {field}", first.get("input"), first["msg"]) from error
 

@@ -27,11 +27,10 @@ class InvalidInput(PegboxError, ValueError):
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
         super().__init__(f"{_cut(field)}: {shown(value)} cannot be used: {remedy[:MAX_REMEDY]}")
-        self._remedy = remedy
 
     def __reduce__(self) -> tuple[type[InvalidInput], tuple[str, object, str]]:
         """Another process may raise it: copies are made of what it was made of, not of its text."""
-        return type(self), (self.field, self.value, self._remedy)
+        return type(self), (self.field, self.value, self.remedy)
 
 
 def shown(value: object) -> str:
