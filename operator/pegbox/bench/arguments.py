@@ -31,7 +31,15 @@ def _common(made: ArgumentParser) -> None:
 
 
 def _tune(made: ArgumentParser) -> None:
-    made.add_argument("--spec", metavar="SPEC.yaml", type=Path, nargs="+", default=[], help="default: the shipped ones")
+    what = made.add_mutually_exclusive_group()
+    what.add_argument("--spec", metavar="SPEC.yaml", type=Path, nargs="+", default=[], help="default: the shipped ones")
+    what.add_argument(
+        "--plant",
+        metavar="FILE.py:Class",
+        nargs="+",
+        default=[],
+        help="simulated workloads instead; `shipped` for all that Pegbox has, or one by name. The file runs as Python",
+    )
     made.add_argument("--tuners", metavar="NAME,NAME", default="", help="default: Pegbox and all of its company")
     made.add_argument(
         "--models", metavar="N", type=_count, default=1, help="seeds of the surrogate, up to 3 (default 1)"

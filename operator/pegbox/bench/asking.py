@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ class Asking:
         self._rows = list(rows)
         self._at = {row: i for i, row in enumerate(self._rows)}
         names = [knob.name for knob in task.space.knobs]
-        self._levels = {name: _ranked({row[name] for row in rows}) for name in names}
+        self._levels = {name: sorted({row[name] for row in rows}, key=_order) for name in names}
         self._ranks = np.array([self._rank(row) for row in rows]).reshape(len(self._rows), len(names))
         self._ties = np.random.default_rng([seed, 7]).permutation(len(self._rows))
         self._seen = np.zeros(len(self._rows), dtype=np.bool_)
@@ -49,12 +50,19 @@ class Asking:
         distance = np.abs(self._ranks[picked] - np.array(self._rank(asked))).sum(axis=1)
         return int(picked[np.lexsort((self._ties[picked], distance))[0]])
 
-    def _rank(self, setting: Setting) -> list[int]:
-        return [levels.get(setting[name], 0) for name, levels in self._levels.items()]
+    def _rank(self, setting: Setting) -> list[float]:
+        return [_place(levels, setting[name]) for name, levels in self._levels.items()]
 
 
-def _ranked(values: set[KnobValue]) -> dict[KnobValue, int]:
-    return {value: i for i, value in enumerate(sorted(values, key=_order))}
+def _place(levels: Sequence[KnobValue], value: KnobValue) -> float:
+    """The rank of a level; of a number between two levels, the share of the way from one to the other."""
+    at = bisect_left(levels, _order(value), key=_order)
+    if at == len(levels):
+        return float(at - 1)
+    if at == 0 or levels[at] == value:
+        return float(at)
+    (low, _), (high, _), (here, _) = _order(levels[at - 1]), _order(levels[at]), _order(value)
+    return at - 1 + (here - low) / (high - low) if high > low else float(at)
 
 
 def _order(value: KnobValue) -> tuple[float, str]:

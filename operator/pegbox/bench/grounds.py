@@ -14,6 +14,7 @@ from pegbox.bench.spec import Mode, Spec
 from pegbox.bench.surrogate import Array
 from pegbox.bench.tables import Table
 from pegbox.bench.tasks import Task, logs_of, pricing, surrogate_task
+from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 
 STARTS = 20  # of a safe table, fixed: the n-th seed has the n-th
@@ -69,12 +70,20 @@ class Ground:
 
 def prepare(spec: Spec, table: Table, model_seed: int) -> Ground:
     """Raises InvalidInput for a start that is no row with a measurement."""
-    for order in spec.starts.values():
-        table.row(order)
+    check(spec, table)
     if spec.mode is not Mode.SURROGATE:
         return Ground(spec, table, 0, None, None)
     model = surrogate.fit(table, model_seed)
     return Ground(spec, table, model_seed, model, model.sha256())
+
+
+def check(spec: Spec, table: Table) -> None:
+    """Is each start a row with a measurement, inside the limits? Raises InvalidInput."""
+    for order in spec.starts.values():
+        start = table.row(order).setting
+        beyond = [knob.name for knob in table.space.knobs if not knob.admits(start[knob.name])]
+        if beyond:
+            raise InvalidInput(f"{spec.name}: starts", order, f"{', '.join(beyond)} is outside min and max: widen them")
 
 
 def _merged(table: Table) -> dict[Setting, float]:

@@ -22,10 +22,10 @@ def report(runs: Sequence[Run]) -> tuple[str, dict[str, str]]:
     for task in _unique((r["spec"], r["start"]) for r in runs):
         chosen = [r for r in runs if (r["spec"], r["start"]) == task]
         parts.append(f"{task[0]}, start {task[1]}")
-        parts += _table([HEAD, *(_line(name, group) for name, group in _by_tuner(chosen))])
+        parts += aligned([HEAD, *(_line(name, group) for name, group in _by_tuner(chosen))])
         parts.append("")
     parts.append("all of them: unsafe steps (upper bound of 95 %), regret beside doing nothing (90 %), below 0.75")
-    parts += _table([("tuner", "unsafe", "at most", "regret / nothing", "from", "to", "below 0.75"), *_pooled(runs)])
+    parts += aligned([("tuner", "unsafe", "at most", "regret / nothing", "from", "to", "below 0.75"), *_pooled(runs)])
     return "\n".join(parts), {"regret": _picture(runs)} if runs else {}
 
 
@@ -88,7 +88,8 @@ def _pooled(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     return found
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of columns, the first to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))

@@ -26,10 +26,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from pegbox.adapters.yamlfile import load_all
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobType
 
@@ -92,7 +92,7 @@ class Spec(_Part):
     floor: Decimal = Field(default=Decimal("0.9"), gt=0, le=1)
     steps: int = Field(default=60, ge=1, le=1000)
     starts: dict[str, Text] = Field(default_factory=dict)
-    group_by: str | int | None = None
+    group_by: str | Annotated[int, Field(ge=1)] | None = None
     group: Text | None = None
     knobs: tuple[KnobColumn, ...] = Field(min_length=1)
 
@@ -101,32 +101,42 @@ class Spec(_Part):
         names = [knob.name for knob in self.knobs]
         double = sorted({name for name in names if names.count(name) > 1})
         if double:
-            raise ValueError(f"knobs: {', '.join(double)} twice: name each knob once")
+            raise InvalidInput("knobs", ", ".join(double), "it stands there twice: name each knob once")
         numeric = {knob.name for knob in self.knobs if knob.type.numeric}
         unknown = sorted(set(self.price) - numeric)
         if unknown:
-            raise ValueError(f"price: {', '.join(unknown)} is no knob with a number: name one of the knobs")
+            raise InvalidInput("price", ", ".join(unknown), "it is no knob with a number: name one of the knobs")
         if any(value < 0 for value in self.price.values()) or (self.price and not any(self.price.values())):
-            raise ValueError("price: write prices of 0 or more, one of them above 0")
+            shown = {name: str(value) for name, value in self.price.items()}
+            raise InvalidInput("price", shown, "write prices of 0 or more, one of them above 0")
         if self.mode is Mode.SURROGATE and not (self.starts and self.order):
-            raise ValueError("starts: a Surrogate names its start rows, and the order column that numbers them")
+            remedy = "a Surrogate names its start rows, and as `order` the column that numbers them"
+            raise InvalidInput("starts", self.starts, remedy)
         if self.metric.column in names or self.order in names:
-            raise ValueError("knobs: neither the metric nor the order column is a knob")
+            raise InvalidInput("knobs", self.metric.column, "neither the metric nor the order column is a knob")
+        if self.group is not None and self.group_by is None:
+            raise InvalidInput("group", self.group, "name groupBy as well, a column or a number of rows")
+        if isinstance(self.group_by, int) and not (self.group or "0").isdecimal():
+            raise InvalidInput("group", self.group, "write the number of a block, from 0: groupBy is a number of rows")
         return self
 
 
 def read(path: Path) -> Spec:
     """The spec in a file. Raises InvalidInput, which names the field, its value and the remedy."""
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
     except OSError as error:
         raise InvalidInput("--spec", str(path), f"name a file that can be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput("--spec", str(path), f"write YAML: {' '.join(str(error).split())}") from error
+    bodies = load_all(raw, "--spec", str(path))
+    if len(bodies) != 1:
+        raise InvalidInput("--spec", str(path), f"it has {len(bodies)} documents: write one spec to a file")
     try:
-        return Spec.model_validate(body)
+        return Spec.model_validate(bodies[0])
     except ValidationError as error:
         first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidInput):
+            raise InvalidInput(f"{path.name}: {cause.field}", cause.value, cause.remedy) from error
         field = ".".join(str(part) for part in first["loc"]) or "spec"
         raise InvalidInput(f"{path.name}: {field}", first.get("input"), first["msg"]) from error
 

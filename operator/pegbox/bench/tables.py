@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from pegbox.model.knobs import Knob, KnobType, KnobValue, SearchSpace, Setting
 
 TRUE, FALSE = frozenset({"true", "1", "1.0", "yes", "on"}), frozenset({"false", "0", "0.0", "no", "off"})
 GIB = Fraction(2**30)
+NUMBER = re.compile(r"[+-]?(?=\.?\d)\d{0,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?")  # nothing that fills the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def read(spec: Spec, path: Path) -> Table:
         if name not in head:
             known = ", ".join(each for each in head if each)
             raise InvalidInput(f"{spec.name}: column", name, f"{path.name} has no such column; it has {known}")
+        if head.count(name) > 1:
+            raise InvalidInput(f"{spec.name}: column", name, f"{path.name} has it {head.count(name)} times: keep one")
     lines = _group(spec, lines)
     rows = [_row(spec, number, line) for number, line in lines]
     if not any(row.metric is not None for row in rows):
@@ -84,14 +88,16 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("csv", str(path), f"name a text file that can be read: {error}") from error
-    reader = csv.reader(io.StringIO(text))
-    head = [name.strip() for name in next(reader, [])]
+    reader = csv.reader(io.StringIO(text, newline=""))
     lines = []
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            if len(cells) < len(head):
-                cells = [*cells, *[""] * (len(head) - len(cells))]
-            lines.append((reader.line_num, {n: c.strip() for n, c in zip(head, cells, strict=False) if n}))
+    try:
+        head = [name.strip() for name in next(reader, [])]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                cells += [""] * (len(head) - len(cells))
+                lines.append((reader.line_num, {n: c.strip() for n, c in zip(head, cells, strict=False) if n}))
+    except csv.Error as error:
+        raise InvalidInput("csv", f"{path}, line {reader.line_num}", f"write comma-separated text: {error}") from error
     if not lines:
         raise InvalidInput("csv", str(path), "the file has no rows below its head")
     return head, lines
@@ -144,12 +150,9 @@ def _value(column: KnobColumn, text: str, field: str) -> KnobValue:
         return low in TRUE
     if column.type is KnobType.CHOICE:
         return text
-    if column.type is KnobType.BYTES and not text[-1].isdigit():
+    if not NUMBER.fullmatch(text):
         return column.type.parse(text, field)
-    try:
-        value = Fraction(round(Fraction(text) * 10**6), 10**6)
-    except (ValueError, ZeroDivisionError):
-        return column.type.parse(text, field)
+    value = Fraction(round(Fraction(text) * 10**6), 10**6)
     if column.type is KnobType.INTEGER and value.denominator != 1:
         raise InvalidInput(field, text, "write a whole number, or give the knob the type Decimal")
     return value
@@ -168,7 +171,8 @@ def _knob(column: KnobColumn, values: Sequence[KnobValue]) -> Knob | None:
     high = max(numbers) if column.max is None else column.type.parse(column.max, f"{column.name}: max")
     assert isinstance(low, Fraction) and isinstance(high, Fraction)
     if low >= high:
-        raise InvalidInput(f"{column.name}: min", column.min, "write less than max")
+        side, given = ("max", column.max) if column.min is None else ("min", column.min)
+        raise InvalidInput(f"{column.name}: {side}", given, f"min {float(low):g} is not below max {float(high):g}")
     return Knob(column.name, column.type, minimum=low, maximum=high)
 
 

@@ -15,6 +15,7 @@ from pegbox.bench.spec import Better, Scale, Spec
 from pegbox.bench.surrogate import Array, Surrogate
 from pegbox.bench.tables import GIB, Table
 from pegbox.bench.tuners.base import Measured, Problem
+from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import KnobType, SearchSpace, Setting
 
 REPLICATES = 5  # of the start, free
@@ -45,6 +46,12 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_metric", float(self.true([self.start])[0]))
+        if not math.isfinite(self.start_metric):
+            raise InvalidInput(
+                f"{self.name}: starts", self.start_name, "the model of the table fails there: take another"
+            )
+        if not self.price(self.start) > 0:
+            raise InvalidInput(f"{self.name}: price", self.start_name, "this start costs nothing: price what it uses")
 
     @property
     def maximise(self) -> bool:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pegbox.bench import data, tables
+from pegbox.bench import data, plant_tune, tables
 from pegbox.bench import spec as specs
 from pegbox.bench.outcome import Outcome, Run, meta, sha256
 from pegbox.bench.progress import Progress
@@ -45,18 +45,25 @@ class Job:
 
 def run(arguments: Namespace) -> Outcome:
     """Raises InvalidInput."""
+    if arguments.plant:
+        return plant_tune.run(arguments)
     folder = data.folder(arguments.data)
     paths = arguments.spec or sorted(SHIPPED.glob("*.yaml"))
     jobs: list[Job] = []
     inputs: dict[str, Path] = {}
+    named: set[str] = set()
     for path in paths:
         spec = specs.read(path)
+        if spec.name in named:
+            raise InvalidInput("--spec", str(path), f"another spec is named {spec.name} as well: name each differently")
+        named.add(spec.name)
         csv = specs.located(spec, path, folder)
         if csv is None:
             if arguments.spec:
                 raise InvalidInput(f"{spec.name}: csv", spec.csv, data.source(spec.csv))
             print(f"left out: {data.source(spec.csv)}", file=sys.stderr)
             continue
+        _check(spec, csv)
         inputs |= {path.name: path, spec.csv: csv}
         jobs += _jobs(spec, path, csv, arguments)
     if not jobs:
@@ -69,18 +76,21 @@ def run(arguments: Namespace) -> Outcome:
     return Outcome(about, runs, text, pictures)
 
 
+def _check(spec: Spec, csv: Path) -> None:
+    """Before hours of runs: the table can be read and has the starts. Raises InvalidInput."""
+    from pegbox.bench.grounds import check
+
+    check(spec, tables.read(spec, csv))
+
+
 def _order(run: Run) -> tuple[str, ...]:
     return tuple(str(run[key]).rjust(6, "0") for key in ("spec", "model_seed", "start", "tuner", "seed"))
 
 
 def _jobs(spec: Spec, path: Path, csv: Path, arguments: Namespace) -> Iterator[Job]:
-    from pegbox.bench.entries import names
+    from pegbox.bench.entries import chosen, names
 
-    known = names()
-    wanted = arguments.tuners.split(",") if arguments.tuners else known
-    for name in wanted:
-        if name not in known:
-            raise InvalidInput("--tuners", name, f"write some of {','.join(known)}")
+    wanted = chosen(arguments.tuners, names())
     surrogate = spec.mode is Mode.SURROGATE
     for model_seed in MODEL_SEEDS[: arguments.models] if surrogate else (0,):
         for start in list(spec.starts) if surrogate else ["drawn"]:
@@ -102,8 +112,7 @@ def _all(jobs: Sequence[Job], arguments: Namespace, code: str) -> list[Run]:
     progress = Progress("runs", len(jobs), done=len(runs))
     for job, row in _rows(left, arguments.processes):
         if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{job.key(code)}.json").write_text(json.dumps(row), encoding="utf-8")
+            _keep(folder, job.key(code), row)
         runs.append(row)
         progress.step()
     return runs
@@ -122,9 +131,18 @@ def _rows(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Run]]:
 def _shard(folder: Path, key: str) -> Run | None:
     """None for a shard that is not there, or that was torn when its run ended."""
     try:
-        return dict(json.loads((folder / f"{key}.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        found = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) and "surrogate_sha256" in found else None
+
+
+def _keep(folder: Path, key: str, row: Run) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{key}.json").write_text(json.dumps(row), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput("--shards", str(folder), f"name a folder that can be written: {error.strerror}") from error
 
 
 def one(job: Job) -> Run:

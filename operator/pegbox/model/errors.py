@@ -28,6 +28,10 @@ class InvalidInput(PegboxError, ValueError):
         self.field, self.value, self.remedy = field, value, remedy
         super().__init__(f"{_cut(field)}: {shown(value)} cannot be used: {remedy[:MAX_REMEDY]}")
 
+    def __reduce__(self) -> tuple[type[InvalidInput], tuple[str, object, str]]:
+        """Another process may raise it: copies are made of what it was made of, not of its text."""
+        return type(self), (self.field, self.value, self.remedy)
+
 
 def shown(value: object) -> str:
     """The value as an error shows it: escaped, cut, and of any value, also one nested too deep to be spelled."""
