@@ -9,7 +9,7 @@ CLUSTER := $(PYTHON) -m dev.cluster
 .DEFAULT_GOAL := help
 .PHONY: help venv check lint types imports unit test chaos test-e2e test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
-        audit sbom fuzz load recovery
+        audit sbom fuzz load recovery bench
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,13 @@ chaos: venv  ## random fault schedules, the long form: ARGS="--minutes 10", ARGS
 
 load: venv  ## 500 profiles, a tenth of all calls broken, invariants watched (ARGS="--minutes 30 --json FILE")
 	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.load $(ARGS)
+
+BENCH = $(BIN)/pegbox bench
+bench: venv  ## how well Pegbox tunes, forecasts and rolls back, beside company (ARGS="--seeds 20"); the quick form takes about an hour
+	@mkdir -p build/bench
+	@for name in forecast scale-out rollback decide; do $(BENCH) $$name --json build/bench/$$name.json || exit 1; done
+	@$(BENCH) tune --plant shipped --json build/bench/plants.json
+	@$(BENCH) tune --shards build/bench/shards --json build/bench/tune.json $(ARGS)
 
 recovery: venv  ## how long recovery takes after each kind of end (ARGS="--times 3 --only SIGKILL"), as a table
 	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.recovery $(ARGS)

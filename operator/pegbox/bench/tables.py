@@ -16,7 +16,7 @@ from pegbox.model.knobs import Knob, KnobType, KnobValue, SearchSpace, Setting
 
 TRUE, FALSE = frozenset({"true", "1", "1.0", "yes", "on"}), frozenset({"false", "0", "0.0", "no", "off"})
 GIB = Fraction(2**30)
-NUMBER = re.compile(r"[+-]?(?=\.?\d)\d{0,30}(\.\d{0,30})?([eE][+-]?\d{1,2})?")  # nothing that fills the memory
+NUMBER = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?")  # nothing that fills the memory
 
 
 @dataclass(frozen=True, slots=True)

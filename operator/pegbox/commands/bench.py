@@ -31,6 +31,28 @@ def _decide(arguments: Namespace) -> Outcome:
     return decide.run(arguments)
 
 
-# To come with their branches, each as above: "forecast" (pegbox.bench.forecast), "rollback" (pegbox.bench.rollback),
-# "scale-out" (pegbox.bench.scale_out).
-BENCHES: Mapping[str, Callable[[Namespace], Outcome]] = {"tune": _tune, "decide": _decide}
+def _forecast(arguments: Namespace) -> Outcome:
+    from pegbox.bench import forecast
+
+    return forecast.run(arguments)
+
+
+def _rollback(arguments: Namespace) -> Outcome:
+    from pegbox.bench import rollback
+
+    return rollback.run(arguments)
+
+
+def _scale_out(arguments: Namespace) -> Outcome:
+    from pegbox.bench import scale_out
+
+    return scale_out.run(arguments)
+
+
+BENCHES: Mapping[str, Callable[[Namespace], Outcome]] = {
+    "tune": _tune,
+    "forecast": _forecast,
+    "rollback": _rollback,
+    "scale-out": _scale_out,
+    "decide": _decide,
+}

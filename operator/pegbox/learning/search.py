@@ -31,7 +31,7 @@ class Parameters:
     beta: float = 2.3  # sds below the mean at which a setting must still be safe
     beta_rows: float = 1.3  # the same where leaps are allowed: without any nothing could be learned
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
-    worth: float = 0.004  # log cost that a step must be expected to save
+    worth: float = 0.001  # log cost that a step must be expected to save
     accept: float = 0.65  # P(cheaper) that makes a new incumbent
     keep: float = 0.8  # P(metric is what the objective asks for)
     noise: float = 0.02  # prior median of the log sd of one measurement

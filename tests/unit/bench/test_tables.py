@@ -105,9 +105,9 @@ def test_a_group_is_a_value_or_a_block(tmp_path: Path) -> None:
     assert orders(groupBy=2, group="1") == ["3", "4"]
     assert orders(groupBy=4) == ["1", "2", "3", "4"]
     for changes in ({"groupBy": "day", "group": "c"}, {"groupBy": 2, "group": "9"}):
-        with pytest.raises(InvalidInput, match="made: group: .* no rows: name a group that the table has"):
+        with pytest.raises(InvalidInput, match=r"made: group: .* no rows: name a group that the table has"):
             orders(**changes)
-    with pytest.raises(InvalidInput, match="made: column: 'week' .* no such column"):
+    with pytest.raises(InvalidInput, match=r"made: column: 'week' .* no such column"):
         orders(groupBy="week")
 
 

@@ -118,12 +118,12 @@ def test_what_a_tuner_is_told_holds_nothing_of_the_truth() -> None:
 
 
 def test_a_start_that_fails_in_the_model_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="made: starts: 'good' .*the model of the table fails there"):
+    with pytest.raises(InvalidInput, match=r"made: starts: 'good' .*the model of the table fails there"):
         task_of(SPACE, at(a=4, b=10), metric)
 
 
 def test_a_start_that_costs_nothing_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="made: price: 'good' .*this start costs nothing"):
+    with pytest.raises(InvalidInput, match=r"made: price: 'good' .*this start costs nothing"):
         made(price=lambda setting: 0.0)
 
 

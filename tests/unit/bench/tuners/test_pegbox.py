@@ -47,7 +47,7 @@ def _run(problem: Problem, metric: Callable[[float], float], count: int = 8) -> 
 @pytest.mark.parametrize("maximise", [True, False])
 def test_the_metric_goes_the_way_that_is_better(maximise: bool) -> None:
     problem = keeping.problem_of(SPACE, START, maximise=maximise)
-    found = _run(problem, lambda n: 100 * math.exp((n - 50) / 100)).number("n")
+    found = _run(problem, lambda n: 100 * math.exp((n - 50) / 25)).number("n")
     assert found > 50 if maximise else found < 50
 
 
