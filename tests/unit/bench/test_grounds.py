@@ -64,7 +64,9 @@ def test_a_safe_table_has_twenty_fixed_starts_from_its_middle(tmp_path: Path) ->
     assert all(task.nearby and task.first == () and low <= task.start_metric <= high for task in starts)
     assert len({task.start for task in starts}) > 3
     assert starts[STARTS].start == starts[0].start
-    assert [t.start for t in starts] == [table_ground(tmp_path, "TableSafe").of("drawn", s)[0].start for s in range(STARTS + 1)]
+    assert [t.start for t in starts] == [
+        table_ground(tmp_path, "TableSafe").of("drawn", s)[0].start for s in range(STARTS + 1)
+    ]
 
 
 def test_a_global_table_has_eight_shared_rows_by_seed(tmp_path: Path) -> None:
@@ -93,7 +95,10 @@ def test_a_setting_that_was_measured_twice_has_the_mean_and_one_that_always_fail
     ground = prepare(spec, tables.read(spec, tmp_path / "made.csv"), 0)
     task, truth = ground.of("drawn", 0)
 
-    assert {tuple(float(v) for v in (row.number("cpu"), row.number("workers"))) for row in task.rows or ()} == {(1, 2), (2, 4)}
+    assert {tuple(float(v) for v in (row.number("cpu"), row.number("workers"))) for row in task.rows or ()} == {
+        (1, 2),
+        (2, 4),
+    }
     assert sorted(task.true(list(task.rows or ()))) == [7.0, 20.0]
     assert truth.best.setting["cpu"] == 1
     assert truth.reachable == ()

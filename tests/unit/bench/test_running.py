@@ -75,7 +75,9 @@ def test_what_lacks_of_the_wanted_metric_counts_as_a_gap() -> None:
 
 def test_where_less_is_better_more_is_unsafe() -> None:
     """BETTER needs 120 instead of 100: a ratio of 0.833, and BAD with 70 is the best."""
-    row = scores(task(better="Lower"), Truth(Best(BAD, 0.7), ()), asked=[BETTER, BAD, BAD, BAD], held=[S, BAD, BAD, BAD])
+    row = scores(
+        task(better="Lower"), Truth(Best(BAD, 0.7), ()), asked=[BETTER, BAD, BAD, BAD], held=[S, BAD, BAD, BAD]
+    )
     assert (row["worst"], row["unsafe"], row["below_075"]) == (pytest.approx(100 / 120), 0.25, 0)
     assert row["steps_to_5"] == 2
     assert row["regret"] == pytest.approx(1 - 0.7 / 1.2)
@@ -90,7 +92,9 @@ def test_where_less_is_better_more_is_unsafe() -> None:
         ([BETTER, BETTER, BETTER, BETTER], [S, BETTER, BETTER, BETTER], 2),
     ],
 )
-def test_it_holds_from_the_step_on_in_which_only_the_incumbent_ran(asked: list[Setting], held: list[Setting], step: int | None) -> None:
+def test_it_holds_from_the_step_on_in_which_only_the_incumbent_ran(
+    asked: list[Setting], held: list[Setting], step: int | None
+) -> None:
     assert scores(task(), TRUTH, asked, held)["hold_step"] == step
 
 

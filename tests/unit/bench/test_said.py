@@ -27,7 +27,9 @@ ROW: dict[str, Any] = {
 
 
 def test_what_is_not_finite_becomes_null() -> None:
-    found = Outcome({"a": math.nan, "b": (1, 2.5)}, [{"c": math.inf, "d": -math.inf, "e": 0.1 + 0.2, "f": None, "g": True}])
+    found = Outcome(
+        {"a": math.nan, "b": (1, 2.5)}, [{"c": math.inf, "d": -math.inf, "e": 0.1 + 0.2, "f": None, "g": True}]
+    )
     assert json.loads(found.json()) == {
         "meta": {"a": None, "b": [1, 2.5]},
         "runs": [{"c": None, "d": None, "e": 0.3, "f": None, "g": True}],

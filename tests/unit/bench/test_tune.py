@@ -35,6 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tune.Job]:
         return known | {"model_seed": job.model_seed, "steps": 8, "surrogate_sha256": "f" * 64}
 
     monkeypatch.setattr(tune, "one", one)
+    monkeypatch.setattr(tune, "report", lambda runs: ("", {}))
     return made
 
 
@@ -200,7 +201,14 @@ def test_shipped_means_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     from pegbox.bench import plant_tune
 
     def one(job: plant_tune.Job) -> Run:
-        figures = ("violation_minutes", "start_violation_minutes", "settings_tried", "knobs_moved", "steps_ended", "steps_refused")
+        figures = (
+            "violation_minutes",
+            "start_violation_minutes",
+            "settings_tried",
+            "knobs_moved",
+            "steps_ended",
+            "steps_refused",
+        )
         ratios = {"cost_ratio30": 1.5, "held30": True, "cost_ratio_after": None, "held_after": None}
         return {"plant": job[0], "tuner": job[1], "seed": job[2], **dict.fromkeys(figures, 2), **ratios}
 
