@@ -42,8 +42,9 @@ class Ground:
     def _modelled(self, start: str) -> tuple[Task, Truth]:
         assert self.model is not None
         task = surrogate_task(self.spec, self.table, self.model, self.model_seed, start)
-        best = oracles.everywhere(task, [row.setting for row in self.table.rows])
-        return task, Truth(best, tuple(oracles.reachable(task, self.spec.steps)))
+        path = oracles.reachable(task, self.spec.steps)
+        best = oracles.everywhere(task, [path[-1].setting, *(row.setting for row in self.table.rows)])
+        return task, Truth(best, tuple(path))  # the best of all is never behind what small steps reach
 
     def _tabled(self, seed: int) -> tuple[Task, Truth]:
         values = _merged(self.table)

@@ -34,7 +34,11 @@ def test_rows_are_read_by_type(tmp_path: Path) -> None:
     assert table.rows[0].setting == Setting({"cpu": F(3, 2), "mem": F(3_474_000_000), "on": True, "gc": "b"})
     assert table.rows[1].setting == Setting({"cpu": F(2), "mem": F(4096), "on": False, "gc": "a"})
     assert table.rows[2].setting["mem"] == F(2**30)
-    assert [(row.order, row.metric, row.noise) for row in table.rows] == [("1", 100.0, 2.0), ("2", None, 3.0), ("3", None, None)]
+    assert [(row.order, row.metric, row.noise) for row in table.rows] == [
+        ("1", 100.0, 2.0),
+        ("2", None, 3.0),
+        ("3", None, None),
+    ]
     assert table.usable == table.rows[:1]
     assert table.space["gc"].choices == ("a", "b")
     assert (table.space["mem"].minimum, table.space["mem"].maximum) == (F(4096), F(3_474_000_000))
@@ -71,7 +75,12 @@ def test_float_noise_is_rounded_away(tmp_path: Path) -> None:
 
 
 def test_a_column_with_one_value_is_no_knob_but_has_its_price(tmp_path: Path) -> None:
-    changes = {"knobs": [CPU, WORKERS], "price": {"cpu": "0.5", "workers": "0.25"}, "order": "n", "metric": {"column": "rate"}}
+    changes = {
+        "knobs": [CPU, WORKERS],
+        "price": {"cpu": "0.5", "workers": "0.25"},
+        "order": "n",
+        "metric": {"column": "rate"},
+    }
     (tmp_path / "made.csv").write_text("n,cpu,workers,rate\n1,4,1,10\n2,4,3,20\n")
     spec = spec_of(**changes)
     table = tables.read(spec, tmp_path / "made.csv")

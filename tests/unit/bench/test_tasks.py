@@ -112,7 +112,13 @@ def test_what_a_tuner_is_told_holds_nothing_of_the_truth() -> None:
     task = made(least="0.97")
     problem = task.problem(1, Noise(task, 1, 8))
     assert (problem.start, problem.steps, problem.seed, problem.maximise) == (START, 8, 1, True)
-    assert (problem.floor, problem.least, problem.rows, problem.leaps, problem.nearby) == (0.9, 0.97, None, False, False)
+    assert (problem.floor, problem.least, problem.rows, problem.leaps, problem.nearby) == (
+        0.9,
+        0.97,
+        None,
+        False,
+        False,
+    )
     assert 400.0 not in [m.metric for m in problem.free]
     assert problem.admissible(START) and not problem.admissible(at(a=11, b=1))
 
