@@ -13,7 +13,7 @@ from pegbox.learning.queueing import Array
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 from tests.unit.learning.searching import GIB, QUIET, SPACE, START, place, search_of
 
-FEW = settings(max_examples=6, deadline=None)
+FEW = settings(max_examples=20, deadline=None)
 ANSWERS = st.lists(st.one_of(st.none(), st.just(math.nan), st.floats(-0.3, 0.3)), min_size=8, max_size=8)
 
 
