@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ def knobs(draw: st.DrawFn) -> Knob:
 
 
 @given(knob=knobs(), share=st.fractions(0, 1))
-def test_places_are_between_0_and_1_and_lead_back_to_the_value(knob: Knob, share: float) -> None:
+def test_places_are_between_0_and_1_and_lead_back_to_the_value(knob: Knob, share: Fraction) -> None:
     assert knob.minimum is not None and knob.maximum is not None
     (axis,) = axes_of(SearchSpace((knob,))).axes
     value = knob.clamp(knob.minimum + (knob.maximum - knob.minimum) * share)
