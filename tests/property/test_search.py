@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from pegbox.learning.queueing import Array
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 from tests.unit.learning.searching import GIB, QUIET, SPACE, START, place, search_of
 
-FEW = settings(max_examples=6, deadline=None)
+FEW = settings(max_examples=20, deadline=None)
 ANSWERS = st.lists(st.one_of(st.none(), st.just(math.nan), st.floats(-0.3, 0.3)), min_size=8, max_size=8)
 
 
@@ -27,7 +28,7 @@ def knobs(draw: st.DrawFn) -> Knob:
 
 
 @given(knob=knobs(), share=st.fractions(0, 1))
-def test_places_are_between_0_and_1_and_lead_back_to_the_value(knob: Knob, share: float) -> None:
+def test_places_are_between_0_and_1_and_lead_back_to_the_value(knob: Knob, share: Fraction) -> None:
     assert knob.minimum is not None and knob.maximum is not None
     (axis,) = axes_of(SearchSpace((knob,))).axes
     value = knob.clamp(knob.minimum + (knob.maximum - knob.minimum) * share)

@@ -10,6 +10,7 @@ import pytest
 from pegbox.bench import decide
 from pegbox.bench.bowl import bowl
 from pegbox.bench.tuners import COMPANY
+from pegbox.bench.tuners.pegbox import make as pegbox
 from tests.unit.bench.tuners.keeping import LEARNERS, LEARNERS_RULES, RULES, steps
 
 
@@ -17,6 +18,12 @@ from tests.unit.bench.tuners.keeping import LEARNERS, LEARNERS_RULES, RULES, ste
 @pytest.mark.parametrize("name", COMPANY)
 def test_everybody_keeps_the_rules(name: str, rule: Callable[[str], None]) -> None:
     rule(name)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_pegbox_keeps_them_too(rule: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMPANY, "pegbox", pegbox)
+    rule("pegbox")
 
 
 @pytest.mark.parametrize("rule", LEARNERS_RULES, ids=lambda rule: rule.__name__)

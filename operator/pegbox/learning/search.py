@@ -122,9 +122,8 @@ class SafeSearch:
         self._step += 1
         before, point = self._incumbent, self._axes.place([setting])[0]
         self._idle += 1
-        if value is None or not math.isfinite(
-            value
-        ):  # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
+        if value is None or not math.isfinite(value):
+            # a cliff is no figure: it bounds the search, and tells the process nothing of slopes
             self._failed.append((self._at, point))
             self._broken.add(setting)
             self._misses, self._box = 0, max(self.parameters.smallest, self._box / self.parameters.shrink)

@@ -149,7 +149,8 @@ def test_what_only_moves_by_much_at_once_takes_no_step(knob: Knob) -> None:
     """Five levels: a unit is a quarter of the range."""
     found = axes_of(SearchSpace((knob, PERCENT)))
     assert found.moving == [len(found.axes) - 1]
-    value: KnobValue = {"on": True, "kind": "b"}.get(knob.name, F(2))
+    values: dict[str, KnobValue] = {"on": True, "kind": "b", "level": F(2)}
+    value = values[knob.name]
     down, up = found.reach(found.place([Setting({knob.name: value, "percent": F(50)})])[0])
     assert not down[:-1].any() and not up[:-1].any()
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction as F
 
+import numpy as np
 import pytest
 
 from pegbox.learning.search import Parameters
@@ -24,6 +25,7 @@ from tests.unit.learning.searching import (
 )
 
 CHEAPER = START.with_values(cpu=F(38, 10))
+HALF = goal(price=lambda s: 1.0 if s == START else 0.5)
 ONE = SearchSpace((Knob("n", KnobType.DECIMAL, minimum=F(0), maximum=F(10)),))
 FIVE = Setting({"n": F(5)})
 
@@ -51,9 +53,17 @@ def test_a_smaller_price_for_the_same_metric_is_the_new_incumbent() -> None:
 
 
 def test_a_smaller_price_for_less_than_was_asked_is_not() -> None:
-    """The twin: 0.94 of the metric; 0.97 was asked for."""
-    search = search_of()
-    search.tell(CHEAPER, math.log(0.94))
+    """The twin: half of the price for 0.94 of the metric; 0.97 was asked for."""
+    search = search_of(to=HALF)
+    for _ in range(3):
+        search.tell(CHEAPER, math.log(0.94))
+    assert search.incumbent == START
+
+
+def test_a_difference_within_the_noise_makes_no_new_incumbent() -> None:
+    """A fifth of a percent more, measured once: no better than a coin."""
+    search = search_of(to=goal(price=same_price), free=(-0.03, 0.03, -0.02, 0.02, 0.0))
+    search.tell(CHEAPER, 0.002)
     assert search.incumbent == START
 
 
@@ -67,7 +77,8 @@ def test_where_nothing_is_asked_of_the_metric_the_floor_still_counts() -> None:
 
 
 def test_an_incumbent_that_turns_out_short_of_what_is_asked_is_left() -> None:
-    search = search_of()
+    """However much cheaper it is."""
+    search = search_of(to=HALF)
     search.tell(CHEAPER, 0.0)
     assert search.incumbent == CHEAPER
     for _ in range(4):
@@ -110,6 +121,19 @@ def test_no_ask_is_predicted_to_be_unsafe() -> None:
             mean, sd = search._posterior().beside(place(asked)[None, :], origin[None, :])
             assert mean[0, 0] - QUIET.beta * sd[0, 0] >= math.log(0.9) + QUIET.margin
         search.tell(asked, bowl(asked) + 0.01 * (-1) ** step)
+
+
+def test_no_ask_is_predicted_to_fall_short_of_what_is_asked() -> None:
+    """Each unit less halves the price, and costs 2 % of the metric: 0.97 of it is reached before the floor of 0.5."""
+    cheap = goal(price=lambda s: 2.0 ** float(s.number("n")), floor=0.5)
+    search = search_of(space=ONE, start=FIVE, to=cheap)
+    for _ in range(10):
+        asked = search.ask()
+        if asked != search.incumbent:
+            at = np.array([[float(asked.number("n")) / 10]])
+            assert search._posterior().beside(at, np.array([[0.5]]))[0][0, 0] >= math.log(0.97)
+        search.tell(asked, 0.02 * (float(asked.number("n")) - 5))
+    assert 3 < search.incumbent.number("n") < 5
 
 
 def test_under_a_floor_that_nothing_surely_keeps_only_the_incumbent_is_asked() -> None:
@@ -180,6 +204,13 @@ def test_an_incumbent_that_fails_gives_way_to_the_start_for_good() -> None:
         assert CHEAPER not in (step.asked, step.after)
 
 
+def test_a_row_that_failed_is_not_asked_for_again() -> None:
+    search = search_of(rows=(START, CHEAPER), to=HALF)
+    search.tell(CHEAPER, 0.0)
+    search.tell(CHEAPER, None)
+    assert {step.asked for step in steps(search, bowl, 4)} == {START}
+
+
 def test_a_start_that_fails_stays_the_incumbent_until_something_is_better() -> None:
     search = search_of()
     search.tell(START, None)
@@ -193,7 +224,7 @@ def test_what_is_no_finite_number_is_a_failure(value: float | None) -> None:
     search = search_of()
     search.tell(CHEAPER, value)
     assert search.incumbent == START
-    assert all(step.asked["cpu"] >= 4 for step in steps(search, flat, 4))
+    assert all(step.asked.number("cpu") >= 4 for step in steps(search, flat, 4))
 
 
 def test_without_replicates_the_start_is_asked_until_it_has_a_figure() -> None:

@@ -10,6 +10,7 @@ from fractions import Fraction as F
 import pytest
 
 from pegbox.bench.bowl import bowl
+from pegbox.bench.tuners import COMPANY
 from pegbox.bench.tuners.base import Measured, Problem
 from pegbox.bench.tuners.expected import Improver
 from pegbox.bench.tuners.pegbox import Pegbox, make, quality
@@ -32,7 +33,7 @@ QUIET = Parameters(candidates=32)
 @pytest.mark.parametrize("rule", [r for r in keeping.RULES if r not in TABLES], ids=lambda rule: rule.__name__)
 def test_it_keeps_the_rules_of_the_company(rule: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """In tables: tests/sim."""
-    monkeypatch.setitem(keeping.COMPANY, "pegbox", lambda problem: make(problem, QUIET))
+    monkeypatch.setitem(COMPANY, "pegbox", lambda problem: make(problem, QUIET))
     rule("pegbox")
 
 
