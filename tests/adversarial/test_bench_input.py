@@ -65,7 +65,7 @@ def test_numbers_that_would_fill_the_memory_are_refused_with_their_line(text: st
 
 
 def test_a_cell_larger_than_a_reader_takes_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="csv: .*write comma-separated text: field larger than field limit"):
+    with pytest.raises(InvalidInput, match=r"csv: .*write comma-separated text: field larger than field limit"):
         read(one_cell("collector", "x" * 200_000))
 
 
@@ -75,7 +75,7 @@ def test_a_quote_that_never_ends_is_refused() -> None:
 
 
 def test_utf_16_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="csv: .*name a text file that can be read"):
+    with pytest.raises(InvalidInput, match=r"csv: .*name a text file that can be read"):
         read(one_cell("cpu", "1").decode().encode("utf-16"))
 
 

@@ -20,6 +20,7 @@ from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
 
 LEAST_PRICE = 1e-12  # what is free still has a logarithm
+PRESSED = 0.1  # what the price counts for while the incumbent misses what is wanted of the metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class SafeSearch:
         self._process: additive.Process | None = None
         self._table = self._axes.place(self.rows or ())
 
+        self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
+
     @property
     def incumbent(self) -> Setting:
         return self._incumbent
@@ -156,18 +159,25 @@ class SafeSearch:
             visited.pop(setting, None)
         view = self._view(self._posterior(), list(visited), np.array(list(visited.values())))
         good = _above(view.ratio - max(self.goal.least, self.goal.floor), view.apart)
-        good[view.settings.index(self.start)] = 1.0
+        if self.goal.least <= 0.0:
+            good[view.settings.index(self.start)] = 1.0
         fit = good > self.parameters.keep
         here = view.settings.index(self._incumbent)
-        if good[here] >= 0.5:
-            fit &= _above(view.gain, view.spread) > self.parameters.accept
+        surely = _above(view.gain, view.spread) > self.parameters.accept
+        if not fit.any():  # nothing meets the terms yet: nearer to them is better
+            fit = surely
+        elif good[here] >= 0.5:
+            fit &= surely
         if fit.any():
-            best = int(np.argmax(np.where(fit, view.gain, -np.inf)))
-            self._incumbent, self._at = view.settings[best], view.points[best]
+            here = int(np.argmax(np.where(fit, view.gain, -np.inf)))
+            self._incumbent, self._at = view.settings[here], view.points[here]
+        self._ratio = float(view.ratio[here])
 
     def _view(self, process: additive.Process, settings: list[Setting], points: Array) -> _View:
         mean, sd = process.beside(points, np.stack([self._at, self._origin]))
         prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
+        if self._ratio < self.goal.least:
+            prices *= PRESSED
         return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
 
     def _price(self, setting: Setting) -> float:
@@ -188,11 +198,12 @@ class SafeSearch:
         return np.asarray(moved * density + view.gain * ndtr(z), dtype=np.float64)
 
     def _safe(self, view: _View) -> Mask:
-        """Surely above the floor, with the metric that is wanted. A failed trial leaves every knob that it moved under
+        """Surely above the floor, with the metric that is wanted, or where that is missed already with no less than the
+        incumbent's. A failed trial leaves every knob that it moved under
         suspicion: none goes that way again, further than it has been with success."""
         beta = self.parameters.beta if self.rows is None else self.parameters.beta_rows
         safe = view.ratio - beta * view.apart >= self.goal.floor + self.parameters.margin
-        safe &= view.ratio >= self.goal.least
+        safe &= view.ratio >= min(self.goal.least, self._ratio)
         if self._failed:
             ran = np.array(self._runs.points)
             for before, failed in self._failed:

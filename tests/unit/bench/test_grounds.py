@@ -51,7 +51,7 @@ def test_a_start_that_is_no_measurement_is_refused(order: str, said: str, tmp_pa
 
 def test_a_start_outside_the_limits_is_refused(tmp_path: Path) -> None:
     spec = spec_of(knobs=[{"name": "cpu", "type": "Cpu"}, {"name": "workers", "min": "30", "max": "90"}])
-    with pytest.raises(InvalidInput, match="made: starts: '7' .*workers is outside min and max: widen them"):
+    with pytest.raises(InvalidInput, match=r"made: starts: '7' .*workers is outside min and max: widen them"):
         prepare(spec, read(tmp_path, spec), 0)
 
 

@@ -12,6 +12,7 @@ from pegbox.bench.tasks import Task
 from pegbox.learning.axes import axes_of
 from pegbox.model.knobs import Setting
 from tests.unit.bench.made import at, space, task_of
+import itertools
 
 SPACE = space(a=(0, 100), b=(0, 100))
 START = at(a=20, b=20)
@@ -94,7 +95,7 @@ def test_small_steps_are_small_move_two_knobs_at_most_and_never_make_it_worse(tr
     made = task(truth)
     path = reachable(made, 12)
     axes = axes_of(SPACE, made.logs)
-    for before, after in zip(path, path[1:], strict=False):
+    for before, after in itertools.pairwise(path):
         assert after.cost <= before.cost
         assert len(before.setting.diff(after.setting)) <= 2
         point = axes.place([before.setting])[0]

@@ -51,7 +51,7 @@ def test_pictures_stand_beside_the_json(tmp_path: Path) -> None:
     written = Outcome({}, [], pictures={"regret": "<svg/>"}).write(path)
     assert written == [path, path.parent / "found-regret.svg"]
     assert written[1].read_text() == "<svg/>"
-    with pytest.raises(InvalidInput, match="--json: .*name a file that can be written"):
+    with pytest.raises(InvalidInput, match=r"--json: .*name a file that can be written"):
         Outcome({}, []).write(path / "under-a-file.json")
 
 

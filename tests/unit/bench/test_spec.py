@@ -83,13 +83,9 @@ def test_a_file_that_is_no_spec_is_refused(text: str, said: str, tmp_path: Path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-<<<<<<< HEAD
-    with pytest.raises(InvalidInput, match=r"--spec: .*nowhere.yaml' cannot be used: name a file that can be read: No such"):
-=======
     with pytest.raises(
-        InvalidInput, match="--spec: .*nowhere.yaml' cannot be used: name a file that can be read: No such"
+        InvalidInput, match=r"--spec: .*nowhere.yaml' cannot be used: name a file that can be read: No such"
     ):
->>>>>>> i5-tbench
         specs.read(tmp_path / "nowhere.yaml")
 
 

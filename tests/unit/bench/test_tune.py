@@ -103,7 +103,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, calls: list[tune.Job])
 
 def test_a_folder_of_shards_that_cannot_be_written_is_refused(tmp_path: Path, calls: list[tune.Job]) -> None:
     spec = write_spec(tmp_path)
-    with pytest.raises(InvalidInput, match="--shards: .*made.csv' cannot be used: name a folder that can be written"):
+    with pytest.raises(InvalidInput, match=r"--shards: .*made.csv' cannot be used: name a folder that can be written"):
         tune.run(asked_of(spec, shards=tmp_path / "made.csv"))
 
 
@@ -141,7 +141,7 @@ def test_without_spec_what_is_missing_is_left_out_with_a_line(
     assert "left out: tables/gone.csv is not here: it can be had from github.com/" in capsys.readouterr().err
 
     (specs / "made.yaml").unlink()
-    with pytest.raises(InvalidInput, match="--data: .*nothing to run: name a folder that holds what the specs read"):
+    with pytest.raises(InvalidInput, match=r"--data: .*nothing to run: name a folder that holds what the specs read"):
         tune.run(asked_of(data=tmp_path))
 
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_used_is_refused_before_anything_runs(
 
 
 def test_two_specs_of_one_name_are_refused(tmp_path: Path, calls: list[tune.Job]) -> None:
-    with pytest.raises(InvalidInput, match="--spec: .*another spec is named made as well: name each differently"):
+    with pytest.raises(InvalidInput, match=r"--spec: .*another spec is named made as well: name each differently"):
         tune.run(asked_of(write_spec(tmp_path), write_spec(tmp_path, file="other.yaml")))
 
 
@@ -221,5 +221,5 @@ def test_shipped_means_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.split() == ["pegbox", "2.0", "2.0", "1.50", "2", "of", "2", "-", "-", "2.0", "2.0", "2.0", "2.0"]
     with pytest.raises(InvalidInput, match="--tuners: 'omniscient' "):
         tune.run(asked_of(plant=["shipped"], tuners="omniscient"))
-    with pytest.raises(InvalidInput, match="--plant: 'mine' .*write FILE.py:Class"):
+    with pytest.raises(InvalidInput, match=r"--plant: 'mine' .*write FILE.py:Class"):
         tune.run(asked_of(plant=["mine"]))
