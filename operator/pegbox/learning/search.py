@@ -34,7 +34,8 @@ class Parameters:
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
     worth: float = 0.001  # log cost that a step must be expected to save
     accept: float = 0.65  # P(cheaper) that makes a new incumbent
-    keep: float = 0.8  # P(metric is what the objective asks for)
+    keep: float = 0.95  # P(metric is what the objective asks for)
+    leave: float = 0.7  # below that P the incumbent gives way
     noise: float = 0.02  # prior median of the log sd of one measurement
     patience: int = 12  # steps without a new incumbent after which it holds
     earliest: int = 16  # no hold before
@@ -166,7 +167,7 @@ class SafeSearch:
         surely = _above(view.gain, view.spread) > self.parameters.accept
         if not fit.any():  # nothing meets the terms yet: nearer to them is better
             fit = surely
-        elif good[here] >= 0.5:
+        elif good[here] >= self.parameters.leave:
             fit &= surely
         if fit.any():
             here = int(np.argmax(np.where(fit, view.gain, -np.inf)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -12,7 +13,6 @@ from pegbox.bench.tasks import Task
 from pegbox.learning.axes import axes_of
 from pegbox.model.knobs import Setting
 from tests.unit.bench.made import at, space, task_of
-import itertools
 
 SPACE = space(a=(0, 100), b=(0, 100))
 START = at(a=20, b=20)
