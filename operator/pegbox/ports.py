@@ -7,9 +7,11 @@ call.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from pegbox.model.decisions import Event
@@ -135,13 +137,24 @@ class SignalRow:
     pods: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignalRows:
     """`refused` says by (profile, cohort, setting) why rows that the server sent are not among `rows`."""
 
     rows: tuple[SignalRow, ...]
     at: datetime
     refused: Mapping[tuple[str, str, str], Missing] = field(default_factory=dict)
+
+    def of(self, profile: str) -> Sequence[SignalRow]:
+        """One profile's rows, in their order. All profiles of a class ask this of the same answer."""
+        return self._by_profile.get(profile, ())
+
+    @cached_property
+    def _by_profile(self) -> Mapping[str, Sequence[SignalRow]]:
+        found: dict[str, list[SignalRow]] = defaultdict(list)
+        for row in self.rows:
+            found[row.profile].append(row)
+        return found
 
 
 class MetricsSource(Protocol):

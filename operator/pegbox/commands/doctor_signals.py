@@ -109,7 +109,7 @@ def _matters(spec: ProfileSpec, signal: Signal) -> bool:
 def _of_profile(answer: SignalRows | Missing, spec: ProfileSpec) -> SignalRows | Missing:
     if isinstance(answer, Missing):
         return answer
-    rows = tuple(row for row in answer.rows if row.profile == spec.key)
+    rows = tuple(answer.of(spec.key))
     if rows:
         return replace(answer, rows=rows)
     refused = [why for (profile, _, _), why in answer.refused.items() if profile == spec.key]

@@ -45,8 +45,7 @@ class Row(Protocol):
 class Rows(Protocol):
     """What is read of pegbox.ports.SignalRows."""
 
-    @property
-    def rows(self) -> Sequence[Row]: ...
+    def of(self, profile: str) -> Sequence[Row]: ...
     @property
     def at(self) -> datetime: ...
     @property
@@ -219,7 +218,7 @@ def _rows(question: Question, signal: Signal, answer: Rows) -> list[Row] | Missi
     for key, why in sorted(answer.refused.items(), key=lambda item: item[0]):
         if asked(key):
             return replace(why, detail=f"{signal.name}: {why.detail}")
-    rows = [row for row in answer.rows if asked((row.profile, row.cohort, row.setting))]
+    rows = [row for row in answer.of(question.spec.key) if asked((row.profile, row.cohort, row.setting))]
     if rows:
         return rows
     of = f" under setting {setting}" if setting else ""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pegbox.adapters.prometheus import decode, promql
@@ -22,6 +22,7 @@ from pegbox.adapters.prometheus.promql import Dialect, Scope
 from pegbox.adapters.prometheus.transport import Answer, Server, Transport
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
+from pegbox.model.profile import Signal
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRows
@@ -57,8 +58,11 @@ class Usage:
 
 @dataclass(slots=True)
 class _Shared:
+    """One answer, and what was read from it: every profile of a class asks for all rows of the class."""
+
     at: datetime
     task: asyncio.Task[Answer | Missing]
+    rows: dict[Signal, SignalRows | Missing] = field(default_factory=dict)
 
 
 class PrometheusSource:
@@ -89,8 +93,12 @@ class PrometheusSource:
             text = promql.build(query, self._dialect)
         except InvalidInput as error:
             return Missing(Reason.QUERY_INVALID, str(error))
-        answer, when = await self._ask(text, at, max_age)
-        return answer if isinstance(answer, Missing) else decode.rows(query, answer.samples, when)
+        answer, shared = await self._ask(text, at, max_age)
+        if isinstance(answer, Missing):
+            return answer
+        if query.signal not in shared.rows:
+            shared.rows[query.signal] = decode.rows(query, answer.samples, shared.at)
+        return shared.rows[query.signal]
 
     async def fetch_scope(self, query: SignalQuery, scope: Scope, at: datetime) -> SignalRows | Missing:
         """The same for pods that the query names, where the server does not scrape Pegbox: no settings."""
@@ -98,10 +106,10 @@ class PrometheusSource:
             text = promql.build_for_scope(query, self._dialect, scope)
         except InvalidInput as error:
             return Missing(Reason.QUERY_INVALID, str(error))
-        answer, when = await self._ask(text, at, None)
+        answer, shared = await self._ask(text, at, None)
         if isinstance(answer, Missing):
             return answer
-        return decode.rows(query, answer.samples, when, profile=scope.profile)
+        return decode.rows(query, answer.samples, shared.at, profile=scope.profile)
 
     async def acknowledgements(
         self, namespace: str, at: datetime, *, max_age: float | None = None
@@ -136,14 +144,14 @@ class PrometheusSource:
         self, metric: str, labels: tuple[str, ...], namespace: str, when: tuple[datetime, float | None]
     ) -> list[decode.Dated] | Missing:
         text = promql.build_dated(metric, labels, namespace, self._dialect)
-        answer, at = await self._ask(text, *when)
+        answer, shared = await self._ask(text, *when)
         if isinstance(answer, Missing):
             return answer
-        series = decode.dated(answer.samples, at, self._pace.lookback)
+        series = decode.dated(answer.samples, shared.at, self._pace.lookback)
         return series or Missing(Reason.NOT_REPORTED, f"no pod of namespace {namespace} exports {metric}")
 
-    async def _ask(self, text: str, at: datetime, max_age: float | None) -> tuple[Answer | Missing, datetime]:
-        """The answer and the time that it holds for. Partial answers are Missing: they look complete."""
+    async def _ask(self, text: str, at: datetime, max_age: float | None) -> tuple[Answer | Missing, _Shared]:
+        """The answer, and with whom it is shared. Partial answers are Missing: they look complete."""
         at -= timedelta(seconds=self._pace.delay)
         limit = self._pace.reuse if max_age is None else max_age
         self._longest_age = max(self._longest_age, limit)
@@ -159,10 +167,10 @@ class PrometheusSource:
         if isinstance(answer, Missing):
             if answer.reason is Reason.METRICS_UNREACHABLE and self._shared.get(text) is shared:
                 del self._shared[text]  # the circuit says how soon it is asked again
-            return answer, shared.at
+            return answer, shared
         if answer.warnings:
-            return Missing(Reason.PARTIAL_DATA, "; ".join(answer.warnings)[:500]), shared.at
-        return answer, shared.at
+            return Missing(Reason.PARTIAL_DATA, "; ".join(answer.warnings)[:500]), shared
+        return answer, shared
 
     def _forget(self, at: datetime) -> None:
         """Drop answers that no caller would take any more."""

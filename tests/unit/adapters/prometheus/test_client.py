@@ -290,6 +290,13 @@ async def test_equal_questions_share_one_query_while_it_runs_and_after(
     assert source.usage.reused == 100
 
 
+async def test_a_shared_answer_is_read_once_however_many_ask(server: _Server, source: PrometheusSource) -> None:
+    """Each of 500 profiles of a class asks for all of its rows: read again for each, that is 250,000 readings."""
+    first, second = await asyncio.gather(*(source.fetch(QUERY, AT) for _ in range(2)))
+    assert isinstance(first, SignalRows)
+    assert first is second
+
+
 @pytest.mark.parametrize(
     ("seconds", "max_age"),
     [
