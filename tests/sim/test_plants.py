@@ -20,7 +20,7 @@ from pegbox.testing.plants.queues import erlang_c
 
 AT = {"deploys": (245, 392)}  # just before the deploy, and 20 steps after it
 CASES = [(name, at) for name in SHIPPED for at in AT.get(name, (0,))]
-CHEAP = [(name, at) for name, at in CASES if name not in ("autoscaled", "events")]
+CHEAP = [(name, at) for name, at in CASES if name not in ("autoscaled", "events", "slow-leak")]
 # Money per 1,000 good events of the reference. They move when the
 # physics of a plant is changed: then look for the known settings anew (oracle.best, a longer walk) and say so.
 GOLDEN = {
