@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
 
 STABILISATION_SECONDS = 300.0  # the HPA's default before it scales down
 _ROUNDING = 1e-9  # 3.0000000000000004 replicas are 3
@@ -55,11 +56,13 @@ def reactive(load: float | Missing, current: int, rule: ScaleRule) -> int:
 def floor(load: float | Missing, upper: float | Missing, rule: ScaleRule) -> int | Missing:
     """The least replicas to be set ahead of load (minReplicas): never below what the present load needs.
 
-    Missing where there is no forecast: then the HPA is left alone.
+    Missing where there is no forecast, or one that is no finite number: then the HPA is left alone.
     """
     if isinstance(upper, Missing):
         return upper
-    ahead = _bounded(rule.most, rule) if _unknown(upper) else _replicas(upper, rule.ahead, rule)
+    if _unknown(upper):
+        return Missing(Reason.NOT_A_NUMBER, f"a forecast of {upper}")
+    ahead = _replicas(upper, rule.ahead, rule)
     present = rule.least if _unknown(load) or isinstance(load, Missing) else _replicas(load, rule.target, rule)
     return max(ahead, present)
 

@@ -43,7 +43,6 @@ def test_the_hpa_counts_as_kubernetes_documents_it(load: float | Missing, curren
         pytest.param(400.0, 0.0, 5, id="nor where nothing is to come"),
         pytest.param(GAP, 900.0, 9, id="the present is not known"),
         pytest.param(400.0, 1e12, 20, id="never above the maximum"),
-        pytest.param(400.0, math.inf, 20, id="endless load is the maximum"),
         pytest.param(0.0, 0.0, 2, id="never below the minimum"),
     ],
 )
@@ -54,6 +53,13 @@ def test_the_floor_covers_the_forecast_and_the_present(load: float | Missing, up
 def test_without_a_forecast_there_is_no_floor_and_the_hpa_is_left_alone() -> None:
     assert floor(400.0, LEARNING, RULE) == LEARNING
     assert ahead_of_load(870.0, LEARNING, 10, RULE) == reactive(870.0, 10, RULE) == 10
+
+
+@pytest.mark.parametrize("upper", [math.nan, math.inf], ids=str)
+def test_a_forecast_that_is_no_number_scales_nothing(upper: float) -> None:
+    """Endless load would be the maximum of replicas, by one division by zero."""
+    assert isinstance(floor(400.0, upper, RULE), Missing)
+    assert ahead_of_load(870.0, upper, 10, RULE) == reactive(870.0, 10, RULE) == 10
 
 
 def test_the_floor_knows_no_tolerance() -> None:
