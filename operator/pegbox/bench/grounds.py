@@ -52,7 +52,6 @@ class Ground:
         start = _drawn(self.spec, values, seed)
         safe = self.spec.mode is Mode.TABLE_SAFE
         task = Task(
-            name=self.spec.name,
             spec=self.spec,
             space=self.table.space,
             start=start,

@@ -28,7 +28,6 @@ LOG_RATIO = 8  # numbers whose limits are this far apart are told on a log scale
 class Task:
     """`true` gives the noiseless metric of settings (NaN: the workload fails), `noise_sd` a relative sd."""
 
-    name: str
     spec: Spec
     space: SearchSpace
     start: Setting
@@ -48,10 +47,12 @@ class Task:
         object.__setattr__(self, "start_metric", float(self.true([self.start])[0]))
         if not math.isfinite(self.start_metric):
             raise InvalidInput(
-                f"{self.name}: starts", self.start_name, "the model of the table fails there: take another"
+                f"{self.spec.name}: starts", self.start_name, "the model of the table fails there: take another"
             )
         if not self.price(self.start) > 0:
-            raise InvalidInput(f"{self.name}: price", self.start_name, "this start costs nothing: price what it uses")
+            raise InvalidInput(
+                f"{self.spec.name}: price", self.start_name, "this start costs nothing: price what it uses"
+            )
 
     @property
     def maximise(self) -> bool:
@@ -148,7 +149,6 @@ def surrogate_task(spec: Spec, table: Table, model: Surrogate, model_seed: int, 
     """A run on a model of the table, from one of the spec's start rows. Raises InvalidInput."""
     start = table.row(spec.starts[start_name]).setting
     return Task(
-        name=spec.name,
         spec=spec,
         space=table.space,
         start=start,

@@ -75,7 +75,6 @@ class SafeSearch:
 
     def __post_init__(self) -> None:
         self._axes = axes_of(self.space, self.logs)
-        self._sizes = self._axes.sizes
         self._chance = np.random.default_rng(self.seed)
         free = [value for value in self.free if math.isfinite(value)]
         self._base = float(np.mean(free)) if free else None
@@ -90,11 +89,10 @@ class SafeSearch:
         self._step, self._box, self._idle, self._misses, self._fitted = 0, self.parameters.first, 0, 0, 0
         spread = float(np.std(free, ddof=1)) if len(free) > 2 else self.parameters.noise
         noise = math.sqrt(max(spread * self.parameters.noise, 1e-6))
-        self._belief = additive.believe(self._sizes, noise)
+        self._belief = additive.believe(self._axes.sizes, noise)
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
         self._table = self._axes.place(self.rows or ())
-
         self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
 
     @property
@@ -111,11 +109,10 @@ class SafeSearch:
     def ask(self) -> Setting:
         if self.holds or self._base is None:
             return self._incumbent
-        process = self._posterior()
-        options = self._candidates(process)
+        options = self._candidates()
         if not options:
             return self._incumbent
-        view = self._view(process, list(options), np.array(list(options.values())))
+        view = self._view(list(options), np.array(list(options.values())))
         score = self._worth(view)
         score[~self._safe(view)] = -np.inf
         best = int(np.argmax(score))
@@ -153,12 +150,12 @@ class SafeSearch:
     def _review(self) -> None:
         """The incumbent: of what ran and never failed, the setting that is most surely cheaper and good enough.
 
-        One that turns out not to be good enough gives way to the best that is; the start always is.
+        One that proves not to be good enough gives way to the best that is; the start is, where it meets the terms.
         """
         visited = dict(zip(self._runs.settings, self._runs.points, strict=True))
         for setting in self._broken - {self.start}:
             visited.pop(setting, None)
-        view = self._view(self._posterior(), list(visited), np.array(list(visited.values())))
+        view = self._view(list(visited), np.array(list(visited.values())))
         good = _above(view.ratio - max(self.goal.least, self.goal.floor), view.apart)
         if self.goal.least <= 0.0:
             good[view.settings.index(self.start)] = 1.0
@@ -174,8 +171,8 @@ class SafeSearch:
             self._incumbent, self._at = view.settings[here], view.points[here]
         self._ratio = float(view.ratio[here])
 
-    def _view(self, process: additive.Process, settings: list[Setting], points: Array) -> _View:
-        mean, sd = process.beside(points, np.stack([self._at, self._origin]))
+    def _view(self, settings: list[Setting], points: Array) -> _View:
+        mean, sd = self._posterior().beside(points, np.stack([self._at, self._origin]))
         prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
         if self._ratio < self.goal.least:
             prices *= PRESSED
@@ -222,7 +219,7 @@ class SafeSearch:
             self._process = additive.condition(points, values, steps, self._hyper)
         return self._process
 
-    def _candidates(self, process: additive.Process) -> moves.Found:
+    def _candidates(self) -> moves.Found:
         """What may be asked for, and hard rules do not refuse."""
         spot = moves.Spot(self._axes, self._incumbent, self._at, self._lowest, self._box)
         count = self.parameters.candidates
@@ -231,7 +228,7 @@ class SafeSearch:
         else:
 
             def promise(settings: list[Setting], points: Array) -> tuple[Array, Array]:
-                view = self._view(process, settings, points)
+                view = self._view(settings, points)
                 return view.gain, self._worth(view)
 
             ran = zip(self._runs.settings, self._runs.points, strict=True)

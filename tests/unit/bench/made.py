@@ -102,7 +102,6 @@ def task_of(
     metric = {"column": "rate", "better": better}
     spec = spec_of(metric=metric, least=least, steps=steps, price=None)
     return Task(
-        name="made",
         spec=spec,
         space=space,
         start=start,

@@ -1,6 +1,7 @@
 """Greedy local search that is told the truth: the upper end of what a tuner with the same steps can reach.
 
-It is no fair company. Its last incumbent is the *reachable oracle*.
+It is no fair company. The reachable oracle of the scores is another (`bench.oracles.reachable`): it leaves booleans and
+choices alone, as Pegbox does.
 """
 
 from __future__ import annotations
