@@ -134,7 +134,7 @@ def worlds_of(api: Api) -> dict[str, World]:
         World(api, "hpa", scaled, {"autoscaler": create, "knobs": [workers, *bounds]}),
         World(api, "take", scaled, theirs | {"conflictPolicy": "Take"}),
         World(api, "held", scaled, theirs),
-        World(api, "harm", Application(replicas=2)),
+        World(api, "harm", Application(replicas=2), failures=2),
         World(api, "restore", SLOW_START),
         World(api, "first", pair[0], budget, namespace="e2e-shared", frozen=False),
         World(api, "second", pair[1], budget, namespace="e2e-shared", frozen=False),

@@ -53,6 +53,7 @@ class World:
     patch: Object = field(default_factory=dict)
     namespace: str = ""
     frozen: bool = True
+    failures: int = 20  # that open the breaker: a machine that stalls makes trials fail
     figures: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class World:
                 "errorBudgetShare": "100%",
                 "ackTimeout": "90s",
                 "trialTimeout": "3m",
-                "failuresToOpen": 2,
+                "failuresToOpen": self.failures,
                 "breakerBase": "30m",
             },
         }
