@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from pegbox.api.wire import (
+    Decimal,
     Duration,
     EntryName,
     IntOrString,
@@ -204,6 +205,14 @@ class Guards(Wire):
     breaker_base: Duration | None = None
 
 
+class Prices(Wire):
+    """Money per hour, in any currency, for what is requested; only ratios matter. MinimizeCost weighs sizes by it."""
+
+    pod: Annotated[Decimal, Field(description="Of a pod, whatever it requests.")] = "0"
+    cpu: Annotated[Decimal, Field(description="Of a core.")] = "0.0316"
+    memory: Annotated[Decimal, Field(description="Of a GiB.")] = "0.0042"
+
+
 class Canary(Wire):
     """A trial of hot settings and admitted variables first runs in a share of the ready pods, judged beside others."""
 
@@ -264,6 +273,7 @@ class ProfileSpecWire(Wire):
     preset: Annotated[Preset, by_value(Preset)] = Preset.BALANCED
     mode: Annotated[Mode, by_value(Mode)] = Mode.RECOMMEND
     objective: Annotated[Objective, by_value(Objective)] = Objective.MINIMIZE_COST
+    prices: Prices = Prices()
     interval: Duration = "30s"
     slos: Annotated[list[Slo], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     knobs: Annotated[list[KnobOverride], Field(default_factory=list, max_length=64, json_schema_extra=list_map())]

@@ -20,7 +20,7 @@ from pegbox.core import freeze as core_freeze
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
-from pegbox.model.profile import Autoscaler, Canary, ConflictPolicy, Freeze, Guards, ProfileSpec, Target
+from pegbox.model.profile import Autoscaler, Canary, ConflictPolicy, Freeze, Guards, Prices, ProfileSpec, Target
 from pegbox.model.roles import Role
 
 MIN_INTERVAL, MAX_INTERVAL = Fraction(2), Fraction(3600)
@@ -72,6 +72,7 @@ def to_model(profile: Mapping[str, Any], class_: Mapping[str, Any], context: Con
         guards=_guards(spec.guards),
         canary=_canary(spec.trial.canary),
         autoscaler=_autoscaler(spec),
+        prices=_prices(spec.prices),
         freezes=tuple(_freeze(f) for f in _unique(spec.freezes, "spec.freezes")),
         conflict_policy=spec.conflict_policy,
         take_knobs=frozenset(k.name for k in spec.knobs if k.conflict_policy is ConflictPolicy.TAKE),
@@ -151,6 +152,14 @@ def _canary(wire: profile_wire.Canary) -> Canary:
     if share > MOST_CANARY:
         raise InvalidInput(where, wire.share, "write at most 50%: the rest is what a canary is compared with")
     return Canary(share, wire.min_pods)
+
+
+def _prices(wire: profile_wire.Prices) -> Prices:
+    found = {f.name: units.parse_decimal(getattr(wire, f.name), f"spec.prices.{f.name}") for f in fields(Prices)}
+    for name, value in found.items():
+        if value < 0:
+            raise InvalidInput(f"spec.prices.{name}", getattr(wire, name), "write 0 or more")
+    return Prices(**found)
 
 
 def _freeze(wire: profile_wire.Freeze) -> Freeze:

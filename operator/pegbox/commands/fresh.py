@@ -9,7 +9,7 @@ from datetime import datetime
 from pegbox import learning
 from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force, read_conditions
-from pegbox.core import decide, guards, propose
+from pegbox.core import decide, guards, propose, searching
 from pegbox.learning.evaluate import accuracy, trust
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import ConditionType, Verdict
@@ -145,7 +145,15 @@ def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Miss
         return seen
     if not isinstance(model, Missing) and trust(accuracy(ledger.forecasts)) is Reason.MODEL_INACCURATE:
         model = Missing(Reason.MODEL_INACCURATE)
-    return propose.propose(predicting.request(snapshot), model)
+    asked = predicting.request(snapshot)
+    found = propose.propose(asked, model)
+    if isinstance(found, Proposal) or found.reason not in searching.LEAVES_ROOM:
+        return found
+    wanted = searching.request(snapshot, asked)
+    suggested = wanted if isinstance(wanted, Missing) else learning.suggest(wanted)
+    return (
+        searching.joined(found, suggested) if isinstance(suggested, Missing) else searching.proposal(asked, suggested)
+    )
 
 
 def told(status: Mapping[str, object], space: SearchSpace, incumbent: Setting | None) -> Setting | None:

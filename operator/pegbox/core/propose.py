@@ -351,6 +351,7 @@ def _proposal(
         ProposalKind.ONE_KNOB: "this knob alone promises most",
         ProposalKind.PROBE: "the model promises nothing surely, so this is tried",
         ProposalKind.SHRINK: "it is not used",
+        ProposalKind.SEARCH: "the search expects most of it",
     }[candidate.kind]
     if isinstance(expected, Missing):
         reason = f"no prediction ({expected}), so the evidence decides"

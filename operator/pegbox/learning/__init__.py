@@ -13,6 +13,7 @@ from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Predictor, Row
 from pegbox.model.roles import Roles
+from pegbox.model.searching import SearchRequest, Suggestion
 
 
 def fit(
@@ -28,4 +29,14 @@ def fit(
     return fit_model(space, roles, rows, forecasts)
 
 
-__all__ = ["Forecast", "fit"]
+def suggest(request: SearchRequest) -> Suggestion | Missing:
+    """The one setting most worth a trial by what was measured, among steps that are surely safe; or why there is none.
+
+    Same input, same suggestion.
+    """
+    from pegbox.learning.suggesting import suggest_setting
+
+    return suggest_setting(request)
+
+
+__all__ = ["Forecast", "fit", "suggest"]

@@ -121,8 +121,9 @@ class Axes:
         return base.with_values(**values), there
 
 
-def axes_of(space: SearchSpace, logs: frozenset[str] | None = None) -> Axes:
-    """`logs`: names on a log scale; None: those whose limits are a factor 8 apart. Pinned knobs have no axis."""
+def axes_of(space: SearchSpace, logs: frozenset[str] | None = None, fixed: frozenset[str] = frozenset()) -> Axes:
+    """`logs`: names on a log scale; None: those whose limits are a factor 8 apart. Pinned knobs have no axis; `fixed`
+    ones have an axis on which nothing moves."""
     found: list[Axis] = []
     for knob in space.tunable:
         if knob.type is KnobType.CHOICE:
@@ -132,7 +133,7 @@ def axes_of(space: SearchSpace, logs: frozenset[str] | None = None) -> Axes:
         elif knob.minimum is not None and knob.maximum is not None and knob.minimum < knob.maximum:
             wide = knob.minimum > 0 and knob.maximum >= WIDE * knob.minimum
             found.append(Axis(knob, knob.minimum > 0 and (wide if logs is None else knob.name in logs)))
-    leaps = np.array([_leaps(axis) for axis in found], dtype=np.bool_)
+    leaps = np.array([axis.knob.name in fixed or _leaps(axis) for axis in found], dtype=np.bool_)
     return Axes(space, tuple(found), leaps)
 
 

@@ -9,7 +9,7 @@ once, and the search holds when nothing it can reach promises more than it would
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
 from pegbox.model.knobs import SearchSpace, Setting
 
+MISSES = 4  # in a row that shrink the box
 LEAST_PRICE = 1e-12  # what is free still has a logarithm
 PRESSED = 0.1  # what the price counts for while the incumbent misses what is wanted of the metric
 
@@ -61,6 +62,7 @@ class SafeSearch:
     """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
     asked for until it has a figure. A value that is no finite number is a failure, wherever it is told.
 
+    Knobs named in `fixed` are learned from and not moved. `toll` is the log cost that a change itself has to earn.
     With `rows` only these settings exist, and a step may change `moves.NEAR` knobs at once, booleans and choices too.
     """
 
@@ -72,9 +74,11 @@ class SafeSearch:
     logs: frozenset[str] | None = None
     parameters: Parameters = field(default_factory=Parameters)
     rows: Sequence[Setting] | None = None
+    fixed: frozenset[str] = frozenset()
+    toll: Callable[[Setting], float] = lambda _: 0.0
 
     def __post_init__(self) -> None:
-        self._axes = axes_of(self.space, self.logs)
+        self._axes = axes_of(self.space, self.logs, self.fixed)
         self._chance = np.random.default_rng(self.seed)
         free = [value for value in self.free if math.isfinite(value)]
         self._base = float(np.mean(free)) if free else None
@@ -113,7 +117,7 @@ class SafeSearch:
         if not options:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
-        score = self._worth(view)
+        score = self._worth(view) - np.array([self.toll(setting) for setting in view.settings])
         score[~self._safe(view)] = -np.inf
         best = int(np.argmax(score))
         return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
@@ -142,8 +146,30 @@ class SafeSearch:
             self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
         elif setting != before:
             self._misses += 1
-            if self._misses >= 4:
+            if self._misses >= MISSES:
                 self._box, self._misses = max(self.parameters.smallest, self._box / self.parameters.shrink), 0
+
+    def recall(
+        self, runs: Iterable[tuple[Setting, float]], failed: Iterable[tuple[Setting, Setting]], misses: int
+    ) -> None:
+        """What ran before this search was made, in order, as (setting, log metric); (parent, setting) of what failed;
+        and how many steps in a row found nothing. The start stays the incumbent."""
+        for setting, value in runs:
+            self._step += 1
+            self._runs.add(setting, self._axes.place([setting])[0], value, float(self._step))
+        for parent, setting in failed:
+            self._failed.append((self._axes.place([parent])[0], self._axes.place([setting])[0]))
+            self._broken.add(setting)
+        shrunk = self.parameters.first / self.parameters.shrink ** (misses // MISSES)
+        self._idle, self._misses = misses, misses % MISSES
+        self._box, self._process = max(self.parameters.smallest, shrunk), None
+
+    def outlook(self, setting: Setting) -> tuple[float, float, float, float]:
+        """What is expected of one setting: log cost saved beside the incumbent and its sd, log distance of the metric
+        above the floor and its sd."""
+        view = self._view([setting], self._axes.place([setting]))
+        above = float(view.ratio[0]) - self.goal.floor
+        return float(view.gain[0]), float(view.spread[0]), above, float(view.apart[0])
 
     # --- parts
 

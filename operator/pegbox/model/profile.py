@@ -160,6 +160,18 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """Money per hour of a pod, and of a core and a GiB that it requests. Only their ratios matter.
+
+    The defaults: a core costs as much as 7.5 GiB, as in the list prices of the large clouds.
+    """
+
+    pod: Fraction = Fraction(0)
+    cpu: Fraction = Fraction("0.0316")
+    memory: Fraction = Fraction("0.0042")
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     kind: str
     name: str
@@ -190,6 +202,7 @@ class ProfileSpec:
     guards: Guards = field(default_factory=Guards)
     canary: Canary = Canary()
     autoscaler: Autoscaler | None = None
+    prices: Prices = Prices()
     freezes: tuple[Freeze, ...] = ()
     conflict_policy: ConflictPolicy = ConflictPolicy.REFUSE
     take_knobs: frozenset[str] = frozenset()  # knobs with a conflictPolicy Take of their own

@@ -17,6 +17,7 @@ class ProposalKind(StrEnum):
     ONE_KNOB = "OneKnob"
     PROBE = "Probe"  # the model promises nothing; the evidence asks for a move all the same
     SHRINK = "Shrink"  # gives back what is not used
+    SEARCH = "Search"  # a knob whose effect no physics tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pegbox.model.prediction import Predictor, Row
 from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
+from pegbox.model.searching import Suggestion
 from pegbox.model.snapshot import Document, Workload
 from pegbox.model.trials import Intent, Ledger
 from pegbox.runtime.parsed import Parsed
@@ -43,6 +44,32 @@ class Fitting:
     coming: Future[Predictor | Missing]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the search was asked: the same again gives the same answer."""
+
+    incumbent: Setting
+    moving: frozenset[str]
+    rows: tuple[Row, ...]
+    failed: tuple[tuple[Setting, Setting], ...]
+    misses: int
+    throughput: bool
+    load_bin: int
+
+    def says_no_more(self, other: Asked) -> bool:
+        """But for a few more windows of rows that were known?"""
+        same = replace(self, rows=other.rows) == other
+        return same and not statistics.tell_more(self.rows, other.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """A search under way: what it was asked, and its answer once it is there."""
+
+    to: Asked
+    coming: Future[Suggestion | Missing]
+
+
 @dataclass
 class Memory:
     """Of one profile. `label` names the setting whose windows are kept; another one starts afresh."""
@@ -63,6 +90,8 @@ class Memory:
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
     fitting: Fitting | None = None
+    searched: tuple[Asked, Suggestion | Missing] | None = None
+    searching: Searching | None = None
     fenced: str = ""  # the intent under way that this process began, or fenced
     written: int = 0  # generation of the newest stage whose every place was written
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one

@@ -13,14 +13,14 @@ from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, guards, propose, slo, statistics, transitions
+from pegbox.core import decide, guards, propose, searching, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
 from pegbox.model.trials import Ledger
-from pegbox.runtime.memory import Fitted, Fitting, Memory
+from pegbox.runtime.memory import Asked, Fitted, Fitting, Memory, Searching
 
 
 @dataclass
@@ -55,7 +55,45 @@ class Predicting:
         predictor = memory.predictor
         if not isinstance(predictor, Missing) and not _trusted(snapshot):
             predictor = Missing(Reason.MODEL_INACCURATE)
-        return propose.propose(request(snapshot), predictor)
+        asked = request(snapshot)
+        found = propose.propose(asked, predictor)
+        if isinstance(found, Missing) and found.reason in searching.LEAVES_ROOM:
+            return await self._search(snapshot, memory, asked, found)
+        return found
+
+    async def _search(
+        self, snapshot: Snapshot, memory: Memory, asked: ProposeRequest, found: Missing
+    ) -> Proposal | Missing:
+        """What the search would try where physics sees nothing better; `found` where it would not, or still thinks."""
+        wanted = searching.request(snapshot, asked)
+        if isinstance(wanted, Missing):
+            return searching.joined(found, wanted)
+        to = Asked(
+            wanted.incumbent,
+            wanted.moving,
+            wanted.rows,
+            wanted.failed,
+            wanted.misses,
+            wanted.throughput,
+            statistics.load_bin(wanted.load),
+        )
+        _take_search(memory)
+        if memory.searching is None and (memory.searched is None or not to.says_no_more(memory.searched[0])):
+            coming = asyncio.get_running_loop().run_in_executor(self.threads, learning.suggest, wanted)
+            memory.searching = Searching(to, coming)
+        if self.waits and memory.searching is not None:
+            await asyncio.wait({memory.searching.coming})
+            _take_search(memory)
+        if memory.searched is None or not to.says_no_more(memory.searched[0]):
+            return searching.joined(found, Missing(Reason.LEARNING, "the search is thinking"))
+        suggested = memory.searched[1]
+        if isinstance(suggested, Missing):
+            return searching.joined(found, suggested)
+        if not wanted.admissible(suggested.setting):
+            return searching.joined(
+                found, Missing(Reason.NOTHING_BETTER, "what the search wanted does not fit any more")
+            )
+        return searching.proposal(asked, suggested)
 
     async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""
@@ -88,6 +126,14 @@ def _take(memory: Memory) -> None:
     if fitting is not None and fitting.coming.done():
         memory.fitting = None
         memory.predictor, memory.fitted = fitting.coming.result(), fitting.to
+
+
+def _take_search(memory: Memory) -> None:
+    """The answer that came meanwhile, if any. Raises what the search raised, once: the next look asks again."""
+    under_way = memory.searching
+    if under_way is not None and under_way.coming.done():
+        memory.searching = None
+        memory.searched = under_way.to, under_way.coming.result()
 
 
 def request(snapshot: Snapshot) -> ProposeRequest:

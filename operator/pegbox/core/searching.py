@@ -1,0 +1,149 @@
+"""What the safe search is asked for, beside `propose`: knobs whose effect no physics tells.
+
+Pressed, or where the objective is latency or throughput, knobs without a role may move. At ease and to be cheap only
+what has a price may: a lower latency saves nobody money.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from pegbox.core import propose
+from pegbox.core.guards import limits
+from pegbox.core.propose import SERVED, Situation
+from pegbox.model.knobs import Effect, Knob, KnobType, LocationKind, ResourceName, Setting, Side
+from pegbox.model.observations import Missing
+from pegbox.model.profile import Objective, Prices, ProfileSpec
+from pegbox.model.proposals import Proposal, ProposalKind, ProposeRequest
+from pegbox.model.reasons import Reason
+from pegbox.model.roles import Role
+from pegbox.model.searching import SearchRequest, Suggestion
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import TrialState
+
+LEAVES_ROOM = frozenset({Reason.NOTHING_BETTER, Reason.SLO_AT_RISK, Reason.OUT_OF_RANGE})
+PODS = frozenset({LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS})  # never tried for the sake of it
+GIVEN_UP = -math.log(0.97)  # of the log latency, where that saves money: less drowns in noise
+GIB = 2**30
+LEAST_BYTES = Fraction(1, 2)  # of what the team gave: where memory runs out is not foretold
+
+
+def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missing:
+    """The question to the search; Missing where nothing is its to move, or nothing was measured."""
+    situation = propose.read(asked)
+    if isinstance(situation, Missing):
+        return situation
+    if situation.load <= 0:
+        return Missing(Reason.NO_DATA, "no load: nothing can be told apart")
+    moving = frozenset(knob.name for knob in _movable(snapshot, situation))
+    if not moving:
+        return Missing(Reason.NO_TUNABLE_KNOB, "no knob without a role, or with a price, may move")
+    spec, ledger = snapshot.spec, snapshot.ledger
+    most = _least_bytes(spec, ledger.adopted or asked.incumbent)
+
+    def admissible(setting: Setting) -> bool:
+        return all(setting.number(n) >= least for n, least in most.items()) and asked.admissible(setting)
+
+    text = f"{spec.uid}/{ledger.generation}/search".encode()
+    return SearchRequest(
+        space=spec.space,
+        incumbent=asked.incumbent,
+        moving=moving,
+        restarting=frozenset(k.name for k in spec.space.tunable if k.effect is Effect.RESTART),
+        rows=ledger.rows,
+        failed=tuple((t.parent, t.setting) for t in limits.recent_failures(snapshot) if _harmful(t.reason)),
+        misses=misses(snapshot, moving),
+        load=situation.load,
+        pods=asked.pods,
+        throughput=situation.served < SERVED,
+        least=-GIVEN_UP if _thrifty(spec, situation) else 0.0,
+        price=lambda setting: price(spec, setting),
+        admissible=admissible,
+        seed=int.from_bytes(hashlib.sha256(text).digest()[:4], "big"),
+    )
+
+
+def _movable(snapshot: Snapshot, situation: Situation) -> list[Knob]:
+    """Numbers without a role that are ours to write; to be cheap at ease, of these only what has a price."""
+    spec = snapshot.spec
+    thrifty = _thrifty(spec, situation)
+    found = []
+    for knob in spec.space.tunable:
+        held = snapshot.held.get(knob.name)
+        writable = held is None or held.refusal is None
+        if knob.location.kind in PODS:
+            continue
+        if knob.type.numeric and writable and spec.roles.get(knob.name, Role.NONE) is Role.NONE:
+            found += [knob] if not thrifty or _unit_price(spec.prices, knob) > 0 else []
+    return found
+
+
+def _thrifty(spec: ProfileSpec, situation: Situation) -> bool:
+    return spec.objective is Objective.MINIMIZE_COST and not situation.pressed
+
+
+def price(spec: ProfileSpec, setting: Setting) -> float:
+    """Money per pod and hour for what a pod requests by its knobs; 1 where nothing has a price."""
+    named = [knob for knob in spec.space.knobs if _unit_price(spec.prices, knob) > 0 and knob.name in setting]
+    total = spec.prices.pod + sum(_unit_price(spec.prices, k) * setting.number(k.name) for k in named)
+    return float(total) if named else 1.0
+
+
+def _unit_price(prices: Prices, knob: Knob) -> Fraction:
+    """Of a core, or of a byte, where the knob is what a container requests of it."""
+    size = knob.location.size
+    if knob.location.kind is not LocationKind.CONTAINER_RESOURCE or size is None or size.side is not Side.REQUESTS:
+        return Fraction(0)
+    return prices.cpu if size.resource is ResourceName.CPU else prices.memory / GIB
+
+
+def _least_bytes(spec: ProfileSpec, given: Setting) -> Mapping[str, Fraction]:
+    """The least that a knob of bytes may be cut to."""
+    sizes = [k.name for k in spec.space.tunable if k.type is KnobType.BYTES and k.name in given]
+    return {name: given.number(name) * LEAST_BYTES for name in sizes}
+
+
+def _harmful(reason: Reason) -> bool:
+    """Was it more than no gain? What only was not better is told by its figures."""
+    return reason is not Reason.NOT_BETTER
+
+
+def misses(snapshot: Snapshot, moving: frozenset[str]) -> int:
+    """Trials of these knobs alone that came to nothing since one was accepted.
+
+    One whose figures are forgotten (after a deploy most are) counts no longer: so the search wakes up.
+    """
+    known = {row.setting for row in snapshot.ledger.rows} | {t.setting for t in limits.recent_failures(snapshot)}
+    count = 0
+    for trial in reversed(snapshot.ledger.trials):
+        if trial.state is TrialState.ACCEPTED:
+            break
+        ours = moving >= {*trial.parent.diff(trial.setting)}
+        count += trial.state is TrialState.REVERTED and ours and trial.setting in known
+    return count
+
+
+def proposal(asked: ProposeRequest, found: Suggestion) -> Proposal:
+    """The suggestion in the words of a proposal. Capacity is not what the search tells: nothing is forecast."""
+    space, before = asked.space, asked.incumbent
+    moves = ", ".join(
+        f"{name} {space[name].type.format(before[name])} -> {space[name].type.format(found.setting[name])}"
+        for name in before.diff(found.setting)
+    )
+    why = (
+        f"search: {moves}; expected to save {found.gain.mean:.1%} ({found.gain.low:.1%} to {found.gain.high:.1%}) "
+        f"by {found.measured} settings measured, safe with {found.sure:.0%}"
+    )
+    unforeseen = Missing(Reason.OUT_OF_RANGE, "no physics tells what this knob does")
+    return Proposal(found.setting, ProposalKind.SEARCH, why, unforeseen, found.setting)
+
+
+def joined(found: Missing, searched: Missing) -> Missing:
+    """Why neither has anything, in one sentence."""
+    if searched.reason is Reason.NO_TUNABLE_KNOB:
+        return found
+    return replace(found, detail="; ".join(text for text in (found.detail, searched.detail) if text))

@@ -1,0 +1,116 @@
+"""The safe search in the operator's loop: what was measured so far -> the one setting most worth a trial.
+
+Nothing is kept between two questions: each time the search is told what the ledger remembers, so that a restart loses
+nothing. The setting in force is its start: floors are beside what it does now.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import NormalDist
+
+from pegbox.learning.search import Goal, SafeSearch
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing
+from pegbox.model.prediction import Interval, Row
+from pegbox.model.reasons import Reason
+from pegbox.model.searching import SearchRequest, Suggestion
+
+COMPARABLE = 1.35  # loads that differ by a larger factor are not compared, as in a trial's verdict
+NEEDED = 3  # windows of the setting in force at about this load
+REPLICATES = 6  # windows of one row that count: more of them make a refit slow and tell little
+MOST_ROWS = 33  # the newest; with their replicates some 200 observations, and a refit below a second
+FLOOR = 0.9  # of what the setting in force does
+CLIFF = 0.5  # below that share of it a figure tells where the edge is, and nothing of slopes
+RESTART = 0.02  # log cost that a restart of pods has to save
+Z90 = 1.645
+
+
+def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
+    """See pegbox.learning.suggest."""
+    rows = [row for row in request.rows if _comparable(request, row)]
+    here = [row for row in rows if row.setting == request.incumbent]
+    windows = sum(row.count for row in here)
+    if windows < NEEDED:
+        text = f"{windows} of {NEEDED} windows of the setting in force at about {request.load:.3g} events/s"
+        return Missing(Reason.LEARNING, text)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):  # sums in thread order do not repeat
+        search = _search(request, rows, here)
+        if search.holds:
+            return Missing(Reason.NOTHING_BETTER, f"the search holds: {request.misses} trials in a row came to nothing")
+        wanted = search.ask()
+        if wanted == request.incumbent:
+            return Missing(Reason.NOTHING_BETTER, "the search expects no gain from any safe step")
+        mean, spread, above, apart = search.outlook(wanted)
+    gain = Interval(*(1.0 - math.exp(-x) for x in (mean, mean - Z90 * spread, mean + Z90 * spread)))
+    sure = NormalDist().cdf(above / max(apart, 1e-9))
+    return Suggestion(wanted, gain, sure, len({row.setting for row in rows}))
+
+
+def _comparable(request: SearchRequest, row: Row) -> bool:
+    """About the same load on as many pods; every knob that is known now was known then."""
+    near = 1 / COMPARABLE <= row.load / request.load <= COMPARABLE
+    return near and _known(request, row.setting) and round(row.pods) == round(request.pods)
+
+
+def _known(request: SearchRequest, setting: Setting) -> bool:
+    return all(knob.name in setting for knob in request.space.tunable)
+
+
+def _search(request: SearchRequest, rows: list[Row], here: list[Row]) -> SafeSearch:
+    present = _pooled(request, here)
+
+    def toll(setting: Setting) -> float:
+        return RESTART if request.restarting & {*request.incumbent.diff(setting)} else 0.0
+
+    made = SafeSearch(
+        request.space,
+        request.incumbent,
+        Goal(math.log(FLOOR), request.least, request.price, request.admissible),
+        _replicates(request, here),
+        request.seed,
+        fixed=frozenset(knob.name for knob in request.space.tunable) - request.moving,
+        toll=toll,
+    )
+    others = sorted((row for row in rows if row.setting != request.incumbent), key=lambda row: row.last_seen)
+    runs: list[tuple[Setting, float]] = []
+    failed = [pair for pair in request.failed if all(_known(request, setting) for setting in pair)]
+    for row in others[-MOST_ROWS:]:
+        if _metric(request, row) < present + math.log(CLIFF):
+            failed.append((request.incumbent, row.setting))
+        else:
+            runs += [(row.setting, value) for value in _replicates(request, [row])]
+    made.recall(runs, failed, request.misses)
+    return made
+
+
+def _metric(request: SearchRequest, row: Row) -> float:
+    """The log of what is judged, more is better."""
+    return math.log(row.throughput) if request.throughput else -math.log(row.latency)
+
+
+def _pooled(request: SearchRequest, rows: Iterable[Row]) -> float:
+    """The mean log metric of some rows, by windows."""
+    told = [(_metric(request, row), row.count) for row in rows]
+    return sum(value * count for value, count in told) / sum(count for _, count in told)
+
+
+def _replicates(request: SearchRequest, rows: Iterable[Row]) -> tuple[float, ...]:
+    """Windows as they may have been: rows keep mean and variance, and the search asks for single figures."""
+    found: list[float] = []
+    for row in rows:
+        mean, m2 = (row.throughput, row.throughput_m2) if request.throughput else (row.latency, row.latency_m2)
+        spread = math.sqrt(max(m2, 0.0) / (row.count - 1)) / mean if row.count > 1 else 0.0
+        count = min(row.count, REPLICATES)
+        found += [_metric(request, row) + spread * score for score in _scores(count)]
+    return tuple(found)
+
+
+def _scores(count: int) -> list[float]:
+    """Normal scores with mean 0 and a sample variance of 1."""
+    raw = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]
+    scale = math.sqrt(sum(x * x for x in raw) / max(count - 1, 1))
+    return [x / scale if scale else 0.0 for x in raw]
