@@ -35,6 +35,7 @@ CLASS: Object = {
         "knobs": [
             _knob("workers", role="Concurrency"),
             _knob("pool", role="Pool"),
+            _knob("buffer", max=1024),  # no role: what it does nobody tells
             _knob("threads", {"kind": "Env"}, effect="Restart"),
             _knob("lanes", {"kind": "PodEnv"}, effect="Restart"),
             _knob("cache", {"kind": "ConfigMapPath"}),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -23,11 +24,12 @@ from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
 from pegbox.model.searching import SearchRequest, Suggestion
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import TrialState
+from pegbox.model.trials import TrialState, TrialSummary
 
 LEAVES_ROOM = frozenset({Reason.NOTHING_BETTER, Reason.SLO_AT_RISK, Reason.OUT_OF_RANGE})
 PODS = frozenset({LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS})  # never tried for the sake of it
 GIVEN_UP = -math.log(0.97)  # of the log latency, where that saves money: less drowns in noise
+ENOUGH = 2  # misses in one direction
 GIB = 2**30
 LEAST_BYTES = Fraction(1, 2)  # of what the team gave: where memory runs out is not foretold
 
@@ -43,10 +45,14 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
     if not moving:
         return Missing(Reason.NO_TUNABLE_KNOB, "no knob without a role, or with a price, may move")
     spec, ledger = snapshot.spec, snapshot.ledger
-    most = _least_bytes(spec, ledger.adopted or asked.incumbent)
+    lowest = _least_bytes(spec, ledger.adopted or asked.incumbent)
+    came_to_nothing = _came_to_nothing(snapshot, moving)
+    spent = _spent(asked.incumbent, came_to_nothing)
 
     def admissible(setting: Setting) -> bool:
-        return all(setting.number(n) >= least for n, least in most.items()) and asked.admissible(setting)
+        moves = directions(asked.incumbent, setting)
+        fresh = bool(moves - spent) and all(setting != trial.setting for trial in came_to_nothing)
+        return fresh and all(setting.number(n) >= least for n, least in lowest.items()) and asked.admissible(setting)
 
     text = f"{spec.uid}/{ledger.generation}/search".encode()
     return SearchRequest(
@@ -56,7 +62,7 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
         restarting=frozenset(k.name for k in spec.space.tunable if k.effect is Effect.RESTART),
         rows=ledger.rows,
         failed=tuple((t.parent, t.setting) for t in limits.recent_failures(snapshot) if _harmful(t.reason)),
-        misses=misses(snapshot, moving),
+        misses=len(came_to_nothing),
         load=situation.load,
         pods=asked.pods,
         throughput=situation.served < SERVED,
@@ -112,19 +118,30 @@ def _harmful(reason: Reason) -> bool:
     return reason is not Reason.NOT_BETTER
 
 
-def misses(snapshot: Snapshot, moving: frozenset[str]) -> int:
-    """Trials of these knobs alone that came to nothing since one was accepted.
+def _came_to_nothing(snapshot: Snapshot, moving: frozenset[str]) -> list[TrialSummary]:
+    """Trials of these knobs alone that were put back, since one was accepted; the newest first.
 
     One whose figures are forgotten (after a deploy most are) counts no longer: so the search wakes up.
     """
     known = {row.setting for row in snapshot.ledger.rows} | {t.setting for t in limits.recent_failures(snapshot)}
-    count = 0
+    found = []
     for trial in reversed(snapshot.ledger.trials):
         if trial.state is TrialState.ACCEPTED:
             break
         ours = moving >= {*trial.parent.diff(trial.setting)}
-        count += trial.state is TrialState.REVERTED and ours and trial.setting in known
-    return count
+        found += [trial] if trial.state is TrialState.REVERTED and ours and trial.setting in known else []
+    return found
+
+
+def directions(before: Setting, after: Setting) -> frozenset[tuple[str, bool]]:
+    """(knob, upwards) of each number that moves."""
+    return frozenset((name, after.number(name) > before.number(name)) for name in before.diff(after))
+
+
+def _spent(incumbent: Setting, missed: Sequence[TrialSummary]) -> frozenset[tuple[str, bool]]:
+    """Directions that came to nothing ENOUGH times from here: what is left of them is below what a trial can prove."""
+    counted = Counter(each for t in missed if t.parent == incumbent for each in directions(t.parent, t.setting))
+    return frozenset(each for each, times in counted.items() if times >= ENOUGH)
 
 
 def proposal(asked: ProposeRequest, found: Suggestion) -> Proposal:
