@@ -21,6 +21,7 @@ from pegbox.model.snapshot import Workload
 from pegbox.model.trials import Ledger, TrialState, TrialSummary
 
 Body = dict[str, Any]
+SHOWN = 12  # candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def body(found: Explanation, trials: int) -> Body:
         "verdicts": _verdicts(found),
         "model": _model(found),
         "prediction": _prediction(found),
+        "curves": _curves(found),
+        "considered": _considered(found),
         "breaker": _breaker(found),
         "intent": _intent(found),
         "lastKnownGood": _ladder(found),
@@ -215,6 +218,33 @@ def _prediction(found: Explanation) -> Body | None:
     model = found.thought.model
     expected = model.predict(list(settings.values()), seen.offered_load, float(max(1, pods)))
     return {name: _expected(one) for name, one in zip(settings, expected, strict=True)}
+
+
+def _curves(found: Explanation) -> dict[str, list[Body]]:
+    """What the model expects at several values of each limit, everything else as it is."""
+    if found.thought is None or found.fresh is None:
+        return {}
+    space = found.fresh.snapshot.spec.space
+    return {
+        name: [{"value": space[name].type.format(one.setting[name]), **_expected(one)} for one in curve]
+        for name, curve in found.thought.curves.items()
+    }
+
+
+def _considered(found: Explanation) -> list[Body]:
+    """The candidates that promise most, and what speaks against each."""
+    if found.thought is None or found.fresh is None:
+        return []
+    incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
+    assert incumbent is not None
+    return [
+        {
+            "changed": {n: space[n].type.format(one.setting[n]) for n in incumbent.diff(one.setting)},
+            "against": "" if one.against is None else _said(one.against),
+            **_expected(one.expected),
+        }
+        for one in found.thought.considered[:SHOWN]
+    ]
 
 
 def _expected(one: Prediction) -> Body:

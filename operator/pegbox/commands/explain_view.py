@@ -17,6 +17,8 @@ def text(found: Body) -> list[str]:
         _wish(found),
         _verdicts(found),
         _model(found),
+        _curves(found),
+        _considered(found),
         _state(found),
         _trials(found),
         _conditions(found),
@@ -101,6 +103,29 @@ def _model(found: Body) -> list[str]:
             f"({output.span(latency['low'])} to {output.span(latency['high'])})"
         )
     return lines
+
+
+def _curves(found: Body) -> list[str]:
+    rows = [
+        (name if i == 0 else "", one["value"], *_expectation(one), "" if one["inDomain"] else "not vouched for")
+        for name, curve in found["curves"].items()
+        for i, one in enumerate(curve)
+    ]
+    return output.table(("LIMIT", "AT", "CAPACITY", "MEAN LATENCY", ""), rows) if rows else []
+
+
+def _considered(found: Body) -> list[str]:
+    rows = [(_setting(one["changed"]), *_expectation(one), one["against"] or "-") for one in found["considered"]]
+    return output.table(("CANDIDATE", "CAPACITY", "MEAN LATENCY", "AGAINST IT"), rows) if rows else []
+
+
+def _expectation(one: Body) -> tuple[str, str]:
+    """Mean and 90 % interval, each."""
+    capacity, latency = one["capacity"], one["latency"]
+    return (
+        f"{capacity['mean']:.3g}/s ({capacity['low']:.3g} to {capacity['high']:.3g})",
+        f"{output.span(latency['mean'])} ({output.span(latency['low'])} to {output.span(latency['high'])})",
+    )
 
 
 def _state(found: Body) -> list[str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pegbox import learning
 from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force, read_conditions
 from pegbox.core import decide, guards, propose, searching
+from pegbox.core.candidates import knobs_with, ladder
+from pegbox.core.considered import Considered, considered
 from pegbox.learning.evaluate import accuracy, trust
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import ConditionType, Verdict
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.prediction import Predictor
+from pegbox.model.prediction import Prediction, Predictor
 from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.roles import Role
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Cluster, MetricsSource
@@ -47,6 +50,8 @@ class Thought:
     proposal: Proposal | Missing
     wish: Setting | None  # uncapped
     verdicts: tuple[Verdict, ...]
+    considered: tuple[Considered, ...] = ()
+    curves: Mapping[str, tuple[Prediction, ...]] = field(default_factory=dict)
 
 
 async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, str], now: datetime) -> Fresh:
@@ -130,7 +135,26 @@ def think(fresh: Fresh, now: datetime) -> Thought:
         wish, wanted = proposal.uncapped, proposal.setting
     if ledger.incumbent is not None and wanted is not None and ledger.intent is None:
         verdicts += guards.setting(snapshot, ledger.incumbent, wanted)
-    return Thought(model, proposal, wish, verdicts)
+    return Thought(model, proposal, wish, verdicts, *_by_model(snapshot, model))
+
+
+def _by_model(
+    snapshot: Snapshot, model: Predictor | Missing
+) -> tuple[tuple[Considered, ...], Mapping[str, tuple[Prediction, ...]]]:
+    """What the model says of every candidate, and of each limit's values at the load of now."""
+    incumbent = snapshot.ledger.incumbent
+    if isinstance(model, Missing) or incumbent is None or snapshot.ledger.intent is not None:
+        return (), {}
+    asked = predicting.request(snapshot)
+    if isinstance(asked.load, Missing):
+        return (), {}
+    candidates = considered(asked, model, lambda wanted: guards.setting(snapshot, incumbent, wanted))
+    curves = {}
+    for knob in knobs_with(asked, Role.CONCURRENCY, Role.POOL, Role.BATCH, Role.REPLICAS):
+        values = ladder(knob, incumbent.number(knob.name))
+        settings = [incumbent.with_values(**{knob.name: value}) for value in values]
+        curves[knob.name] = tuple(model.predict(settings, asked.load, asked.pods))
+    return tuple(candidates), curves
 
 
 def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Missing:

@@ -23,6 +23,7 @@ FRACTIONS = (Fraction(1), Fraction(1, 2), Fraction(0))  # of the step; 0 stands 
 CUTS = (Fraction(1), Fraction(1, 2), Fraction(1, 4))  # parts of the way down
 COMMON = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 4))
 BISECTIONS = 32
+SHOWN = (Fraction(1, 4), Fraction(1, 2), Fraction(2), Fraction(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ def knobs_with(request: ProposeRequest, *wanted: Role) -> tuple[Knob, ...]:
 
 def limits_of(request: ProposeRequest) -> tuple[Knob, ...]:
     return knobs_with(request, Role.CONCURRENCY, Role.POOL)
+
+
+def ladder(knob: Knob, now: Fraction) -> tuple[Fraction, ...]:
+    """Values at which a curve is shown: the one in force, its halves and doubles twice over, inside the limits."""
+    return tuple(sorted({now, *(knob.clamp(now * factor) for factor in SHOWN)}))
 
 
 def joint_raise(

@@ -150,7 +150,7 @@ def _none_left(situation: Situation, failed: int) -> Missing:
 def _relieve(request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float) -> Proposal | Missing:
     """Pressed: first what surely gains, then what should, then what might; at last the evidence acts."""
     goals = targets(request, predictor.report.coefficients, situation.load)
-    now, options = _ask(request, situation, predictor, _raises(request, situation, goals))
+    now, options = _ask(request, situation, predictor, raises(request, situation, goals))
     vouched = _slo_safe(situation, now, [o for o in options if o.expected.in_domain])
     for bound, kind in (("low", None), ("mean", None), ("high", ProposalKind.PROBE)):
         best = _frugal(request, now, vouched, wanted, bound)
@@ -167,7 +167,7 @@ def _relieve(request: ProposeRequest, situation: Situation, predictor: Predictor
     return _from_evidence(request, situation, Missing(Reason.OUT_OF_RANGE, why))
 
 
-def _raises(request: ProposeRequest, situation: Situation, goals: Mapping[str, Fraction]) -> list[Candidate]:
+def raises(request: ProposeRequest, situation: Situation, goals: Mapping[str, Fraction]) -> list[Candidate]:
     """Joint raises of several sizes, with and without physics targets, one-knob and random moves."""
     groups = (_raisable(request, situation), limits_of(request))
     joint = [joint_raise(request, g, s, t) for g in groups for t in (goals, {}) for s in SHARES]
@@ -193,12 +193,12 @@ def _ask(
     fresh = [c for c in kept.values() if not failed_before(request, c.setting)]
     answers = predictor.predict([request.incumbent, *(c.setting for c in fresh)], situation.load, request.pods)
     usable = [
-        _Option(candidate, expected) for candidate, expected in zip(fresh, answers[1:], strict=True) if _sound(expected)
+        _Option(candidate, expected) for candidate, expected in zip(fresh, answers[1:], strict=True) if sound(expected)
     ]
     return answers[0], usable
 
 
-def _sound(expected: Prediction) -> bool:
+def sound(expected: Prediction) -> bool:
     numbers = (
         *(expected.capacity.low, expected.capacity.mean, expected.capacity.high),
         *(expected.latency.low, expected.latency.mean, expected.latency.high),
@@ -208,7 +208,7 @@ def _sound(expected: Prediction) -> bool:
 
 def _slo_safe(situation: Situation, now: Prediction, options: Sequence[_Option]) -> list[_Option]:
     """While the SLOs are met nothing is tried whose latency may be worse than the incumbent's."""
-    if situation.slo_met is not True or not _sound(now):
+    if situation.slo_met is not True or not sound(now):
         return list(options)
     return [o for o in options if o.expected.latency.high <= now.latency.high * SLOWER]
 
@@ -261,7 +261,7 @@ def _best(
             request.incumbent.diff(option.candidate.setting),
         )
 
-    gaining = [o for o in options if gains(o)] if _sound(now) else list(options)
+    gaining = [o for o in options if gains(o)] if sound(now) else list(options)
     return min(gaining, key=rank, default=None)
 
 
@@ -287,7 +287,7 @@ def _give_back(request: ProposeRequest, situation: Situation, predictor: Predict
     """At ease and to be cheap: the largest cut of unused limits or pods that keeps latency and spare."""
     if situation.slo_met is not True:
         return Missing(Reason.NOTHING_BETTER, f"{situation.words}, and the SLOs are unknown: nothing is cut")
-    busy = _busy_by_model(request, situation, predictor)
+    busy = busy_by_model(request, situation, predictor)
     now, options = _ask(request, situation, predictor, list(shrinks(request, busy)))
     needed = situation.load * SPARE["MinimizeCost"]
     roomy = [o for o in options if o.expected.in_domain and o.expected.capacity.low >= needed]
@@ -300,7 +300,7 @@ def _give_back(request: ProposeRequest, situation: Situation, predictor: Predict
     return Missing(Reason.NOTHING_BETTER, f"{situation.words}, the SLOs are met and nothing is left to cut")
 
 
-def _busy_by_model(request: ProposeRequest, situation: Situation, predictor: Predictor) -> dict[str, float]:
+def busy_by_model(request: ProposeRequest, situation: Situation, predictor: Predictor) -> dict[str, float]:
     """Busy shares as measured, else by the utilisation law where the model knows the demand."""
     found: dict[str, float] = {}
     for knob in limits_of(request):
@@ -326,7 +326,7 @@ def _saving(request: ProposeRequest, candidate: Candidate) -> float:
 def _improve(request: ProposeRequest, situation: Situation, predictor: Predictor, wanted: float) -> Proposal | Missing:
     """At ease and ambitious: more sure capacity (MaximizeThroughput), less latency (MinimizeLatency)."""
     goals = targets(request, predictor.report.coefficients, wanted)
-    now, options = _ask(request, situation, predictor, _raises(request, situation, goals))
+    now, options = _ask(request, situation, predictor, raises(request, situation, goals))
     vouched = [o for o in options if o.expected.in_domain]
     safe = _slo_safe(situation, now, vouched)
     if request.objective == "MinimizeLatency":

@@ -11,11 +11,13 @@ from pegbox.commands import explain_body, explain_view
 from pegbox.commands.explain import explain, profile_of
 from pegbox.commands.explain_body import Body
 from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
+from pegbox.model.prediction import Row
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Breaker, BreakerState, Cohort, Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
-from tests.unit.commands.shop import FOUR, KEY, TWO, Shop
+from tests.unit.commands.shop import FOUR, KEY, ONE, TWO, Shop
 
 
 async def told(shop: Shop, *, metrics: bool = True) -> Body:
@@ -202,3 +204,47 @@ async def test_explaining_writes_nothing() -> None:
     await told(shop)
     assert len(shop.cluster.writes) == before
     assert (await shop.cluster.list(CONFIG_MAP, "shop"))[0]["data"]
+
+
+def measured(setting: Setting, throughput: float, busy: float = 1.0) -> Row:
+    """Three windows at 60 events/s offered to two pods; a worker takes 100 ms."""
+    return Row(setting, 2.0, 60.0, throughput, 0.5, 3, signals={"busy:worker_count": busy})
+
+
+async def modelled() -> Body:
+    """One and two workers were measured, and could not serve it all."""
+    shop = await Shop(workers=2, load=60.0).open()
+    await shop.remember(rows=(measured(ONE, 20.0), measured(TWO, 40.0)))
+    return await told(shop)
+
+
+async def test_the_fitted_curve_of_a_limit_is_shown_with_its_interval_and_where_it_ends() -> None:
+    """Each worker of two pods serves 10/s: 1 worker 20, 2 workers 40; 4 are twice what was seen, 8 are too far."""
+    body = await modelled()
+    curve = {point["value"]: point for point in body["curves"]["worker_count"]}
+    assert list(curve) == ["1", "2", "4", "8"]
+    assert curve["1"]["capacity"]["mean"] == pytest.approx(20.0, rel=0.15)
+    assert curve["2"]["capacity"]["mean"] == pytest.approx(40.0, rel=0.15)
+    for point in curve.values():
+        assert point["capacity"]["low"] <= point["capacity"]["mean"] <= point["capacity"]["high"]
+    assert [point["inDomain"] for point in curve.values()] == [True, True, True, False]
+    [line] = [each for each in words(body).splitlines() if "not vouched for" in each and " 8 " in each]
+    assert "/s (" in line
+
+
+async def test_candidates_are_shown_with_what_speaks_against_each() -> None:
+    """3 workers are the proposal: nothing speaks against them. 1 worker serves half."""
+    body = await modelled()
+    against = {one["changed"]["worker_count"]: one["against"] for one in body["considered"]}
+    assert against["3"] == ""
+    assert against["1"].startswith("NothingBetter")
+    assert next(iter(against)) == body["wish"]["recommended"]["worker_count"] == "3"
+    assert "CANDIDATE" in words(body)
+
+
+async def test_without_a_model_there_is_neither_curve_nor_candidate() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    body = await told(shop)
+    assert (body["curves"], body["considered"]) == ({}, [])
+    assert "CANDIDATE" not in words(body)
