@@ -9,7 +9,7 @@ from datetime import datetime
 from pegbox import learning
 from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force, read_conditions
-from pegbox.core import decide, guards, propose, searching
+from pegbox.core import decide, forecasts, guards, propose, searching
 from pegbox.core.candidates import knobs_with, ladder
 from pegbox.core.considered import Considered, considered
 from pegbox.learning.evaluate import accuracy, trust
@@ -126,8 +126,10 @@ def think(fresh: Fresh, now: datetime) -> Thought:
     """Model, proposal and verdicts. Where nothing can be proposed now, the operator's last wish is judged."""
     snapshot = fresh.snapshot
     spec, ledger = snapshot.spec, snapshot.ledger
-    model = learning.fit(spec.space, spec.roles, ledger.rows, ledger.forecasts)
-    proposal = _proposal(snapshot, model)
+    recent = forecasts.of_the_last_day(ledger, now)
+    model = learning.fit(spec.space, spec.roles, ledger.rows, ledger.forecasts, recent)
+    trusted = trust(accuracy(recent)) is not Reason.MODEL_INACCURATE
+    proposal = _proposal(snapshot, model if trusted or isinstance(model, Missing) else Missing(Reason.MODEL_INACCURATE))
     verdicts = guards.readiness(snapshot, now)
     wish = told(fresh.found.profile.get("status") or {}, spec.space, ledger.incumbent)
     wanted = wish
@@ -167,8 +169,6 @@ def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Miss
         return Missing(Reason.MODE_OBSERVE)
     if isinstance(seen, Missing):
         return seen
-    if not isinstance(model, Missing) and trust(accuracy(ledger.forecasts)) is Reason.MODEL_INACCURATE:
-        model = Missing(Reason.MODEL_INACCURATE)
     asked = predicting.request(snapshot)
     found = propose.propose(asked, model)
     if isinstance(found, Proposal) or found.reason not in searching.LEAVES_ROOM:

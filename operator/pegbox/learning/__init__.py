@@ -17,16 +17,21 @@ from pegbox.model.searching import SearchRequest, Suggestion
 
 
 def fit(
-    space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[Forecast] = ()
+    space: SearchSpace,
+    roles: Roles,
+    rows: Sequence[Row],
+    forecasts: Sequence[Forecast] = (),
+    recent: Sequence[Forecast] | None = None,
 ) -> Predictor | Missing:
     """Fits a predictor to what was observed, or says why the data cannot carry one.
 
-    `forecasts` are (model, baseline, outcome) throughputs said before the outcome was known: they fill the
-    report's errors and widen the intervals to what past errors were. Same input, same predictor.
+    `forecasts` are (model, baseline, outcome) throughputs said before the outcome was known: they
+    widen the intervals to what past errors were. The `recent` ones (None: all) fill the report's errors. Same input,
+    same predictor.
     """
     from pegbox.learning.model import fit_model
 
-    return fit_model(space, roles, rows, forecasts)
+    return fit_model(space, roles, rows, forecasts, recent)
 
 
 def suggest(request: SearchRequest) -> Suggestion | Missing:

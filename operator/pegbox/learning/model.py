@@ -30,7 +30,11 @@ Z90 = 1.645
 
 
 def fit_model(
-    space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[Forecast] = ()
+    space: SearchSpace,
+    roles: Roles,
+    rows: Sequence[Row],
+    forecasts: Sequence[Forecast] = (),
+    recent: Sequence[Forecast] | None = None,
 ) -> CapacityModel | Missing:
     """See pegbox.learning.fit."""
     usable = [row for row in rows if _measurable(row)]
@@ -65,7 +69,7 @@ def fit_model(
         capacity_residual=_residual(columns, off, seen.noise, THROUGHPUT_FLOOR, seen.saturated),
         latency_residual=_residual(columns, slow, seen.latency_noise, LATENCY_FLOOR / 2, steady),
         scatter=_scatter(off, slow, seen, steady),
-        report=_report(layout, found, plan, usable, forecasts),
+        report=_report(layout, found, plan, usable, forecasts if recent is None else recent),
         widening=_widening(forecasts),
     )
 

@@ -81,5 +81,10 @@ class Fit(Protocol):
     """Fits a predictor, or says why the data cannot carry one and what is missing."""
 
     def __call__(
-        self, space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[tuple[float, float, float]]
+        self,
+        space: SearchSpace,
+        roles: Roles,
+        rows: Sequence[Row],
+        forecasts: Sequence[tuple[float, float, float]],
+        recent: Sequence[tuple[float, float, float]] | None,
     ) -> Predictor | Missing: ...

@@ -34,6 +34,7 @@ class Fitted:
     roles: Roles
     rows: tuple[Row, ...]
     forecasts: tuple[tuple[float, float, float], ...]
+    recent: tuple[tuple[float, float, float], ...]  # those that the model is judged by
 
 
 @dataclass(frozen=True, slots=True)

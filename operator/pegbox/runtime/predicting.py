@@ -7,13 +7,14 @@ After a start every profile wants a fit, and a look that waited for its turn wou
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, guards, propose, searching, slo, statistics, transitions
+from pegbox.core import decide, forecasts, guards, propose, searching, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.proposals import Proposal, ProposeRequest
@@ -48,12 +49,13 @@ class Predicting:
         slot = next((f for f in snapshot.budgets.values() if _taken(f, snapshot.spec.key)), None)
         if isinstance(slot, SharedBudgetFacts):  # nothing is admissible now: "no raise is left" would be another story
             return Missing(Reason.WAITING_FOR_BUDGET, f"{slot.name}: a trial of {slot.trial_holder} is in flight")
-        await self._fit(snapshot, memory)
+        recent = forecasts.of_the_last_day(snapshot.ledger, now)
+        await self._fit(snapshot, memory, recent)
         if not _of(memory.fitted, snapshot):
             memory.predictor = Missing(Reason.LEARNING, "the model is being fitted")
             return memory.predictor
         predictor = memory.predictor
-        if not isinstance(predictor, Missing) and not _trusted(snapshot):
+        if not isinstance(predictor, Missing) and not _trusted(recent):
             predictor = Missing(Reason.MODEL_INACCURATE)
         asked = request(snapshot)
         found = propose.propose(asked, predictor)
@@ -95,14 +97,14 @@ class Predicting:
             )
         return searching.proposal(asked, suggested)
 
-    async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
+    async def _fit(self, snapshot: Snapshot, memory: Memory, recent: Sequence[forecasts.Forecast]) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""
         spec, ledger = snapshot.spec, snapshot.ledger
         _take(memory)
-        if memory.fitting is None and (not _of(memory.fitted, snapshot) or _tells_more(ledger, memory.fitted)):
-            to = Fitted(spec.space, spec.roles, ledger.rows, ledger.forecasts)
-            loop = asyncio.get_running_loop()
-            coming = loop.run_in_executor(self.threads, learning.fit, to.space, to.roles, to.rows, to.forecasts)
+        if memory.fitting is None and (not _of(memory.fitted, snapshot) or _tells_more(ledger, recent, memory.fitted)):
+            to = Fitted(spec.space, spec.roles, ledger.rows, ledger.forecasts, tuple(recent))
+            told = (to.space, to.roles, to.rows, to.forecasts, to.recent)
+            coming = asyncio.get_running_loop().run_in_executor(self.threads, learning.fit, *told)
             memory.fitting = Fitting(to, coming)
         if self.waits and memory.fitting is not None:
             await asyncio.wait({memory.fitting.coming})
@@ -114,8 +116,8 @@ def _of(fitted: Fitted | None, snapshot: Snapshot) -> bool:
     return fitted is not None and (fitted.space, fitted.roles) == (snapshot.spec.space, snapshot.spec.roles)
 
 
-def _tells_more(ledger: Ledger, fitted: Fitted | None) -> bool:
-    if fitted is None or fitted.forecasts != ledger.forecasts:
+def _tells_more(ledger: Ledger, recent: Sequence[forecasts.Forecast], fitted: Fitted | None) -> bool:
+    if fitted is None or (fitted.forecasts, fitted.recent) != (ledger.forecasts, recent):
         return True
     return statistics.tell_more(ledger.rows, fitted.rows)
 
@@ -169,8 +171,8 @@ def _taken(facts: SharedBudgetFacts | Missing, key: str) -> bool:
     return isinstance(facts, SharedBudgetFacts) and facts.trial_holder not in ("", key)
 
 
-def _trusted(snapshot: Snapshot) -> bool:
-    """A model that did worse than its baseline does not act; before any outcome is known it may."""
+def _trusted(recent: Sequence[forecasts.Forecast]) -> bool:
+    """A model that did worse than its baseline over the last day does not act; before any outcome is known it may."""
     from pegbox.learning.evaluate import accuracy, trust
 
-    return trust(accuracy(snapshot.ledger.forecasts)) is not Reason.MODEL_INACCURATE
+    return trust(accuracy(recent)) is not Reason.MODEL_INACCURATE
