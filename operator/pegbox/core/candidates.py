@@ -28,11 +28,13 @@ SHOWN = (Fraction(1, 4), Fraction(1, 2), Fraction(2), Fraction(4))
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reachable setting; `wish` is what was wanted before limits, step and budgets cut it."""
+    """A reachable setting; `wish` is what was wanted before limits, step and budgets cut it. `estimated` names the
+    knobs whose wish rests on physics alone."""
 
     setting: Setting
     kind: ProposalKind
     wish: Setting
+    estimated: tuple[str, ...] = ()
 
     @property
     def capped(self) -> bool:

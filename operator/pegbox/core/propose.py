@@ -137,8 +137,30 @@ def _from_evidence(request: ProposeRequest, situation: Situation, lacking: Missi
             if failed_before(request, found.setting):
                 refused += 1
                 continue
-            return _proposal(request, situation, found, lacking)
+            return _proposal(request, situation, _estimated(request, situation, found), lacking)
     return _none_left(situation, refused)
+
+
+def _estimated(request: ProposeRequest, situation: Situation, candidate: Candidate) -> Candidate:
+    """The candidate, its wish by physics alone: what the utilisation law says of limits whose use is known.
+
+    A unit is busy for demand = busy x units x pods / throughput seconds per event. Nothing proved it yet: a task may
+    hold one limit only because it waits for another.
+    """
+    assert request.observation is not None and not isinstance(request.observation.throughput, Missing)
+    throughput = request.observation.throughput
+    demands = {
+        demand_coefficient(k.name): situation.busy[k.name]
+        * float(request.incumbent.number(k.name))
+        * request.pods
+        / throughput
+        for k in limits_of(request)
+        if situation.busy.get(k.name, 0.0) > 0 and throughput > 0
+    }
+    old = request.incumbent
+    raised = [n for n in old.diff(candidate.setting) if old.number(n) < candidate.setting.number(n)]
+    goals = {n: v for n, v in targets(request, demands, situation.load).items() if n in raised and v > old.number(n)}
+    return replace(candidate, wish=candidate.wish.with_values(**goals), estimated=tuple(sorted(goals)))
 
 
 def _none_left(situation: Situation, failed: int) -> Missing:
@@ -355,6 +377,9 @@ def _proposal(
     }[candidate.kind]
     if isinstance(expected, Missing):
         reason = f"no prediction ({expected}), so the evidence decides"
+        if candidate.estimated:
+            wishes = ", ".join(f"{n}={request.space[n].type.format(candidate.wish[n])}" for n in candidate.estimated)
+            reason += f"; Unverified: the utilisation law asks for {wishes}"
     return Proposal(
         candidate.setting, candidate.kind, f"{situation.words}: {moves}; {reason}", expected, candidate.wish
     )

@@ -14,9 +14,10 @@ from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, forecasts, guards, propose, searching, slo, statistics, transitions
+from pegbox.core import decide, forecasts, guards, lacking, propose, searching, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
@@ -100,15 +101,15 @@ class Predicting:
     async def _fit(self, snapshot: Snapshot, memory: Memory, recent: Sequence[forecasts.Forecast]) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""
         spec, ledger = snapshot.spec, snapshot.ledger
-        _take(memory)
-        if memory.fitting is None and (not _of(memory.fitted, snapshot) or _tells_more(ledger, recent, memory.fitted)):
+        _take(memory, spec)
+        if memory.fitting is None and (not _of(memory.fitted, snapshot) or _tells_more(ledger, recent, memory)):
             to = Fitted(spec.space, spec.roles, ledger.rows, ledger.forecasts, tuple(recent))
             told = (to.space, to.roles, to.rows, to.forecasts, to.recent)
             coming = asyncio.get_running_loop().run_in_executor(self.threads, learning.fit, *told)
             memory.fitting = Fitting(to, coming)
         if self.waits and memory.fitting is not None:
             await asyncio.wait({memory.fitting.coming})
-            _take(memory)
+            _take(memory, spec)
 
 
 def _of(fitted: Fitted | None, snapshot: Snapshot) -> bool:
@@ -116,18 +117,24 @@ def _of(fitted: Fitted | None, snapshot: Snapshot) -> bool:
     return fitted is not None and (fitted.space, fitted.roles) == (snapshot.spec.space, snapshot.spec.roles)
 
 
-def _tells_more(ledger: Ledger, recent: Sequence[forecasts.Forecast], fitted: Fitted | None) -> bool:
+def _tells_more(ledger: Ledger, recent: Sequence[forecasts.Forecast], memory: Memory) -> bool:
+    """Where windows are still too few, each is news."""
+    fitted, found = memory.fitted, memory.predictor
+    if isinstance(found, Missing) and found.reason is Reason.LEARNING and fitted and fitted.rows != ledger.rows:
+        return True
     if fitted is None or (fitted.forecasts, fitted.recent) != (ledger.forecasts, recent):
         return True
     return statistics.tell_more(ledger.rows, fitted.rows)
 
 
-def _take(memory: Memory) -> None:
+def _take(memory: Memory, spec: ProfileSpec) -> None:
     """The fit that was made meanwhile, if any. Raises what the fit raised, once: the next look begins another."""
     fitting = memory.fitting
     if fitting is not None and fitting.coming.done():
         memory.fitting = None
-        memory.predictor, memory.fitted = fitting.coming.result(), fitting.to
+        found = fitting.coming.result()
+        memory.predictor = lacking.with_time(found, spec, fitting.to.rows) if isinstance(found, Missing) else found
+        memory.fitted = fitting.to
 
 
 def _take_search(memory: Memory) -> None:

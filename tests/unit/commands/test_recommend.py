@@ -156,7 +156,8 @@ async def test_a_shared_budget_of_the_same_file_is_kept(tmp_path: Path) -> None:
 
 async def test_json_holds_the_same_answer(capsys: pytest.CaptureFixture[str]) -> None:
     body = json.loads(shown(await advice_of(pressed()), capsys, as_json=True))
-    assert body["knobs"] == [{"name": "worker_count", "now": "1", "recommended": "2", "why": "busy for 100%"}]
+    why = "busy for 100%; wish 3, limited by step, bounds, rules or budgets"
+    assert body["knobs"] == [{"name": "worker_count", "now": "1", "recommended": "2", "why": why}]
     assert body["prediction"]["reason"] == "Learning"
     assert body["observation"]["load"] == 30.0
 

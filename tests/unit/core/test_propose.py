@@ -139,6 +139,20 @@ class TestWithoutAModel:
         found = propose(asked(**changes), LEARNING)
         assert (None if isinstance(found, Proposal) else found.reason) is reason
 
+    def test_the_wish_is_an_estimate_of_physics_and_says_that_nothing_verified_it(self) -> None:
+        """Two workers are busy all the time with 6.7/s: 0.2985 s each. 60/s at 65 % need 60 x 0.2985 / 0.65 = 27.6."""
+        request = asked(at(workers=2, http=2, db=2), observation=seen(throughput=6.7, busy={"workers": 1.0}))
+        found = accepted(propose(request, LEARNING))
+        assert found.setting == at(workers=3, http=3, db=3)
+        assert found.uncapped == at(workers=28, http=3, db=3)
+        assert "Unverified: the utilisation law asks for workers=28" in found.why
+
+    def test_without_a_known_use_there_is_no_estimate(self) -> None:
+        request = asked(at(workers=2, http=2, db=2), observation=seen(throughput=6.7, busy={}))
+        found = accepted(propose(request, LEARNING))
+        assert found.uncapped == at(workers=3, http=3, db=3)
+        assert "Unverified" not in found.why
+
     def test_a_limit_that_is_half_idle_is_left_alone(self) -> None:
         request = asked(
             at(workers=2, http=2, db=2),
