@@ -15,6 +15,7 @@ from pegbox.model.prediction import Row
 from pegbox.model.roles import Role, Roles, busy_signal
 
 LOWEST = 1e-9  # stands for a limit of zero, where a logarithm is taken
+LEAST, MOST = 1e-9, 1e12  # of load, throughput, latency and pods, in base units
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,12 @@ def inputs(plan: Plan, settings: Sequence[Setting], loads: Array, pods: Array) -
         batch *= np.array([max(1.0, number(s, name)) for s in settings])
     queue = np.array([sum(number(s, n) for n in plan.queue) if plan.queue else 1.0 for s in settings])
     return Inputs(limits, batch, np.maximum(queue, 1.0), np.maximum(pods, LOWEST), np.maximum(loads, 0.0))
+
+
+def measurable(row: Row) -> bool:
+    """Rates below one event in 30 years, or above what floats tell apart, are no measurements."""
+    values = (row.load, row.throughput, row.latency, row.pods)
+    return all(LEAST <= value <= MOST for value in values)
 
 
 def pods_under(plan: Plan, setting: Setting, pods: float) -> float:

@@ -12,7 +12,17 @@ import numpy as np
 from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.estimate import LATENCY_FLOOR, THROUGHPUT_FLOOR, Estimate, estimate
 from pegbox.learning.evaluate import Forecast, accuracy, spread
-from pegbox.learning.features import Evidence, Plan, evidence, features, inputs, make_plan, number, pods_under
+from pegbox.learning.features import (
+    Evidence,
+    Plan,
+    evidence,
+    features,
+    inputs,
+    make_plan,
+    measurable,
+    number,
+    pods_under,
+)
 from pegbox.learning.queueing import Array, Mask
 from pegbox.learning.residual import Residual, fit_residual
 from pegbox.model.knobs import Knob, SearchSpace, Setting
@@ -25,7 +35,6 @@ NEEDED = 3  # clean windows
 TRUST = 2.0  # factor by which a setting may leave the box of what was observed
 CONTRADICTION = 0.7  # log sd of saturated throughput around the physics: rows a factor 2 apart
 UNUSED = 0.5  # a limit that never was busier than this teaches nothing about raising it
-LEAST, MOST = 1e-9, 1e12  # of load, throughput, latency and pods, in base units
 Z90 = 1.645
 
 
@@ -37,7 +46,7 @@ def fit_model(
     recent: Sequence[Forecast] | None = None,
 ) -> CapacityModel | Missing:
     """See pegbox.learning.fit."""
-    usable = [row for row in rows if _measurable(row)]
+    usable = [row for row in rows if measurable(row)]
     windows = sum(row.count for row in usable)
     if windows < NEEDED:
         dropped = len(rows) - len(usable)
@@ -72,12 +81,6 @@ def fit_model(
         report=_report(layout, found, plan, usable, forecasts if recent is None else recent),
         widening=_widening(forecasts),
     )
-
-
-def _measurable(row: Row) -> bool:
-    """Rates below one event in 30 years, or above what floats tell apart, are no measurements."""
-    values = (row.load, row.throughput, row.latency, row.pods)
-    return all(LEAST <= value <= MOST for value in values)
 
 
 def _residual(columns: Array, logs: Array, noise: Array, floor: float, picked: Mask) -> Residual:

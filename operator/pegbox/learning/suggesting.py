@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from statistics import NormalDist
 
+from pegbox.learning.features import measurable
 from pegbox.learning.search import Goal, SafeSearch
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -29,7 +30,7 @@ Z90 = 1.645
 
 def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
     """See pegbox.learning.suggest."""
-    rows = [row for row in request.rows if _comparable(request, row)]
+    rows = [row for row in request.rows if measurable(row) and _comparable(request, row)]
     here = [row for row in rows if row.setting == request.incumbent]
     windows = sum(row.count for row in here)
     if windows < NEEDED:
