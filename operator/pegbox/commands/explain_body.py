@@ -68,6 +68,7 @@ def body(found: Explanation, trials: int) -> Body:
         "prediction": _prediction(found),
         "curves": _curves(found),
         "considered": _considered(found),
+        "frontier": _frontier(found),
         "breaker": _breaker(found),
         "intent": _intent(found),
         "lastKnownGood": _ladder(found),
@@ -244,6 +245,23 @@ def _considered(found: Explanation) -> list[Body]:
             **_expected(one.expected),
         }
         for one in found.thought.considered[:SHOWN]
+    ]
+
+
+def _frontier(found: Explanation) -> list[Body]:
+    """Money per hour, and what it buys."""
+    if found.thought is None or found.fresh is None:
+        return []
+    incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
+    assert incumbent is not None
+    return [
+        {
+            "perHour": number(point.per_hour),
+            "pods": point.pods,
+            "changed": {n: space[n].type.format(point.setting[n]) for n in incumbent.diff(point.setting)},
+            **_expected(point.expected),
+        }
+        for point in found.thought.frontier
     ]
 
 

@@ -19,6 +19,7 @@ def text(found: Body) -> list[str]:
         _model(found),
         _curves(found),
         _considered(found),
+        _frontier(found),
         _state(found),
         _trials(found),
         _conditions(found),
@@ -117,6 +118,14 @@ def _curves(found: Body) -> list[str]:
 def _considered(found: Body) -> list[str]:
     rows = [(_setting(one["changed"]), *_expectation(one), one["against"] or "-") for one in found["considered"]]
     return output.table(("CANDIDATE", "CAPACITY", "MEAN LATENCY", "AGAINST IT"), rows) if rows else []
+
+
+def _frontier(found: Body) -> list[str]:
+    rows = [
+        (one["perHour"], str(one["pods"]), *_expectation(one), _setting(one["changed"]) or "as it is")
+        for one in found["frontier"]
+    ]
+    return output.table(("MONEY PER HOUR", "PODS", "CAPACITY", "MEAN LATENCY", "SETTING"), rows) if rows else []
 
 
 def _expectation(one: Body) -> tuple[str, str]:

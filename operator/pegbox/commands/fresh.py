@@ -12,6 +12,7 @@ from pegbox.api.status import in_force, read_conditions
 from pegbox.core import decide, forecasts, guards, propose, searching
 from pegbox.core.candidates import knobs_with, ladder
 from pegbox.core.considered import Considered, considered
+from pegbox.core.frontier import Point, frontier
 from pegbox.learning.evaluate import accuracy, trust
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import ConditionType, Verdict
@@ -52,6 +53,7 @@ class Thought:
     verdicts: tuple[Verdict, ...]
     considered: tuple[Considered, ...] = ()
     curves: Mapping[str, tuple[Prediction, ...]] = field(default_factory=dict)
+    frontier: tuple[Point, ...] = ()
 
 
 async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, str], now: datetime) -> Fresh:
@@ -142,21 +144,22 @@ def think(fresh: Fresh, now: datetime) -> Thought:
 
 def _by_model(
     snapshot: Snapshot, model: Predictor | Missing
-) -> tuple[tuple[Considered, ...], Mapping[str, tuple[Prediction, ...]]]:
-    """What the model says of every candidate, and of each limit's values at the load of now."""
+) -> tuple[tuple[Considered, ...], Mapping[str, tuple[Prediction, ...]], tuple[Point, ...]]:
+    """What the model says of every candidate, of each limit's values, and of what money buys, at the load of now."""
     incumbent = snapshot.ledger.incumbent
     if isinstance(model, Missing) or incumbent is None or snapshot.ledger.intent is not None:
-        return (), {}
+        return (), {}, ()
     asked = predicting.request(snapshot)
     if isinstance(asked.load, Missing):
-        return (), {}
+        return (), {}, ()
     candidates = considered(asked, model, lambda wanted: guards.setting(snapshot, incumbent, wanted))
     curves = {}
     for knob in knobs_with(asked, Role.CONCURRENCY, Role.POOL, Role.BATCH, Role.REPLICAS):
         values = ladder(knob, incumbent.number(knob.name))
         settings = [incumbent.with_values(**{knob.name: value}) for value in values]
         curves[knob.name] = tuple(model.predict(settings, asked.load, asked.pods))
-    return tuple(candidates), curves
+    bought = frontier(snapshot.spec, snapshot.containers, asked, model)
+    return tuple(candidates), curves, tuple(bought)
 
 
 def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Missing:

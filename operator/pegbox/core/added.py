@@ -60,10 +60,10 @@ def _largest(snapshot: Snapshot, settings: Sequence[Setting], resource: Resource
     """What a new pod requests at the most: it starts as the template says, and is resized then."""
     space = snapshot.spec.space
     made = [snapshot.containers, *(sizing.sized(snapshot.containers, space, s) for s in settings)]
-    return max(_pod(containers, resource) for containers in made)
+    return max(pod_requests(containers, resource) for containers in made)
 
 
-def _pod(containers: Sequence[ContainerSizes], resource: ResourceName) -> Fraction:
+def pod_requests(containers: Sequence[ContainerSizes], resource: ResourceName) -> Fraction:
     """What one pod requests: all that run together, or what an init container needs beside the sidecars before it
     (Kubernetes, "Resource sharing within containers"). A container that states nothing requests nothing."""
     wanted = Size(Side.REQUESTS, resource)
