@@ -127,6 +127,11 @@ def worlds_of(api: Api) -> dict[str, World]:
     budget: Object = {
         "budgets": [{"name": "connections", "uses": "pods * worker_count", "budgetRef": {"name": "connections"}}]
     }
+    pinned: Object = {"name": "worker_count", "value": 8}
+    searched: Object = {
+        "objective": "MinimizeLatency",
+        "knobs": [pinned, {"name": "pause", "min": "1ms", "max": "400ms"}],
+    }
     pair = [Application(name=n, workers=1, arrivals=26.0) for n in ("first", "second")]
     made = [
         World(api, "hot", Application(replicas=2)),
@@ -139,6 +144,7 @@ def worlds_of(api: Api) -> dict[str, World]:
         World(api, "first", pair[0], budget, namespace="e2e-shared", frozen=False),
         World(api, "second", pair[1], budget, namespace="e2e-shared", frozen=False),
         World(api, "recommend", Application(workers=1, arrivals=26.0), {"mode": "Recommend"}, frozen=False),
+        World(api, "searched", Application(workers=8, service=0.05, pause="200ms"), searched, frozen=False),
         World(api, "kill-written", late),
         World(api, "kill-judging", SLOW_START),
         World(api, "kill-rollback", Application(acknowledge_after=6.0)),
@@ -165,6 +171,7 @@ def running(api: Api, operator: Operator, ongoing: Ongoing) -> Iterator[Running]
             "harm": lambda: scenarios.harmful(worlds["harm"]),
             "restore": lambda: scenarios.restored(worlds["restore"]),
             "shared": lambda: scenarios.shared(worlds["first"], worlds["second"]),
+            "searched": lambda: scenarios.searched(worlds["searched"]),
             "recommend": lambda: scenarios.recommended(worlds["recommend"]),
             **{n: partial(scenarios.start, w) for n, w in worlds.items() if n.startswith("kill-")},
         }

@@ -256,6 +256,26 @@ def shared(first: World, second: World, seconds: float = 400.0) -> Seen:
     return {"samples": samples, "late": "", "events": first.events(), "settings": [first.setting(), second.setting()]}
 
 
+def searched(world: World) -> Seen:
+    """Nobody asks for anything: a knob without a role is tried by the search, until a step of it is accepted."""
+    start(world)
+    before = world.document()
+
+    def won() -> bool:
+        return any(trial["state"] == "Accepted" for trial in world.ledger()["trials"])
+
+    seconds = world.until("an accepted trial of the search", won, 500)
+    world.verb("pause")
+    world.at_rest()
+    return {
+        "before": before,
+        "events": world.events(),
+        "pause": world.reported("pause"),
+        "setting": world.setting(),
+        "seconds": seconds,
+    }
+
+
 def recommended(world: World) -> Seen:
     """Mode Recommend: everything is read, nothing is written."""
     before = objects(world)

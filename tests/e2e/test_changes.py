@@ -93,6 +93,16 @@ def test_without_take_the_conflict_is_named_and_nothing_is_written(running: Runn
     assert any(e.startswith("RequestRefused") and "max_replicas" in e for e in seen["events"])
 
 
+def test_the_search_lowers_latency_by_a_knob_that_no_physics_knows(running: Running) -> None:
+    seen = running.seen("searched")
+    print(f"pause 200ms -> {seen['setting']['pause']}; the first step accepted after {seen['seconds']:.1f} s")
+    assert seen["before"]["values"] == {"worker_count": "8", "pause": "200ms"}
+    [pause] = set(seen["pause"])
+    assert 0.1 <= pause < 0.2, "one step, or two"
+    assert any(event.startswith("TrialStarted") and "search: pause" in event for event in seen["events"])
+    assert any(event.startswith("TrialAccepted") and "pause" in event for event in seen["events"])
+
+
 def test_recommend_shows_proposals_and_writes_nothing_to_the_workload(running: Running) -> None:
     seen = running.seen("recommend")
     proposed = {v["name"]: int(v["value"]) for v in seen["status"]["proposal"]}

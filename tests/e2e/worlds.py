@@ -34,6 +34,7 @@ class Application:
     arrivals: float = 16.0
     service: float = 0.1
     queue: int = 20
+    pause: str = "1ms"
     acknowledge_after: float = 0.0
     cpu: str = "10m"
 

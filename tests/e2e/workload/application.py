@@ -2,7 +2,7 @@
 
 ARRIVALS tasks a second come in evenly; each holds one of `worker_count` workers for SERVICE seconds. What finds QUEUE
 tasks waiting is rejected. So one worker too few makes latency grow within a second, and one more mends it.
-`chunk` comes by env and needs a restart. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
+`pause` lengthens each task. `chunk` comes by env and needs a restart. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
 Its clock stands still while the machine stalls: the tests ask what Pegbox does, not how busy two cores are.
 """
 
@@ -13,7 +13,16 @@ import signal
 
 from prometheus_client import REGISTRY, start_http_server
 
-from pegbox.live import Gauge, LiveSettings, ResizableQueue, TaskMetrics, WorkerGroup, WorkloadMetrics, integer
+from pegbox.live import (
+    Gauge,
+    LiveSettings,
+    ResizableQueue,
+    TaskMetrics,
+    WorkerGroup,
+    WorkloadMetrics,
+    duration,
+    integer,
+)
 
 ARRIVALS = float(os.environ["ARRIVALS"])
 SERVICE = float(os.environ["SERVICE"])
@@ -22,6 +31,7 @@ ACKNOWLEDGE_AFTER = float(os.environ.get("ACKNOWLEDGE_AFTER", "0"))
 WORKERS = integer("worker_count", default=int(os.environ["START_WORKER_COUNT"]), minimum=1, maximum=64)
 # Known to the document never, to the metrics always: an env knob's value in force is what the process started with.
 CHUNK = integer("chunk", default=int(os.environ.get("CHUNK", "4")), minimum=1, maximum=64)
+PAUSE = duration("pause", default=os.environ.get("START_PAUSE", "1ms"), minimum="1ms", maximum="400ms")
 BEAT, STALL = 0.02, 0.05  # seconds between two looks at the clock, and of a gap between them that is a stall
 
 
@@ -55,14 +65,14 @@ async def main() -> None:
     queue: ResizableQueue[float] = ResizableQueue(QUEUE)
 
     async def work(due: float) -> None:
-        await asyncio.sleep(SERVICE)
+        await asyncio.sleep(SERVICE + settings.current[PAUSE])
         tasks.duration.observe(clock() - due)
         tasks.outcomes.labels("success").inc()
 
     group = WorkerGroup(queue.get, work, lambda error: logging.error("a task failed: %r", error))
     workload.add(Gauge("pegbox_workers_busy", "Workers at work.", lambda: group.busy))
     workload.add(Gauge("pegbox_workers_limit", "Workers.", lambda: group.limit))
-    settings = LiveSettings([WORKERS, CHUNK])
+    settings = LiveSettings([WORKERS, CHUNK, PAUSE])
 
     async def settled() -> None:
         await group.settled()
