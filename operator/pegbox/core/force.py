@@ -15,8 +15,9 @@ from fractions import Fraction
 
 from pegbox.core import pod_env
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
+from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
-from pegbox.model.snapshot import Held, PodFacts, Workload
+from pegbox.model.snapshot import Acknowledgement, Document, Held, PodFacts, Workload
 from pegbox.model.trials import Intent, Ledger
 
 
@@ -76,6 +77,21 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
         return Force(False, tuple(sorted(silent)), overdue)
     return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
+
+
+def unread(spec: ProfileSpec, ledger: Ledger, document: Document | Missing, workload: Workload) -> tuple[str, ...]:
+    """Pods that have not acknowledged the document that stands, whoever wrote it. None of an application that never
+    reported: of those nobody knows."""
+    if not ledger.reporting or not spec.space.at(LocationKind.SETTINGS):
+        return ()
+    return tuple(sorted(p.name for p in workload.unfinished if not _has_read(p, spec.uid, document)))
+
+
+def _has_read(pod: PodFacts, uid: str, document: Document | Missing) -> bool:
+    if isinstance(document, Missing) or document.foreign or document.profile_uid != uid or pod.ack is None:
+        return False
+    told = Acknowledgement(uid, document.generation, values_hash(document.values_for(pod.name)))
+    return pod.ack == told
 
 
 def changed(intent: Intent) -> tuple[str, ...]:
