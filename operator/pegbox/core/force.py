@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -90,8 +90,21 @@ def unread(spec: ProfileSpec, ledger: Ledger, document: Document | Missing, work
 def _has_read(pod: PodFacts, uid: str, document: Document | Missing) -> bool:
     if isinstance(document, Missing) or document.foreign or document.profile_uid != uid or pod.ack is None:
         return False
-    told = Acknowledgement(uid, document.generation, values_hash(document.values_for(pod.name)))
-    return pod.ack == told
+    return pod.ack == _told(pod, document)
+
+
+def _told(pod: PodFacts, document: Document) -> Acknowledgement:
+    """What the pod says once it has read the document."""
+    return Acknowledgement(document.profile_uid, document.generation, values_hash(document.values_for(pod.name)))
+
+
+def number_reused(uid: str, document: Document | Missing, workload: Workload) -> bool:
+    """Does a pod run other values under the number of the document that stands? Somebody edited that and left the
+    number: readers refuse it (rule 4 of docs/settings-document.md), so nobody ever runs it."""
+    if isinstance(document, Missing) or document.profile_uid != uid:
+        return False
+    acks = ((p.ack, _told(p, document)) for p in workload.unfinished if p.ack is not None)
+    return any(replace(ack, hash=told.hash) == told != ack for ack, told in acks)
 
 
 def changed(intent: Intent) -> tuple[str, ...]:

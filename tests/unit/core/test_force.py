@@ -7,7 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core.force import Force, applied, in_force, outdated, restarting, unread
+from pegbox.core.force import Force, applied, in_force, number_reused, outdated, restarting, unread
 from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Guards, ProfileSpec
@@ -202,3 +202,20 @@ def test_who_has_not_read_the_document_that_stands(
 ) -> None:
     standing = workload(TOOK, pod("b"), pod("c", finished=True))
     assert unread(profile, ledger, found, standing) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(OTHER, True, id="other_values_under_a_number_that_was_read"),
+        pytest.param(replace(STANDS, cohorts=AHEAD), True, id="other_values_for_its_cohort"),
+        pytest.param(STANDS, False, id="the_same_values"),
+        pytest.param(replace(OTHER, generation=9), False, id="a_newer_number"),
+        pytest.param(replace(OTHER, profile_uid="x"), False, id="another_profiles"),
+        pytest.param(NOT_THERE, False, id="one_that_is_gone"),
+    ],
+)
+def test_a_number_that_stands_for_other_values_than_a_pod_runs_under_it_is_reused(
+    found: Document | Missing, expected: bool
+) -> None:
+    assert number_reused(PROFILE.uid, found, workload(TOOK, pod("b"))) is expected
