@@ -233,9 +233,10 @@ class Application:
         for at, pod in enumerate(self.pods):
             turn = (self.steps + at) % self.lag == 0
             if turn and document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
-                told, pod.cohort = told_by(document, pod.name)
-                pod.runs = {n: int(v) for n, v in told.items()}
-                pod.ack = Acknowledgement(document["profileUID"], int(document["generation"]), values_hash(told))
+                told, cohort = told_by(document, pod.name)
+                ack = Acknowledgement(document["profileUID"], int(document["generation"]), values_hash(told))
+                if not _stale(pod.ack, ack):
+                    pod.runs, pod.ack, pod.cohort = {n: int(v) for n, v in told.items()}, ack, cohort
             most = max([*pod.runs.values(), *pod.env.values()], default=0)
             if self.kills_at and most >= self.kills_at:
                 pod.killed_at, pod.restarts, pod.started = now, pod.restarts + 1, now
@@ -358,6 +359,13 @@ class Application:
         out = replace(self, server=server, service=service, pods=pods, reported=dict(self.reported))
         out.numbers = itertools.count(next(self.numbers) + 1000)
         return out
+
+
+def _stale(known: Acknowledgement | None, told: Acknowledgement) -> bool:
+    """Rule 4 of docs/settings-document.md: of one profile no smaller number is taken, nor the same with other values."""
+    if known is None or known.profile_uid != told.profile_uid:
+        return False
+    return told.generation < known.generation or (told.generation == known.generation and told.hash != known.hash)
 
 
 _REVISION = "deployment.kubernetes.io/revision"

@@ -330,8 +330,8 @@ def at_last_known_good(world: World, watch: Watch, name: str) -> None:
 
 
 def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, int], owed: Mapping[str, Any]) -> None:
-    """For each value somebody stands. Else it was lowered where the budget had no room for the one that somebody stands
-    for: the ledger owes that, and it does not fit yet."""
+    """For each value somebody stands. Else it was lowered where the budget, or a maximum that somebody else set, had no
+    room for the one that somebody stands for: the ledger owes that, and it does not fit yet."""
     for knob, value in here.items():
         if (knob, value) in watch.good[name]:
             continue
@@ -344,7 +344,10 @@ def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, i
 
 
 def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
-    """Would these values fit the budget, beside what others use?"""
+    """Would these values fit the budget, beside what others use? Never where an HPA's minimum would be above its maximum:
+    the API server refuses that (seed 4010141)."""
+    if wanted.get("min_replicas", 0) > wanted.get("max_replicas", MOST):
+        return False
     tenant = world.tenant(name)
     others = world.worst() - world.apps[name].worst(tenant.per_pod)
     pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))

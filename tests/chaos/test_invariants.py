@@ -14,6 +14,7 @@ import pytest
 
 from pegbox.api import ledger_codec
 from pegbox.model.knobs import Setting, values_hash
+from pegbox.model.trials import Ledger
 from pegbox.ports import HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
@@ -247,9 +248,18 @@ async def _left_lowered(world: World, wanted: int | None) -> None:
     ledger = world.ledger(NAME)
     assert ledger is not None and ledger.incumbent is not None
     owed = None if wanted is None else Setting({"workers": Fraction(wanted)})
-    ledger = replace(ledger, incumbent=ledger.incumbent.with_values(workers=Fraction(1)), owed=owed)
+    await _remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(workers=Fraction(1)), owed=owed))
+
+
+async def _remembered(world: World, ledger: Ledger) -> None:
     body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=NAME, profile=NAME, written_at=world.clock.now())
     await world.server.apply(body, force=True)
+
+
+def _hpa(world: World) -> Ref:
+    hpa = world.apps[NAME].hpa()
+    assert hpa is not None
+    return Ref(HPA, NAMESPACE, hpa["metadata"]["name"])
 
 
 async def _left_lowered_and_forgotten(world: World) -> None:
@@ -321,14 +331,38 @@ def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
         await written(world, pool=5)
         ledger = world.ledger(NAME)
         assert ledger is not None and ledger.incumbent is not None
-        ledger = replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5)))
-        body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=NAME, profile=NAME, written_at=world.clock.now())
-        await world.server.apply(body, force=True)
+        await _remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5))))
         watch.good[NAME].add(("pool", 5))
         await world.others_step()
         return unfinished(world, watch)
 
     assert asyncio.run(run()) == []
+
+
+@pytest.mark.parametrize(
+    ("most", "lost"),
+    [
+        pytest.param(1, [], id="under a maximum of 1 a minimum of 2 is no HPA"),
+        pytest.param(2, ["min_replicas=2 is owed and fits, but 1 stands"], id="under one of 2 it is missed"),
+    ],
+)
+def test_a_minimum_that_is_owed_is_missed_once_the_maximum_lets_it_stand(most: int, lost: list[str]) -> None:
+    """Somebody set the maximum, and our rollback left the minimum at 1. 2 pods x 2 x 2 = 8 of 20 fit in either case."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("created")
+        watch = Watch(world)
+        operation = {"op": "replace", "path": "/spec/minReplicas", "value": 1}
+        await world.server.json_patch(_hpa(world), [operation])
+        await world.patch(_hpa(world), "/spec/maxReplicas", most)
+        ledger = world.ledger(NAME)
+        assert ledger is not None and ledger.incumbent is not None
+        here = ledger.incumbent.with_values(min_replicas=Fraction(1), max_replicas=Fraction(most))
+        await _remembered(world, replace(ledger, incumbent=here, owed=Setting({"min_replicas": Fraction(2)})))
+        await world.others_step()
+        return [line.partition(f"{NAME}: ")[2] for line in unfinished(world, watch)]
+
+    assert asyncio.run(run()) == lost
 
 
 def test_a_byte_of_somebody_elses_that_changed_is_found() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from pegbox.api import budgets
 from pegbox.model.errors import WriteConflict
+from pegbox.model.knobs import values_hash
 from pegbox.model.trials import IntentKind
 from pegbox.ports import BUDGET, CONFIG_MAP, Ref
 from pegbox.testing.cluster import FakeCluster
@@ -121,15 +124,111 @@ async def test_what_somebody_raised_in_a_document_that_pods_cannot_read_is_claim
     """8 units: 4 + 4 are claimed when somebody sets workers=4 under the old hash. Two pods use 8 of it then: 12 in all, and
     nothing is left for anybody else to raise. The other one gives way instead: 8 + 2."""
     world = await two(capacity=10)
-    own = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
-    text = (await world.outside.get(own))["data"]["settings.json"]
-    document = json.loads(text)
-    document["values"]["workers"] = "4"  # its hash is that of 2
-    await world.patch(own, "/data/settings.json", json.dumps(document))
+    await set_by_hand(world, 4, hashed=False)
     await world.wake()
     ledger = await world.ledger()
-    assert ledger.intent is not None and ledger.intent.kind is IntentKind.ADOPT
+    assert ledger is not None and ledger.intent is not None and ledger.intent.kind is IntentKind.ADOPT
     assert (await world.claims())["checkout"][0] == 8
     await world.annotate("try", "workers=3", "basket")
     await world.turn("basket")
     assert await world.values("basket") == {"workers": "1"}
+
+
+async def set_by_hand(world: World, workers: int, *, hashed: bool, number: int = 1) -> None:
+    """Somebody edits the document of `checkout`; `hashed`: as pods can read it, under a number and a hash of its own. One
+    that is no larger (`number` is 0) they know."""
+    own = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
+    document = json.loads((await world.outside.get(own))["data"]["settings.json"])
+    document["values"]["workers"] = str(workers)
+    if hashed:
+        document |= {"hash": values_hash(document["values"]), "generation": document["generation"] + number}
+    await world.patch(own, "/data/settings.json", json.dumps(document))
+
+
+async def lowered_by_hand(*, hashed: bool, silent: bool = False) -> World:
+    """12 units. Two pods run 3 workers each, 6 are claimed. Somebody sets 2, and no pod has read that yet."""
+    world = await two(capacity=12)
+    world.apps["checkout"].silent = silent
+    await set_by_hand(world, 3, hashed=True)
+    await world.turn()
+    await world.turn()
+    assert (await world.claims())["checkout"][0] == 6
+    await set_by_hand(world, 2, hashed=hashed)
+    await world.wake()
+    return world
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+async def test_what_somebody_lowers_stays_claimed_until_every_pod_has_read_it(hashed: bool) -> None:
+    """8 for the other one beside 6 would be 14 of 12. (Schedule 4010703.)"""
+    world = await lowered_by_hand(hashed=hashed)
+    assert (await world.claims())["checkout"][0] == 6
+    await world.annotate("try", "workers=4", "basket")
+    await world.turn("basket")
+    assert await world.values("basket") == {"workers": "2"}
+    assert "RequestRefused" in world.events.reasons()
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+async def test_once_every_pod_has_read_it_others_may_have_it(hashed: bool) -> None:
+    world = await lowered_by_hand(hashed=hashed)
+    await world.pods_step(world.apps["checkout"])
+    await world.rest()
+    assert (await world.claims())["checkout"][0] == 4
+    await world.annotate("try", "workers=4", "basket")
+    await world.turn("basket")
+    assert await world.values("basket") == {"workers": "4"}
+
+
+async def test_pods_that_fell_silent_hold_what_they_may_still_use() -> None:
+    world = await lowered_by_hand(hashed=True, silent=True)
+    await world.turns(20)
+    assert (await world.claims())["checkout"] == (6, "None")
+
+
+RAISED = {"name": "max_replicas", "min": 1, "max": 6}
+OWN = {"name": "db", "uses": "pods * workers", "limit": 13}
+
+
+async def edited(*, number: int) -> World:
+    """4 pods run 3 workers: 4 x 3 = 12 of 13. Somebody sets 2 and raises the document's number by `number`;
+    no pod has read that yet."""
+    world = await make()
+    await world.apply(documents.hpa())
+    tuned = documents.profile(
+        "checkout",
+        documents.hot("workers"),
+        RAISED,
+        budgets=[OWN],
+        autoscaler={"ref": {"name": "checkout"}},
+        conflictPolicy="Take",
+        guards=documents.QUICK,
+    )
+    await world.add(tuned, workers=2)
+    await world.steady()
+    await set_by_hand(world, 3, hashed=True)
+    await world.turns(30)
+    await set_by_hand(world, 2, hashed=True, number=number)
+    await world.annotate("try", "max_replicas=6")  # 6 x 2 = 12 would fit, beside pods that run 3 it does not
+    return world
+
+
+async def test_an_edit_under_a_number_that_pods_know_is_first_of_all_written_under_another() -> None:
+    """Readers refuse such an edit (rule 4 of the settings document), so that 2 would stand and 3 would run for good."""
+    world = await edited(number=0)
+    before = (await world.document()).generation
+    await world.wake()
+    after, intent = await world.document(), await world.intent()
+    assert (after.generation, after.values["workers"]) == (before + 1, "2")
+    assert intent is not None and intent.kind is IntentKind.ADOPT
+    assert "ForeignChange" in world.events.reasons()
+    assert (await world.bounds())[1] == 4
+    await world.turns(10)  # every pod has read it, and was measured with it: now it may
+    assert (await world.bounds())[1] == 6
+
+
+async def test_an_edit_under_a_number_of_its_own_is_left_as_it_is() -> None:
+    world = await edited(number=1)
+    before = await world.document()
+    await world.wake()
+    assert await world.document() == before and await world.intent() is None

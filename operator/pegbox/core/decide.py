@@ -14,6 +14,7 @@ from fractions import Fraction
 from pegbox.core import (
     brakes,
     breaker,
+    force,
     guards,
     looks,
     narrowed,
@@ -284,6 +285,9 @@ def _at_rest(
     back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
     if back is not None:
         return replace(back, events=events + back.events)
+    anew = _numbered_anew(snapshot, workload, incumbent, now)
+    if anew is not None:
+        return replace(anew, events=events)
     snapshot = replace(snapshot, ledger=owed.still(snapshot.ledger))
     returned = None if events else owed.returned(snapshot, workload, now)
     if returned is not None:
@@ -315,6 +319,16 @@ def _at_rest(
             return replace(held, proposal=proposal.uncapped, events=events)
     decision = under_way.start(snapshot, workload, _trial(snapshot, workload, proposal, wanted, now), now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
+
+
+def _numbered_anew(snapshot: Snapshot, workload: Workload, incumbent: Setting, now: datetime) -> Decision | None:
+    """What somebody set in our document under a number that pods know is written again under a new one. Until every
+    pod has it nothing else begins: what they run still counts."""
+    if not _may_write(snapshot) or not force.number_reused(snapshot.spec.uid, snapshot.document, workload):
+        return None
+    item = Begin(IntentKind.ADOPT, incumbent, Reason.FOREIGN_CHANGE, now, revision=workload.revision)
+    ledger = transitions.begin(snapshot.spec, snapshot.ledger, incumbent, item)
+    return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.ADOPT)
 
 
 def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision | None:

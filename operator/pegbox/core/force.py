@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from pegbox.core import pod_env
 from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
+from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
-from pegbox.model.snapshot import Held, PodFacts, Workload
+from pegbox.model.snapshot import Acknowledgement, Document, Held, PodFacts, Workload
 from pegbox.model.trials import Intent, Ledger
 
 
@@ -76,6 +77,34 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
         return Force(False, tuple(sorted(silent)), overdue)
     return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
+
+
+def unread(spec: ProfileSpec, ledger: Ledger, document: Document | Missing, workload: Workload) -> tuple[str, ...]:
+    """Pods that have not acknowledged the document that stands, whoever wrote it. None of an application that never
+    reported: of those nobody knows."""
+    if not ledger.reporting or not spec.space.at(LocationKind.SETTINGS):
+        return ()
+    return tuple(sorted(p.name for p in workload.unfinished if not _has_read(p, spec.uid, document)))
+
+
+def _has_read(pod: PodFacts, uid: str, document: Document | Missing) -> bool:
+    if isinstance(document, Missing) or document.foreign or document.profile_uid != uid or pod.ack is None:
+        return False
+    return pod.ack == _told(pod, document)
+
+
+def _told(pod: PodFacts, document: Document) -> Acknowledgement:
+    """What the pod says once it has read the document."""
+    return Acknowledgement(document.profile_uid, document.generation, values_hash(document.values_for(pod.name)))
+
+
+def number_reused(uid: str, document: Document | Missing, workload: Workload) -> bool:
+    """Does a pod run other values under the number of the document that stands? Somebody edited that and left the
+    number: readers refuse it (rule 4 of docs/settings-document.md), so nobody ever runs it."""
+    if isinstance(document, Missing) or document.profile_uid != uid:
+        return False
+    acks = ((p.ack, _told(p, document)) for p in workload.unfinished if p.ack is not None)
+    return any(replace(ack, hash=told.hash) == told != ack for ack, told in acks)
 
 
 def changed(intent: Intent) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Owed: what a way back left lowered, since a budget had no room for more beside what others set. Pure.
+"""Owed: what a way back left lowered, since more would not fit beside what others set: into a budget, or, of an HPA's
+minimum, under its maximum. Pure.
 
 The ledger remembers the value (`transitions.owing`), and it returns at rest once it fits, as the rest of the way back.
 Nothing is owed any more where somebody else set the knob, where a trial was accepted, or where a person asked for
@@ -53,7 +54,7 @@ def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision 
 
 
 def _fitting(snapshot: Snapshot, incumbent: Setting, owed: Setting) -> Setting:
-    """One knob after the other, as far as every budget has room."""
+    """One knob after the other, as far as every budget and every rule allows."""
     goal = incumbent
     for name, value in owed.items():
         more = goal.with_values(**{name: value})

@@ -415,7 +415,7 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     moved = f"{moved} ({where})" if where else moved
     text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
     if ledger.owed is not None:
-        text += f"; until a budget has room, less than {in_words(snapshot.spec.space, ledger.owed)}"
+        text += f"; until it fits, less than {in_words(snapshot.spec.space, ledger.owed)}"
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 

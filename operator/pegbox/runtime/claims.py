@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from pegbox.api import budgets as budget_api
-from pegbox.core import usage
+from pegbox.core import force, usage
 from pegbox.model.errors import WriteConflict
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Workload
 from pegbox.model.trials import IntentKind, Ledger
@@ -43,6 +43,15 @@ def _units(found: Objects, workload: Workload, name: str, setting: Setting) -> i
     return ceil(usage.amount(found.spec, item, setting, pods))
 
 
+def _may_use_more(found: Objects, ledger: Ledger, ref: str) -> bool:
+    """May pods still run what stood before? Somebody lowered a value in our document, and not all of them have read
+    that: what they used stays claimed until they have."""
+    if isinstance(found.workload, Missing) or not force.unread(found.spec, ledger, found.document, found.workload):
+        return False
+    settings = {k.name for k in found.spec.space.at(LocationKind.SETTINGS)}
+    return any(settings.intersection(usage.knob_names(found.spec, b)) for b in found.spec.budgets if b.ref == ref)
+
+
 async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime, reached: Reached) -> Missing | None:
     """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now.
 
@@ -55,6 +64,8 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
         if body is None:
             continue
         standing = budget_api.held_by(body, found.spec.uid, now)
+        if standing is not None and amount < standing.amount and _may_use_more(found, ledger, ref):
+            amount = standing.amount
         holding = standing is not None and standing.trial.value == "Holding"
         if standing is not None and standing.amount == amount and holding == trial and _fresh(standing.expires, now):
             continue

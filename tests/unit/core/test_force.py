@@ -7,14 +7,29 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core.force import Force, applied, in_force, outdated, restarting
+from pegbox.core.force import Force, applied, in_force, number_reused, outdated, restarting, unread
 from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.observations import Missing
-from pegbox.model.profile import Guards
+from pegbox.model.profile import Guards, ProfileSpec
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Acknowledgement, Held, Workload
+from pegbox.model.snapshot import Acknowledgement, Document, Held, Listed, Workload
 from pegbox.model.trials import Intent, Ledger
-from tests.unit.core.build import ENV, HOT, HPA, POOL, acked, at, held, intent, pod, setting, spec, under_way, workload
+from tests.unit.core.build import (
+    ENV,
+    HOT,
+    HPA,
+    POOL,
+    acked,
+    at,
+    document,
+    held,
+    intent,
+    pod,
+    setting,
+    spec,
+    under_way,
+    workload,
+)
 
 PROFILE = spec(guards=Guards(ack_timeout=F(180)))
 WRITTEN = intent(applied_at=at(10))  # so that ackTimeout ends at 190 s
@@ -160,3 +175,47 @@ def test_a_stage_restarts_only_for_what_it_changes_itself() -> None:
     space = spec(ENV, HOT).space
     assert restarting(space, item) == ("threads",)
     assert restarting(space, replace(item, stage=1)) == ()
+
+
+STANDS = document(PROFILE, WRITTEN.current, WRITTEN.generation)
+OTHER = document(PROFILE, WRITTEN.parent, WRITTEN.generation)
+NOT_THERE = Missing(Reason.NOT_REPORTED)
+AHEAD = {"trial": Listed(("a",), {"workers": "9"})}
+
+
+@pytest.mark.parametrize(
+    ("profile", "ledger", "found", "expected"),
+    [
+        pytest.param(PROFILE, REPORTING, STANDS, ("b",), id="whoever_acknowledged_what_stands_has_read_it"),
+        pytest.param(PROFILE, REPORTING, OTHER, ("a", "b"), id="other_values_under_a_number_that_was_read"),
+        pytest.param(PROFILE, REPORTING, replace(STANDS, generation=9), ("a", "b"), id="a_newer_number"),
+        pytest.param(PROFILE, REPORTING, replace(STANDS, foreign=True), ("a", "b"), id="one_that_nobody_can_read"),
+        pytest.param(PROFILE, REPORTING, replace(STANDS, cohorts=AHEAD), ("a", "b"), id="other_values_for_its_cohort"),
+        pytest.param(PROFILE, REPORTING, replace(STANDS, profile_uid="x"), ("a", "b"), id="another_profiles"),
+        pytest.param(PROFILE, REPORTING, NOT_THERE, ("a", "b"), id="one_that_is_gone"),
+        pytest.param(PROFILE, QUIET, OTHER, (), id="of_an_application_that_never_reported_nobody_knows"),
+        pytest.param(spec(ENV, budgets=()), REPORTING, NOT_THERE, (), id="without_a_document_there_is_nothing_to_read"),
+    ],
+)
+def test_who_has_not_read_the_document_that_stands(
+    profile: ProfileSpec, ledger: Ledger, found: Document | Missing, expected: tuple[str, ...]
+) -> None:
+    standing = workload(TOOK, pod("b"), pod("c", finished=True))
+    assert unread(profile, ledger, found, standing) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(OTHER, True, id="other_values_under_a_number_that_was_read"),
+        pytest.param(replace(STANDS, cohorts=AHEAD), True, id="other_values_for_its_cohort"),
+        pytest.param(STANDS, False, id="the_same_values"),
+        pytest.param(replace(OTHER, generation=9), False, id="a_newer_number"),
+        pytest.param(replace(OTHER, profile_uid="x"), False, id="another_profiles"),
+        pytest.param(NOT_THERE, False, id="one_that_is_gone"),
+    ],
+)
+def test_a_number_that_stands_for_other_values_than_a_pod_runs_under_it_is_reused(
+    found: Document | Missing, expected: bool
+) -> None:
+    assert number_reused(PROFILE.uid, found, workload(TOOK, pod("b"))) is expected

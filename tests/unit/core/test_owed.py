@@ -1,4 +1,4 @@
-"""What a way back had to leave lowered is owed: it returns once a budget has room for it, and no sooner."""
+"""What a way back had to leave lowered is owed: it returns once it fits, and no sooner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pegbox.core.decide import decide
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import Knob, Location, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Freeze, Mode
 from pegbox.model.reasons import Reason
@@ -39,6 +39,7 @@ from tests.unit.core.build import (
 BOUNDED = spec(HOT, POOL, HPA)  # pods * workers * pool within 48
 LOWERED = setting(workers=2, pool=4, max_replicas=6)  # 6 x 2 x 4 = 48: with 4 workers it would be 96
 OWED = setting(workers=4)
+LEAST = Knob("min_replicas", location=Location(LocationKind.HPA_MIN), minimum=F(1), maximum=F(12))
 FREEZE = Freeze("noon", "0 12 * * *", "UTC", F(3600))  # T0 is a noon
 
 
@@ -54,7 +55,7 @@ def test_a_value_that_does_not_fit_beside_a_foreign_one_is_owed_from_then_on() -
     found = decide(seen, NO_WISH, at(5))
     assert found.reason is Reason.FOREIGN_CHANGE and found.desired == LOWERED
     assert found.ledger.owed == OWED
-    assert "until a budget has room, less than workers=4" in found.message
+    assert "until it fits, less than workers=4" in found.message
 
 
 def test_it_stays_lowered_for_as_long_as_the_foreign_value_stands() -> None:
@@ -70,6 +71,30 @@ def test_it_returns_once_the_foreign_value_is_gone() -> None:
     assert found.desired == setting(workers=4, pool=4, max_replicas=3)
     assert found.ledger.intent is not None and found.ledger.intent.kind is IntentKind.ROLLBACK
     assert found.reason is Reason.ROLLING_BACK and "there is room again" in found.message
+
+
+BOTH = spec(HOT, POOL, LEAST, HPA)
+UNDER = setting(workers=2, pool=2, min_replicas=1, max_replicas=1)
+
+
+def test_a_minimum_above_the_maximum_that_somebody_set_in_mid_trial_is_owed_for_as_long_as_that_stands() -> None:
+    """2 to 3 pods, and 1 to 4 are tried. Somebody sets the maximum to 1: a minimum of 2 would be above it, whatever a
+    budget says, and the API server refuses such an HPA. (Schedule 4010141.)"""
+    parent = UNDER.with_values(min_replicas=F(2), max_replicas=F(3))
+    item = intent(parent=parent, stages=(UNDER.with_values(max_replicas=F(4)),), applied_at=T0)
+    found = decide(snapshot(BOTH, under_way(item), held=held(UNDER)), NO_WISH, at(5))
+    assert (found.desired, found.ledger.owed) == (UNDER, setting(min_replicas=2))
+    assert "until it fits, less than min_replicas=2" in found.message
+    assert decide(snapshot(BOTH, memory(UNDER, found.ledger.owed)), NO_WISH, at(6)).action is Action.HOLD
+
+
+@pytest.mark.parametrize("theirs", [2, 3])
+def test_it_returns_once_he_raises_the_maximum_again(theirs: int) -> None:
+    raised = UNDER.with_values(max_replicas=F(theirs))
+    noted = decide(snapshot(BOTH, memory(UNDER, setting(min_replicas=2)), held=held(raised)), NO_WISH, at(5))
+    assert (noted.action, noted.ledger.owed) == (Action.HOLD, setting(min_replicas=2))
+    found = decide(snapshot(BOTH, noted.ledger), NO_WISH, at(6))
+    assert found.desired == raised.with_values(min_replicas=F(2))
 
 
 def test_as_much_returns_as_fits() -> None:
