@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from pegbox.model.trials import Ledger, TrialState
@@ -21,6 +22,8 @@ class Buffered(Service):
     """All load is served; the mean latency is least, 100 ms, with a buffer of BEST, and grows to both sides."""
 
     load: float = 20.0
+    noise: float = 0.0  # sd of the log of a window's mean latency
+    chance: Random = field(default_factory=lambda: Random(1))
 
     @property
     def harmed(self) -> bool:
@@ -30,18 +33,18 @@ class Buffered(Service):
         return self.load
 
     def latency(self) -> float:
-        return slow(self.values["buffer"])
+        return slow(self.values["buffer"]) * math.exp(self.chance.gauss(0.0, self.noise))
 
 
 def slow(buffer: float) -> float:
     return 0.1 * (1 + 0.1 * math.log2(buffer / BEST) ** 2)
 
 
-async def buffered(objective: str, buffer: int = 16, **spec: Any) -> World:
+async def buffered(objective: str, buffer: int = 16, noise: float = 0.0, **spec: Any) -> World:
     world = await make(predicting=Predicting())
     await world.apply(documents.deployment("checkout"))
     app = world._app("checkout", "checkout")
-    app.service = world.services["checkout"] = Buffered(app.service.profile)
+    app.service = world.services["checkout"] = Buffered(app.service.profile, noise=noise)
     workers = {"name": "workers", "value": 4}
     profile = documents.profile("checkout", workers, documents.hot("buffer", buffer), objective=objective, **spec)
     profile["spec"]["guards"] |= {"maxStep": "50%"}
@@ -70,6 +73,14 @@ async def test_a_knob_without_a_role_is_moved_step_by_step_to_lower_latency() ->
     for trial in ledger.trials:
         before, tried = (float(s.number("buffer")) for s in (trial.parent, trial.setting))
         assert before / 2 <= tried <= math.ceil(before * 1.5), "no step is larger than maxStep"
+
+
+async def test_noise_of_five_percent_makes_it_slower_and_no_worse() -> None:
+    world = await buffered("MinimizeLatency", noise=0.05)
+    ledger = await after(world, 8)
+    assert ledger.incumbent is not None
+    assert slow(float(ledger.incumbent.number("buffer"))) < 0.85 * slow(16)
+    assert any(t.state is TrialState.ACCEPTED for t in ledger.trials)
 
 
 async def test_where_nothing_is_left_to_gain_it_holds_and_says_so() -> None:

@@ -122,6 +122,19 @@ class SafeSearch:
         best = int(np.argmax(score))
         return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
 
+    def probe(self, names: frozenset[str]) -> Setting:
+        """The step of one of these knobs that tells most, among those that are surely safe, whatever it promises."""
+        if self.holds or self._base is None:
+            return self._incumbent
+        found = self._candidates()
+        options = {s: p for s, p in found.items() if len(moved := self._incumbent.diff(s)) == 1 and names >= {*moved}}
+        if not options:
+            return self._incumbent
+        view = self._view(list(options), np.array(list(options.values())))
+        score = np.where(self._safe(view), self._worth(view), -np.inf)
+        best = int(np.argmax(score))
+        return view.settings[best] if math.isfinite(score[best]) else self._incumbent
+
     def tell(self, setting: Setting, value: float | None) -> None:
         """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""
         self._step += 1

@@ -44,6 +44,8 @@ def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
             return Missing(Reason.NOTHING_BETTER, f"the search holds: {request.misses} trials in a row came to nothing")
         wanted = search.ask()
         if wanted == request.incumbent:
+            wanted = search.probe(_untried(request, rows))
+        if wanted == request.incumbent:
             return Missing(Reason.NOTHING_BETTER, "the search expects no gain from any safe step")
         mean, spread, above, apart = search.outlook(wanted)
     gain = Interval(*(1.0 - math.exp(-x) for x in (mean, mean - Z90 * spread, mean + Z90 * spread)))
@@ -55,6 +57,14 @@ def _comparable(request: SearchRequest, row: Row) -> bool:
     """About the same load on as many pods; every knob that is known now was known then."""
     near = 1 / COMPARABLE <= row.load / request.load <= COMPARABLE
     return near and _known(request, row.setting) and round(row.pods) == round(request.pods)
+
+
+def _untried(request: SearchRequest, rows: Iterable[Row]) -> frozenset[str]:
+    """Knobs that never varied: one bounded probe tells whether they matter, however little is expected of it. None of
+    those that restart pods: that has to be earned."""
+    settings = [row.setting for row in rows] + [setting for _, setting in request.failed]
+    moved = {name for setting in settings for name in request.incumbent.diff(setting)}
+    return request.moving - request.restarting - moved
 
 
 def _known(request: SearchRequest, setting: Setting) -> bool:

@@ -80,6 +80,21 @@ def test_with_one_setting_measured_a_small_step_is_suggested_and_only_of_what_ma
     assert found.sure > 0.98
 
 
+def test_a_knob_that_never_varied_gets_one_bounded_probe_though_noise_hides_what_a_step_might_bring() -> None:
+    """10 % of noise: no step of a factor 1.5 is worth asking for. Once it was probed, that stands."""
+    noisy = request(row(HERE, sd=0.1), moving=frozenset({"buffer"}))
+    probe = suggested(noisy)
+    assert probe.setting in (HERE.with_values(buffer=F(11)), HERE.with_values(buffer=F(24))), "a whole step"
+    told = row(probe.setting, sd=0.1, latency=latency(HERE))
+    found = learning.suggest(replace(noisy, rows=(*noisy.rows, told)))
+    assert isinstance(found, Missing), "it brought nothing, and nothing more is expected"
+
+
+def test_a_knob_that_restarts_pods_gets_no_probe() -> None:
+    noisy = request(row(HERE, sd=0.1), moving=frozenset({"pause"}), restarting=frozenset({"pause"}))
+    assert isinstance(learning.suggest(noisy), Missing)
+
+
 def test_the_same_question_gets_the_same_answer() -> None:
     assert learning.suggest(request()) == learning.suggest(request())
 
