@@ -48,9 +48,11 @@ class Watch:
     modes: dict[str, str] = field(default_factory=dict)
     foreign: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # knob -> value, intent
     before: dict[str, dict[str, int]] = field(default_factory=dict)
-    looked: dict[str, int] = field(default_factory=dict)  # pods that the last wake could count
+    looking: dict[str, int] = field(default_factory=dict)  # pods that the wake under way can count
+    looked: dict[str, int] = field(default_factory=dict)  # those that the last wake which told others could count
+    waking: str = ""
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
-    raised: dict[str, int] = field(default_factory=dict)  # by others, since the last wake of the profile
+    raised: dict[str, int] = field(default_factory=dict)  # by others, since that wake of the profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     found: list[str] = field(default_factory=list)
 
@@ -78,6 +80,8 @@ class Watch:
             return
         if record.kind == "PerformanceProfile":
             self._check(no_nan, self.world, record.name)
+        if record.kind == "SharedBudget" and self.waking:
+            self.told(self.waking)
         if record.kind in OURS:
             return
         name = tenant_of(self.world, record)
@@ -99,7 +103,12 @@ class Watch:
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads."""
         self.modes[name] = self.world.mode(name)
-        self.looked[name] = _bound(self.world, name)
+        self.looking[name], self.waking = _bound(self.world, name), name
+
+    def told(self, name: str) -> None:
+        """What the wake could see is claimed: it wrote its claim, or went through and had none to write. A wake that
+        fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
+        self.looked[name] = self.looking.get(name, self.looked[name])
         self.raised.pop(name, None)
 
     # --- after each act of others
@@ -130,7 +139,7 @@ class Watch:
 
     def _unseen(self, writer: str) -> int:
         """Excluded on purpose (docs/critiques.md): what others add, pods by a deploy's surge or by hand, or a value that
-        they raise, is claimed at the next wake of their own profile; until then another profile of the same budget
+        they raise, is claimed at the next wake of their own profile that gets so far; until then another profile of the same budget
         cannot know of it."""
         total = 0
         for tenant in self.world.shop.tenants:

@@ -78,7 +78,7 @@ class Runner:
     async def run(self, schedule: Schedule) -> Outcome:
         world = await self.world(schedule.shop)
         watch, out = Watch(world), Outcome(schedule)
-        world.on_wake = watch.woken
+        world.on_wake, world.on_slept = watch.woken, watch.told
         tenants = [t.name for t in world.shop.tenants]
         for step in schedule.steps:
             chance = random.Random(step.seed)

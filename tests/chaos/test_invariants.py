@@ -15,7 +15,7 @@ import pytest
 from pegbox.api import ledger_codec
 from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.trials import Ledger
-from pegbox.ports import HPA, PROFILE, Object, Ref
+from pegbox.ports import BUDGET, HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
 from tests.chaos.world import NAMESPACE, World
@@ -190,14 +190,16 @@ async def _raised_by_a_user(world: World, name: str, workers: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("wakes", "claims", "sleeps", "expected"),
     [
-        pytest.param([], [], id="before gamma's next wake nobody else can know of it"),
-        pytest.param(["gamma"], ["budgets_hold"], id="after it everybody can"),
+        pytest.param(False, False, False, [], id="before gamma's next wake nobody else can know of it"),
+        pytest.param(True, False, True, ["budgets_hold"], id="after it everybody can"),
+        pytest.param(True, False, False, [], id="one that failed before its claim told nobody"),
+        pytest.param(True, True, False, ["budgets_hold"], id="one that failed after it did"),
     ],
 )
-def test_what_others_raise_is_excused_until_the_next_wake_of_their_profile(
-    seen: list[str], expected: list[str]
+def test_what_others_raise_is_excused_until_a_wake_of_their_profile_tells(
+    wakes: bool, claims: bool, sleeps: bool, expected: list[str]
 ) -> None:
     """alpha and beta 2 x 2, gamma 2 x 4 by hand: 16 of 17; one worker more in alpha makes it 18."""
 
@@ -205,8 +207,15 @@ def test_what_others_raise_is_excused_until_the_next_wake_of_their_profile(
         world = await RUNNER.world("sharing")
         watch = Watch(world)
         await _raised_by_a_user(world, "gamma", 4)
-        for name in (*seen, "alpha"):
-            watch.woken(name)
+        if wakes:
+            watch.woken("gamma")
+        if claims:
+            budget = Ref(BUDGET, NAMESPACE, "postgres")
+            note = {"op": "add", "path": "/metadata/annotations", "value": {"note": "1"}}
+            await world.server.json_patch(budget, [note])
+        if sleeps:
+            watch.told("gamma")
+        watch.woken("alpha")
         await written(world, name="alpha", workers=3)
         return watch.found
 

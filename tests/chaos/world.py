@@ -111,6 +111,7 @@ class World:
     lapsed: dict[str, str] = field(default_factory=dict)  # tenant -> why its end is not a plain last-known-good
     on_others: Callable[[], None] = lambda: None  # told after each act of others
     on_wake: Callable[[str], None] = lambda name: None  # told before each wake
+    on_slept: Callable[[str], None] = lambda name: None  # told after each that went through
     escaped: list[str] = field(default_factory=list)
     went: bool = False  # through its end, the newest wake
 
@@ -192,6 +193,8 @@ class World:
         self.on_wake(name)
         after = await self.attempt(process, name)
         self.went = after is not None and after >= 0 and not process.killed
+        if self.went or (after is None and not process.killed):
+            self.on_slept(name)
         if after is None and process.killed and process is self.operator:
             self.restart()
         return AGAIN if process.killed or (after is not None and after < 0) else after
