@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from pegbox.learning.beliefs import BY_HAND, Beliefs
 from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.estimate import LATENCY_FLOOR, THROUGHPUT_FLOOR, Estimate, estimate
 from pegbox.learning.evaluate import Forecast, accuracy, spread
@@ -30,7 +31,11 @@ Z90 = 1.645
 
 
 def fit_model(
-    space: SearchSpace, roles: Roles, rows: Sequence[Row], forecasts: Sequence[Forecast] = ()
+    space: SearchSpace,
+    roles: Roles,
+    rows: Sequence[Row],
+    forecasts: Sequence[Forecast] = (),
+    beliefs: Beliefs = BY_HAND,
 ) -> CapacityModel | Missing:
     """See pegbox.learning.fit."""
     usable = [row for row in rows if _measurable(row)]
@@ -46,7 +51,7 @@ def fit_model(
 
     # small matrices: a second thread costs more than it brings, and sums in thread order do not repeat
     with threadpool_limits(limits=1):
-        found = estimate(layout, seen, bool(plan.queue))
+        found = estimate(layout, seen, bool(plan.queue), beliefs)
     physics = evaluate(layout, found.best[None, :], seen.x)
     off = np.log(seen.throughput / physics.capacity[0])
     if np.any(seen.saturated) and float(np.sqrt(np.mean(off[seen.saturated] ** 2))) > CONTRADICTION:
