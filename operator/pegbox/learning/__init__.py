@@ -21,11 +21,13 @@ def fit(
     """Fits a predictor to what was observed, or says why the data cannot carry one.
 
     `forecasts` are (model, baseline, outcome) throughputs said before the outcome was known: they fill the
-    report's errors and widen the intervals to what past errors were. Same input, same predictor.
+    report's errors and widen the intervals to what past errors were. What the rows do not tell is as on other
+    workloads, by the prior in the package. Same input, same predictor.
     """
     from pegbox.learning.model import fit_model
+    from pegbox.learning.shipped import shipped
 
-    return fit_model(space, roles, rows, forecasts)
+    return fit_model(space, roles, rows, forecasts, shipped())
 
 
 __all__ = ["Forecast", "fit"]

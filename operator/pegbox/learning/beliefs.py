@@ -53,6 +53,23 @@ ceiling far up. No ties: without workloads to learn them from nobody knows how w
 
 
 @dataclass(frozen=True, slots=True)
+class ColdStart:
+    """What other workloads say of one that is new. `name` is told to people.
+
+    `capacity_misfit` and `latency_misfit` are log sd by which the physics misses settings that were not seen, per
+    unit of distance (an e-fold in one knob, or a switch) to the nearest one that was.
+    """
+
+    name: str
+    beliefs: Beliefs
+    capacity_misfit: float = 0.0
+    latency_misfit: float = 0.0
+
+
+DEFAULTS = ColdStart("none: physics and defaults", BY_HAND)
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """Weak beliefs that hold a coefficient which the evidence does not tell: mean, sd and hard range.
 

@@ -2,7 +2,8 @@
 
 Each family has the shape of one of `pegbox.testing.plants`, and draws its seconds, sizes and limits anew for every
 seed. None shares a formula with the model that Pegbox learns (learning/capacity.py): closed networks are solved by
-convolution, queues by birth-death chains, and `events` is a simulation of single events. The operator imports none of it.
+convolution, queues by birth-death chains, and `events` is a simulation of single events. The operator imports none
+of it.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Upstream(Drawn):
 
 
 class Cache(Drawn):
-    """A cache in each pod before a store of few servers: misses load the store, entries fill memory, pressure costs CPU."""
+    """A cache in each pod before a store of few servers: misses load the store, and a full memory costs CPU."""
 
     family: ClassVar[str] = "cache"
     space: ClassVar[SearchSpace] = space(
