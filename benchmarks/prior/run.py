@@ -18,9 +18,9 @@ from pegbox.learning.beliefs import CALM, DEFAULTS, HELD, POOL_TIE, POOLED, QUEU
 from pegbox.testing.drawn import FAMILIES
 
 LEARN = range(16)
-UNSEEN = range(1000, 1016)
+UNSEEN = range(5000, 5016)
 FEW = (3, 8)  # windows after which candidates are compared
-AHEAD_SEEDS, AHEAD_WINDOWS = 8, 16
+AHEAD_SEEDS, AHEAD_WINDOWS = 4, 12
 HAND, SHIPPED, LEFT_OUT = "by hand", "learned", "learned without its family"
 
 TIES, DEMANDS = (WORKER_TIE, POOL_TIE), (HELD, POOLED)
@@ -82,7 +82,8 @@ def run(jobs: int) -> Run:
         chosen = min(CANDIDATES, key=lambda name: losses[name])
         cold = {family: _variants(learned, chosen, family) for family in FAMILIES}
         unseen = _all(pool, "unseen workloads", scores, [(*t, cold[t[0]], WINDOWS) for t in _tasks(UNSEEN)])
-        some = [(*t, cold[t[0]], AHEAD_WINDOWS) for t in _tasks(UNSEEN[:AHEAD_SEEDS])]
+        pairs = {family: {name: each[name] for name in (HAND, LEFT_OUT)} for family, each in cold.items()}
+        some = [(*t, pairs[t[0]], AHEAD_WINDOWS) for t in _tasks(UNSEEN[:AHEAD_SEEDS])]
         later = _all(pool, "windows ahead", ahead, some)
     return Run(
         chosen=chosen,
