@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -17,16 +17,17 @@ from pegbox.bench.progress import Progress
 from pegbox.learning.beliefs import CALM, DEFAULTS, HELD, POOL_TIE, POOLED, QUEUE, QUEUED, WORKER_TIE, ColdStart
 from pegbox.testing.drawn import FAMILIES
 
-LEARN = range(16)
-UNSEEN = range(5000, 5016)
+LEARN = range(12)
+UNSEEN = range(5000, 5012)
 FEW = (3, 8)  # windows after which candidates are compared
-AHEAD_SEEDS, AHEAD_WINDOWS = 4, 12
+AHEAD_SEEDS, AHEAD_WINDOWS = 3, 12
+MISFITS = "nothing but misfits"
 HAND, SHIPPED, LEFT_OUT = "by hand", "learned", "learned without its family"
 
 TIES, DEMANDS = (WORKER_TIE, POOL_TIE), (HELD, POOLED)
 LATENCY, CONTENTION = (CALM, QUEUED, "variability", QUEUE), ("sigma", "kappa", "ceiling")
 CANDIDATES: Mapping[str, tuple[str, ...]] = {
-    "nothing but misfits": (),
+    MISFITS: (),
     "ties, demands": TIES + DEMANDS,
     "ties, latency": TIES + LATENCY,
     "all": TIES + DEMANDS + LATENCY + CONTENTION,
@@ -117,8 +118,9 @@ def _all(
 def _tried(family: str, seed: int, found: Sequence[Told]) -> list[Scores]:
     """Each candidate learned without the workload's family; misfits come later, from the other families."""
     others = Learned([one for one in found if one.family != family], ())
-    variants = {HAND: DEFAULTS, **{name: others.cold(name) for name in CANDIDATES}}
-    return scores(family, seed, variants, FEW)
+    variants = {HAND: DEFAULTS, **{name: others.cold(name) for name in CANDIDATES if name != MISFITS}}
+    found = scores(family, seed, variants, FEW)
+    return [*found, *(replace(s, beliefs=MISFITS) for s in found if s.beliefs == HAND)]
 
 
 def _variants(learned: Learned, chosen: str, family: str) -> dict[str, ColdStart]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_setting_that_doubles_everything_serves_no_less(family: str) -> None:
 def test_a_walk_is_of_small_steps_and_its_windows_can_be_learned_from(family: str) -> None:
     plant = FAMILIES[family](2)
     seen = walk(plant, 12)
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         for knob in plant.space.knobs:
             assert within_step(knob, before.setting[knob.name], after.setting[knob.name])
     assert sum(row.count for row in rows(seen)) == 12
