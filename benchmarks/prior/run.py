@@ -119,8 +119,8 @@ def _tried(family: str, seed: int, found: Sequence[Told]) -> list[Scores]:
     """Each candidate learned without the workload's family; misfits come later, from the other families."""
     others = Learned([one for one in found if one.family != family], ())
     variants = {HAND: DEFAULTS, **{name: others.cold(name) for name in CANDIDATES if name != MISFITS}}
-    found = scores(family, seed, variants, FEW)
-    return [*found, *(replace(s, beliefs=MISFITS) for s in found if s.beliefs == HAND)]
+    tried = scores(family, seed, variants, FEW)
+    return [*tried, *(replace(s, beliefs=MISFITS) for s in tried if s.beliefs == HAND)]
 
 
 def _variants(learned: Learned, chosen: str, family: str) -> dict[str, ColdStart]:
