@@ -10,8 +10,10 @@ import pytest
 from pegbox.commands import explain_body, explain_view
 from pegbox.commands.explain import explain, profile_of
 from pegbox.commands.explain_body import Body
+from pegbox.learning.shipped import shipped
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
+from pegbox.model.prediction import Row
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Breaker, BreakerState, Cohort, Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
@@ -202,3 +204,11 @@ async def test_explaining_writes_nothing() -> None:
     await told(shop)
     assert len(shop.cluster.writes) == before
     assert (await shop.cluster.list(CONFIG_MAP, "shop"))[0]["data"]
+
+
+async def test_what_a_young_model_leans_on_is_said() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember(rows=(Row(TWO, 2.0, 30.0, 30.0, 0.1, 3),))
+    body = await told(shop)
+    assert body["model"]["prior"] == shipped().name
+    assert f"  prior: {shipped().name}" in words(body)

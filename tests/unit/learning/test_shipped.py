@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,15 @@ def test_the_shipped_file_is_that_of_the_checkout_and_whole() -> None:
         assert {key: (b.mean, b.sd) for key, b in found.beliefs.items()} == {
             key: (told["mean"], told["sd"]) for key, told in document["beliefs"].items()
         }
+
+
+def test_the_wheel_and_the_image_bring_it_where_the_package_looks_for_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    recipe = tomllib.loads((ROOT / "images/pegbox/recipe.toml").read_text(encoding="utf-8"))
+    image = {copy["from"]: copy["to"] for copy in recipe["copy"]}
+    assert wheel[f"models/{FILE}"] == f"pegbox/models/{FILE}"
+    assert image[f"models/{FILE}"] == f"{image['operator/pegbox']}/models/{FILE}"
 
 
 def test_a_good_file_is_named_with_its_version_and_hash() -> None:
