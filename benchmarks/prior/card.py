@@ -17,6 +17,7 @@ COLUMNS = {
     "latency_coverage": "90 % interval of latency holds",
     "harmful": "proposals that do harm",
     "gains": "proposals that gain",
+    "proposes": "workloads with a proposal",
 }
 NAMES = {HAND: "without", SHIPPED: "with", LEFT_OUT: "with, learned without its family"}
 

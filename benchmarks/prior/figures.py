@@ -100,6 +100,11 @@ def gains(found: Sequence[Scores]) -> float | None:
     return _share([s.proposal == "gains" for s in found if s.proposal != "none"])
 
 
+def proposes(found: Sequence[Scores]) -> float | None:
+    """Share of workloads for which a setting was proposed at all."""
+    return _share([s.proposal != "none" for s in found])
+
+
 def _median(values: Sequence[float]) -> float | None:
     return median(values) if values else None
 

@@ -36,6 +36,7 @@ STATISTICS: dict[str, Statistic] = {
     "latency_coverage": figures.latency_coverage,
     "harmful": figures.harmful,
     "gains": figures.gains,
+    "proposes": figures.proposes,
 }
 
 
