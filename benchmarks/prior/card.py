@@ -76,8 +76,9 @@ natural log: 0.10 is about 10 %. In brackets the 90 % interval by bootstrap over
 TAIL = """
 ## Windows ahead
 
-Each of {ahead} windows of {workloads} unseen workloads was predicted by a model of those before it, which also knows
-by what it missed earlier (rolling conformal). Of those that measured capacity, these lay inside the 90 % interval:
+From the fourth of {ahead} windows on, each window of {workloads} unseen workloads was predicted by a model of those
+before it, which also knows by what it missed earlier (rolling conformal). Of the {measured} that measured capacity, this
+share lay inside the 90 % interval:
 
 {coverage}
 
@@ -120,7 +121,9 @@ def card(made: Mapping[str, Any]) -> str:
     )
     ahead = made["ahead"]
     coverage = "\n".join(f"- {NAMES[name]}: {_cell(told)}" for name, told in ahead["coverage"].items())
-    tail = TAIL.format(ahead=ahead["windows"], workloads=ahead["workloads"], coverage=coverage)
+    tail = TAIL.format(
+        ahead=ahead["windows"], workloads=ahead["workloads"], measured=ahead["measured"], coverage=coverage
+    )
     return head + "\n".join(_tables(made)) + "\n" + tail
 
 

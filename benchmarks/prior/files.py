@@ -68,6 +68,7 @@ def document(run: Run, decision: Decision) -> dict[str, Any]:
         "ahead": {
             "windows": AHEAD_WINDOWS,
             "workloads": AHEAD_SEEDS * len(FAMILIES),
+            "measured": len(figures.guesses_of(run.ahead, HAND)),
             "coverage": {name: asdict(figures.covered(run.ahead, name)) for name in (HAND, LEFT_OUT)},
         },
     }
