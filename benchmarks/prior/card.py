@@ -77,8 +77,8 @@ TAIL = """
 ## Windows ahead
 
 From the fourth of {ahead} windows on, each window of {workloads} unseen workloads was predicted by a model of those
-before it, which also knows by what it missed earlier (rolling conformal). Of the {measured} that measured capacity, this
-share lay inside the 90 % interval:
+before it, which also knows by what it missed earlier (rolling conformal). Of the {measured} that measured capacity,
+this share lay inside the 90 % interval:
 
 {coverage}
 
