@@ -105,7 +105,9 @@ def card(made: Mapping[str, Any]) -> str:
         sha256=made["sha256"],
         code=learned["code_sha256"],
         state="active" if made["active"] else "not active: it did not meet the rule below, so nothing of it is used",
-        beliefs="\n".join(f"| {k} | {b['mean']} | {b['sd']} | {b['unit']} |" for k, b in made["beliefs"].items()),
+        beliefs="\n".join(
+            f"| {k} | {b['mean']} | {b['sd']} | {b['unit']} |" for k, b in sorted(made["beliefs"].items())
+        ),
         capacity=misfit["capacity"],
         latency=misfit["latency"],
         count=len(learned["families"]),
@@ -113,18 +115,22 @@ def card(made: Mapping[str, Any]) -> str:
         seeds=learned["seeds"],
         settings=SETTINGS,
         windows=", ".join(map(str, WINDOWS)),
-        losses="\n".join(f"| {name} | {value} |" for name, value in learned["losses"].items()),
+        losses="\n".join(f"| {name} | {value} |" for name, value in sorted(learned["losses"].items())),
         chosen=learned["candidate"],
         conditions="\n".join(f"- {'met' if c['met'] else '**not met**'}: {c['condition']}" for c in made["conditions"]),
         unseen=learned["unseen_seeds"],
         near=NEIGHBOURS,
     )
     ahead = made["ahead"]
-    coverage = "\n".join(f"- {NAMES[name]}: {_cell(told)}" for name, told in ahead["coverage"].items())
+    coverage = "\n".join(f"- {NAMES[name]}: {_cell(told)}" for name, told in sorted(ahead["coverage"].items()))
     tail = TAIL.format(
         ahead=ahead["windows"], workloads=ahead["workloads"], measured=ahead["measured"], coverage=coverage
     )
     return head + "\n".join(_tables(made)) + "\n" + tail
+
+
+def _belief(name: str, told: Mapping[str, Any]) -> str:
+    return f"| {name} | {told['mean']} | {told['sd']} | {told['unit']} |"
 
 
 def _tables(made: Mapping[str, Any]) -> Iterator[str]:
