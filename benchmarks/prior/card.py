@@ -105,9 +105,7 @@ def card(made: Mapping[str, Any]) -> str:
         sha256=made["sha256"],
         code=learned["code_sha256"],
         state="active" if made["active"] else "not active: it did not meet the rule below, so nothing of it is used",
-        beliefs="\n".join(
-            f"| {k} | {b['mean']} | {b['sd']} | {b['unit']} |" for k, b in sorted(made["beliefs"].items())
-        ),
+        beliefs="\n".join(_belief(*each) for each in sorted(made["beliefs"].items())),
         capacity=misfit["capacity"],
         latency=misfit["latency"],
         count=len(learned["families"]),
