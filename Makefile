@@ -9,7 +9,7 @@ CLUSTER := $(PYTHON) -m dev.cluster
 .DEFAULT_GOAL := help
 .PHONY: help venv check lint types imports unit test chaos test-e2e test-oldest test-other-python format lock generate \
         demo demo-clean cluster-up cluster-status cluster-down kubectl images figures \
-        audit sbom fuzz load recovery bench
+        audit sbom fuzz load recovery bench models
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: venv  ## how well Pegbox tunes, forecasts and rolls back, beside company 
 	@for name in forecast scale-out rollback decide; do $(BENCH) $$name --json build/bench/$$name.json || exit 1; done
 	@$(BENCH) tune --plant shipped --json build/bench/plants.json
 	@$(BENCH) tune --shards build/bench/shards --json build/bench/tune.json $(ARGS)
+
+models: venv  ## learn the prior for cold starts and judge it, into models/ (ARGS=--check: again, and compare within 1e-6)
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.prior $(ARGS)
 
 recovery: venv  ## how long recovery takes after each kind of end (ARGS="--times 3 --only SIGKILL"), as a table
 	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.recovery $(ARGS)

@@ -201,6 +201,7 @@ def _model(found: Explanation) -> Body:
         "baselineError": number(report.baseline_error),
         "coefficients": {name: number(value) for name, value in sorted(report.coefficients.items())},
         "unidentified": list(report.unidentified),
+        "prior": report.prior,
     }
 
 

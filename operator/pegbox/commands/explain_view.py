@@ -94,6 +94,8 @@ def _model(found: Body) -> list[str]:
         lines.append(f"  learned: {_setting(coefficients)}")
     if model.get("unidentified"):
         lines.append(f"  not identifiable yet: {', '.join(model['unidentified'])}")
+    if model.get("prior"):
+        lines.append(f"  prior: {model['prior']}")
     if model.get("missing"):
         lines.append(f"model: {model['missing']}")
     for name, one in (predicted or {}).items():

@@ -25,13 +25,14 @@ def fit(
 ) -> Predictor | Missing:
     """Fits a predictor to what was observed, or says why the data cannot carry one.
 
-    `forecasts` are (model, baseline, outcome) throughputs said before the outcome was known: they
-    widen the intervals to what past errors were. The `recent` ones (None: all) fill the report's errors. Same input,
-    same predictor.
+    `forecasts` are (model, baseline, outcome) throughputs said before the outcome was known: they widen the intervals
+    to what past errors were. The `recent` ones (None: all) fill the report's errors. What the rows do not tell is as on
+    other workloads, by the prior in the package. Same input, same predictor.
     """
     from pegbox.learning.model import fit_model
+    from pegbox.learning.shipped import shipped
 
-    return fit_model(space, roles, rows, forecasts, recent)
+    return fit_model(space, roles, rows, forecasts, recent, shipped())
 
 
 def suggest(request: SearchRequest) -> Suggestion | Missing:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pegbox.learning.beliefs import BY_HAND, Beliefs, Prior, make_prior
 from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.features import Evidence
 from pegbox.learning.queueing import Array
@@ -33,16 +34,6 @@ FREE_POOL = 0.8  # below this busy share a pool keeps nobody waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
-    """Weak beliefs that hold a coefficient which the evidence does not tell: mean, sd and hard range."""
-
-    mean: Array
-    sd: Array
-    low: Array
-    high: Array
-
-
-@dataclass(frozen=True, slots=True)
 class Estimate:
     """`best` is the most probable parameter vector, `draws` (DRAWS, p) the posterior; `excess` the factor
     by which the evidence scatters more than its noise says (1 = as expected)."""
@@ -56,39 +47,7 @@ class Estimate:
     @property
     def identified(self) -> tuple[bool, ...]:
         """Per parameter: did the evidence remove most of the prior's variance?"""
-        return tuple(bool(v) for v in np.var(self.draws, axis=0) < UNIDENTIFIED * self.prior.sd**2)
-
-
-def make_prior(layout: Layout, seen: Evidence, has_queue: bool) -> Prior:
-    """Demands an e-fold below what was seen to fit through each limit; no contention; a ceiling far up."""
-    # at batch b a unit may be held for up to b times as long per call without losing throughput
-    passed = seen.throughput / (seen.x.pods * seen.x.batch)
-    bounds = np.log(np.min(seen.x.limits / passed[:, None], axis=0))
-    most, (fastest, spread) = np.log(np.max(seen.throughput)), _service_guess(layout, seen, bounds)
-    queue = (0.0, 1.0) if has_queue else (np.log(1000.0), 2.0)
-    columns = [
-        *((b - 1.0, 1.0, b - 8.0, b + 0.7) for b in bounds),
-        (fastest, spread, fastest - 4.0, fastest + 4.0),
-        (0.0, 1.0, -4.0, 3.0),
-        (queue[0], queue[1], queue[0] - 7.0, queue[0] + 7.0),
-        (0.0, 0.02, 0.0, 1.0),
-        (0.0, 0.0004, 0.0, 0.1),
-        (most + 3.0, 1.0, most - 0.1, most + 9.0),
-    ]
-    if layout.batched:
-        columns += [(0.0, 0.3, -1.0, 1.0), (0.5, 0.4, 0.0, 1.0), *((0.0, 0.15, 0.0, 1.0) for _ in bounds)]
-    table = np.array(columns, dtype=np.float64)
-    return Prior(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
-
-
-def _service_guess(layout: Layout, seen: Evidence, bounds: Array) -> tuple[float, float]:
-    """Prior of the log service time: the fastest row that did not queue for want of capacity; where all
-    did, what a limit can have been held for at most."""
-    calm = ~seen.saturated & ~seen.draining
-    if np.any(calm):
-        return float(np.log(np.min(seen.latency[calm]))), 0.7
-    held = bounds[list(layout.concurrency)] if layout.concurrency else bounds
-    return float(min(np.log(np.min(seen.latency)), np.max(held))) - 0.3, 1.0
+        return tuple(bool(v) for v in np.var(self.draws, axis=0) < UNIDENTIFIED * self.prior.alone**2)
 
 
 def residuals(layout: Layout, seen: Evidence, theta: Array) -> Array:
@@ -123,7 +82,7 @@ def _busy_misfit(layout: Layout, seen: Evidence, demands: Array) -> Array:
 
 def starts(layout: Layout, seen: Evidence, prior: Prior) -> list[Array]:
     """One start per limit that may bind, and one for the ceiling once two settings were saturated."""
-    bounds = prior.mean[layout.demands] + 1.0
+    bounds = prior.passed
     base = prior.mean.copy()
     with_busy = seen.busy * seen.x.limits * (seen.x.pods / seen.throughput)[:, None]
     for i in range(len(layout.limits)):
@@ -143,14 +102,14 @@ def starts(layout: Layout, seen: Evidence, prior: Prior) -> list[Array]:
     return [np.clip(s, prior.low + 1e-6, prior.high - 1e-6) for s in found]
 
 
-def estimate(layout: Layout, seen: Evidence, has_queue: bool) -> Estimate:
+def estimate(layout: Layout, seen: Evidence, has_queue: bool, beliefs: Beliefs = BY_HAND) -> Estimate:
     """The posterior over coefficients. Needs at least one row; deterministic."""
     from scipy.optimize import least_squares
 
-    prior = make_prior(layout, seen, has_queue)
+    prior = make_prior(layout, seen, has_queue, beliefs)
 
     def misfits(theta: Array) -> Array:
-        return np.concatenate([residuals(layout, seen, theta), (theta - prior.mean) / prior.sd], axis=1)
+        return np.concatenate([residuals(layout, seen, theta), prior.misfits(theta)], axis=1)
 
     def slopes(theta: Array) -> Array:  # all forward differences in one evaluation
         steps = DIFFERENCE * prior.sd * np.where(theta + DIFFERENCE * prior.sd > prior.high, -1.0, 1.0)

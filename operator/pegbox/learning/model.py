@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from pegbox.learning.beliefs import DEFAULTS, ColdStart
 from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.estimate import LATENCY_FLOOR, THROUGHPUT_FLOOR, Estimate, estimate
 from pegbox.learning.evaluate import Forecast, accuracy, spread
@@ -44,6 +45,7 @@ def fit_model(
     rows: Sequence[Row],
     forecasts: Sequence[Forecast] = (),
     recent: Sequence[Forecast] | None = None,
+    cold: ColdStart = DEFAULTS,
 ) -> CapacityModel | Missing:
     """See pegbox.learning.fit."""
     usable = [row for row in rows if measurable(row)]
@@ -59,7 +61,7 @@ def fit_model(
 
     # small matrices: a second thread costs more than it brings, and sums in thread order do not repeat
     with threadpool_limits(limits=1):
-        found = estimate(layout, seen, bool(plan.queue))
+        found = estimate(layout, seen, bool(plan.queue), cold.beliefs)
     physics = evaluate(layout, found.best[None, :], seen.x)
     off = np.log(seen.throughput / physics.capacity[0])
     if np.any(seen.saturated) and float(np.sqrt(np.mean(off[seen.saturated] ** 2))) > CONTRADICTION:
@@ -78,8 +80,9 @@ def fit_model(
         capacity_residual=_residual(columns, off, seen.noise, THROUGHPUT_FLOOR, seen.saturated),
         latency_residual=_residual(columns, slow, seen.latency_noise, LATENCY_FLOOR / 2, steady),
         scatter=_scatter(off, slow, seen, steady),
-        report=_report(layout, found, plan, usable, forecasts if recent is None else recent),
+        report=_report(layout, found, plan, usable, forecasts if recent is None else recent, cold),
         widening=_widening(forecasts),
+        cold=cold,
     )
 
 
@@ -103,7 +106,7 @@ def _widening(forecasts: Sequence[Forecast]) -> float:
 
 
 def _report(
-    layout: Layout, found: Estimate, plan: Plan, rows: Sequence[Row], forecasts: Sequence[Forecast]
+    layout: Layout, found: Estimate, plan: Plan, rows: Sequence[Row], forecasts: Sequence[Forecast], cold: ColdStart
 ) -> ModelReport:
     """Coefficients that the evidence tells, by name and in base units; the others only by name.
 
@@ -129,6 +132,7 @@ def _report(
         error=scored.error,
         baseline_error=scored.baseline_error,
         unidentified=tuple(unknown),
+        prior=cold.name,
     )
 
 
@@ -145,6 +149,7 @@ class CapacityModel:
     scatter: tuple[float, float]
     report: ModelReport
     widening: float
+    cold: ColdStart = DEFAULTS
 
     def predict(self, settings: Sequence[Setting], load: float, pods: float) -> list[Prediction]:
         """One prediction per setting, in order, at `load` events/s over all pods."""
@@ -154,18 +159,25 @@ class CapacityModel:
         count = np.array([pods_under(self.plan, s, pods) for s in settings])
         state = evaluate(self.found.layout, self.found.draws, inputs(self.plan, settings, loads, count))
         columns = features(self.space, settings, loads)
-        capacities = self._intervals(
-            state.capacity, self.capacity_residual.correct(columns), self.scatter[0], self.widening
-        )
-        latencies = self._intervals(state.latency, self.latency_residual.correct(columns), self.scatter[1], 0.0)
+        far, (noise, slow_noise) = self.distances(settings), self.scatter
+        noises = np.hypot(noise, self.cold.capacity_misfit * far), np.hypot(slow_noise, self.cold.latency_misfit * far)
+        capacities = self._intervals(state.capacity, self.capacity_residual.correct(columns), noises[0], self.widening)
+        latencies = self._intervals(state.latency, self.latency_residual.correct(columns), noises[1], 0.0)
         inside = self._inside(settings, load)
         return [
             Prediction(setting, load, capacity, latency, ok)
             for setting, capacity, latency, ok in zip(settings, capacities, latencies, inside, strict=True)
         ]
 
+    def distances(self, settings: Sequence[Setting]) -> Array:
+        """From each setting to the nearest one that was seen: e-folds in numbers, 1 for a switch."""
+        seen = list(dict.fromkeys(row.setting for row in self.rows))
+        here, there = (features(self.space, each, np.ones(len(each)))[:, 1:] for each in (settings, seen))
+        apart = np.sum((here[:, None, :] - there[None, :, :]) ** 2, axis=2)
+        return np.asarray(np.sqrt(np.min(apart, axis=1)), dtype=np.float64)
+
     @staticmethod
-    def _intervals(draws: Array, correction: tuple[Array, Array], scatter: float, widening: float) -> list[Interval]:
+    def _intervals(draws: Array, correction: tuple[Array, Array], scatter: Array, widening: float) -> list[Interval]:
         """90 % intervals: the doubt about coefficients, about the residual and the noise, in quadrature."""
         low, mean, high = np.quantile(np.log(draws), (0.05, 0.5, 0.95), axis=0)
         shift, doubt = correction

@@ -64,6 +64,7 @@ class ModelReport:
     error: float | Missing  # mean absolute log-error of predictions made before the outcome was known
     baseline_error: float | Missing
     unidentified: tuple[str, ...] = ()
+    prior: str = ""  # what a cold start leans on, in words
 
 
 class Predictor(Protocol):

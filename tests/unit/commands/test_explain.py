@@ -10,6 +10,7 @@ import pytest
 from pegbox.commands import explain_body, explain_view
 from pegbox.commands.explain import explain, profile_of
 from pegbox.commands.explain_body import Body
+from pegbox.learning.shipped import shipped
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -248,3 +249,11 @@ async def test_without_a_model_there_is_neither_curve_nor_candidate() -> None:
     body = await told(shop)
     assert (body["curves"], body["considered"]) == ({}, [])
     assert "CANDIDATE" not in words(body)
+
+
+async def test_what_a_young_model_leans_on_is_said() -> None:
+    shop = await Shop(workers=2).open()
+    await shop.remember(rows=(Row(TWO, 2.0, 30.0, 30.0, 0.1, 3),))
+    body = await told(shop)
+    assert body["model"]["prior"] == shipped().name
+    assert f"  prior: {shipped().name}" in words(body)
