@@ -1,9 +1,10 @@
 """A Gaussian process that is a sum over axes, with noise that has a memory.
 
 f(x) = c + sum_d a_d g_d(x_d) + a_0 h(x) + b l(x): one smooth function per axis, Matern 5/2, a small joint one for what
-the sum cannot say, and a small local one, so that what was measured again and again at one setting is believed there. Most knobs hardly matter and few interact, so a sum learns from moves of several knobs at once. The
-amplitudes a_d are fitted (maximum a posteriori, log-normal priors) by a capped optimiser that starts from the last
-ones; the noise is part white, part a memory over steps, since what disturbs one window disturbs the next.
+the sum cannot say, and a small local one, so that what was measured again and again at one setting is believed there.
+Most knobs hardly matter and few interact, so a sum learns from moves of several knobs at once. The amplitudes a_d are
+fitted (maximum a posteriori, log-normal priors) by a capped optimiser that starts from the last ones; the noise is part
+white, part a memory over steps, since what disturbs one window disturbs the next.
 
 Source of the additive kernel: D. Duvenaud, H. Nickisch, C. E. Rasmussen, "Additive Gaussian Processes", NeurIPS 2011.
 """

@@ -83,7 +83,7 @@ class SafeSearch:
 
     def __post_init__(self) -> None:
         self._axes = axes_of(self.space, self.logs)
-        self._axes = axes_of(self.space, self.logs, self._costly())
+        self._axes = axes_of(self.space, self.logs, self._costly())  # what costs is cut with care, too
         self._chance = np.random.default_rng(self.seed)
         free = [value for value in self.free if math.isfinite(value)]
         self._base = float(np.mean(free)) if free else None
@@ -114,8 +114,8 @@ class SafeSearch:
     @property
     def holds(self) -> bool:
         """Is there nothing left that is worth a step?"""
-        late = self._step >= self.parameters.earliest
         stuck = not self._axes.moving and self.rows is None
+        late = self._step >= self.parameters.earliest
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
@@ -169,14 +169,17 @@ class SafeSearch:
         return self._ratio < self.goal.least
 
     def _notice(self, setting: Setting, point: Array, value: float) -> None:
-        """Has the workload changed (a deploy, another load)? It has where the incumbent is far off twice on end. Then
-        another epoch begins, whose level is its own, and the search looks again."""
-        if setting != self._incumbent or self._base is None or not self._runs.values:
-            self._surprises = []
+        """A figure that is far off tells that the amplitudes are too small: they are fitted again. Twice on end at the
+        incumbent it tells that the workload has changed (a deploy, another load): another epoch begins, whose level is
+        its own, and the search looks again."""
+        if self._base is None or not self._runs.values:
             return
         mean, sd = self._posterior().beside(self._now(point[None, :]), _at_epoch(self._origin[None, :], 0.0))
         off = value - self._base - float(mean[0, 0])
-        if abs(off) < FAR * math.hypot(float(sd[0, 0]), self._hyper.noise):
+        far = abs(off) > FAR * math.hypot(float(sd[0, 0]), self._hyper.noise)
+        if far:
+            self._fitted = 0
+        if not far or setting != self._incumbent:
             self._surprises = []
             return
         self._surprises = [*(x for x in self._surprises if x * off > 0), off]

@@ -318,13 +318,24 @@ def test_a_change_of_the_workload_is_noticed_and_searched_anew() -> None:
 
 
 def test_one_odd_figure_is_no_change_of_the_workload() -> None:
-    """The twin."""
+    """The twin: nor are two to different sides."""
     search = search_of(space=ONE, start=FIVE, to=STRICT)
-    list(steps(search, lambda s: 0.01 * (float(s.number("n")) - 5), 30))
-    assert search.holds
-    search.tell(search.incumbent, -0.2)
-    list(steps(search, lambda s: 0.01 * (float(s.number("n")) - 5), 3))
-    assert search.holds
+    list(steps(search, lambda s: 0.01 * (float(s.number("n")) - 5), 20))
+    for odd in (-0.2, 0.2):
+        search.tell(search.incumbent, odd)
+    assert search._epoch == 0.0
+
+
+def test_a_figure_far_from_what_was_foretold_widens_what_is_held_possible() -> None:
+    """Half of a step of n made the metric e times as good: nobody believes any longer that n does little."""
+    wide = goal(floor=0.5, least=1e-9, price=same_price)
+    doubts = []
+    for told in (0.0, 1.0):
+        search = search_of(space=ONE, start=FIVE, to=wide)
+        for n in (F(11, 2), F(9, 2), F(21, 4)):
+            search.tell(Setting({"n": n}), told * (float(n) - 5))
+        doubts.append(float(search._view([Setting({"n": F(8)})], np.array([[0.8]])).apart[0]))
+    assert doubts[1] > 3 * doubts[0]
 
 
 ROWS = tuple(
