@@ -204,6 +204,7 @@ def problem(plant: Plant, free: tuple[Measured, ...], yardstick: float, steps: i
         price=plant.price,
         floor=FLOOR,
         least=plant.slo.share / yardstick,
+        target=plant.slo.share,
         admissible=lambda setting: not faults(plant.space, plant.rules, setting),
     )
 

@@ -66,7 +66,7 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
         load=situation.load,
         pods=asked.pods,
         throughput=situation.served < SERVED,
-        least=-GIVEN_UP if _thrifty(spec, situation) else 0.0,
+        least=-GIVEN_UP if _thrifty(spec, situation) else -math.inf,
         price=lambda setting: price(spec, setting),
         admissible=admissible,
         seed=int.from_bytes(hashlib.sha256(text).digest()[:4], "big"),

@@ -1,9 +1,10 @@
 """A Gaussian process that is a sum over axes, with noise that has a memory.
 
-f(x) = c + sum_d a_d g_d(x_d) + a_0 h(x): one smooth function per axis, Matern 5/2, and a small joint one for what the
-sum cannot say. Most knobs hardly matter and few interact, so a sum learns from moves of several knobs at once. The
-amplitudes a_d are fitted (maximum a posteriori, log-normal priors) by a capped optimiser that starts from the last
-ones; the noise is part white, part a memory over steps, since what disturbs one window disturbs the next.
+f(x) = c + sum_d a_d g_d(x_d) + a_0 h(x) + b l(x): one smooth function per axis, Matern 5/2, a small joint one for what
+the sum cannot say, and a small local one, so that what was measured again and again at one setting is believed there.
+Most knobs hardly matter and few interact, so a sum learns from moves of several knobs at once. The amplitudes a_d are
+fitted (maximum a posteriori, log-normal priors) by a capped optimiser that starts from the last ones; the noise is part
+white, part a memory over steps, since what disturbs one window disturbs the next.
 
 Source of the additive kernel: D. Duvenaud, H. Nickisch, C. E. Rasmussen, "Additive Gaussian Processes", NeurIPS 2011.
 """
@@ -25,6 +26,7 @@ OFFSET = 0.05  # prior sd of the constant, in log units
 AMPLITUDE, AMPLITUDE_SPREAD = 0.03, 0.9  # median and log sd of a_d
 SIZE_AMPLITUDE = 0.15
 JOINT = 0.015
+LOCAL, LOCAL_LENGTH = 0.005, 0.15  # what only a setting and its next neighbours have: a peak, an edge
 NOISE_SPREAD = 0.35  # log sd of the noise around what replicates say
 MEMORY, LASTING = 0.6, 0.6  # share of the noise's variance that is remembered, and its correlation after one step
 ITERATIONS = 12
@@ -42,23 +44,28 @@ def per_axis(one: Array, other: Array) -> Array:
     return matern(np.abs(one.T[:, :, None] - other.T[:, None, :]) / LENGTH)
 
 
-def joint(one: Array, other: Array) -> Array:
+def apart(one: Array, other: Array) -> Array:
+    """Distances over all axes, shape (one, other)."""
     gap = one[:, None, :] - other[None, :, :]
-    return matern(np.sqrt(np.sum(gap * gap, axis=2)) / JOINT_LENGTH)
+    return np.asarray(np.sqrt(np.sum(gap * gap, axis=2)), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Hyper:
-    """Logarithms: amplitude of each axis, of the joint part, then sd of the noise."""
+    """Logarithms: amplitude of each axis, of the joint part, of the local one, then sd of the noise."""
 
     logs: Array
 
     @property
     def amplitudes(self) -> Array:
-        return np.exp(self.logs[:-2])
+        return np.exp(self.logs[:-3])
 
     @property
     def joint(self) -> float:
+        return float(np.exp(self.logs[-3]))
+
+    @property
+    def local(self) -> float:
         return float(np.exp(self.logs[-2]))
 
     @property
@@ -68,7 +75,7 @@ class Hyper:
     @property
     def variance(self) -> float:
         """Of f at one point, before any data."""
-        return float(OFFSET**2 + self.joint**2 + np.sum(self.amplitudes**2))
+        return float(OFFSET**2 + self.joint**2 + self.local**2 + np.sum(self.amplitudes**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +93,8 @@ class Belief:
 def believe(sizes: Mask, noise: float) -> Belief:
     """`sizes` marks axes that are cores or bytes: cutting those may cost as much as it saves."""
     amplitudes = np.where(sizes, SIZE_AMPLITUDE, AMPLITUDE)
-    centre = np.log(np.append(amplitudes, [JOINT, noise]))
-    return Belief(centre, np.append(np.full(len(sizes) + 1, AMPLITUDE_SPREAD), NOISE_SPREAD))
+    centre = np.log(np.append(amplitudes, [JOINT, LOCAL, noise]))
+    return Belief(centre, np.append(np.full(len(sizes) + 2, AMPLITUDE_SPREAD), NOISE_SPREAD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,8 @@ class Process:
 
 
 def _prior(hyper: Hyper, one: Array, other: Array) -> Array:
-    total = OFFSET**2 + hyper.joint**2 * joint(one, other)
+    gap = apart(one, other)
+    total = OFFSET**2 + hyper.joint**2 * matern(gap / JOINT_LENGTH) + hyper.local**2 * matern(gap / LOCAL_LENGTH)
     for at, amplitude in enumerate(hyper.amplitudes):
         total += amplitude**2 * matern(np.abs(one[:, at, None] - other[None, :, at]) / LENGTH)
     return np.asarray(total, dtype=np.float64)
@@ -141,7 +149,9 @@ def objective(points: Array, values: Array, steps: Array, belief: Belief) -> Cal
     """Minus the log posterior of `Hyper.logs`, but for a constant, with its slope: what `refine` brings down."""
     from scipy.linalg import cho_solve
 
-    kernels = np.concatenate([per_axis(points, points), joint(points, points)[None, :, :]])
+    gap = apart(points, points)
+    both = np.stack([matern(gap / JOINT_LENGTH), matern(gap / LOCAL_LENGTH)])
+    kernels = np.concatenate([per_axis(points, points), both])
     fixed = OFFSET**2 + JITTER * np.eye(len(points))
     memory = remembered(steps)
     centre, spread = belief.centre, belief.spread

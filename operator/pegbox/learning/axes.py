@@ -60,11 +60,12 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """All axes of a space. `leaps` marks those that cannot move by a small step."""
+    """All axes of a space. `leaps` marks those that cannot move by a small step, `sizes` what is cut with care."""
 
     space: SearchSpace
     axes: tuple[Axis, ...]
     leaps: Mask
+    sizes: Mask
 
     @property
     def moving(self) -> list[int]:
@@ -76,8 +77,9 @@ class Axes:
         rows = [[axis.place(setting[axis.knob.name]) for axis in self.axes] for setting in settings]
         return np.array(rows, dtype=np.float64).reshape(len(settings), len(self.axes))
 
-    def reach(self, point: Array) -> tuple[Array, Array]:
-        """How far each axis may go down and up from a point in one step; 0 for leaps."""
+    def reach(self, point: Array, box: float = 1.0) -> tuple[Array, Array]:
+        """How far each axis may go down and up from a point in `box` of a step, and never less than by one unit; 0 for
+        leaps."""
         down, up = np.zeros(len(self.axes)), np.zeros(len(self.axes))
         for i, axis in enumerate(self.axes):
             if self.leaps[i]:
@@ -85,11 +87,11 @@ class Axes:
             span = axis.high - axis.low
             most = min(STEP, FACTOR / span) if axis.log else STEP
             least = _unit(axis, float(point[i]))
-            down[i] = up[i] = max(most, least)
-            if axis.knob.type in SIZES:
+            down[i] = up[i] = max(most * box, least)
+            if self.sizes[i]:
                 value = math.exp(axis.low + float(point[i]) * span) if axis.log else axis.low + float(point[i]) * span
                 cut = -math.log(1 - CUT) / span if axis.log else CUT * value / span
-                down[i] = min(down[i], cut)
+                down[i] = min(down[i], max(cut * box, least))
         return np.minimum(down, point), np.minimum(up, 1.0 - point)
 
     @property
@@ -97,11 +99,6 @@ class Axes:
         """The axes of each knob."""
         names = dict.fromkeys(axis.knob.name for axis in self.axes)
         return [[i for i, axis in enumerate(self.axes) if axis.knob.name == name] for name in names]
-
-    @property
-    def sizes(self) -> Mask:
-        """Which axes are cores or bytes."""
-        return np.array([axis.knob.type in SIZES for axis in self.axes], dtype=np.bool_)
 
     def least(self, start: Setting, share: float) -> Array:
         """The lowest place of each axis: for bytes that of `share` of the start's value, else 0."""
@@ -121,9 +118,14 @@ class Axes:
         return base.with_values(**values), there
 
 
-def axes_of(space: SearchSpace, logs: frozenset[str] | None = None, fixed: frozenset[str] = frozenset()) -> Axes:
-    """`logs`: names on a log scale; None: those whose limits are a factor 8 apart. Pinned knobs have no axis; `fixed`
-    ones have an axis on which nothing moves."""
+def axes_of(
+    space: SearchSpace,
+    logs: frozenset[str] | None = None,
+    costly: frozenset[str] = frozenset(),
+    fixed: frozenset[str] = frozenset(),
+) -> Axes:
+    """`logs`: names on a log scale; None: those whose limits are a factor 8 apart. `costly`: names of sizes beside
+    cores and bytes, such as a number of pods. Pinned knobs have no axis, `fixed` ones one on which nothing moves."""
     found: list[Axis] = []
     for knob in space.tunable:
         if knob.type is KnobType.CHOICE:
@@ -134,7 +136,8 @@ def axes_of(space: SearchSpace, logs: frozenset[str] | None = None, fixed: froze
             wide = knob.minimum > 0 and knob.maximum >= WIDE * knob.minimum
             found.append(Axis(knob, knob.minimum > 0 and (wide if logs is None else knob.name in logs)))
     leaps = np.array([axis.knob.name in fixed or _leaps(axis) for axis in found], dtype=np.bool_)
-    return Axes(space, tuple(found), leaps)
+    sizes = [axis.knob.type in SIZES or axis.knob.name in costly for axis in found]
+    return Axes(space, tuple(found), leaps, np.array(sizes, dtype=np.bool_))
 
 
 def _leaps(axis: Axis) -> bool:

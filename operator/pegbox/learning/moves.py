@@ -46,7 +46,7 @@ def small_steps(
     spot: Spot, promise: Promise, ran: Iterable[tuple[Setting, Array]], chance: Generator, count: int
 ) -> Found:
     """Moves of one knob, of several along what the process says, of several at random; and what ran nearby."""
-    down, up = (side * spot.box for side in spot.axes.reach(spot.point))
+    down, up = spot.axes.reach(spot.point, spot.box)
     moving = [i for i in spot.axes.moving if up[i] + down[i] > 0]
     singles = [{i: move} for i in moving for move in (-down[i], -down[i] / 2, up[i] / 2, up[i]) if move != 0]
     found = spot.placed(singles)

@@ -9,8 +9,9 @@ once, and the search holds when nothing it can reach promises more than it would
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from pegbox.model.knobs import SearchSpace, Setting
 
 MISSES = 4  # in a row that shrink the box
 LEAST_PRICE = 1e-12  # what is free still has a logarithm
-PRESSED = 0.1  # what the price counts for while the incumbent misses what is wanted of the metric
+FAR = 3.0  # sds
+REPEATS = 2  # of a setting: windows that follow each other share their disturbances, so more tell little
+COSTLY = 0.02  # log price between a step down and a step up of a knob that is a size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Parameters:
     """One set for every workload; nothing here was fitted to a file."""
 
     candidates: int = 256
-    margin: float = 0.02  # log distance kept from the floor
+    margin: float = 0.2  # of the way from the start to the floor that is never gone
     beta: float = 2.3  # sds below the mean at which a setting must still be safe
-    beta_rows: float = 1.3  # the same where leaps are allowed: without any nothing could be learned
+    beta_rows: float = 1.3  # the same where leaps are allowed, or the terms are missed: staying is no way out
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
     worth: float = 0.001  # log cost that a step must be expected to save
     accept: float = 0.65  # P(cheaper) that makes a new incumbent
@@ -49,12 +52,17 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is asked: logs of the floor and of the metric wanted, both beside the start's; price of a setting."""
+    """What is asked: logs of the floor and of the metric wanted, both beside the start's; price of a setting.
+
+    `strict`: a trial that misses `least` is no safer than one below the floor, while the incumbent keeps it. Right for
+    an SLO that the start keeps.
+    """
 
     floor: float
     least: float
     price: Callable[[Setting], float]
     admissible: Callable[[Setting], bool]
+    strict: bool = False
 
 
 @dataclass
@@ -78,7 +86,8 @@ class SafeSearch:
     toll: Callable[[Setting], float] = lambda _: 0.0
 
     def __post_init__(self) -> None:
-        self._axes = axes_of(self.space, self.logs, self.fixed)
+        self._axes = axes_of(self.space, self.logs)
+        self._axes = axes_of(self.space, self.logs, self._costly(), self.fixed)  # what costs is cut with care, too
         self._chance = np.random.default_rng(self.seed)
         free = [value for value in self.free if math.isfinite(value)]
         self._base = float(np.mean(free)) if free else None
@@ -93,10 +102,13 @@ class SafeSearch:
         self._step, self._box, self._idle, self._misses, self._fitted = 0, self.parameters.first, 0, 0, 0
         spread = float(np.std(free, ddof=1)) if len(free) > 2 else self.parameters.noise
         noise = math.sqrt(max(spread * self.parameters.noise, 1e-6))
-        self._belief = additive.believe(self._axes.sizes, noise)
+        self._epoch = 0.0
+        self._belief = additive.believe(np.append(self._axes.sizes, True), noise)
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
         self._table = self._axes.place(self.rows or ())
+        self._surprises: list[float] = []  # of the incumbent, on end and to one side
+        self._asked: Counter[Setting] = Counter()  # since the incumbent last changed
         self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
 
     @property
@@ -106,8 +118,8 @@ class SafeSearch:
     @property
     def holds(self) -> bool:
         """Is there nothing left that is worth a step?"""
-        late = self._step >= self.parameters.earliest
         stuck = not self._axes.moving and self.rows is None
+        late = self._step >= self.parameters.earliest
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
@@ -118,7 +130,7 @@ class SafeSearch:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
         score = self._worth(view) - np.array([self.toll(setting) for setting in view.settings])
-        score[~self._safe(view)] = -np.inf
+        score[~(self._safe(view) & self._wanted(view))] = -np.inf
         best = int(np.argmax(score))
         return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
 
@@ -131,7 +143,7 @@ class SafeSearch:
         if not options:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
-        score = np.where(self._safe(view), self._worth(view), -np.inf)
+        score = np.where(self._safe(view) & self._wanted(view), self._worth(view), -np.inf)
         best = int(np.argmax(score))
         return view.settings[best] if math.isfinite(score[best]) else self._incumbent
 
@@ -148,13 +160,17 @@ class SafeSearch:
             if setting == before:
                 self._incumbent, self._at = self.start, self._origin
             return
-        self._runs.add(setting, point, value, float(self._step))
+        self._notice(setting, point, value)
+        self._runs.add(setting, point, value, float(self._step), self._epoch)
+        self._asked[setting] += 1
         self._process = None
         if self._base is None and setting == self.start:
             self._base = value
         if self._base is None:
             return
         self._review()
+        if self._incumbent != before:
+            self._asked.clear()
         if self._incumbent != before and self._incumbent == setting:
             self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
         elif setting != before:
@@ -169,7 +185,7 @@ class SafeSearch:
         and how many steps in a row found nothing. The start stays the incumbent."""
         for setting, value in runs:
             self._step += 1
-            self._runs.add(setting, self._axes.place([setting])[0], value, float(self._step))
+            self._runs.add(setting, self._axes.place([setting])[0], value, float(self._step), self._epoch)
         for parent, setting in failed:
             self._failed.append((self._axes.place([parent])[0], self._axes.place([setting])[0]))
             self._broken.add(setting)
@@ -185,6 +201,30 @@ class SafeSearch:
         return float(view.gain[0]), float(view.spread[0]), above, float(view.apart[0])
 
     # --- parts
+
+    @property
+    def _pressed(self) -> bool:
+        """Does the incumbent miss what is wanted of the metric? Then that counts, and no price."""
+        return self._ratio < self.goal.least
+
+    def _notice(self, setting: Setting, point: Array, value: float) -> None:
+        """A figure that is far off tells that the amplitudes are too small: they are fitted again. Twice on end at the
+        incumbent it tells that the workload has changed (a deploy, another load): another epoch begins, whose level is
+        its own, and the search looks again."""
+        if self._base is None or not self._runs.values:
+            return
+        mean, sd = self._posterior().beside(self._now(point[None, :]), _at_epoch(self._origin[None, :], 0.0))
+        off = value - self._base - float(mean[0, 0])
+        far = abs(off) > FAR * math.hypot(float(sd[0, 0]), self._hyper.noise)
+        if far:
+            self._fitted = 0
+        if not far or setting != self._incumbent:
+            self._surprises = []
+            return
+        self._surprises = [*(x for x in self._surprises if x * off > 0), off]
+        if len(self._surprises) > 1:
+            self._runs.epochs[-1] = self._epoch = self._epoch + 1.0
+            self._surprises, self._idle, self._process = [], 0, None
 
     def _review(self) -> None:
         """The incumbent: of what ran and never failed, the setting that is most surely cheaper and good enough.
@@ -208,14 +248,21 @@ class SafeSearch:
         if fit.any():
             here = int(np.argmax(np.where(fit, view.gain, -np.inf)))
             self._incumbent, self._at = view.settings[here], view.points[here]
+        pressed = self._pressed
         self._ratio = float(view.ratio[here])
+        if self._pressed and not pressed:
+            self._idle = 0  # what it held no longer does
 
     def _view(self, settings: list[Setting], points: Array) -> _View:
-        mean, sd = self._posterior().beside(points, np.stack([self._at, self._origin]))
-        prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
-        if self._ratio < self.goal.least:
-            prices *= PRESSED
+        bases = np.vstack([self._now(self._at[None, :]), _at_epoch(self._origin[None, :], 0.0)])
+        mean, sd = self._posterior().beside(self._now(points), bases)
+        prices = np.zeros(len(settings))
+        if not self._pressed:
+            prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
         return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
+
+    def _now(self, points: Array) -> Array:
+        return _at_epoch(points, self._epoch)
 
     def _price(self, setting: Setting) -> float:
         return math.log(max(self.goal.price(setting), LEAST_PRICE))
@@ -238,9 +285,14 @@ class SafeSearch:
         """Surely above the floor, with the metric that is wanted, or where that is missed already with no less than the
         incumbent's. A failed trial leaves every knob that it moved under
         suspicion: none goes that way again, further than it has been with success."""
-        beta = self.parameters.beta if self.rows is None else self.parameters.beta_rows
-        safe = view.ratio - beta * view.apart >= self.goal.floor + self.parameters.margin
-        safe &= view.ratio >= min(self.goal.least, self._ratio)
+        bold = self._pressed or self.rows is not None
+        beta = self.parameters.beta_rows if bold else self.parameters.beta
+        lower = self._with_no_more(view)
+        floor = self.goal.floor
+        if self.goal.strict and not self._pressed:
+            floor = max(floor, self.goal.least)
+        margin = self.parameters.margin * abs(floor) if math.isfinite(floor) else 0.0
+        safe = lower.ratio - beta * lower.apart >= floor + margin
         if self._failed:
             ran = np.array(self._runs.points)
             for before, failed in self._failed:
@@ -248,6 +300,38 @@ class SafeSearch:
                 furthest = np.max(ran * went, axis=0)  # that any run went the same way
                 safe &= np.all(view.points * went <= furthest + 1e-9, axis=1)
         return np.asarray(safe, dtype=np.bool_)
+
+    def _with_no_more(self, view: _View) -> _View:
+        """The view with no more of any size than the incumbent has: more cores, bytes or pods do no harm by themselves,
+        so what is safe without them is safe with them."""
+        points = np.where(self._axes.sizes, np.minimum(view.points, self._at), view.points)
+        more = np.any(points < view.points, axis=1)
+        if not more.any():
+            return view
+        other = self._view(view.settings, points)
+        ratio = np.where(more, np.maximum(other.ratio, view.ratio), view.ratio)
+        surer = more & (other.apart < view.apart)
+        return replace(view, ratio=ratio, apart=np.where(surer, other.apart, view.apart))
+
+    def _wanted(self, view: _View) -> Mask:
+        """Would be taken, if it measured what is foretold: surely enough what the objective wants of the metric. Where
+        that is missed already, the floor is all that counts."""
+        if self._pressed:
+            return np.ones(len(view.ratio), dtype=np.bool_)
+        from scipy.special import ndtri
+
+        after = view.apart * self._hyper.noise / np.hypot(view.apart, self._hyper.noise)
+        return np.asarray(view.ratio - float(ndtri(self.parameters.keep)) * after >= self.goal.least, dtype=np.bool_)
+
+    def _costly(self) -> frozenset[str]:
+        """Knobs of which less costs less: one step of them changes the price by a hundredth or more."""
+        point, found = self._axes.place([self.start])[0], set()
+        down, up = self._axes.reach(point)
+        for i in self._axes.moving:
+            ends = [self._axes.moved(self.start, point, {i: move})[0] for move in (-down[i], up[i])]
+            if self._price(ends[1]) - self._price(ends[0]) > COSTLY:
+                found.add(self._axes.axes[i].knob.name)
+        return frozenset(found)
 
     def _posterior(self) -> additive.Process:
         if self._process is None:
@@ -272,7 +356,8 @@ class SafeSearch:
 
             ran = zip(self._runs.settings, self._runs.points, strict=True)
             found = moves.small_steps(spot, promise, ran, self._chance, count)
-        return {s: point for s, point in found.items() if s not in self._broken and self.goal.admissible(s)}
+        out = self._broken | {setting for setting, asked in self._asked.items() if asked > REPEATS}
+        return {s: point for s, point in found.items() if s not in out and self.goal.admissible(s)}
 
 
 @dataclass
@@ -283,16 +368,18 @@ class _Runs:
     points: list[Array] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
 
-    def add(self, setting: Setting, point: Array, value: float, step: float) -> None:
+    def add(self, setting: Setting, point: Array, value: float, step: float, epoch: float = 0.0) -> None:
         self.settings.append(setting)
         self.points.append(point)
         self.values.append(value)
         self.steps.append(step)
+        self.epochs.append(epoch)
 
     def arrays(self, base: float) -> tuple[Array, Array, Array]:
-        """Points (n, axes), log ratios to `base`, steps."""
-        return np.array(self.points), np.array(self.values) - base, np.array(self.steps)
+        """Points with their epochs (n, axes + 1), log ratios to `base`, steps."""
+        return np.column_stack([np.array(self.points), self.epochs]), np.array(self.values) - base, np.array(self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +393,11 @@ class _View:
     spread: Array
     ratio: Array
     apart: Array
+
+
+def _at_epoch(points: Array, epoch: float) -> Array:
+    """Time is one more axis: how often the workload has changed."""
+    return np.column_stack([points, np.full(len(points), epoch)])
 
 
 def _above(mean: Array, sd: Array) -> Array:

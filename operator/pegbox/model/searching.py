@@ -18,7 +18,8 @@ class SearchRequest:
     `moving` names the knobs that it may move; of the others it only learns what they did, and `restarting` those whose
     move restarts pods. `rows` are what was measured, `failed` pairs of (parent, setting) that are not forgotten yet,
     and `misses` counts its trials in a row that came to nothing. `throughput`: judge by events served, else by mean
-    latency. `least`: the log of what is judged may fall by so much beside the incumbent, where that saves money.
+    latency. `least`: the log of what is judged must keep that beside the incumbent, whatever it saves; -inf where what
+    is judged is itself the objective.
     `load` is in events per second over all `pods`. `price` is money per pod and hour, `admissible` answers for bounds,
     steps, rules and budgets.
     """

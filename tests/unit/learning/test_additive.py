@@ -11,13 +11,13 @@ from pegbox.learning import additive
 from pegbox.learning.additive import Hyper
 from pegbox.learning.queueing import Array
 
-AMPLITUDE, JOINT, NOISE = 0.2, 0.1, 0.05
-HYPER = Hyper(np.log(np.array([AMPLITUDE, JOINT, NOISE])))
+AMPLITUDE, JOINT, LOCAL, NOISE = 0.2, 0.1, 0.04, 0.05
+HYPER = Hyper(np.log(np.array([AMPLITUDE, JOINT, LOCAL, NOISE])))
 CHANCE = np.random.default_rng(3)
 POINTS = CHANCE.random((9, 3))
 VALUES = CHANCE.normal(size=9) * 0.1
 STEPS = np.arange(9.0) - 4
-WIDE = Hyper(np.log(np.array([0.2, 0.05, 0.01, 0.03, 0.02])))
+WIDE = Hyper(np.log(np.array([0.2, 0.05, 0.01, 0.03, 0.04, 0.02])))
 
 
 def _matern(distance: float) -> float:
@@ -26,8 +26,9 @@ def _matern(distance: float) -> float:
 
 
 def _prior(gap: float) -> float:
-    """Of two points on one axis: the constant, the axis' own part, the joint part."""
-    return 0.05**2 + AMPLITUDE**2 * _matern(gap / 0.6) + JOINT**2 * _matern(gap / 1.0)
+    """Of two points on one axis: the constant, the axis' own part, the joint part, the local one."""
+    own = AMPLITUDE**2 * _matern(gap / 0.6)
+    return 0.05**2 + own + JOINT**2 * _matern(gap / 1.0) + LOCAL**2 * _matern(gap / 0.15)
 
 
 def _full(hyper: Hyper, points: Array, values: Array, steps: Array, at: Array) -> tuple[Array, Array]:
@@ -37,7 +38,8 @@ def _full(hyper: Hyper, points: Array, values: Array, steps: Array, at: Array) -
         gaps = one[:, None, :] - other[None, :, :]
         total = np.full(gaps.shape[:2], 0.05**2)
         for i, j in np.ndindex(*gaps.shape[:2]):
-            total[i, j] += hyper.joint**2 * _matern(math.sqrt(float(np.sum(gaps[i, j] ** 2))))
+            away = math.sqrt(float(np.sum(gaps[i, j] ** 2)))
+            total[i, j] += hyper.joint**2 * _matern(away) + hyper.local**2 * _matern(away / 0.15)
             total[i, j] += sum(
                 float(a) ** 2 * _matern(abs(float(g)) / 0.6) for a, g in zip(hyper.amplitudes, gaps[i, j], strict=True)
             )
@@ -100,7 +102,7 @@ def test_one_measurement_that_is_less_sure_weighs_less() -> None:
 def test_the_slope_agrees_with_finite_differences() -> None:
     belief = additive.believe(np.array([True, False, False]), 0.02)
     loss = additive.objective(POINTS, VALUES, STEPS, belief)
-    logs = belief.centre + np.array([0.3, -0.5, 0.8, 0.1, -0.2])
+    logs = belief.centre + np.array([0.3, -0.5, 0.8, 0.1, 0.4, -0.2])
     slope = loss(logs)[1]
     for i in range(len(logs)):
         off = np.zeros(len(logs))
@@ -118,7 +120,8 @@ def test_the_loss_is_minus_the_log_posterior() -> None:
         covariance = hyper.noise**2 * np.where(gap == 0, 1.0, 0.6 ** (gap + 1)) + 1e-8 * np.eye(9) + 0.05**2
         for i, j in np.ndindex(9, 9):
             away = np.abs(POINTS[i] - POINTS[j])
-            covariance[i, j] += hyper.joint**2 * _matern(float(np.linalg.norm(away)))
+            far = float(np.linalg.norm(away))
+            covariance[i, j] += hyper.joint**2 * _matern(far) + hyper.local**2 * _matern(far / 0.15)
             covariance[i, j] += sum(
                 float(a) ** 2 * _matern(float(g) / 0.6) for a, g in zip(hyper.amplitudes, away, strict=True)
             )
@@ -127,7 +130,7 @@ def test_the_loss_is_minus_the_log_posterior() -> None:
         return 0.5 * float(fit) + 0.5 * float(pulled @ pulled)
 
     loss = additive.objective(POINTS, VALUES, STEPS, belief)
-    here, there = belief.centre, belief.centre + np.array([0.2, 0.1, -0.3, 0.4, -0.1])
+    here, there = belief.centre, belief.centre + np.array([0.2, 0.1, -0.3, 0.4, 0.5, -0.1])
     assert loss(here)[0] - loss(there)[0] == pytest.approx(density(here) - density(there))
 
 
@@ -167,12 +170,24 @@ def test_remembered_noise_is_a_positive_definite_matrix(count: int) -> None:
 
 def test_sizes_are_believed_to_matter_more() -> None:
     belief = additive.believe(np.array([True, False]), 0.02)
-    assert np.exp(belief.centre) == pytest.approx([0.15, 0.03, 0.015, 0.02])
+    assert np.exp(belief.centre) == pytest.approx([0.15, 0.03, 0.015, 0.005, 0.02])
 
 
 def test_the_variance_at_a_point_is_the_sum_of_all_parts() -> None:
-    """0.05^2 + 0.1^2 + 0.2^2 = 0.0525."""
-    assert HYPER.variance == pytest.approx(0.0525)
+    """0.05^2 + 0.1^2 + 0.04^2 + 0.2^2 = 0.0541."""
+    assert HYPER.variance == pytest.approx(0.0541)
+
+
+def test_what_is_measured_again_and_again_at_one_setting_is_believed_there() -> None:
+    """Ten figures of 0.1 in the midst of others of 0 a fifth of the axis away: with a local part most of the 0.1."""
+    points = np.concatenate([np.full((10, 1), 0.5), np.full((10, 1), 0.3), np.full((10, 1), 0.7)])
+    values = np.concatenate([np.full(10, 0.1), np.zeros(20)])
+    found = []
+    for local in (1e-4, 0.1):
+        hyper = Hyper(np.log(np.array([0.03, 0.01, local, 0.02])))
+        mean, _ = additive.condition(points, values, np.arange(30.0), hyper).beside(points[:1], points[-1:])
+        found.append(float(mean[0, 0]))
+    assert found[0] < 0.06 < 0.08 < found[1]
 
 
 def test_a_space_without_axes_still_has_a_constant_and_noise() -> None:

@@ -192,3 +192,21 @@ def test_a_move_lands_on_the_grid_and_its_place_is_told_from_there() -> None:
     setting, point = found.moved(base, found.place([base])[0], {0: 0.26})
     assert setting == Setting({"level": F(1), "percent": F(50)})
     assert point == pytest.approx([0.25, 0.5])
+
+
+def test_in_a_small_box_a_knob_still_moves_by_one_unit() -> None:
+    """Of 0 to 10 a step is 1.5, and a third of it 0.5: nothing that can run. It stays 1; of 0 to 100 it is 5."""
+    few, many = (axes_of(SearchSpace((Knob("n", minimum=F(0), maximum=F(n)),))) for n in (10, 100))
+    for axes, moved in ((few, 0.1), (many, 0.05)):
+        down, up = axes.reach(np.array([0.5]), 1 / 3)
+        assert down == pytest.approx([moved]) and up == pytest.approx([moved])
+
+
+def test_a_knob_that_costs_is_cut_like_a_size_and_never_by_less_than_one() -> None:
+    """A tenth of 50 is 5; of 8 it is not one, but one is the least there is."""
+    space = SearchSpace((Knob("pods", minimum=F(0), maximum=F(100)),))
+    plain, careful = axes_of(space), axes_of(space, None, frozenset({"pods"}))
+    assert plain.reach(np.array([0.5]))[0] == pytest.approx([0.15])
+    assert careful.reach(np.array([0.5]))[0] == pytest.approx([0.05])
+    assert careful.reach(np.array([0.08]))[0] == pytest.approx([0.01])
+    assert careful.reach(np.array([0.5]))[1] == pytest.approx([0.15])

@@ -52,7 +52,7 @@ def request(*rows: Row, **changes: Any) -> SearchRequest:
         load=20.0,
         pods=2.0,
         throughput=False,
-        least=0.0,
+        least=-math.inf,
         price=lambda _: 1.0,
         admissible=lambda _: True,
         seed=7,
@@ -179,10 +179,12 @@ def dear(setting: Setting) -> float:
 
 
 def test_money_is_saved_where_the_latency_bears_it() -> None:
-    """A buffer costs by its size, and this workload is as fast with less."""
+    """A buffer costs by its size, and this workload ran as fast with less: 14 saves an eighth."""
     flat = [row(HERE.with_values(buffer=F(b)), latency=0.1) for b in (16, 15, 14)]
     asked = request(*flat, moving=frozenset({"buffer"}), price=dear, least=math.log(0.97))
-    assert suggested(asked).setting.number("buffer") < 14
+    found = suggested(asked)
+    assert found.setting.number("buffer") <= 14
+    assert found.gain.mean == pytest.approx(0.125, abs=0.02)
 
 
 ODD: dict[str, Callable[[], SearchRequest]] = {

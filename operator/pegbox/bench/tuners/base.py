@@ -31,7 +31,8 @@ class Problem:
     The cost to be minimised is `price(setting)` divided by the metric where more of it is better, and times it where
     less is (`maximise`). So the price is known, and only the metric has to be learned. `floor`: a metric worse than
     that share of the start's (0.9: 10 % worse) is unsafe. `least`: the metric that the objective asks for, relative to
-    the start's (0.97; 0 for none). `free`: replicates of the start that cost no step. `logs`: knobs on a log scale.
+    the start's (0.97; 0 for none). `free`: replicates of the start that cost no step. `logs`: knobs on a log scale
+    (None: those over a wide range). `target`: the metric is a share of at most 1, of which an SLO asks that much.
     `rows`: in table modes the settings that can be asked, else None; `nearby`: what is asked becomes a row that differs
     from the incumbent in at most two knobs. `leaps`: may what moves by its whole range at once
     (a boolean, a choice) be tried on the whole workload? `admissible` tells what hard rules refuse; it costs nothing.
@@ -47,10 +48,11 @@ class Problem:
     floor: float
     least: float
     admissible: Callable[[Setting], bool]
-    logs: frozenset[str] = frozenset()
+    logs: frozenset[str] | None = None
     leaps: bool = False
     nearby: bool = False
     rows: Sequence[Setting] | None = None
+    target: float | None = None
 
     def cost(self, setting: Setting, metric: float) -> float:
         """Of one measurement; lower is better."""

@@ -14,6 +14,7 @@ from pegbox.bench.tuners import COMPANY
 from pegbox.bench.tuners.base import Measured, Problem
 from pegbox.bench.tuners.expected import Improver
 from pegbox.bench.tuners.pegbox import Pegbox, make, quality
+from pegbox.learning import budget
 from pegbox.learning.search import Parameters
 from pegbox.model.knobs import Knob, SearchSpace, Setting
 from tests.unit.bench.tuners import keeping
@@ -88,3 +89,21 @@ def test_in_a_safe_table_rows_near_the_incumbent_are_asked() -> None:
         assert asked in (made.problem.rows or ())
         assert len(before.diff(asked)) <= 2
         tuner.tell(asked, made.measured(asked, step))
+
+
+def test_a_share_is_told_by_its_error_budget() -> None:
+    """0.9 of 0.95 uses up two budgets: -0.05 log(2.1 / 1.1)."""
+    assert quality(Measured(0.9), 1.0, target=0.95) == pytest.approx(-0.0323, abs=5e-5)
+    assert quality(Measured(0.0), 1.0, target=0.95) is None
+
+
+@pytest.mark.parametrize(("start", "strict"), [(0.99, True), (0.8, False)])
+def test_an_slo_that_the_start_keeps_is_the_floor(start: float, strict: bool) -> None:
+    """One that it misses is none: of 0.8 no trial is known to keep 0.95."""
+    problem = replace(
+        keeping.problem_of(SPACE, START), free=(Measured(start),) * 5, least=0.95 / start, floor=0.9, target=0.95
+    )
+    made = make(problem, QUIET)
+    assert isinstance(made, Pegbox)
+    assert made.search.goal.strict is strict
+    assert made.search.goal.least == pytest.approx(-budget.quality(start, 0.95))
