@@ -7,12 +7,16 @@ The only place for numpy, scipy and scikit-learn. Importing this package imports
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pegbox.learning.evaluate import Forecast
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Predictor, Row
 from pegbox.model.roles import Roles
+
+if TYPE_CHECKING:
+    from pegbox.learning.forecast import LoadForecaster
 
 
 def fit(
@@ -28,4 +32,11 @@ def fit(
     return fit_model(space, roles, rows, forecasts)
 
 
-__all__ = ["Forecast", "fit"]
+def load_forecaster(horizon: int, *, step: float) -> LoadForecaster:
+    """Of loads in events per second, `horizon` steps of `step` seconds ahead."""
+    from pegbox.learning.forecast import LoadForecaster
+
+    return LoadForecaster((horizon,), step=step, unit=1.0 / step)
+
+
+__all__ = ["Forecast", "fit", "load_forecaster"]
