@@ -64,6 +64,7 @@ def body(found: Explanation, trials: int) -> Body:
         "wish": _wish(found),
         "verdicts": _verdicts(found),
         "model": _model(found),
+        "forecast": dict((found.status.get("model") or {}).get("forecast") or {}),
         "prediction": _prediction(found),
         "breaker": _breaker(found),
         "intent": _intent(found),

@@ -93,6 +93,7 @@ def _model(found: Body) -> list[str]:
         lines.append(f"  not identifiable yet: {', '.join(model['unidentified'])}")
     if model.get("missing"):
         lines.append(f"model: {model['missing']}")
+    lines += _forecast(found["forecast"])
     for name, one in (predicted or {}).items():
         capacity, latency = one["capacity"], one["latency"]
         lines.append(
@@ -101,6 +102,16 @@ def _model(found: Body) -> list[str]:
             f"({output.span(latency['low'])} to {output.span(latency['high'])})"
         )
     return lines
+
+
+def _forecast(said: Body) -> list[str]:
+    """The operator's own word: a fresh read has no history."""
+    if said.get("missing"):
+        return [f"load forecast (from status): none, all is as without: {said['missing']}"]
+    if not said:
+        return []
+    text = f"at most {said['upper']}/s in {said['horizon']} ({said['level']} of the time), {said['load']}/s now"
+    return [f"load forecast (from status): {text}"]
 
 
 def _state(found: Body) -> list[str]:
