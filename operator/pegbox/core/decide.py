@@ -36,6 +36,7 @@ from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event, Verdict
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
+from pegbox.model.prediction import Prediction
 from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
@@ -360,11 +361,20 @@ def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: S
         reason=Reason.LIMITS_NARROWED if walked else Reason.TRIAL_STARTED,
         now=now,
         why=proposal.why,
-        predicted=min(expected.capacity.mean, expected.load) if expected else None,
+        predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
         revision=workload.revision,
         pods=len(workload.unfinished),
     )
+
+
+def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
+    """Throughput at the load of now: a larger one that was forecast may not come, which is not the model's fault."""
+    if expected is None:
+        return None
+    seen = snapshot.observation
+    load = expected.load if isinstance(seen, Missing) else seen.offered_load
+    return min(expected.capacity.mean, expected.load if isinstance(load, Missing) else min(expected.load, load))
 
 
 def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snapshot, tuple[Event, ...]]:

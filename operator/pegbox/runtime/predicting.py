@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, guards, propose, slo, statistics, transitions
+from pegbox.core import ahead, decide, guards, propose, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.proposals import Proposal, ProposeRequest
@@ -109,7 +109,7 @@ def request(snapshot: Snapshot) -> ProposeRequest:
         observation=observation,
         objective=spec.objective.value,
         slo_headroom=slo.headroom(snapshot),
-        load=observation.offered_load if observation else Missing(Reason.NO_DATA),
+        load=ahead.sized_for(observation.offered_load, snapshot.forecast) if observation else Missing(Reason.NO_DATA),
         pods=float(pods),
         recent_failures=tuple(failed),
         seed=int.from_bytes(sha256(f"{spec.uid}/{ledger.generation}".encode()).digest()[:4], "big"),
