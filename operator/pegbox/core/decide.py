@@ -26,6 +26,7 @@ from pegbox.core import (
     transitions,
     under_way,
     usage,
+    verify,
 )
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
@@ -354,11 +355,11 @@ def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:
 
 def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: Setting, now: datetime) -> Begin:
     expected = None if isinstance(proposal.expected, Missing) else proposal.expected
-    walked = isinstance(proposal.expected, Missing) and proposal.expected.reason is Reason.LIMITS_NARROWED
+    asked = proposal.expected.reason if isinstance(proposal.expected, Missing) else None
     return Begin(
         kind=IntentKind.TRIAL,
         target=wanted,
-        reason=Reason.LIMITS_NARROWED if walked else Reason.TRIAL_STARTED,
+        reason=asked if asked in verify.WITHOUT_GAIN else Reason.TRIAL_STARTED,
         now=now,
         why=proposal.why,
         predicted=_promised(snapshot, expected),

@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pegbox import learning
+from pegbox.learning.load_rises import LargestRise
 from pegbox.model.observations import Measured, Missing, Observation
 from pegbox.model.prediction import LoadForecast
 from pegbox.model.profile import ProfileSpec, Purpose, Signal
@@ -55,6 +56,7 @@ class Loads:
         self._reach = 0
         self._at = 0  # the newest step, in steps since 1970; 0: none yet
         self._looked = 0.0
+        self._rise = LargestRise(1, day=1, unit=1.0)
         self._forecaster: LoadForecaster | None = None
 
     def look(self, snapshot: Snapshot, seen: Observation | Missing, now: datetime) -> LoadForecast | Missing:
@@ -86,6 +88,7 @@ class Loads:
         if turned or subject != self._subject or steps > self._reach:
             self._subject, self._reach, self._at = subject, steps, 0
             self._forecaster = learning.load_forecaster(steps, step=subject.step)
+            self._rise = LargestRise(steps, day=self._forecaster.history.day, unit=1.0 / subject.step)
         self._looked = seconds
 
     def _pass(self, step: int) -> None:
@@ -97,6 +100,7 @@ class Loads:
     def _feed(self, load: Measured) -> None:
         assert self._forecaster is not None
         self._forecaster.update(load)
+        self._rise.see(None if isinstance(load, Missing) else load)
 
     def _step(self, seconds: float) -> int:
         assert self._subject is not None
@@ -110,7 +114,8 @@ class Loads:
             return Missing(said.reason, f"{said.detail} (a step is {step:g} s)")
         if not math.isfinite(said.upper):
             return Missing(Reason.NOT_A_NUMBER, f"a forecast of {said.upper}")
-        return LoadForecast(history.load_at(history.silent), said.upper, self._reach * step, LEVEL)
+        now = history.load_at(history.silent)
+        return LoadForecast(now, min(said.upper, self._rise.beyond(now)), self._reach * step, LEVEL)
 
 
 def reach(spec: ProfileSpec, workload: Workload, step: float) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -55,7 +55,12 @@ class Predicting:
         predictor = memory.predictor
         if not isinstance(predictor, Missing) and not _trusted(snapshot):
             predictor = Missing(Reason.MODEL_INACCURATE)
-        return propose.propose(request(snapshot), predictor)
+        asked = request(snapshot)
+        needed = ahead.needed(snapshot, asked, predictor)
+        raised = ahead.proposal(snapshot, asked, needed)
+        if raised is not None:
+            return raised
+        return propose.propose(replace(asked, least_replicas=ahead.kept(needed)), predictor)
 
     async def _fit(self, snapshot: Snapshot, memory: Memory) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""

@@ -110,6 +110,18 @@ def test_after_minutes_of_silence_nothing_is_said_and_one_load_is_enough_to_spea
     assert isinstance(looks.look(100.0), LoadForecast)
 
 
+def test_no_more_is_told_than_the_largest_rise_that_was_seen() -> None:
+    """An hour at 25/s, then hills. A score relative to an hour without any error made 200,000/s of them."""
+    looks = Looks()
+    looks.minutes(75, 25.0)
+    tops = []
+    for _ in range(3):
+        for load in (25.0, 30.0, 35.0, 40.0, 45.0, 40.0, 35.0, 30.0, *[25.0] * 12):
+            tops.append((load, upper(looks.minutes(1, load))))
+    assert max(upper / load for load, upper in tops) <= 40.0 / 25.0 * 1.01  # three steps of 5/s
+    assert tops[-1][1] > 30.0, "and the hill to come is not forgotten"
+
+
 def test_a_load_of_zero_is_a_load() -> None:
     looks = Looks()
     looks.minutes(90)
