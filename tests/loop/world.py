@@ -58,6 +58,7 @@ class App:
     pods: FakePods
     service: Service
     silent: bool = False  # its pods acknowledge nothing
+    wants: Callable[[Service], int] | None = None  # the replicas that its HPA would have
     without: dict[str, float] = field(default_factory=dict)  # what it runs where nobody says anything
     started_with: dict[str, dict[str, float]] = field(default_factory=dict)  # pod uid -> env when it started
 
@@ -271,11 +272,13 @@ class World:
         return found
 
     async def _scale(self, app: App) -> None:
-        """An HPA keeps replicas between its bounds; this one always wants the most."""
+        """An HPA keeps replicas between its bounds; this one always wants the most, where `app.wants` says nothing."""
         target = app.pods._target
         for body in await self.outside.list(HPA, self.namespace):
             if body["spec"]["scaleTargetRef"]["name"] == target.name:
-                operation = {"op": "replace", "path": "/spec/replicas", "value": body["spec"]["maxReplicas"]}
+                low, high = body["spec"]["minReplicas"], body["spec"]["maxReplicas"]
+                value = high if app.wants is None else min(max(app.wants(app.service), low), high)
+                operation = {"op": "replace", "path": "/spec/replicas", "value": value}
                 await self.outside.json_patch(target, [operation], subresource="scale")
 
     # --- asking

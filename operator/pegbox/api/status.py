@@ -16,14 +16,14 @@ from pegbox.model import units
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.knobs import Knob, KnobMode, KnobValue, SearchSpace, Setting
 from pegbox.model.observations import Attainment, Missing
-from pegbox.model.prediction import ModelReport
+from pegbox.model.prediction import LoadForecast, ModelReport
 from pegbox.model.profile import Mode, Slo
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Held, Snapshot, Workload
 from pegbox.model.trials import Breaker, BreakerState, IntentKind, Ledger, TrialSummary
 
 UNKNOWN = "Unknown"
-_NOISY = ("attainment", "samples", "error", "baselineError", "coefficients", "missing")
+_NOISY = ("attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper")
 
 
 def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing)
         "slos": slos,
         "budgets": _budgets(snapshot, setting),
         "breaker": _breaker(ledger.breaker),
-        "model": _model(model, decision.conditions),
+        "model": _model(model, decision.conditions) | {"forecast": _forecast(snapshot.forecast)},
         "trial": _trial(ledger, snapshot),
         "lastTrial": _last_trial(ledger.trials[-1], spec.space) if ledger.trials else None,
         "tokens": [{"name": verb, "value": token} for verb, token in sorted(ledger.tokens.items())],
@@ -256,6 +256,18 @@ def _model(report: ModelReport | Missing, conditions: tuple[Condition, ...]) -> 
     if report.unidentified:
         body["missing"] = _cut(f"not identifiable yet: {', '.join(report.unidentified)}", 1024)
     return body
+
+
+def _forecast(found: LoadForecast | Missing) -> dict[str, Any]:
+    if isinstance(found, Missing):
+        return {"available": Truth.FALSE.value, "missing": _cut(str(found), 1024)}
+    return {
+        "available": Truth.TRUE.value,
+        "load": number(found.now),
+        "upper": number(found.upper),
+        "horizon": units.format_duration(Fraction(found.horizon)),
+        "level": _percent(Fraction(str(found.level))),
+    }
 
 
 def _trial(ledger: Ledger, snapshot: Snapshot) -> dict[str, Any] | None:

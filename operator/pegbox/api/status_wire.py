@@ -34,6 +34,17 @@ class BreakerStatus(Wire):
     until: Time | None = None
 
 
+class ForecastStatus(Wire):
+    """The load to come, in events per second over all pods."""
+
+    available: Annotated[Truth, by_value(Truth)]
+    load: Annotated[Number | None, Field(description="Offered load at the newest step.")] = None
+    upper: Annotated[Number | None, Field(description="What it exceeds rarely, `horizon` later.")] = None
+    horizon: Annotated[ShortText | None, Field(description="How far ahead: the delay until new pods serve.")] = None
+    level: Annotated[ShortText | None, Field(description="Share of times at which it stays below `upper`.")] = None
+    missing: Annotated[Text | None, Field(description="Why there is none; all is then as without forecasts.")] = None
+
+
 class ModelStatus(Wire):
     """How well the model predicted what happened next. Errors are mean absolute log-errors."""
 
@@ -43,6 +54,7 @@ class ModelStatus(Wire):
     baseline_error: Number | None = None
     coefficients: Values
     missing: Annotated[Text | None, Field(description="What the data lacks for a prediction.")] = None
+    forecast: ForecastStatus | None = None
 
 
 class SloStatus(Wire):

@@ -65,6 +65,7 @@ def body(found: Explanation, trials: int) -> Body:
         "wish": _wish(found),
         "verdicts": _verdicts(found),
         "model": _model(found),
+        "forecast": dict((found.status.get("model") or {}).get("forecast") or {}),
         "prediction": _prediction(found),
         "curves": _curves(found),
         "considered": _considered(found),

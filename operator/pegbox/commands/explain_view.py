@@ -98,6 +98,7 @@ def _model(found: Body) -> list[str]:
         lines.append(f"  prior: {model['prior']}")
     if model.get("missing"):
         lines.append(f"model: {model['missing']}")
+    lines += _forecast(found["forecast"])
     for name, one in (predicted or {}).items():
         capacity, latency = one["capacity"], one["latency"]
         lines.append(
@@ -137,6 +138,16 @@ def _expectation(one: Body) -> tuple[str, str]:
         f"{capacity['mean']:.3g}/s ({capacity['low']:.3g} to {capacity['high']:.3g})",
         f"{output.span(latency['mean'])} ({output.span(latency['low'])} to {output.span(latency['high'])})",
     )
+
+
+def _forecast(said: Body) -> list[str]:
+    """The operator's own word: a fresh read has no history."""
+    if said.get("missing"):
+        return [f"load forecast (from status): none, all is as without: {said['missing']}"]
+    if not said:
+        return []
+    text = f"at most {said['upper']}/s in {said['horizon']} ({said['level']} of the time), {said['load']}/s now"
+    return [f"load forecast (from status): {text}"]
 
 
 def _state(found: Body) -> list[str]:

@@ -246,7 +246,17 @@ def possible(request: ProposeRequest, candidate: Candidate) -> bool:
         bool(changed)
         and all(name in space and space[name].tunable and space[name].admits(setting[name]) for name in changed)
         and not too_far(space, request.incumbent, setting)
+        and not _starves(request, setting)
         and request.admissible(setting)
+    )
+
+
+def _starves(request: ProposeRequest, setting: Setting) -> bool:
+    """Does it lower replicas, or a bound of them, below what a coming load needs?"""
+    return any(
+        setting.number(knob.name) < request.incumbent.number(knob.name)
+        and setting.number(knob.name) < request.least_replicas
+        for knob in knobs_with(request, Role.REPLICAS)
     )
 
 

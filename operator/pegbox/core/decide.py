@@ -27,6 +27,7 @@ from pegbox.core import (
     transitions,
     under_way,
     usage,
+    verify,
 )
 from pegbox.core import incumbent as incumbents
 from pegbox.core.baseline import baseline_of
@@ -37,6 +38,7 @@ from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Admission, Decision, Event, Verdict
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
+from pegbox.model.prediction import Prediction
 from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
@@ -367,18 +369,27 @@ def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:
 
 def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: Setting, now: datetime) -> Begin:
     expected = None if isinstance(proposal.expected, Missing) else proposal.expected
-    walked = isinstance(proposal.expected, Missing) and proposal.expected.reason is Reason.LIMITS_NARROWED
+    asked = proposal.expected.reason if isinstance(proposal.expected, Missing) else None
     return Begin(
         kind=IntentKind.TRIAL,
         target=wanted,
-        reason=Reason.LIMITS_NARROWED if walked else Reason.TRIAL_STARTED,
+        reason=asked if asked in verify.WITHOUT_GAIN else Reason.TRIAL_STARTED,
         now=now,
         why=proposal.why,
-        predicted=min(expected.capacity.mean, expected.load) if expected else None,
+        predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
         revision=workload.revision,
         pods=len(workload.unfinished),
     )
+
+
+def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
+    """Throughput at the load of now: a larger one that was forecast may not come, which is not the model's fault."""
+    if expected is None:
+        return None
+    seen = snapshot.observation
+    load = expected.load if isinstance(seen, Missing) else seen.offered_load
+    return min(expected.capacity.mean, expected.load if isinstance(load, Missing) else min(expected.load, load))
 
 
 def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snapshot, tuple[Event, ...]]:

@@ -39,7 +39,9 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
     situation = propose.read(asked)
     if isinstance(situation, Missing):
         return situation
-    if situation.load <= 0:
+    assert asked.observation is not None and not isinstance(asked.observation.offered_load, Missing)
+    load = asked.observation.offered_load  # the present one: what was measured is compared, and no forecast
+    if load <= 0:
         return Missing(Reason.NO_DATA, "no load: nothing can be told apart")
     moving = frozenset(knob.name for knob in _movable(snapshot, situation))
     if not moving:
@@ -63,7 +65,7 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
         rows=ledger.rows,
         failed=tuple((t.parent, t.setting) for t in limits.recent_failures(snapshot) if _harmful(t.reason)),
         misses=len(came_to_nothing),
-        load=situation.load,
+        load=load,
         pods=asked.pods,
         throughput=situation.served < SERVED,
         least=-GIVEN_UP if _thrifty(spec, situation) else -math.inf,

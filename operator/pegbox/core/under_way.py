@@ -248,7 +248,8 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
         reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
-    if over is not None:
+    seen = snapshot.observation
+    if over is not None and not (isinstance(seen, Observation) and verify.more_came(intent, [seen])):
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
         return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)

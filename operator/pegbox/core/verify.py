@@ -38,6 +38,11 @@ STRAINED = 0.9  # a share of good events below this: the parent was near saturat
 STRAINED_SD = 0.3  # floor of that sd for such a parent
 MIN_SD = 0.05  # floor of the sd of a window's log mean latency (5 %)
 REPLICATES = 2  # windows without harm that prove a step which needs no gain
+SAME_LOAD = 1.1  # offered load up to this multiple of the baseline's is no more of it
+WITHOUT_GAIN = {
+    Reason.LIMITS_NARROWED: "nearer to the limits, and no harm",
+    Reason.AHEAD_OF_LOAD: "ready for the load to come, and no harm",
+}  # trials that need no gain, and what is said of them
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
 
@@ -100,7 +105,11 @@ def bad_sample(observation: Observation | Missing, baseline: Baseline | None, sp
 
 
 def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpec) -> Reason | None:
-    """The same for one trial: a step back into narrowed limits may serve less, or later, but lose no SLO."""
+    """The same for one trial: a step back into narrowed limits may serve less, or later, but lose no SLO; one ahead of
+    load is not to blame for what more load does."""
+    if not isinstance(observation, Missing) and more_came(intent, [observation]):
+        found = bad_sample(observation, intent.baseline, spec)
+        return None if found in BY_LOAD else found
     if intent.reason is not Reason.LIMITS_NARROWED or isinstance(observation, Missing):
         return bad_sample(observation, intent.baseline, spec)
     unasked = Missing(Reason.LIMITS_NARROWED, "a limit outranks mean latency")
@@ -113,6 +122,18 @@ def load_surged(observation: Observation | Missing, baseline: Baseline | None) -
     if baseline is None or isinstance(observation, Missing) or isinstance(observation.offered_load, Missing):
         return False
     return served(baseline) and observation.offered_load > baseline.load * LOAD_RANGE
+
+
+BY_LOAD = (Reason.REGRESSION, Reason.SLO_BREACHED)
+
+
+def more_came(intent: Intent, windows: Sequence[Observation]) -> bool:
+    """Did the load come for which the minimum was raised? Then mean latency and SLOs say nothing against that, and to
+    take the pods away again would be the worst answer."""
+    load = mean([w.offered_load for w in windows])
+    if intent.reason is not Reason.AHEAD_OF_LOAD or intent.baseline is None or load is None:
+        return False
+    return load > intent.baseline.load * SAME_LOAD
 
 
 def keeps_up(observation: Observation) -> bool:
@@ -149,6 +170,10 @@ def judge(
     walked = intent.reason is Reason.LIMITS_NARROWED
     if walked and verdict.reason is Reason.REGRESSION:
         verdict = WAITING  # a limit outranks what is better; damage and SLOs outrank a limit
+    if intent.reason is Reason.AHEAD_OF_LOAD and verdict.reason is Reason.LOAD_CHANGED:
+        verdict = WAITING  # that is what it was for
+    if more_came(intent, seen) and verdict.reason in BY_LOAD:
+        verdict = WAITING
     silent = no_data(spec, Silence(newest, windows, settled), now, late)
     if silent is not None:  # what is not known never speaks for the trial; what is known may speak against it
         return verdict if verdict.harmful else silent
@@ -157,8 +182,9 @@ def judge(
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
     undecided = verdict.outcome is Outcome.WAIT
-    if undecided and walked and verdict.reason is not Reason.NO_DATA and (late or len(seen) >= REPLICATES):
-        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "nearer to the limits, and no harm")
+    without = WITHOUT_GAIN.get(intent.reason)
+    if undecided and without and verdict.reason is not Reason.NO_DATA and (late or len(seen) >= REPLICATES):
+        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
     if undecided and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)

@@ -7,6 +7,7 @@ The only place for numpy, scipy and scikit-learn. Importing this package imports
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pegbox.learning.evaluate import Forecast
 from pegbox.model.knobs import SearchSpace
@@ -14,6 +15,9 @@ from pegbox.model.observations import Missing
 from pegbox.model.prediction import Predictor, Row
 from pegbox.model.roles import Roles
 from pegbox.model.searching import SearchRequest, Suggestion
+
+if TYPE_CHECKING:
+    from pegbox.learning.forecast import LoadForecaster
 
 
 def fit(
@@ -45,4 +49,11 @@ def suggest(request: SearchRequest) -> Suggestion | Missing:
     return suggest_setting(request)
 
 
-__all__ = ["Forecast", "fit", "suggest"]
+def load_forecaster(horizon: int, *, step: float) -> LoadForecaster:
+    """Of loads in events per second, `horizon` steps of `step` seconds ahead."""
+    from pegbox.learning.forecast import LoadForecaster
+
+    return LoadForecaster((horizon,), step=step, unit=1.0 / step)
+
+
+__all__ = ["Forecast", "fit", "load_forecaster", "suggest"]

@@ -7,8 +7,8 @@ is that of J. Lei et al., "Distribution-Free Predictive Inference for Regression
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left, insort
-from collections import deque
 
 WINDOW = 4320  # scores, three days of minutes
 LEAST_SCORES = 30
@@ -39,20 +39,24 @@ class UsualMiss:
 
 
 class RollingQuantile:
-    """The quantiles of the last `window` scores, kept sorted: adding one costs a move in a list."""
+    """The quantiles of the last `window` scores, kept sorted: adding one costs a move in an array."""
 
     def __init__(self, *, window: int = WINDOW) -> None:
         self.window = window
-        self._sorted: list[float] = []
-        self._order: deque[float] = deque()
+        self._sorted = array("d")
+        self._order = array("d")  # as they came; once full, the oldest is at `_oldest`
+        self._oldest = 0
 
     def __len__(self) -> int:
         return len(self._sorted)
 
     def add(self, score: float) -> None:
-        if len(self._order) == self.window:
-            self._sorted.pop(bisect_left(self._sorted, self._order.popleft()))
-        self._order.append(score)
+        if len(self._order) < self.window:
+            self._order.append(score)
+        else:
+            self._sorted.pop(bisect_left(self._sorted, self._order[self._oldest]))
+            self._order[self._oldest] = score
+            self._oldest = (self._oldest + 1) % self.window
         insort(self._sorted, score)
 
     def lacking(self, quantile: float) -> int:

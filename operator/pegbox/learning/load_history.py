@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import deque
-
-import numpy as np
-
-from pegbox.learning.queueing import Array
+from collections.abc import Iterable
 
 RECENT_SECONDS = 900.0  # the recent mean, to which every expert's ratio is taken
 DAY_SECONDS = 86_400.0
@@ -15,9 +13,9 @@ AROUND_SECONDS = 120.0  # an earlier day's value is a mean over two minutes on e
 
 
 class LoadHistory:
-    """The last eight days of loads and of their 15-minute means, by number of the step (0 is the first).
+    """The last eight days of loads, by number of the step (0 is the first).
 
-    `step` is in seconds. Memory is fixed: at one step per minute two rings of 11,520 numbers.
+    `step` is in seconds. Memory grows to a fixed size: at one step per minute a ring of 11,525 numbers.
     """
 
     def __init__(self, *, step: float = 60.0) -> None:
@@ -28,18 +26,20 @@ class LoadHistory:
         self.steps = 0  # seen so far, gaps included
         self.known = 0  # of them with a load
         self.silent = 0  # gaps since the last load
-        size = 8 * self.day + 2 * self.around + 1
-        self._loads: Array = np.full(size, np.nan)
-        self._means: Array = np.full(size, np.nan)
+        self._size = 8 * self.day + 2 * self.around + 1
+        self._loads = array("d")
         self._window: deque[float] = deque(maxlen=self.recent)
+        self._mean = math.nan
 
     def see(self, load: float | None) -> None:
         """One step's load, or None where nobody measured it."""
-        place = self.steps % len(self._loads)
-        self._window.append(math.nan if load is None else load)
-        inside = [x for x in self._window if x == x]
-        self._loads[place] = math.nan if load is None else load
-        self._means[place] = sum(inside) / len(inside) if inside else math.nan
+        value = math.nan if load is None else load
+        self._window.append(value)
+        self._mean = _mean(self._window)
+        if len(self._loads) < self._size:
+            self._loads.append(value)
+        else:
+            self._loads[self.steps % self._size] = value
         self.steps += 1
         self.known += load is not None
         self.silent = 0 if load is not None else self.silent + 1
@@ -47,24 +47,29 @@ class LoadHistory:
     @property
     def mean(self) -> float:
         """Of the last 15 minutes; NaN where they hold no load."""
-        return self._at(self._means, self.steps - 1)
+        return self._mean
 
     def mean_at(self, back: int) -> float:
         """The 15-minute mean as it was `back` steps ago; NaN where that is not remembered."""
-        return self._at(self._means, self.steps - 1 - back)
+        last = self.steps - 1 - back
+        return _mean([self._at(i) for i in range(last - self.recent + 1, last + 1)])
 
     def around_at(self, back: int) -> float:
         """The mean load around the step `back` steps ago (negative: ahead); NaN where nothing is remembered."""
         centre = self.steps - 1 - back
-        values = [self._at(self._loads, i) for i in range(centre - self.around, centre + self.around + 1)]
-        inside = [x for x in values if x == x]
-        return sum(inside) / len(inside) if inside else math.nan
+        return _mean([self._at(i) for i in range(centre - self.around, centre + self.around + 1)])
 
     def load_at(self, back: int) -> float:
         """The load `back` steps ago; NaN where that is a gap or not remembered."""
-        return self._at(self._loads, self.steps - 1 - back)
+        return self._at(self.steps - 1 - back)
 
-    def _at(self, ring: Array, index: int) -> float:
-        if not max(0, self.steps - len(ring)) <= index < self.steps:
+    def _at(self, index: int) -> float:
+        if not max(0, self.steps - self._size) <= index < self.steps:
             return math.nan
-        return float(ring[index % len(ring)])
+        return self._loads[index % self._size]
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are known; NaN where none is."""
+    inside = [x for x in values if x == x]
+    return sum(inside) / len(inside) if inside else math.nan

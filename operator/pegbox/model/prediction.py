@@ -36,6 +36,18 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadForecast:
+    """Offered load (events/s over all pods) of now, and what it exceeds in a share of at most 1 - `level` of all times
+    `horizon` seconds later: as soon as pods that are asked for now can serve.
+    """
+
+    now: float
+    upper: float
+    horizon: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Sufficient statistics of one (setting, load bin): what the ledger keeps and refits start from.
 

@@ -37,9 +37,11 @@ class ProposeRequest:
 
     `observation` is the newest clean window of the incumbent. `objective` is MinimizeCost,
     MaximizeThroughput or MinimizeLatency. `slo_headroom` says whether all SLOs are met now. `load` is the
-    offered load (events/s over all pods) to propose for, `pods` the pods in force. `recent_failures` are
-    settings that were reverted and are still fresh: the caller forgets them after a while. `admissible`
-    answers for bounds, rules of the class and budgets; `smallest_step` limits every move to a probe's.
+    offered load (events/s over all pods) to propose for: the present one, or a larger one that is forecast.
+    `pods` are the pods in force. `recent_failures` are settings that were reverted and are still fresh: the
+    caller forgets them after a while. `admissible` answers for bounds, rules of the class and budgets;
+    `smallest_step` limits every move to a probe's. `least_replicas`: what a coming load needs, so that no
+    bound of replicas is lowered below it; 0 where nobody knows.
     """
 
     space: SearchSpace
@@ -54,3 +56,4 @@ class ProposeRequest:
     seed: int
     admissible: Callable[[Setting], bool]
     smallest_step: bool = False
+    least_replicas: int = 0

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     BUDGET_EXCEEDED = "BudgetExceeded"
     SLO_AT_RISK = "SLOAtRisk"
     LIMITS_NARROWED = "LimitsNarrowed"
+    AHEAD_OF_LOAD = "AheadOfLoad"
     RECENTLY_FAILED = "RecentlyFailed"
     RULE_VIOLATED = "RuleViolated"
     REQUESTS_ABOVE_LIMITS = "RequestsAboveLimits"
@@ -184,6 +185,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.WITHIN_LIMITS: "within limits",
     Reason.OUT_OF_BOUNDS: "outside of the knob's limits",
     Reason.LIMITS_NARROWED: "the setting lies outside of the limits: it is walked back into them, step by step",
+    Reason.AHEAD_OF_LOAD: "more load is forecast than the replicas bear: the HPA's minimum is raised before it comes",
     Reason.STEP_TOO_LARGE: "further than maxStep allows in one trial",
     Reason.BUDGET_EXCEEDED: "the budget would be exceeded",
     Reason.SLO_AT_RISK: "the predicted interval reaches beyond the SLO",

@@ -10,7 +10,9 @@ from fractions import Fraction
 from pegbox.model.brakes import Brakes
 from pegbox.model.knobs import KnobValue, Size
 from pegbox.model.observations import Attainment, Missing, Observation, Split
+from pegbox.model.prediction import LoadForecast
 from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import Reason
 from pegbox.model.trials import Ledger
 
 
@@ -41,6 +43,7 @@ class PodFacts:
     ack: Acknowledgement | None = None
     sizes: Mapping[Size, Fraction] = field(default_factory=dict)  # what the kubelet says that the container has
     admitted: Mapping[str, KnobValue] = field(default_factory=dict)  # knob -> what the pod's own env makes of it
+    start_up: float | None = None  # seconds from its creation until it became Ready (last); None while it is not
     resizing: str = ""  # why these are not what was asked for yet: "Infeasible: ...", "Deferred: ...", "InProgress"
 
 
@@ -171,6 +174,7 @@ class Snapshot:
     brakes: Brakes = Brakes()
     split: Split | None = None  # the newest window by cohort; while a canary runs, `baseline_windows` are its own
     splits: tuple[Split, ...] = ()  # clean and disjoint ones since the canary is in force, oldest first
+    forecast: LoadForecast | Missing = Missing(Reason.NO_DATA, "no load was looked at yet")
     claimed: frozenset[str] = frozenset()  # knobs whose place an older profile claims by now: never written any more
 
     def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:

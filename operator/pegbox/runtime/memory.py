@@ -19,6 +19,7 @@ from pegbox.model.roles import Roles
 from pegbox.model.searching import Suggestion
 from pegbox.model.snapshot import Document, Workload
 from pegbox.model.trials import Intent, Ledger
+from pegbox.runtime.loads import Loads
 from pegbox.runtime.parsed import Parsed
 
 MAX_WINDOWS = 12
@@ -104,6 +105,7 @@ class Memory:
     class_: dict[str, Any] | None = None
     looked_at: datetime | None = None
     parsed: Parsed = field(default_factory=Parsed)
+    loads: Loads = field(default_factory=Loads)
 
     def note_time(self, now: datetime) -> None:
         """The clock was set back: windows and moments that lie ahead would shut out all that comes."""

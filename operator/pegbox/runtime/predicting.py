@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
 from pegbox import learning
-from pegbox.core import decide, forecasts, guards, lacking, propose, searching, slo, statistics, transitions
+from pegbox.core import ahead, decide, forecasts, guards, lacking, propose, searching, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import ProfileSpec
@@ -59,6 +59,11 @@ class Predicting:
         if not isinstance(predictor, Missing) and not _trusted(recent):
             predictor = Missing(Reason.MODEL_INACCURATE)
         asked = request(snapshot)
+        needed = ahead.needed(snapshot, asked, predictor)
+        raised = ahead.proposal(snapshot, asked, needed)
+        if raised is not None:
+            return raised
+        asked = replace(asked, least_replicas=ahead.kept(needed))
         found = propose.propose(asked, predictor)
         if isinstance(found, Missing) and found.reason in searching.LEAVES_ROOM:
             return await self._search(snapshot, memory, asked, found)
@@ -164,7 +169,7 @@ def request(snapshot: Snapshot) -> ProposeRequest:
         observation=observation,
         objective=spec.objective.value,
         slo_headroom=slo.headroom(snapshot),
-        load=observation.offered_load if observation else Missing(Reason.NO_DATA),
+        load=ahead.sized_for(observation.offered_load, snapshot.forecast) if observation else Missing(Reason.NO_DATA),
         pods=float(pods),
         recent_failures=tuple(failed),
         seed=int.from_bytes(sha256(f"{spec.uid}/{ledger.generation}".encode()).digest()[:4], "big"),

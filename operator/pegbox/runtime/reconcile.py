@@ -223,7 +223,8 @@ class Reconciler:
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
         question = observing.question(snapshot, setting, since, now)
         seen = await observing.look(source, question, ages)
-        snapshot = replace(snapshot, observation=seen.observation, slos=seen.slos)
+        ahead = memory.loads.look(snapshot, seen.observation, now)
+        snapshot = replace(snapshot, observation=seen.observation, slos=seen.slos, forecast=ahead)
         if intent is not None and intent.split and intent.applied_at is not None:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
         ledger = memory.take(spec, snapshot.ledger, seen.observation, setting)

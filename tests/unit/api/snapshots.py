@@ -10,7 +10,7 @@ from pegbox.api.translate import Context, to_model
 from pegbox.model.decisions import Action, Condition, ConditionType, Decision, Truth
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Attainment, Missing, Observation, Window
-from pegbox.model.prediction import ModelReport
+from pegbox.model.prediction import LoadForecast, ModelReport
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, PodFacts, SharedBudgetFacts, Snapshot, Workload
 from pegbox.model.trials import Breaker, Intent, IntentKind, Ledger, TrialState, TrialSummary
@@ -93,6 +93,7 @@ SNAPSHOT = Snapshot(
     observation=SEEN,
     slos=SEEN.slos,
     budgets={"main": SharedBudgetFacts("main", 300, 160)},
+    forecast=LoadForecast(now=60.0, upper=71.123456, horizon=180.0, level=0.98),
 )
 
 

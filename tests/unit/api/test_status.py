@@ -15,7 +15,7 @@ from pegbox.model.decisions import ConditionType, Truth
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Attainment, Missing
-from pegbox.model.prediction import ModelReport
+from pegbox.model.prediction import LoadForecast, ModelReport
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
@@ -140,7 +140,22 @@ def test_the_model_shows_its_figures_in_four_digits_and_what_it_lacks() -> None:
         "baselineError": "Unknown",
         "coefficients": [{"name": "demand:workers", "value": "0.3"}, {"name": "sigma", "value": "1.5e-07"}],
         "missing": "not identifiable yet: kappa",
+        "forecast": {"available": "True", "load": "60", "upper": "71.12", "horizon": "3m", "level": "98%"},
     }
+
+
+def test_without_a_forecast_status_says_what_is_missing() -> None:
+    lacking = Missing(Reason.LEARNING, "42 more steps with load")
+    found = rendered(replace(SNAPSHOT, forecast=lacking))["model"]["forecast"]
+    assert found == {"available": "False", "missing": "Learning: 42 more steps with load"}
+
+
+def test_a_forecast_that_begins_is_worth_a_write_and_one_that_moves_is_not() -> None:
+    assert isinstance(SNAPSHOT.forecast, LoadForecast)
+    moved = rendered(replace(SNAPSHOT, forecast=replace(SNAPSHOT.forecast, now=61.0, upper=75.0)))
+    before = rendered(replace(SNAPSHOT, forecast=Missing(Reason.LEARNING, "1 more")))
+    assert moved != rendered() and not status.significant(rendered(), moved)
+    assert status.significant(before, rendered())
 
 
 def test_without_a_model_status_says_what_is_missing() -> None:

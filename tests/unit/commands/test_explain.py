@@ -84,6 +84,29 @@ async def test_a_brake_over_all_profiles_is_shown_as_the_operator_last_said(said
     assert verdict(await told(shop), guard) == ("Refuse", said)
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            {"available": "True", "load": "60", "upper": "71.12", "horizon": "3m", "level": "98%"},
+            "load forecast (from status): at most 71.12/s in 3m (98% of the time), 60/s now",
+        ),
+        (
+            {"available": "False", "missing": "Learning: 42 more steps"},
+            "load forecast (from status): none, all is as without: Learning: 42 more steps",
+        ),
+    ],
+    ids=["there_is_one", "too_little_history"],
+)
+async def test_the_forecast_is_the_operators_own_word(said: Body, line: str) -> None:
+    """Only its memory has the history."""
+    shop = await Shop(workers=2).open()
+    await shop.remember()
+    assert "load forecast" not in words(await told(shop)), "before the operator has said anything"
+    await shop.tell(model={"trusted": "Unknown", "forecast": said})
+    assert line in words(await told(shop)).splitlines()
+
+
 async def test_a_canary_is_told_with_its_pods() -> None:
     shop = await Shop(workers=2).open()
     first = sorted(shop.metrics.acks["shop"])[0]

@@ -388,6 +388,16 @@ class TestAtEase:
         tight = Known(capacity=lambda _: 65.0, latency=lambda _: 0.3, width=1.0)  # wanted: 60 x 1.1 = 66
         assert refused(propose(request, tight)).reason is Reason.SLO_AT_RISK
 
+    def test_nothing_is_cut_that_a_coming_load_needs(self) -> None:
+        """12 workers bear 40/s. For 20/s fewer are enough (22/s with the spare); for 38/s not one may go."""
+        wide = at(workers=12, http=12, db=12)
+        known = Known(latency=lambda _: 0.3)
+        idle = seen(20.0, 20.0, {"workers": 0.45, "http": 0.3, "db": 0.1})
+        now = accepted(propose(asked(wide, observation=idle, load=20.0), known))
+        assert now.kind is ProposalKind.SHRINK and now.setting.number("workers") < 12
+        ahead = propose(asked(wide, observation=idle, load=38.0), known)
+        assert isinstance(ahead, Missing) or ahead.setting.number("workers") == 12
+
     def test_nothing_is_cut_while_the_slos_are_unknown(self) -> None:
         request = asked(
             at(workers=40, http=40, db=8),

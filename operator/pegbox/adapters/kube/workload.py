@@ -174,8 +174,16 @@ def _pod(pod: Object, label: str, container: str) -> PodFacts:
         finished=status.get("phase") in _FINISHED,
         container_started_at=_time(((main.get("state") or {}).get("running") or {}).get("startedAt")),
         sizes=resources.sizes_of(main),
+        start_up=_start_up(pod),
         resizing=resources.resizing(pod),
     )
+
+
+def _start_up(pod: Object) -> float | None:
+    """Scheduling, pulling and starting included. A pod that was Ready before tells when it was so again."""
+    ready, created = _condition(pod, "Ready"), _time(pod["metadata"].get("creationTimestamp"))
+    since = _time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None
+    return None if since is None or created is None else max(0.0, (since - created).total_seconds())
 
 
 def _waiting(statuses: Sequence[Mapping[str, Any]]) -> str:

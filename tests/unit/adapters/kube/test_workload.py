@@ -173,6 +173,21 @@ def test_a_pod_that_runs() -> None:
     assert (found.restarts, found.waiting, found.oom_killed_at) == (2, "", None)
 
 
+@pytest.mark.parametrize(
+    ("ready", "seconds"),
+    [
+        pytest.param({"status": "True", "lastTransitionTime": AT}, 75.0, id="from_its_creation_to_ready"),
+        pytest.param({"status": "False", "lastTransitionTime": AT}, None, id="not_ready_yet"),
+        pytest.param({"status": "True"}, None, id="nobody_says_when"),
+        pytest.param({"status": "True", "lastTransitionTime": "2026-01-05T11:00:00Z"}, 0.0, id="clocks_that_differ"),
+    ],
+)
+def test_how_long_a_pod_took_to_start(ready: Object, seconds: float | None) -> None:
+    body = pod("web-0", "s1", phase="Running", conditions=[{"type": "Ready"} | ready])
+    body["metadata"]["creationTimestamp"] = "2026-01-05T11:58:45Z"
+    assert facts(body).start_up == seconds
+
+
 def test_a_pod_that_crashes_for_memory() -> None:
     crashing = {
         "name": "app",
