@@ -33,10 +33,12 @@ START = 2  # what a pod makes of a variable that nobody states
 
 @dataclass
 class Pod:
-    """`runs` are the values of the document that it read, `env` those with which its container started."""
+    """`target` is the uid of the Deployment that it was made for, `runs` are the values of the document that it read,
+    `env` those with which its container started. `leaving`: the garbage collector has taken note."""
 
     name: str
     uid: str
+    target: str
     revision: str
     started: str
     runs: dict[str, int]
@@ -46,6 +48,7 @@ class Pod:
     killed_at: str = ""  # when its container was last ended for memory
     waiting: str = ""
     ready: bool = True
+    leaving: bool = False
     cohort: str = ""  # that lists it in the document which it runs
 
 
@@ -102,6 +105,16 @@ class Application:
         except ValueError:
             return None
         return body
+
+    def own(self) -> list[Pod]:
+        """Its pods without those of a Deployment of its name that was deleted."""
+        target = self.server.peek(self.target)
+        return [p for p in self.pods if target is None or p.target == target["metadata"]["uid"]]
+
+    def bound(self) -> int:
+        """Pods that run or may be started."""
+        written, own = self.written(), len(self.own())
+        return len(self.pods) - own + max(own, written.get("max_replicas", written.get("replicas", 0)))
 
     def hpa(self) -> Object | None:
         acting = (h for h in self.server.peek_all(HPA, self.namespace))
@@ -161,9 +174,10 @@ class Application:
         wanted = int(target["spec"]["replicas"])
         live = {p["metadata"]["name"] for p in self.server.peek_all(POD, self.namespace)}
         self.pods = [p for p in self.pods if p.name in live]  # what was evicted is gone
+        await self._collect(target)
         revision = await self._revision(target)
-        fresh = [p for p in self.pods if p.revision == revision]
-        stale = [p for p in self.pods if p.revision != revision]
+        fresh = [p for p in self.own() if p.revision == revision]
+        stale = [p for p in self.own() if p.revision != revision]
         if stale and not fresh and wanted:
             await self._start(revision, now, target)
             return
@@ -171,10 +185,18 @@ class Application:
             return
         for pod in stale:
             await self._end(pod)
-        while len(self.pods) > wanted:
-            await self._end(self.pods[-1])
-        while len(self.pods) < wanted:
+        while len(self.own()) > wanted:
+            await self._end(self.own()[-1])
+        while len(self.own()) < wanted:
             await self._start(revision, now, target)
+
+    async def _collect(self, target: Object) -> None:
+        """The garbage collector: pods of a deleted Deployment drain for a step beside those of the new one, and go, also
+        while the new one's rollout is stuck."""
+        for pod in [p for p in self.pods if p.target != target["metadata"]["uid"]]:
+            if pod.leaving:
+                await self._end(pod)
+            pod.leaving = True
 
     async def _revision(self, target: Object) -> str:
         """The name of the newest ReplicaSet, made where the template is new."""
@@ -198,8 +220,6 @@ class Application:
         old = self.server.peek(Ref(REPLICA_SET, self.namespace, digest))
         if old is not None and _owner(old) != uid:
             await self.server.delete(Ref(REPLICA_SET, self.namespace, digest))
-            for pod in list(self.pods):  # they go with the workload that they were made for
-                await self._end(pod)
         await self.server.apply(body, force=True)
         return digest
 
@@ -218,7 +238,7 @@ class Application:
         env = {ENV: written.get(ENV, int(first[ENV]))} if ENV in first else {}
         if VARIABLE in first:
             env[VARIABLE] = int(environment.stated(made, "app").get(VARIABLE.upper()) or START)
-        self.pods.append(Pod(name, made["metadata"]["uid"], revision, now, runs, env))
+        self.pods.append(Pod(name, made["metadata"]["uid"], target["metadata"]["uid"], revision, now, runs, env))
 
     async def _end(self, pod: Pod) -> None:
         self.pods.remove(pod)
@@ -243,8 +263,9 @@ class Application:
                 # envFrom is read again; what admission put into the pod is there for as long as the pod is.
                 pod.env = {n: v if n == VARIABLE else written.get(n, v) for n, v in pod.env.items()}
             pod.waiting = "CrashLoopBackOff" if self.crashing else ""
-            newest = self.pods[-1].revision
-            pod.ready = not self.crashing and not (self.stuck and pod.revision == newest != self.pods[0].revision)
+            own = self.own() or [pod]
+            newest = own[-1].revision
+            pod.ready = not self.crashing and not (self.stuck and pod.revision == newest != own[0].revision)
 
     # --- what is said
 
@@ -262,14 +283,15 @@ class Application:
     async def _tell_target(self) -> None:
         target = self.server.peek(self.target)
         assert target is not None
-        newest = self.pods[-1].revision if self.pods else ""
-        updated = sum(p.revision == newest for p in self.pods)
-        reason = "NewReplicaSetAvailable" if updated == len(self.pods) else "ReplicaSetUpdated"
+        own = self.own()
+        newest = own[-1].revision if own else ""
+        updated = sum(p.revision == newest for p in own)
+        reason = "NewReplicaSetAvailable" if updated == len(own) else "ReplicaSetUpdated"
         state = "True"
         if self.stuck and reason != "NewReplicaSetAvailable":
             reason, state = "ProgressDeadlineExceeded", "False"
-        ready = sum(p.ready for p in self.pods)
-        counts = {"replicas": len(self.pods), "updatedReplicas": updated, "readyReplicas": ready}
+        ready = sum(p.ready for p in own)
+        counts = {"replicas": len(own), "updatedReplicas": updated, "readyReplicas": ready}
         status: Object = {"observedGeneration": target["metadata"]["generation"], **counts, "availableReplicas": ready}
         status["conditions"] = [{"type": "Progressing", "status": state, "reason": reason}]
         await self._write_status(self.target, "apps/v1", "Deployment", status)
@@ -336,15 +358,15 @@ class Application:
         wanted = written.get("max_replicas", written.get("replicas", 0))
         if not self.pods and "replicas" in written and written["replicas"] == 0:
             return 0
-        more = max(0, wanted - len(self.pods)) + self._rollout_ahead(written)
+        more = max(0, wanted - len(self.own())) + self._rollout_ahead(written)
         return int(math.fsum(uses)) + (more * per_pod(told) if told else 0)
 
     def _rollout_ahead(self, written: dict[str, int]) -> int:
         """The one pod more of a rollout that a write of ours began, and no controller has seen yet."""
         target = self.server.peek(self.target)
-        if not RESTARTS & written.keys() or target is None or not self.pods:
+        if not RESTARTS & written.keys() or target is None or not self.own():
             return 0
-        return int(self._digest(target) not in {p.revision for p in self.pods})
+        return int(self._digest(target) not in {p.revision for p in self.own()})
 
     def _digest(self, target: Object) -> str:
         """The name of the ReplicaSet for the template as it stands."""

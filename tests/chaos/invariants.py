@@ -64,7 +64,7 @@ class Watch:
         self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
         self.good = {name: set(values.items()) for name, values in self.before.items()}
         self.worsts = {t.name: self._worst(t.name) for t in self.world.shop.tenants}
-        self.looked = {t.name: _bound(self.world, t.name) for t in self.world.shop.tenants}
+        self.looked = {t.name: self.world.apps[t.name].bound() for t in self.world.shop.tenants}
         self.others()
 
     # --- at each write
@@ -103,7 +103,7 @@ class Watch:
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads."""
         self.modes[name] = self.world.mode(name)
-        self.looking[name], self.waking = _bound(self.world, name), name
+        self.looking[name], self.waking = self.world.apps[name].bound(), name
 
     def told(self, name: str) -> None:
         """What the wake could see is claimed: it wrote its claim, or went through and had none to write. A wake that
@@ -144,7 +144,7 @@ class Watch:
         total = 0
         for tenant in self.world.shop.tenants:
             app = self.world.apps[tenant.name]
-            added = _bound(self.world, tenant.name) - self.looked[tenant.name]
+            added = app.bound() - self.looked[tenant.name]
             if tenant.name == writer:
                 continue
             pods = added * max(tenant.per_pod(p.runs | p.env) for p in app.pods) if added > 0 and app.pods else 0
@@ -163,7 +163,7 @@ class Watch:
             return 0
         here = self.world.values(name)
         first = here | {n: int(ledger.adopted.number(n)) for n in here if n in ledger.adopted}
-        pods = _bound(self.world, name) + ("threads" in here)
+        pods = self.world.apps[name].bound() + ("threads" in here)
         others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
         return max(tenant.per_pod(first), tenant.per_pod(here)) * pods + others
 
@@ -200,12 +200,6 @@ class Watch:
             check(*args)
         except Violation as error:
             self.found.append(f"{check.__name__}: {error}")
-
-
-def _bound(world: World, name: str) -> int:
-    """Pods that run or may be started."""
-    written = world.apps[name].written()
-    return max(len(world.apps[name].pods), written.get("max_replicas", written.get("replicas", 0)))
 
 
 def tenant_of(world: World, record: WriteRecord) -> str:

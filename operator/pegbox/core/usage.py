@@ -42,8 +42,10 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
 
 def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
     """The same without what a restart of ours adds for a moment. A bound that is somebody else's to write counts as he
-    set it, also where the setting knows another."""
-    bound = max(len(workload.unfinished), workload.replicas)
+    set it, also where the setting knows another. Pods of a former target of this name come on top: no bound of the one
+    that stands holds for them."""
+    former = sum(p.former for p in workload.unfinished)
+    bound = max(len(workload.unfinished) - former, workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
         theirs = held.get(knob.name)
         for value in (setting.get(knob.name), theirs.value if theirs is not None and theirs.refusal else None):
@@ -51,11 +53,13 @@ def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], s
                 bound = max(bound, int(value))
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
-    return bound
+    return bound + former
 
 
 def scaled(spec: ProfileSpec, workload: Workload, setting: Setting) -> Workload:
-    """The workload once there are no more pods than the setting lets live: a later stage waits for that."""
+    """The workload once there are no more pods than the setting lets live, and none of a former target: a later stage
+    waits for that."""
+    workload = replace(workload, pods=tuple(p for p in workload.unfinished if not p.former))
     bounds = [setting.get(k.name) for k in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS)]
     most = max((int(b) for b in bounds if isinstance(b, Fraction)), default=workload.replicas)
     if most >= max(len(workload.unfinished), workload.replicas):

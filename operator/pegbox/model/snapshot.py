@@ -27,7 +27,11 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod of the target. `finished` pods (Succeeded, Failed) are listed but count nowhere."""
+    """One pod of the target. `finished` pods (Succeeded, Failed) are listed but count nowhere.
+
+    `former`: of a target of this name that was deleted. The garbage collector takes it, whatever the one that stands
+    wants; until then it reads our document and holds its share of every budget.
+    """
 
     name: str
     uid: str
@@ -38,6 +42,7 @@ class PodFacts:
     waiting: str = ""  # e.g. CrashLoopBackOff
     oom_killed_at: datetime | None = None
     terminating: bool = False
+    former: bool = False
     finished: bool = False
     container_started_at: datetime | None = None
     ack: Acknowledgement | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pegbox.core import force, room, transitions, usage
+from pegbox.core import force, overdrawn, room, transitions, usage
 from pegbox.core.decide import decide
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action
@@ -192,6 +192,29 @@ def test_a_way_back_that_raises_waits_for_pods_that_are_too_many() -> None:
     assert (waiting.desired, waiting.reason) == (None, Reason.BUDGET_EXCEEDED)
     fewer = workload(*pods[:3])
     assert decide(snapshot(BOUNDED, memory, workload=fewer, held=held(low)), NO_WISH, at(2)).desired == high
+
+
+def test_a_way_back_that_raises_waits_for_pods_of_a_former_target_of_this_name() -> None:
+    """4 x 4 x 3 pods = 48 of 48 fits, but the new target starts its three whatever the two old ones do: 80."""
+    low, high = setting(workers=3, pool=4, max_replicas=3), setting(workers=4, pool=4, max_replicas=3)
+    memory = ledger(low, intent=intent(IntentKind.ROLLBACK, parent=low, stages=(high,)))
+    old = tuple(pod(n, former=True, terminating=True) for n in "ab")
+    for own in (), tuple(map(pod, "cde")):
+        beside = workload(*old, *own, replicas=3)
+        waiting = decide(snapshot(BOUNDED, memory, workload=beside, held=held(low)), NO_WISH, at(1))
+        assert (waiting.desired, waiting.reason) == (None, Reason.BUDGET_EXCEEDED)
+        assert "80 of 48" in waiting.message
+    alone = workload(*map(pod, "cde"))
+    assert decide(snapshot(BOUNDED, memory, workload=alone, held=held(low)), NO_WISH, at(2)).desired == high
+
+
+def test_pods_of_a_former_target_lower_nothing() -> None:
+    """They go by themselves: what a budget needs for their time is no reason to move anything."""
+    here = setting(workers=4, pool=4, max_replicas=3)
+    old = tuple(pod(n, former=True, terminating=True) for n in "ab")
+    seen = snapshot(BOUNDED, ledger(here), workload=workload(*old, *map(pod, "cde"), replicas=3), held=held(here))
+    assert overdrawn.exceeded(seen) == ()
+    assert decide(seen, NO_WISH, at(1)).desired is None
 
 
 def test_a_way_back_that_only_lowers_never_waits() -> None:

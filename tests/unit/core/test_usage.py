@@ -19,6 +19,7 @@ REPLICAS = replace(HPA, name="replicas", location=Location(LocationKind.REPLICAS
 NOW = setting(workers=4, pool=4, max_replicas=6, replicas=5, threads=2)
 GONE = pod("gone", finished=True)
 LEAVING = pod("leaving", terminating=True)
+FORMER = pod("former", former=True, terminating=True)
 CREATED = Autoscaler("checkout", create=True, max_replicas=9)
 
 
@@ -29,6 +30,8 @@ CREATED = Autoscaler("checkout", create=True, max_replicas=9)
         pytest.param((HOT,), workload(pod("a"), GONE, replicas=1), None, 1, id="finished_pods_hold_nothing"),
         pytest.param((HOT,), workload(pod("a"), LEAVING, replicas=1), None, 2, id="terminating_pods_still_hold"),
         pytest.param((HOT,), workload(pod("a"), replicas=3), None, 3, id="replicas_that_are_still_to_come"),
+        pytest.param((HOT,), workload(FORMER, replicas=3), None, 4, id="pods_of_a_former_target_come_on_top"),
+        pytest.param((HOT, HPA), workload(FORMER), None, 7, id="and_on_top_of_what_the_setting_lets_live"),
         pytest.param((HOT, HPA), workload(), None, 6, id="the_bound_that_the_setting_gives_the_hpa"),
         pytest.param((HOT, REPLICAS), workload(), None, 5, id="the_replicas_of_the_setting"),
         pytest.param((HOT, HPA), workload(*map(pod, "abcdefgh")), None, 8, id="more_pods_than_a_lowered_bound"),

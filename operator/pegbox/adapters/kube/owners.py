@@ -120,12 +120,15 @@ def targets(autoscaler: Object, kind: str, name: str) -> bool:
     return ref.get("kind", "Deployment") == kind and ref.get("name") == name
 
 
+def controller(body: Object) -> Mapping[str, Any]:
+    """The reference to the object's controller; empty where it has none."""
+    references = body.get("metadata", {}).get("ownerReferences") or ()
+    return next((each for each in references if each.get("controller")), {})
+
+
 def controller_uid(body: Object) -> str:
     """The uid of the object's controller; "" where it has none."""
-    for each in body.get("metadata", {}).get("ownerReferences") or ():
-        if each.get("controller"):
-            return str(each.get("uid", ""))
-    return ""
+    return str(controller(body).get("uid", ""))
 
 
 def _owner_name(references: Iterable[Mapping[str, Any]], group: str) -> str:

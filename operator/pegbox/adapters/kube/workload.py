@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pegbox.adapters.kube import resources
-from pegbox.adapters.kube.owners import controller_uid
+from pegbox.adapters.kube.owners import controller, controller_uid
 from pegbox.model.errors import InvalidInput
 from pegbox.model.snapshot import PodFacts, Workload
 from pegbox.ports import Object
@@ -44,7 +44,8 @@ def _expression(each: Mapping[str, Any]) -> str:
 def decode(
     target: Object, pods: Iterable[Object] = (), replica_sets: Iterable[Object] = (), container: str = ""
 ) -> Workload:
-    """The workload as it stands. Pods and ReplicaSets of other owners are left out.
+    """The workload as it stands. Pods and ReplicaSets of other owners are left out, but for the pods of a target of the
+    same name that was deleted.
 
     `container` is the one that the profile tunes; "" takes the default container's annotation, then the first.
     """
@@ -68,7 +69,7 @@ def _deployment(target: Object, pods: Iterable[Object], replica_sets: Iterable[O
         rolling=_deployment_rolling(target, replicas),
         stuck=_condition(target, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         surge=_surge(target, replicas),
-        pods=_pods(pods, uids, _DEPLOYMENT_HASH, container),
+        pods=_pods(target, pods, uids, container),
         generation=int(target["metadata"].get("generation", 0)),
     )
 
@@ -85,7 +86,7 @@ def _stateful_set(target: Object, pods: Iterable[Object], container: str) -> Wor
         rolling=_stateful_set_rolling(target, replicas),
         stuck=False,  # a StatefulSet has no progress deadline
         surge=0,
-        pods=_pods(pods, {uid}, _STATEFUL_SET_HASH, container),
+        pods=_pods(target, pods, {uid}, container),
         generation=int(target["metadata"].get("generation", 0)),
     )
 
@@ -150,12 +151,27 @@ def _condition(body: Object, kind: str) -> Mapping[str, Any]:
     return next((each for each in conditions if each.get("type") == kind), {})
 
 
-def _pods(pods: Iterable[Object], owners: set[str], label: str, container: str) -> tuple[PodFacts, ...]:
-    own = (each for each in pods if controller_uid(each) in owners)
-    return tuple(sorted((_pod(each, label, container) for each in own), key=lambda pod: pod.name))
+def _pods(target: Object, pods: Iterable[Object], owners: set[str], container: str) -> tuple[PodFacts, ...]:
+    label = _STATEFUL_SET_HASH if target["kind"] == "StatefulSet" else _DEPLOYMENT_HASH
+    found = []
+    for each in pods:
+        former = _former(target, each, owners)
+        if former or controller_uid(each) in owners:
+            found.append(_pod(each, label, container, former=former))
+    return tuple(sorted(found, key=lambda pod: pod.name))
 
 
-def _pod(pod: Object, label: str, container: str) -> PodFacts:
+def _former(target: Object, pod: Object, owners: set[str]) -> bool:
+    """Was the pod made for another object of the target's kind and name? No two of them stand at the same time, so that
+    one was deleted. Its ReplicaSet may be gone already: it is told by its name, the Deployment's and the pod's hash."""
+    owner, kind, name = controller(pod), target["kind"], str(target["metadata"]["name"])
+    if kind == "Deployment":
+        digest = (pod["metadata"].get("labels") or {}).get(_DEPLOYMENT_HASH, "")
+        kind, name = "ReplicaSet", f"{name}-{digest}"
+    return (owner.get("kind"), owner.get("name")) == (kind, name) and str(owner.get("uid", "")) not in owners
+
+
+def _pod(pod: Object, label: str, container: str, *, former: bool) -> PodFacts:
     metadata, status = pod["metadata"], pod.get("status", {})
     every: list[Mapping[str, Any]] = list(status.get("containerStatuses") or ())
     inits: list[Mapping[str, Any]] = list(status.get("initContainerStatuses") or ())
@@ -170,7 +186,8 @@ def _pod(pod: Object, label: str, container: str) -> PodFacts:
         restarts=int(main.get("restartCount", 0)),
         waiting=_waiting([main, *every, *inits]),
         oom_killed_at=_oom_killed_at([*every, *inits]),
-        terminating="deletionTimestamp" in metadata,
+        terminating=former or "deletionTimestamp" in metadata,
+        former=former,
         finished=status.get("phase") in _FINISHED,
         container_started_at=_time(((main.get("state") or {}).get("running") or {}).get("startedAt")),
         sizes=resources.sizes_of(main),

@@ -155,6 +155,36 @@ def test_pods_of_other_owners_count_nowhere() -> None:
     assert [each.name for each in decode(stateful_set(), [pod("web-0", "s1"), pod("x", "r1")]).pods] == ["web-0"]
 
 
+def made_for(kind: str, name: str, uid: str = "gone") -> Object:
+    """A pod with the hash abc and such a controller."""
+    reference = {"kind": kind, "name": name, "uid": uid, "controller": True}
+    labels = {"pod-template-hash": "abc"}
+    return {"metadata": {"name": "old", "uid": "p", "labels": labels, "ownerReferences": [reference]}}
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "expected"),
+    [
+        pytest.param(deployment(), made_for("ReplicaSet", "web-abc"), True, id="its ReplicaSet is gone, or was another"),
+        pytest.param(deployment(), made_for("ReplicaSet", "web-abc", "r1"), False, id="of the Deployment that stands"),
+        pytest.param(deployment(), made_for("ReplicaSet", "web-canary-abc"), None, id="another Deployment's pods"),
+        pytest.param(deployment(), made_for("ReplicaSet", "web"), None, id="a ReplicaSet that somebody made himself"),
+        pytest.param(deployment(), made_for("StatefulSet", "web"), None, id="a StatefulSet beside a Deployment"),
+        pytest.param(stateful_set(), made_for("StatefulSet", "web"), True, id="a StatefulSet of that name"),
+        pytest.param(stateful_set(), made_for("StatefulSet", "web", "s1"), False, id="the StatefulSet that stands"),
+        pytest.param(stateful_set(), made_for("StatefulSet", "web-2"), None, id="another StatefulSet"),
+        pytest.param(stateful_set(), made_for("ReplicaSet", "web-abc"), None, id="a Deployment beside a StatefulSet"),
+    ],
+)  # fmt: skip
+def test_pods_of_a_target_of_this_name_that_was_deleted_are_known_as_such(
+    target: Object, body: Object, expected: bool | None
+) -> None:
+    """They match the selector and read our document until the garbage collector has taken them. None: not listed."""
+    found = decode(target, [body], [replica_set("r1", "1", "abc")]).pods
+    assert [p.former for p in found] == ([] if expected is None else [expected])
+    assert all(p.terminating == p.former for p in found), "it goes, also before anybody has told it to"
+
+
 def facts(body: Object, container: str = "") -> Any:
     [found] = decode(stateful_set(), [body], container=container).pods
     return found
