@@ -81,7 +81,7 @@ async def test_who_waits_for_a_slot_still_takes_note_of_what_others_change_and_o
     await world.apply(documents.config_map())
     before = await world.ledger("b")
     own, uid = await world.own("b"), (await world.profile("b"))["metadata"]["uid"]
-    text = settings_document.render(uid, (await world.document("b")).generation, {"workers": "1"})
+    text = settings_document.render(uid, (await world.document("b")).generation + 1, {"workers": "1"})
     own["data"][settings_document.KEY] = text
     ref = Ref(CONFIG_MAP, world.namespace, own["metadata"]["name"])
     await world.patch(ref, "/data", own["data"])

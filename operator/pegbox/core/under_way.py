@@ -12,6 +12,7 @@ from pegbox.core import (
     error_budget,
     force,
     guards,
+    hpa_bounds,
     left_behind,
     looks,
     overdrawn,
@@ -365,7 +366,8 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
             continue
         if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable:
             continue
-        if held.refusal is not None and name not in intent.moved:
+        theirs = held.refusal is not None and name not in intent.moved
+        if theirs and not _in_the_way(snapshot, intent, name, held.value):
             continue  # never ours in this intent; where we moved it, an edit made it somebody else's
         ours, place = [intent.written[name]], snapshot.spec.space[name].location.kind
         written = landed and place.in_own_config_map
@@ -375,6 +377,11 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
         if held.value not in ours:
             out[name] = held.value
     return out
+
+
+def _in_the_way(snapshot: Snapshot, intent: Intent, name: str, value: KnobValue) -> bool:
+    """Does an HPA's bound that is somebody else's cross the one that is to be written? The API server refuses that."""
+    return bool(hpa_bounds.crossed(snapshot.spec, intent.written.with_values(**{name: value})))
 
 
 def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime) -> Decision:
@@ -394,7 +401,8 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
     if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         fits = room.within(snapshot, workload, ledger.intent)
         if intent.kind is not IntentKind.ADOPT:
-            ledger = transitions.owing(ledger, ledger.intent.target, fits.target)
+            wanted = transitions.keeping(intent.target, foreign)  # a bound that yields to another is owed, too
+            ledger = transitions.owing(ledger, wanted, fits.target)
         ledger = replace(ledger, intent=fits)
     decision = write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     event = Event(reason, f"changed by others meanwhile, and left so: {names}", warning=True)

@@ -11,7 +11,7 @@ from pegbox.core import owed, transitions
 from pegbox.core.decide import decide
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Brakes, Stop
-from pegbox.model.decisions import Action
+from pegbox.model.decisions import Action, Decision
 from pegbox.model.knobs import Knob, Location, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Freeze, Mode
@@ -86,6 +86,33 @@ def test_a_minimum_above_the_maximum_that_somebody_set_in_mid_trial_is_owed_for_
     assert (found.desired, found.ledger.owed) == (UNDER, setting(min_replicas=2))
     assert "until it fits, less than min_replicas=2" in found.message
     assert decide(snapshot(BOTH, memory(UNDER, found.ledger.owed)), NO_WISH, at(6)).action is Action.HOLD
+
+
+BACK = UNDER.with_values(min_replicas=F(2), max_replicas=F(3))
+
+
+def _on_the_way_back(maximum: int) -> Decision:
+    """A way back that raises the minimum from 1 to 2, and whose maximum stays: somebody sets that, and owns it now."""
+    item = intent(IntentKind.ROLLBACK, parent=UNDER.with_values(max_replicas=F(3)), stages=(BACK,))
+    found = held(
+        UNDER.with_values(max_replicas=F(maximum)), max_replicas=Missing(Reason.OWNED_BY_OTHER, "field manager alice")
+    )
+    return decide(snapshot(BOTH, under_way(item), held=found), NO_WISH, at(5))
+
+
+def test_a_way_back_gives_way_to_a_maximum_that_it_would_not_have_moved() -> None:
+    """Or it would write a minimum of 2 above a maximum of 1 for ever: no such HPA is taken. (Schedules 6005108, 7006896.)"""
+    found = _on_the_way_back(1)
+    assert found.desired == UNDER
+    assert found.ledger.owed == setting(min_replicas=2)
+    assert found.ledger.intent is not None and found.ledger.intent.keep == ("max_replicas",)
+
+
+@pytest.mark.parametrize("maximum", [2, 3, 9])
+def test_the_twin_a_maximum_that_is_not_in_the_way_is_nobodys_business(maximum: int) -> None:
+    found = _on_the_way_back(maximum)
+    assert found.desired == BACK
+    assert found.ledger.owed is None
 
 
 @pytest.mark.parametrize("theirs", [2, 3])
