@@ -14,7 +14,7 @@ from pegbox.model import settings_document
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Added, BreakerState
+from pegbox.model.trials import Added, BreakerState, IntentKind
 from pegbox.ports import CONFIG_MAP, LEDGER, PROFILE, Ref
 from pegbox.runtime.brakes import FLEET_ANNOTATION, BrakeLimits
 from pegbox.runtime.brakes import limits as of_settings
@@ -81,14 +81,15 @@ async def test_who_waits_for_a_slot_still_takes_note_of_what_others_change_and_o
     await world.apply(documents.config_map())
     before = await world.ledger("b")
     own, uid = await world.own("b"), (await world.profile("b"))["metadata"]["uid"]
-    text = settings_document.render(uid, (await world.document("b")).generation + 1, {"workers": "1"})
+    text = settings_document.render(uid, (await world.document("b")).generation, {"workers": "1"})
     own["data"][settings_document.KEY] = text
     ref = Ref(CONFIG_MAP, world.namespace, own["metadata"]["name"])
     await world.patch(ref, "/data", own["data"])
     await world.annotate("resume", name="b")
     await world.turn("b")
     after = await world.ledger("b")
-    assert before is not None and after is not None and after.intent is None
+    assert before is not None and after is not None and after.intent is not None
+    assert after.intent.kind is IntentKind.ADOPT, "his value, under a number that pods do not know yet"
     assert after.incumbent is not None and after.incumbent.number("workers") == 1
     assert "resume" in after.tokens and "ForeignChange" in world.events.reasons()
 
