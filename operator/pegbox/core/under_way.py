@@ -494,7 +494,7 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     ledger = snapshot.ledger
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = {**_left_alone(ledger), **foreign_at_restore(snapshot, parent)}
-    parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
+    parent, goal = transitions.keeping(_here(snapshot, parent), foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
         ledger = transitions.owing(replace(ledger, owed=None), wanted, goal)
@@ -504,6 +504,12 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     assert ledger.intent is not None
     ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
     return write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
+
+
+def _here(snapshot: Snapshot, wanted: Setting) -> Setting:
+    """Where the workload is now: what an intent wanted may not have been written yet, and what stands is ours, too."""
+    late = {n for n, held in snapshot.held.items() if held.behind}
+    return wanted.with_values(**{n: v for n, v in snapshot.known(wanted).items() if n not in late})
 
 
 def _standing(snapshot: Snapshot) -> Setting:
