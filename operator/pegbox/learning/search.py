@@ -305,13 +305,14 @@ class SafeSearch:
         """The view with no more of any size than the incumbent has: more cores, bytes or pods do no harm by themselves,
         so what is safe without them is safe with them."""
         points = np.where(self._axes.sizes, np.minimum(view.points, self._at), view.points)
-        more = np.any(points < view.points, axis=1)
-        if not more.any():
+        more = np.flatnonzero(np.any(points < view.points, axis=1))
+        if not len(more):
             return view
-        other = self._view(view.settings, points)
-        ratio = np.where(more, np.maximum(other.ratio, view.ratio), view.ratio)
-        surer = more & (other.apart < view.apart)
-        return replace(view, ratio=ratio, apart=np.where(surer, other.apart, view.apart))
+        lean = self._view([view.settings[i] for i in more], points[more])
+        ratio, apart = view.ratio.copy(), view.apart.copy()
+        ratio[more] = np.maximum(ratio[more], lean.ratio)
+        apart[more] = np.minimum(apart[more], lean.apart)
+        return replace(view, ratio=ratio, apart=apart)
 
     def _wanted(self, view: _View) -> Mask:
         """Would be taken, if it measured what is foretold: surely enough what the objective wants of the metric. Where
