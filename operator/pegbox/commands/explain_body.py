@@ -239,7 +239,8 @@ def _considered(found: Explanation) -> list[Body]:
     if found.thought is None or found.fresh is None:
         return []
     incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
-    assert incumbent is not None
+    if incumbent is None:
+        return []
     return [
         {
             "changed": {n: space[n].type.format(one.setting[n]) for n in incumbent.diff(one.setting)},
@@ -255,7 +256,8 @@ def _frontier(found: Explanation) -> list[Body]:
     if found.thought is None or found.fresh is None:
         return []
     incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
-    assert incumbent is not None
+    if incumbent is None:
+        return []
     return [
         {
             "perHour": number(point.per_hour),

@@ -280,3 +280,14 @@ async def test_what_a_young_model_leans_on_is_said() -> None:
     body = await told(shop)
     assert body["model"]["prior"] == shipped().name
     assert f"  prior: {shipped().name}" in words(body)
+
+
+async def test_where_no_value_is_known_all_that_can_be_said_is_said() -> None:
+    shop = await Shop().open()
+    for ref in (Ref(DEPLOYMENT, *KEY), Ref(CONFIG_MAP, "shop", "checkout-pegbox")):
+        await shop.cluster.as_manager("kubectl").delete(ref)
+    shop.metrics.values.clear()
+    body = await told(shop)
+    assert body["knobs"][0]["value"].startswith("Unknown")
+    assert (body["curves"], body["considered"], body["frontier"]) == ({}, [], [])
+    assert words(body)
