@@ -9,12 +9,12 @@ from fractions import Fraction
 
 from pegbox.core.propose import propose
 from pegbox.learning.beliefs import ColdStart
-from pegbox.learning.evaluate import Forecast, baseline_throughput
+from pegbox.learning.evaluate import baseline_throughput
 from pegbox.learning.features import make_plan, pods_under
 from pegbox.learning.model import Z90, CapacityModel, fit_model
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
-from pegbox.model.prediction import Interval
+from pegbox.model.prediction import Forecast, Interval
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.testing.drawn import FAMILIES
 from pegbox.testing.drawn.base import Drawn

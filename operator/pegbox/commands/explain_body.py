@@ -236,37 +236,34 @@ def _curves(found: Explanation) -> dict[str, list[Body]]:
 
 def _considered(found: Explanation) -> list[Body]:
     """The candidates that promise most, and what speaks against each."""
-    if found.thought is None or found.fresh is None:
-        return []
-    incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
-    if incumbent is None:
-        return []
     return [
         {
-            "changed": {n: space[n].type.format(one.setting[n]) for n in incumbent.diff(one.setting)},
+            "changed": _moved(found, one.setting),
             "against": "" if one.against is None else _said(one.against),
             **_expected(one.expected),
         }
-        for one in found.thought.considered[:SHOWN]
+        for one in (found.thought.considered[:SHOWN] if found.thought is not None else ())
     ]
 
 
 def _frontier(found: Explanation) -> list[Body]:
     """Money per hour, and what it buys."""
-    if found.thought is None or found.fresh is None:
-        return []
-    incumbent, space = found.fresh.snapshot.ledger.incumbent, found.fresh.snapshot.spec.space
-    if incumbent is None:
-        return []
     return [
         {
             "perHour": number(point.per_hour),
             "pods": point.pods,
-            "changed": {n: space[n].type.format(point.setting[n]) for n in incumbent.diff(point.setting)},
+            "changed": _moved(found, point.setting),
             **_expected(point.expected),
         }
-        for point in found.thought.frontier
+        for point in (found.thought.frontier if found.thought is not None else ())
     ]
+
+
+def _moved(found: Explanation, setting: Setting) -> dict[str, str]:
+    """What differs from the setting in force, in the knobs' own words."""
+    incumbent = found.fresh.snapshot.ledger.incumbent if found.fresh is not None else None
+    texts = formatted(found, setting)
+    return {} if incumbent is None else {name: texts[name] for name in incumbent.diff(setting)}
 
 
 def _expected(one: Prediction) -> Body:

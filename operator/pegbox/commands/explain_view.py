@@ -100,12 +100,8 @@ def _model(found: Body) -> list[str]:
         lines.append(f"model: {model['missing']}")
     lines += _forecast(found["forecast"])
     for name, one in (predicted or {}).items():
-        capacity, latency = one["capacity"], one["latency"]
-        lines.append(
-            f"  predicted {name} at {one['load']:.4g}/s: capacity {capacity['mean']:.4g}/s "
-            f"({capacity['low']:.4g} to {capacity['high']:.4g}), mean latency {output.span(latency['mean'])} "
-            f"({output.span(latency['low'])} to {output.span(latency['high'])})"
-        )
+        capacity, latency = _expectation(one)
+        lines.append(f"  predicted {name} at {one['load']:.4g}/s: capacity {capacity}, mean latency {latency}")
     return lines
 
 
@@ -135,7 +131,7 @@ def _expectation(one: Body) -> tuple[str, str]:
     """Mean and 90 % interval, each."""
     capacity, latency = one["capacity"], one["latency"]
     return (
-        f"{capacity['mean']:.3g}/s ({capacity['low']:.3g} to {capacity['high']:.3g})",
+        f"{capacity['mean']:.4g}/s ({capacity['low']:.4g} to {capacity['high']:.4g})",
         f"{output.span(latency['mean'])} ({output.span(latency['low'])} to {output.span(latency['high'])})",
     )
 

@@ -13,7 +13,6 @@ from pegbox.core import decide, forecasts, guards, propose, searching
 from pegbox.core.candidates import knobs_with, ladder
 from pegbox.core.considered import Considered, considered
 from pegbox.core.frontier import Point, frontier
-from pegbox.learning.evaluate import accuracy, trust
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import ConditionType, Verdict
 from pegbox.model.knobs import SearchSpace, Setting
@@ -130,8 +129,10 @@ def think(fresh: Fresh, now: datetime) -> Thought:
     spec, ledger = snapshot.spec, snapshot.ledger
     recent = forecasts.of_the_last_day(ledger, now)
     model = learning.fit(spec.space, spec.roles, ledger.rows, ledger.forecasts, recent)
-    trusted = trust(accuracy(recent)) is not Reason.MODEL_INACCURATE
-    proposal = _proposal(snapshot, model if trusted or isinstance(model, Missing) else Missing(Reason.MODEL_INACCURATE))
+    acting = model
+    if not isinstance(model, Missing) and not predicting.trusted(recent):
+        acting = Missing(Reason.MODEL_INACCURATE)
+    proposal = _proposal(snapshot, acting)
     verdicts = guards.readiness(snapshot, now)
     wish = told(fresh.found.profile.get("status") or {}, spec.space, ledger.incumbent)
     wanted = wish
@@ -178,9 +179,7 @@ def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Miss
         return found
     wanted = searching.request(snapshot, asked)
     suggested = wanted if isinstance(wanted, Missing) else learning.suggest(wanted)
-    return (
-        searching.joined(found, suggested) if isinstance(suggested, Missing) else searching.proposal(asked, suggested)
-    )
+    return searching.answer(asked, found, suggested)
 
 
 def told(status: Mapping[str, object], space: SearchSpace, incumbent: Setting | None) -> Setting | None:

@@ -13,8 +13,9 @@ from fractions import Fraction
 
 from pegbox.core import scale_out, steps
 from pegbox.core.candidates import knobs_with, largest_admissible
-from pegbox.core.propose import SERVED, SPARE, read
+from pegbox.core.propose import SERVED, read, spare
 from pegbox.core.scale_out import ScaleRule
+from pegbox.core.wording import in_words
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.observations import Measured, Missing
 from pegbox.model.prediction import LoadForecast, Prediction, Predictor
@@ -73,7 +74,7 @@ def needed(snapshot: Snapshot, request: ProposeRequest, predictor: Predictor | M
     each = borne / _running(request)
     if not 0.0 < each < math.inf:
         return None
-    rule = ScaleRule(each, 1 / SPARE.get(request.objective, 1.1), least=least, most=most)
+    rule = ScaleRule(each, 1 / spare(request.objective), least=least, most=most)
     found, more = (scale_out.floor(now, forecast.upper * margin, rule) for margin in (1.0, MARGIN))
     if isinstance(found, Missing) or isinstance(more, Missing):
         return None
@@ -103,7 +104,7 @@ def proposal(snapshot: Snapshot, request: ProposeRequest, found: Needed | None) 
         return None
     why = (
         f"{forecast.now:.4g}/s may be {forecast.upper:.4g}/s in {forecast.horizon:g} s, a replica bears "
-        f"{found.each:.4g}/s: {name} {found.knob.type.format(now)} -> {found.knob.type.format(reached.number(name))}"
+        f"{found.each:.4g}/s: {in_words(request.space, reached, parent)}"
     )
     expected = Missing(Reason.AHEAD_OF_LOAD, "asked of the forecast")
     return Proposal(reached, ProposalKind.ONE_KNOB, why, expected, parent.with_values(**{name: wanted}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pegbox.core import propose
 from pegbox.core.candidates import Candidate, failed_before, shrinks, targets
-from pegbox.core.propose import SLOWER, SPARE, TOLERANCE, Situation
+from pegbox.core.propose import SPARE, Situation, spare
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -40,7 +40,7 @@ def considered(request: ProposeRequest, predictor: Predictor, objections: Object
         Considered(candidate.setting, one, _against(request, situation, objections, now, one))
         for candidate, one in zip(settings.values(), expected, strict=True)
     ]
-    wanted = situation.load * SPARE.get(request.objective, 1.1)
+    wanted = situation.load * spare(request.objective)
     return sorted(found, key=lambda each: _rank(each, wanted))
 
 
@@ -48,7 +48,7 @@ def _candidates(request: ProposeRequest, situation: Situation, predictor: Predic
     """As `propose` makes them: cuts at ease and to be cheap, else raises."""
     if not situation.pressed and request.objective == "MinimizeCost":
         return list(shrinks(request, propose.busy_by_model(request, situation, predictor)))
-    wanted = situation.load if situation.pressed else situation.load * SPARE.get(request.objective, 1.1)
+    wanted = situation.load if situation.pressed else situation.load * spare(request.objective)
     return propose.raises(request, situation, targets(request, predictor.report.coefficients, wanted))
 
 
@@ -62,8 +62,8 @@ def _against(
         return Missing(Reason.RECENTLY_FAILED, "or one that moved less far the same way")
     if not propose.sound(one) or not one.in_domain:
         return Missing(Reason.OUT_OF_RANGE, "the model does not vouch for it")
-    slowest = now.latency.high * SLOWER
-    if situation.slo_met is True and propose.sound(now) and one.latency.high > slowest:
+    slowest = propose.slowest_allowed(situation, now)
+    if one.latency.high > slowest:
         return Missing(Reason.SLO_AT_RISK, f"mean latency up to {one.latency.high:.3g} s, {slowest:.3g} s is allowed")
     return _no_gain(request, situation, now, one)
 
@@ -75,11 +75,10 @@ def _no_gain(request: ProposeRequest, situation: Situation, now: Prediction, one
             text = f"capacity may be {one.capacity.low:.3g}/s, {needed:.3g}/s are needed"
             return Missing(Reason.SLO_AT_RISK, text)
         return None
-    wanted = situation.load * SPARE.get(request.objective, 1.1)
-    before, after = min(wanted, now.capacity.mean), min(wanted, one.capacity.mean)
-    faster = one.latency.mean < now.latency.mean * (1 - TOLERANCE)
-    if after > before * (1 + TOLERANCE) or (after >= before * (1 - TOLERANCE) and faster):
+    wanted = situation.load * spare(request.objective)
+    if propose.gains(now, one, wanted, "mean"):
         return None
+    before, after = min(wanted, now.capacity.mean), min(wanted, one.capacity.mean)
     return Missing(Reason.NOTHING_BETTER, f"{after:.3g}/s instead of {before:.3g}/s, at {one.latency.mean:.3g} s")
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from pegbox.model.prediction import Forecast
 from pegbox.model.trials import Ledger
 
 DAY = timedelta(days=1)
-FEWEST = 3  # forecasts that can be scored at all: see pegbox.learning.evaluate
-
-Forecast = tuple[float, float, float]
-"""(model, baseline, outcome), throughputs in events/s."""
+FEWEST = 3  # forecasts that can be scored at all
 
 
 def of_the_last_day(ledger: Ledger, now: datetime) -> tuple[Forecast, ...]:

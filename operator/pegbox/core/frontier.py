@@ -12,17 +12,16 @@ from fractions import Fraction
 from pegbox.core import sizing
 from pegbox.core.added import pod_requests
 from pegbox.core.candidates import knobs_with, targets
-from pegbox.core.propose import SPARE, TOLERANCE
+from pegbox.core.propose import TOLERANCE, spare
 from pegbox.model.knobs import KnobValue, ResourceName, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Prediction, Predictor
-from pegbox.model.profile import ProfileSpec
+from pegbox.model.profile import GIB, ProfileSpec
 from pegbox.model.proposals import ProposeRequest
 from pegbox.model.roles import Role
 from pegbox.model.snapshot import ContainerSizes
 
 MOST_POINTS = 50  # numbers of pods that are looked at
-GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def _point(
 ) -> Point:
     assert not isinstance(request.load, Missing)
     values: dict[str, KnobValue] = {knob.name: Fraction(pods) for knob in knobs_with(request, Role.REPLICAS)}
-    wanted = request.load * SPARE.get(request.objective, 1.1)
+    wanted = request.load * spare(request.objective)
     values |= targets(replace(request, pods=float(pods)), predictor.report.coefficients, wanted)
     setting = request.incumbent.with_values(**values)
     [expected] = predictor.predict([setting], request.load, float(pods))

@@ -12,7 +12,7 @@ from pegbox.model.prediction import Row
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
 
-NEEDED = 3  # clean windows: see pegbox.learning.model
+NEEDED = 3  # clean windows
 
 
 def with_time(why: Missing, spec: ProfileSpec, rows: Sequence[Row]) -> Missing:

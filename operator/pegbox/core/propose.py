@@ -41,6 +41,11 @@ SLOWER = 1.05  # factor by which the latency's upper bound may rise while the SL
 SPARE = {"MinimizeCost": 1.1, "MaximizeThroughput": 1.5, "MinimizeLatency": 1.1}  # capacity wanted per load
 
 
+def spare(objective: str) -> float:
+    """Capacity wanted per load."""
+    return SPARE.get(objective, 1.1)
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """The observation, read for what it asks for. `busy` holds the known busy shares of limits."""
@@ -79,7 +84,7 @@ def propose(request: ProposeRequest, predictor: Predictor | Missing) -> Proposal
         return situation
     if isinstance(predictor, Missing):
         return _from_evidence(request, situation, predictor)
-    wanted = situation.load * SPARE.get(request.objective, 1.1)
+    wanted = situation.load * spare(request.objective)
     if situation.pressed:
         return _relieve(request, situation, predictor, wanted)
     if request.objective == "MinimizeCost":
@@ -230,14 +235,28 @@ def sound(expected: Prediction) -> bool:
 
 def _slo_safe(situation: Situation, now: Prediction, options: Sequence[_Option]) -> list[_Option]:
     """While the SLOs are met nothing is tried whose latency may be worse than the incumbent's."""
-    if situation.slo_met is not True or not sound(now):
-        return list(options)
-    return [o for o in options if o.expected.latency.high <= now.latency.high * SLOWER]
+    slowest = slowest_allowed(situation, now)
+    return [o for o in options if o.expected.latency.high <= slowest]
+
+
+def slowest_allowed(situation: Situation, now: Prediction) -> float:
+    """The highest upper bound of mean latency that may be tried, seconds; infinite where the SLOs are missed anyway."""
+    return now.latency.high * SLOWER if situation.slo_met is True and sound(now) else math.inf
 
 
 def _served(expected: Prediction, wanted: float, bound: str) -> float:
     capacity: float = getattr(expected.capacity, bound)
     return min(wanted, capacity)
+
+
+def gains(now: Prediction, one: Prediction, wanted: float, bound: str) -> bool:
+    """A gain is more served throughput than the tolerance, or as much of it at lower latency."""
+    before, after = _served(now, wanted, bound), _served(one, wanted, bound)
+    if after > before * (1 + TOLERANCE):
+        return True
+    side = "high" if bound == "low" else "mean"
+    faster: bool = getattr(one.latency, side) < getattr(now.latency, side) * (1 - TOLERANCE)
+    return after >= before * (1 - TOLERANCE) and faster
 
 
 def _frugal(
@@ -258,20 +277,9 @@ def _best(
     request: ProposeRequest, now: Prediction, options: Sequence[_Option], wanted: float, bound: str
 ) -> _Option | None:
     """Of the options that gain at `bound`, the one with most expected throughput, then least latency, then
-    the easiest to undo, then the smallest.
-
-    A gain is more served throughput than the tolerance, or as much of it at lower latency. Expectations
-    within 2 % (throughput) or 10 % (latency) of each other are equal.
+    the easiest to undo, then the smallest. Expectations within 2 % (throughput) or 10 % (latency) of each other are
+    equal.
     """
-
-    def late(expected: Prediction) -> float:
-        return expected.latency.high if bound == "low" else expected.latency.mean
-
-    def gains(option: _Option) -> bool:
-        before, after = _served(now, wanted, bound), _served(option.expected, wanted, bound)
-        if after > before * (1 + TOLERANCE):
-            return True
-        return after >= before * (1 - TOLERANCE) and late(option.expected) < late(now) * (1 - TOLERANCE)
 
     def rank(option: _Option) -> tuple[int, int, bool, float, tuple[str, ...]]:
         served = max(_served(option.expected, wanted, "mean"), LEAST)
@@ -283,7 +291,7 @@ def _best(
             request.incumbent.diff(option.candidate.setting),
         )
 
-    gaining = [o for o in options if gains(o)] if sound(now) else list(options)
+    gaining = [o for o in options if gains(now, o.expected, wanted, bound)] if sound(now) else list(options)
     return min(gaining, key=rank, default=None)
 
 
@@ -373,7 +381,6 @@ def _proposal(
         ProposalKind.ONE_KNOB: "this knob alone promises most",
         ProposalKind.PROBE: "the model promises nothing surely, so this is tried",
         ProposalKind.SHRINK: "it is not used",
-        ProposalKind.SEARCH: "the search expects most of it",
     }[candidate.kind]
     if isinstance(expected, Missing):
         reason = f"no prediction ({expected}), so the evidence decides"

@@ -16,9 +16,10 @@ from fractions import Fraction
 from pegbox.core import propose
 from pegbox.core.guards import limits
 from pegbox.core.propose import SERVED, Situation
+from pegbox.core.wording import in_words
 from pegbox.model.knobs import Effect, Knob, KnobType, LocationKind, ResourceName, Setting, Side
 from pegbox.model.observations import Missing
-from pegbox.model.profile import Objective, Prices, ProfileSpec
+from pegbox.model.profile import GIB, Objective, Prices, ProfileSpec
 from pegbox.model.proposals import Proposal, ProposalKind, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
@@ -30,7 +31,6 @@ LEAVES_ROOM = frozenset({Reason.NOTHING_BETTER, Reason.SLO_AT_RISK, Reason.OUT_O
 PODS = frozenset({LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS})  # never tried for the sake of it
 GIVEN_UP = -math.log(0.97)  # of the log latency, where that saves money: less drowns in noise
 ENOUGH = 2  # misses in one direction
-GIB = 2**30
 LEAST_BYTES = Fraction(1, 2)  # of what the team gave: where memory runs out is not foretold
 
 
@@ -146,23 +146,21 @@ def _spent(incumbent: Setting, missed: Sequence[TrialSummary]) -> frozenset[tupl
     return frozenset(each for each, times in counted.items() if times >= ENOUGH)
 
 
+def answer(asked: ProposeRequest, found: Missing, searched: Suggestion | Missing) -> Proposal | Missing:
+    """What the search suggests where physics has nothing; or why neither has anything, in one sentence."""
+    if not isinstance(searched, Missing):
+        return proposal(asked, searched)
+    if searched.reason is Reason.NO_TUNABLE_KNOB:
+        return found
+    return replace(found, detail="; ".join(text for text in (found.detail, searched.detail) if text))
+
+
 def proposal(asked: ProposeRequest, found: Suggestion) -> Proposal:
     """The suggestion in the words of a proposal. Capacity is not what the search tells: nothing is forecast."""
-    space, before = asked.space, asked.incumbent
-    moves = ", ".join(
-        f"{name} {space[name].type.format(before[name])} -> {space[name].type.format(found.setting[name])}"
-        for name in before.diff(found.setting)
-    )
     why = (
-        f"search: {moves}; expected to save {found.gain.mean:.1%} ({found.gain.low:.1%} to {found.gain.high:.1%}) "
+        f"search: {in_words(asked.space, found.setting, asked.incumbent)}; "
+        f"expected to save {found.gain.mean:.1%} ({found.gain.low:.1%} to {found.gain.high:.1%}) "
         f"by {found.measured} settings measured, safe with {found.sure:.0%}"
     )
     unforeseen = Missing(Reason.OUT_OF_RANGE, "no physics tells what this knob does")
     return Proposal(found.setting, ProposalKind.SEARCH, why, unforeseen, found.setting)
-
-
-def joined(found: Missing, searched: Missing) -> Missing:
-    """Why neither has anything, in one sentence."""
-    if searched.reason is Reason.NO_TUNABLE_KNOB:
-        return found
-    return replace(found, detail="; ".join(text for text in (found.detail, searched.detail) if text))

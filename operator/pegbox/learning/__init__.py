@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pegbox.learning.evaluate import Forecast
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
-from pegbox.model.prediction import Predictor, Row
+from pegbox.model.prediction import Forecast, Predictor, Row
 from pegbox.model.roles import Roles
 from pegbox.model.searching import SearchRequest, Suggestion
 

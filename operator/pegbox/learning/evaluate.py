@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pegbox.core.forecasts import FEWEST
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Measured, Missing
-from pegbox.model.prediction import Row
+from pegbox.model.prediction import Forecast, Row
 from pegbox.model.reasons import Reason
 
-Forecast = tuple[float, float, float]
-"""(model, baseline, outcome): two throughputs said beforehand, events/s, and the one that came."""
-
-NEEDED_FORECASTS = 3
 SERVED = 0.97  # below this share of the offered load a row measures capacity
 TIE = 0.01  # mean absolute log errors closer than this are the same: both models saw the same noise
 
@@ -42,8 +39,8 @@ def accuracy(forecasts: Sequence[Forecast]) -> Accuracy:
     """One-step-ahead errors of the model and of its baseline."""
     errors = log_errors(forecasts)
     count = len(errors)
-    if count < NEEDED_FORECASTS:
-        few = Missing(Reason.LEARNING, f"{count} of {NEEDED_FORECASTS} forecasts whose outcome is known")
+    if count < FEWEST:
+        few = Missing(Reason.LEARNING, f"{count} of {FEWEST} forecasts whose outcome is known")
         return Accuracy(few, few, count)
     return Accuracy(sum(e for e, _ in errors) / count, sum(b for _, b in errors) / count, count)
 

@@ -9,10 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from pegbox.core.lacking import NEEDED
 from pegbox.learning.beliefs import DEFAULTS, ColdStart
 from pegbox.learning.capacity import Layout, evaluate
 from pegbox.learning.estimate import LATENCY_FLOOR, THROUGHPUT_FLOOR, Estimate, estimate
-from pegbox.learning.evaluate import Forecast, accuracy, spread
+from pegbox.learning.evaluate import accuracy, spread
 from pegbox.learning.features import (
     Evidence,
     Plan,
@@ -28,11 +29,10 @@ from pegbox.learning.queueing import Array, Mask
 from pegbox.learning.residual import Residual, fit_residual
 from pegbox.model.knobs import Knob, SearchSpace, Setting
 from pegbox.model.observations import Missing
-from pegbox.model.prediction import Interval, ModelReport, Prediction, Row
+from pegbox.model.prediction import Forecast, Interval, ModelReport, Prediction, Row
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles, busy_signal
 
-NEEDED = 3  # clean windows
 TRUST = 2.0  # factor by which a setting may leave the box of what was observed
 CONTRADICTION = 0.7  # log sd of saturated throughput around the physics: rows a factor 2 apart
 UNUSED = 0.5  # a limit that never was busier than this teaches nothing about raising it

@@ -123,29 +123,30 @@ class SafeSearch:
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
+        return self._pick(lambda _: True, self.parameters.worth)
+
+    def probe(self, names: frozenset[str]) -> Setting:
+        """The step of one of these knobs that tells most, among those that are surely safe, whatever it promises."""
+
+        def single(setting: Setting) -> bool:
+            moved = self._incumbent.diff(setting)
+            return len(moved) == 1 and names >= {*moved}
+
+        return self._pick(single, -math.inf)
+
+    def _pick(self, asked: Callable[[Setting], bool], least: float) -> Setting:
+        """Of the candidates that are asked for, safe and wanted, the one that is worth most beyond its toll; the
+        incumbent where none is worth more than `least`."""
         if self.holds or self._base is None:
             return self._incumbent
-        options = self._candidates()
+        options = {setting: point for setting, point in self._candidates().items() if asked(setting)}
         if not options:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
         score = self._worth(view) - np.array([self.toll(setting) for setting in view.settings])
         score[~(self._safe(view) & self._wanted(view))] = -np.inf
         best = int(np.argmax(score))
-        return view.settings[best] if score[best] > self.parameters.worth else self._incumbent
-
-    def probe(self, names: frozenset[str]) -> Setting:
-        """The step of one of these knobs that tells most, among those that are surely safe, whatever it promises."""
-        if self.holds or self._base is None:
-            return self._incumbent
-        found = self._candidates()
-        options = {s: p for s, p in found.items() if len(moved := self._incumbent.diff(s)) == 1 and names >= {*moved}}
-        if not options:
-            return self._incumbent
-        view = self._view(list(options), np.array(list(options.values())))
-        score = np.where(self._safe(view) & self._wanted(view), self._worth(view), -np.inf)
-        best = int(np.argmax(score))
-        return view.settings[best] if math.isfinite(score[best]) else self._incumbent
+        return view.settings[best] if score[best] > least else self._incumbent
 
     def tell(self, setting: Setting, value: float | None) -> None:
         """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""

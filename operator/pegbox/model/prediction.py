@@ -10,6 +10,9 @@ from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.roles import Roles
 
+Forecast = tuple[float, float, float]
+"""(model, baseline, outcome): two throughputs said beforehand, events/s, and the one that came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -98,6 +101,6 @@ class Fit(Protocol):
         space: SearchSpace,
         roles: Roles,
         rows: Sequence[Row],
-        forecasts: Sequence[tuple[float, float, float]],
-        recent: Sequence[tuple[float, float, float]] | None,
+        forecasts: Sequence[Forecast],
+        recent: Sequence[Forecast] | None,
     ) -> Predictor | Missing: ...

@@ -159,6 +159,9 @@ class Freeze:
     end: datetime | None = None
 
 
+GIB = 2**30  # bytes, of which memory has its price
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Money per hour of a pod, and of a core and a GiB that it requests. Only their ratios matter.

@@ -12,7 +12,7 @@ from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
-from pegbox.model.prediction import Predictor, Row
+from pegbox.model.prediction import Forecast, Predictor, Row
 from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
@@ -34,8 +34,8 @@ class Fitted:
     space: SearchSpace
     roles: Roles
     rows: tuple[Row, ...]
-    forecasts: tuple[tuple[float, float, float], ...]
-    recent: tuple[tuple[float, float, float], ...]  # those that the model is judged by
+    forecasts: tuple[Forecast, ...]
+    recent: tuple[Forecast, ...]  # those that the model is judged by
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pegbox import learning
 from pegbox.core import ahead, decide, forecasts, guards, lacking, propose, searching, slo, statistics, transitions
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
+from pegbox.model.prediction import Forecast
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.proposals import Proposal, ProposeRequest
 from pegbox.model.reasons import Reason
@@ -56,7 +57,7 @@ class Predicting:
             memory.predictor = Missing(Reason.LEARNING, "the model is being fitted")
             return memory.predictor
         predictor = memory.predictor
-        if not isinstance(predictor, Missing) and not _trusted(recent):
+        if not isinstance(predictor, Missing) and not trusted(recent):
             predictor = Missing(Reason.MODEL_INACCURATE)
         asked = request(snapshot)
         needed = ahead.needed(snapshot, asked, predictor)
@@ -75,7 +76,7 @@ class Predicting:
         """What the search would try where physics sees nothing better; `found` where it would not, or still thinks."""
         wanted = searching.request(snapshot, asked)
         if isinstance(wanted, Missing):
-            return searching.joined(found, wanted)
+            return searching.answer(asked, found, wanted)
         to = Asked(
             wanted.incumbent,
             wanted.moving,
@@ -93,17 +94,13 @@ class Predicting:
             await asyncio.wait({memory.searching.coming})
             _take_search(memory)
         if memory.searched is None or not to.says_no_more(memory.searched[0]):
-            return searching.joined(found, Missing(Reason.LEARNING, "the search is thinking"))
+            return searching.answer(asked, found, Missing(Reason.LEARNING, "the search is thinking"))
         suggested = memory.searched[1]
-        if isinstance(suggested, Missing):
-            return searching.joined(found, suggested)
-        if not wanted.admissible(suggested.setting):
-            return searching.joined(
-                found, Missing(Reason.NOTHING_BETTER, "what the search wanted does not fit any more")
-            )
-        return searching.proposal(asked, suggested)
+        if not isinstance(suggested, Missing) and not wanted.admissible(suggested.setting):
+            suggested = Missing(Reason.NOTHING_BETTER, "what the search wanted does not fit any more")
+        return searching.answer(asked, found, suggested)
 
-    async def _fit(self, snapshot: Snapshot, memory: Memory, recent: Sequence[forecasts.Forecast]) -> None:
+    async def _fit(self, snapshot: Snapshot, memory: Memory, recent: Sequence[Forecast]) -> None:
         """Refit when the statistics, or what came of predictions, say something new."""
         spec, ledger = snapshot.spec, snapshot.ledger
         _take(memory, spec)
@@ -122,7 +119,7 @@ def _of(fitted: Fitted | None, snapshot: Snapshot) -> bool:
     return fitted is not None and (fitted.space, fitted.roles) == (snapshot.spec.space, snapshot.spec.roles)
 
 
-def _tells_more(ledger: Ledger, recent: Sequence[forecasts.Forecast], memory: Memory) -> bool:
+def _tells_more(ledger: Ledger, recent: Sequence[Forecast], memory: Memory) -> bool:
     """Where windows are still too few, each is news."""
     fitted, found = memory.fitted, memory.predictor
     if isinstance(found, Missing) and found.reason is Reason.LEARNING and fitted and fitted.rows != ledger.rows:
@@ -183,7 +180,7 @@ def _taken(facts: SharedBudgetFacts | Missing, key: str) -> bool:
     return isinstance(facts, SharedBudgetFacts) and facts.trial_holder not in ("", key)
 
 
-def _trusted(recent: Sequence[forecasts.Forecast]) -> bool:
+def trusted(recent: Sequence[Forecast]) -> bool:
     """A model that did worse than its baseline over the last day does not act; before any outcome is known it may."""
     from pegbox.learning.evaluate import accuracy, trust
 

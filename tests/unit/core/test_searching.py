@@ -227,6 +227,8 @@ def test_a_suggestion_is_a_proposal_that_says_what_it_rests_on() -> None:
 
 def test_a_search_without_knobs_adds_nothing_to_what_physics_says() -> None:
     physics = Missing(Reason.NOTHING_BETTER, "all is served")
-    assert searching.joined(physics, Missing(Reason.NO_TUNABLE_KNOB, "none")) == physics
-    both = searching.joined(physics, Missing(Reason.LEARNING, "1 of 3 windows"))
+    asked = predicting.request(snapshot())
+    assert searching.answer(asked, physics, Missing(Reason.NO_TUNABLE_KNOB, "none")) == physics
+    both = searching.answer(asked, physics, Missing(Reason.LEARNING, "1 of 3 windows"))
+    assert isinstance(both, Missing)
     assert (both.reason, both.detail) == (Reason.NOTHING_BETTER, "all is served; 1 of 3 windows")
