@@ -48,11 +48,10 @@ class Watch:
     modes: dict[str, str] = field(default_factory=dict)
     foreign: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # knob -> value, intent
     before: dict[str, dict[str, int]] = field(default_factory=dict)
-    looking: dict[str, int] = field(default_factory=dict)  # pods that the wake under way can count
-    looked: dict[str, int] = field(default_factory=dict)  # those that the last wake which told others could count
+    looking: dict[str, int] = field(default_factory=dict)  # use of the budget that the wake under way can count
+    known: dict[str, int] = field(default_factory=dict)  # what the last wake which told others could, and what we added
     waking: str = ""
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
-    raised: dict[str, int] = field(default_factory=dict)  # by others, since that wake of the profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     found: list[str] = field(default_factory=list)
 
@@ -64,7 +63,7 @@ class Watch:
         self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
         self.good = {name: set(values.items()) for name, values in self.before.items()}
         self.worsts = {t.name: self._worst(t.name) for t in self.world.shop.tenants}
-        self.looked = {t.name: self.world.apps[t.name].bound() for t in self.world.shop.tenants}
+        self.known = dict(self.worsts)
         self.others()
 
     # --- at each write
@@ -95,21 +94,24 @@ class Watch:
         self._check(foreign_kept, self.world, name, self.foreign)
         if record.kind == "Deployment":
             self._check(target_is_the_recorded_one, self.world, name)
-        self.before[name], self.worsts[name] = self.world.values(name), self._worst(name)
+        before, self.worsts[name] = self.worsts[name], self._worst(name)
+        for seen in (self.known, self.looking):  # what we raise was claimed before
+            seen[name] = seen.get(name, before) + max(0, self.worsts[name] - before)
+        self.before[name] = self.world.values(name)
 
     def _worst(self, name: str) -> int:
         return self.world.apps[name].worst(self.world.tenant(name).per_pod)
 
     def woken(self, name: str) -> None:
-        """A wake begins: what it may write follows from the mode that it reads."""
+        """A wake begins: what it may write follows from the mode that it reads. Who is scaled to zero keeps his claim."""
         self.modes[name] = self.world.mode(name)
-        self.looking[name], self.waking = self.world.apps[name].bound(), name
+        paused = self.world.apps[name].written().get("replicas") == 0
+        self.looking[name], self.waking = max(self._worst(name), self.known[name] if paused else 0), name
 
     def told(self, name: str) -> None:
         """What the wake could see is claimed: it wrote its claim, or went through and had none to write. A wake that
         fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
-        self.looked[name] = self.looking.get(name, self.looked[name])
-        self.raised.pop(name, None)
+        self.known[name] = self.looking.get(name, self.known[name])
 
     # --- after each act of others
 
@@ -118,9 +120,8 @@ class Watch:
             name, now = tenant.name, self.world.values(tenant.name)
             changed = {n: v for n, v in now.items() if self.before[name].get(n, v) != v}
             self.before[name] |= now
-            before, self.worsts[name] = self.worsts[name], self._worst(name)
+            self.worsts[name] = self._worst(name)
             if changed:
-                self.raised[name] = self.raised.get(name, 0) + max(0, self.worsts[name] - before)
                 self.good[name] |= set(changed.items())
                 self._note(name, changed)
         self._allow()
@@ -140,16 +141,9 @@ class Watch:
     def _unseen(self, writer: str) -> int:
         """Excluded on purpose (docs/critiques.md): what others add, pods by a deploy's surge or by hand, or a value that
         they raise, is claimed at the next wake of their own profile that gets so far; until then another profile of the same budget
-        cannot know of it."""
-        total = 0
-        for tenant in self.world.shop.tenants:
-            app = self.world.apps[tenant.name]
-            added = app.bound() - self.looked[tenant.name]
-            if tenant.name == writer:
-                continue
-            pods = added * max(tenant.per_pod(p.runs | p.env) for p in app.pods) if added > 0 and app.pods else 0
-            total += max(pods, self.raised.get(tenant.name, 0))
-        return total
+        cannot know of it. Not what comes back from zero: that stayed claimed."""
+        others = (t.name for t in self.world.shop.tenants if t.name != writer)
+        return sum(max(0, self._worst(name) - self.known[name]) for name in others)
 
     def _originals(self, name: str) -> int:
         """Excluded on purpose (docs/critiques.md): a deletion promises the originals, whatever stands beside them by now."""

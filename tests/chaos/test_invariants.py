@@ -13,10 +13,11 @@ from fractions import Fraction
 import pytest
 
 from pegbox.api import ledger_codec
-from pegbox.model.knobs import Setting, values_hash
+from pegbox.model.knobs import Setting
 from pegbox.model.trials import Ledger
-from pegbox.ports import BUDGET, HPA, PROFILE, Object, Ref
+from pegbox.ports import HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
+from tests.chaos.planting import written
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
@@ -28,17 +29,6 @@ RUNNER = Runner()
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     logging.getLogger("pegbox").setLevel(logging.CRITICAL)
-
-
-async def written(world: World, generation: int = 0, name: str = NAME, **values: int) -> None:
-    """The operator's own client writes these values into the settings document."""
-    app = world.apps[name]
-    document = app.document
-    assert document is not None
-    document["values"] |= {n: str(v) for n, v in values.items()}
-    document |= {"hash": values_hash(document["values"]), "generation": generation or document["generation"] + 1}
-    operation = {"op": "add", "path": "/data/settings.json", "value": json.dumps(document)}
-    await world.server.json_patch(app.own_ref, [operation])
 
 
 async def _without_auto(world: World, watch: Watch) -> None:
@@ -164,62 +154,6 @@ def test_what_is_planted_is_found(plant: Callable[[World, Watch], Awaitable[None
 
     found = asyncio.run(run())
     assert invariant in {line.partition(":")[0] for line in found}, found
-
-
-def test_profiles_that_share_a_budget_are_counted_together() -> None:
-    """alpha 2 x 4 and beta 2 x 4 fit alone; with gamma's 2 x 2 they are 20 of 17."""
-
-    async def run() -> list[str]:
-        world = await RUNNER.world("sharing")
-        watch = Watch(world)
-        for name in ("alpha", "beta"):
-            watch.woken(name)
-            await written(world, name=name, workers=4)
-        return watch.found
-
-    assert [line.partition(":")[0] for line in asyncio.run(run())] == ["budgets_hold"]
-
-
-async def _raised_by_a_user(world: World, name: str, workers: int) -> None:
-    app = world.apps[name]
-    document = app.document
-    assert document is not None
-    document["values"]["workers"] = str(workers)
-    await world.patch(app.own_ref, "/data/settings.json", json.dumps(document))
-    world.on_others()
-
-
-@pytest.mark.parametrize(
-    ("wakes", "claims", "sleeps", "expected"),
-    [
-        pytest.param(False, False, False, [], id="before gamma's next wake nobody else can know of it"),
-        pytest.param(True, False, True, ["budgets_hold"], id="after it everybody can"),
-        pytest.param(True, False, False, [], id="one that failed before its claim told nobody"),
-        pytest.param(True, True, False, ["budgets_hold"], id="one that failed after it did"),
-    ],
-)
-def test_what_others_raise_is_excused_until_a_wake_of_their_profile_tells(
-    wakes: bool, claims: bool, sleeps: bool, expected: list[str]
-) -> None:
-    """alpha and beta 2 x 2, gamma 2 x 4 by hand: 16 of 17; one worker more in alpha makes it 18."""
-
-    async def run() -> list[str]:
-        world = await RUNNER.world("sharing")
-        watch = Watch(world)
-        await _raised_by_a_user(world, "gamma", 4)
-        if wakes:
-            watch.woken("gamma")
-        if claims:
-            budget = Ref(BUDGET, NAMESPACE, "postgres")
-            note = {"op": "add", "path": "/metadata/annotations", "value": {"note": "1"}}
-            await world.server.json_patch(budget, [note])
-        if sleeps:
-            watch.told("gamma")
-        watch.woken("alpha")
-        await written(world, name="alpha", workers=3)
-        return watch.found
-
-    assert [line.partition(":")[0] for line in asyncio.run(run())] == expected
 
 
 def test_a_late_write_of_a_leader_that_was_replaced_is_found() -> None:

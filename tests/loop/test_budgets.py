@@ -10,7 +10,7 @@ from pegbox.api import budgets
 from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import values_hash
 from pegbox.model.trials import IntentKind
-from pegbox.ports import BUDGET, CONFIG_MAP, Ref
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -183,6 +183,62 @@ async def test_once_every_pod_has_read_it_others_may_have_it(hashed: bool) -> No
 async def test_pods_that_fell_silent_hold_what_they_may_still_use() -> None:
     world = await lowered_by_hand(hashed=True, silent=True)
     await world.turns(20)
+    assert (await world.claims())["checkout"] == (6, "None")
+
+
+async def scaled(world: World, replicas: int) -> None:
+    """Somebody scales `checkout`, its controller follows, and the operator sees it."""
+    app = world.apps["checkout"]
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", replicas)
+    await world.pods_step(app)
+    await world.turn()
+
+
+async def test_who_is_scaled_to_zero_finds_his_share_when_he_comes_back() -> None:
+    """10 units, 4 + 4 are claimed. 8 for the other one while this one has no pods would be 12 of 10 with them.
+    (Schedule 8003879.)"""
+    world = await two(capacity=10)
+    await scaled(world, 0)
+    assert "ScaledToZero" in await world.why()
+    assert (await world.claims())["checkout"] == (4, "None")
+    await world.annotate("try", "workers=4", "basket")
+    await both(world, 10)
+    assert await world.values("basket") == {"workers": "2"}
+    await scaled(world, 2)
+    await both(world, 10)
+    assert await world.values() == {"workers": "2"}
+    assert "BudgetExceeded" not in world.events.reasons()
+
+
+async def test_who_stays_at_zero_for_a_day_gives_his_share_back() -> None:
+    """His claim is not renewed while he has no pods; the other one's is."""
+    world = await two(capacity=10)
+    await scaled(world, 0)
+    for _ in range(25):
+        await both(world, 1)
+        await world.clock.advance(3600)
+    await both(world, 1)
+    assert await world.claims() == {"checkout": (0, "None"), "basket": (4, "None")}
+    await world.annotate("try", "workers=4", "basket")
+    await world.turn("basket")
+    assert await world.values("basket") == {"workers": "4"}
+
+
+async def test_who_is_scaled_down_to_one_gives_the_rest_back_at_once() -> None:
+    """That is a size, and no pause."""
+    world = await two(capacity=10)
+    await scaled(world, 1)
+    assert (await world.claims())["checkout"] == (2, "None")
+
+
+async def test_who_is_scaled_to_zero_in_mid_trial_keeps_no_trial_slot() -> None:
+    world = await two(capacity=20)
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert (await world.claims())["checkout"] == (6, "Holding")
+    await scaled(world, 0)
+    await world.annotate("rollback")
+    await world.rest()
     assert (await world.claims())["checkout"] == (6, "None")
 
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from pegbox.api import budgets as budget_api
+from pegbox.api.budget_wire import Claim, TrialSlot
+from pegbox.api.packing import stamp
 from pegbox.core import force, usage
 from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import LocationKind, Setting
@@ -52,6 +54,27 @@ def _may_use_more(found: Objects, ledger: Ledger, ref: str) -> bool:
     return any(settings.intersection(usage.knob_names(found.spec, b)) for b in found.spec.budgets if b.ref == ref)
 
 
+def _scaled_to_zero(found: Objects) -> bool:
+    return not isinstance(found.workload, Missing) and found.workload.replicas == 0
+
+
+def _kept(
+    found: Objects, ledger: Ledger, ref: str, amount: int, standing: Claim, now: datetime
+) -> tuple[int, datetime]:
+    """The amount to claim where one stands already, and its end: what may still be needed is not given back.
+
+    Who scales to zero pauses: what comes back finds its share. That claim is not renewed, so that it ends within a day,
+    as that of a target which is gone: what stays away for weeks holds nothing.
+    """
+    ends, less = datetime.fromisoformat(standing.expires), amount < standing.amount
+    if less and _scaled_to_zero(found):
+        return standing.amount, ends
+    if less and _may_use_more(found, ledger, ref):
+        amount = standing.amount
+    fresh = amount == standing.amount and ends - now > RENEW
+    return amount, ends if fresh else now + EXPIRY
+
+
 async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime, reached: Reached) -> Missing | None:
     """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now.
 
@@ -64,12 +87,13 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
         if body is None:
             continue
         standing = budget_api.held_by(body, found.spec.uid, now)
-        if standing is not None and amount < standing.amount and _may_use_more(found, ledger, ref):
-            amount = standing.amount
-        holding = standing is not None and standing.trial.value == "Holding"
-        if standing is not None and standing.amount == amount and holding == trial and _fresh(standing.expires, now):
-            continue
-        wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, now + EXPIRY, trial, standing=stands)
+        expires = now + EXPIRY
+        if standing is not None:
+            amount, expires = _kept(found, ledger, ref, amount, standing, now)
+            stands_so = standing.amount, standing.expires, standing.trial is TrialSlot.HOLDING
+            if stands_so == (amount, stamp(expires), trial):
+                continue
+        wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, expires, trial, standing=stands)
         refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
         if refused is not None:
             return refused
@@ -118,7 +142,3 @@ async def _put_status(cluster: Cluster, ref: Ref, before: Object, after: Object)
         ],
         subresource="status",
     )
-
-
-def _fresh(expires: str, now: datetime) -> bool:
-    return datetime.fromisoformat(expires) - now > RENEW
