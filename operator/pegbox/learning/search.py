@@ -18,6 +18,7 @@ import numpy as np
 from pegbox.learning import additive, moves
 from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
+from pegbox.learning.widths import Width
 from pegbox.model.knobs import SearchSpace, Setting
 
 MISSES = 4  # in a row that shrink the box
@@ -65,6 +66,16 @@ class Goal:
     strict: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """Of one measurement: the mean of its log metric, the process's own sd with the measurement's noise in it, and by
+    which factor the interval of a setting that never ran has to be wider (widths.py)."""
+
+    mean: float
+    sd: float
+    width: float
+
+
 @dataclass
 class SafeSearch:
     """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
@@ -107,6 +118,7 @@ class SafeSearch:
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
         self._table = self._axes.place(self.rows or ())
+        self._width = Width()  # of what is foretold of settings that never ran
         self._surprises: list[float] = []  # of the incumbent, on end and to one side
         self._asked: Counter[Setting] = Counter()  # since the incumbent last changed
         self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
@@ -161,7 +173,7 @@ class SafeSearch:
             if setting == before:
                 self._incumbent, self._at = self.start, self._origin
             return
-        self._notice(setting, point, value)
+        self._notice(setting, value)
         self._runs.add(setting, point, value, float(self._step), self._epoch)
         self._asked[setting] += 1
         self._process = None
@@ -194,6 +206,16 @@ class SafeSearch:
         self._idle, self._misses = misses, misses % MISSES
         self._box, self._process = max(self.parameters.smallest, shrunk), None
 
+    def foretell(self, setting: Setting) -> Foretold | None:
+        """What one measurement of a setting is going to be; None before the start has a figure."""
+        if self._base is None or not self._runs.values:
+            return None
+        point = self._axes.place([setting])
+        mean, sd = self._posterior().beside(self._now(point), _at_epoch(self._origin[None, :], 0.0))
+        return Foretold(
+            self._base + float(mean[0, 0]), math.hypot(float(sd[0, 0]), self._hyper.noise), self._width.factor
+        )
+
     def outlook(self, setting: Setting) -> tuple[float, float, float, float]:
         """What is expected of one setting: log cost saved beside the incumbent and its sd, log distance of the metric
         above the floor and its sd."""
@@ -208,15 +230,17 @@ class SafeSearch:
         """Does the incumbent miss what is wanted of the metric? Then that counts, and no price."""
         return self._ratio < self.goal.least
 
-    def _notice(self, setting: Setting, point: Array, value: float) -> None:
+    def _notice(self, setting: Setting, value: float) -> None:
         """A figure that is far off tells that the amplitudes are too small: they are fitted again. Twice on end at the
         incumbent it tells that the workload has changed (a deploy, another load): another epoch begins, whose level is
         its own, and the search looks again."""
-        if self._base is None or not self._runs.values:
+        told = self.foretell(setting)
+        if told is None or self._base is None:
             return
-        mean, sd = self._posterior().beside(self._now(point[None, :]), _at_epoch(self._origin[None, :], 0.0))
-        off = value - self._base - float(mean[0, 0])
-        far = abs(off) > FAR * math.hypot(float(sd[0, 0]), self._hyper.noise)
+        off = value - told.mean
+        if setting not in self._runs.settings:
+            self._width.tell(off / told.sd)
+        far = abs(off) > FAR * told.sd
         if far:
             self._fitted = 0
         if not far or setting != self._incumbent:
