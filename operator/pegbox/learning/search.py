@@ -76,6 +76,21 @@ class Foretold:
     width: float
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One step that may be asked for. `score`: the log cost that knowing it is expected to save, less its toll; `gain`
+    and `spread`, `above` and `apart` as of `SafeSearch.outlook`."""
+
+    setting: Setting
+    safe: bool
+    wanted: bool
+    score: float
+    gain: float
+    spread: float
+    above: float
+    apart: float
+
+
 @dataclass
 class SafeSearch:
     """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
@@ -155,10 +170,25 @@ class SafeSearch:
         if not options:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
-        score = self._worth(view) - np.array([self.toll(setting) for setting in view.settings])
+        score = self._score(view)
         score[~(self._safe(view) & self._wanted(view))] = -np.inf
         best = int(np.argmax(score))
         return view.settings[best] if score[best] > least else self._incumbent
+
+    def weigh(self) -> list[Weighed]:
+        """What `ask` would look at, the best first: those that are safe and wanted before those that are not."""
+        options = {} if self._base is None else self._candidates()
+        if not options:
+            return []
+        view = self._view(list(options), np.array(list(options.values())))
+        safe, wanted, score = self._safe(view), self._wanted(view), self._score(view)
+        above = view.ratio - self.goal.floor
+        found = [
+            Weighed(view.settings[i], bool(safe[i]), bool(wanted[i]), *(float(x[i]) for x in figures))
+            for figures in [(score, view.gain, view.spread, above, view.apart)]
+            for i in range(len(view.settings))
+        ]
+        return sorted(found, key=lambda one: (not (one.safe and one.wanted), -one.score))
 
     def tell(self, setting: Setting, value: float | None) -> None:
         """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""
@@ -305,6 +335,9 @@ class SafeSearch:
         z = view.gain / np.maximum(moved, 1e-12)
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         return np.asarray(moved * density + view.gain * ndtr(z), dtype=np.float64)
+
+    def _score(self, view: _View) -> Array:
+        return self._worth(view) - np.array([self.toll(setting) for setting in view.settings], dtype=np.float64)
 
     def _safe(self, view: _View) -> Mask:
         """Surely above the floor, with the metric that is wanted, or where that is missed already with no less than the
