@@ -44,6 +44,7 @@ def _tune(made: ArgumentParser) -> None:
     made.add_argument(
         "--models", metavar="N", type=_count, default=1, help="seeds of the surrogate, up to 3 (default 1)"
     )
+    made.add_argument("--outliers", action="store_true", help="2 of 100 measurements are 30 %% off, to the worse")
     made.add_argument("--processes", metavar="N", type=_count, default=2, help="at once (default 2)")
     made.add_argument("--shards", metavar="DIR", type=Path, help="keep each run there, and go on from what is there")
 

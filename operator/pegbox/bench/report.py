@@ -26,6 +26,9 @@ def report(runs: Sequence[Run]) -> tuple[str, dict[str, str]]:
         parts.append("")
     parts.append("all of them: unsafe steps (upper bound of 95 %), regret beside doing nothing (90 %), below 0.75")
     parts += aligned([("tuner", "unsafe", "at most", "regret / nothing", "from", "to", "below 0.75"), *_pooled(runs)])
+    parts += ["", "the same with each spec left out: the least and the most of them"]
+    parts += aligned([("tuner", "unsafe", "to", "regret / nothing", "to"), *_left_out(runs)])
+    parts += _foretold(runs)
     return "\n".join(parts), {"regret": _picture(runs)} if runs else {}
 
 
@@ -86,6 +89,41 @@ def _pooled(runs: Sequence[Run]) -> list[tuple[str, ...]]:
             (name, f"{unsafe / steps:.2%}", f"{most:.2%}", *shown, f"{sum(r['below_075'] for r in group)} of {steps}")
         )
     return found
+
+
+def _left_out(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """How much of a pooled figure hangs on one spec. A dash where there is but one."""
+    found = []
+    for name, group in _by_tuner(runs):
+        unsafe: list[float] = []
+        regret: list[float] = []
+        for out in dict.fromkeys(r["spec"] for r in group):
+            rest = [r for r in group if r["spec"] != out]
+            static = sum(r["regret_static"] for r in rest)
+            if rest:
+                unsafe.append(sum(r["unsafe"] * r["steps"] for r in rest) / sum(r["steps"] for r in rest))
+            if static > 0:
+                regret.append(sum(r["regret"] for r in rest) / static)
+        shares = [f"{x:.2%}" for x in (min(unsafe), max(unsafe))] if unsafe else ["-", "-"]
+        ratios = [f"{x:.2f}" for x in (min(regret), max(regret))] if regret else ["-", "-"]
+        found.append((name, *shares, *ratios))
+    return found
+
+
+def _foretold(runs: Sequence[Run]) -> list[str]:
+    """Of those who say what they expect."""
+    lines = []
+    for name, group in _by_tuner([r for r in runs if r.get("moves_foretold")]):
+        count = sum(r["moves_foretold"] for r in group)
+        own, raw = (
+            sum(r[key] * r["moves_foretold"] for r in group) / count for key in ("moves_score", "moves_score_raw")
+        )
+        again = sum(r["repeats_foretold"] or 0 for r in group)
+        kept = sum(r["repeats_covered"] or 0 for r in group)
+        covered = f"{sum(r['moves_covered'] for r in group) / count:.1%} of {count} moves"
+        repeats = f", {kept / again:.1%} of {again} repeats" if again else ""
+        lines.append(f"{name}: {covered}{repeats}; interval score {own:.3f}, of the model alone {raw:.3f}")
+    return ["", "what was measured fell into the 95 % interval told one step ahead:", *lines] if lines else []
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

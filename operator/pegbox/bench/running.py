@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pegbox.bench import foretelling
 from pegbox.bench.asking import Asking
 from pegbox.bench.oracles import Best
 from pegbox.bench.tasks import Noise, Task
@@ -61,6 +62,7 @@ def run(task: Task, truth: Truth, name: str, make: Make, seed: int) -> dict[str,
         "tuner": name,
         "seed": seed,
         **scores(task, truth, asked, held),
+        **foretelling.columns(tuner),
         "suggest_ms_p50": float(np.quantile(seconds, 0.5)) * 1000,
         "suggest_ms_p99": float(np.quantile(seconds, 0.99)) * 1000,
     }

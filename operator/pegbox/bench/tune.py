@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,12 @@ class Job:
     start: str
     tuner: str
     seed: int
+    outliers: bool = False
 
     def key(self, code: str) -> str:
         """Names the shard: the same only where spec, table, code and everything drawn are the same."""
-        parts = (sha256(self.spec), sha256(self.csv), code, self.model_seed, self.start, self.tuner, self.seed)
+        drawn = (self.model_seed, self.start, self.tuner, self.seed, self.outliers)
+        parts = (sha256(self.spec), sha256(self.csv), code, *drawn)
         return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
@@ -71,7 +73,7 @@ def run(arguments: Namespace) -> Outcome:
     code = _code()
     runs = sorted(_all(jobs, arguments, code), key=_order)
     hashes = {f"{run['spec']}/{run['model_seed']}": run.pop("surrogate_sha256", None) for run in runs}
-    about = meta("tune", inputs, seeds=arguments.seeds, code=code, surrogates=hashes)
+    about = meta("tune", inputs, seeds=arguments.seeds, outliers=arguments.outliers, code=code, surrogates=hashes)
     text, pictures = report(runs)
     return Outcome(about, runs, text, pictures)
 
@@ -96,7 +98,7 @@ def _jobs(spec: Spec, path: Path, csv: Path, arguments: Namespace) -> Iterator[J
         for start in list(spec.starts) if surrogate else ["drawn"]:
             for name in wanted:
                 for seed in range(arguments.seeds):
-                    yield Job(path, csv, model_seed, start, name, seed)
+                    yield Job(path, csv, model_seed, start, name, seed, arguments.outliers)
 
 
 def _all(jobs: Sequence[Job], arguments: Namespace, code: str) -> list[Run]:
@@ -155,6 +157,7 @@ def one(job: Job) -> Run:
     with threadpool_limits(limits=1):
         ground = _ground(job.spec, job.csv, job.model_seed)
         task, truth = ground.of(job.start, job.seed)
+        task = replace(task, outliers=job.outliers)
         row = running.run(task, truth, job.tuner, make(job.tuner, task), job.seed)
         return row | {"surrogate_sha256": ground.sha256}
 

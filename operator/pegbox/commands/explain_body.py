@@ -69,6 +69,7 @@ def body(found: Explanation, trials: int) -> Body:
         "prediction": _prediction(found),
         "curves": _curves(found),
         "considered": _considered(found),
+        "searched": _searched(found),
         "frontier": _frontier(found),
         "breaker": _breaker(found),
         "intent": _intent(found),
@@ -243,6 +244,19 @@ def _considered(found: Explanation) -> list[Body]:
             **_expected(one.expected),
         }
         for one in (found.thought.considered[:SHOWN] if found.thought is not None else ())
+    ]
+
+
+def _searched(found: Explanation) -> list[Body]:
+    """The steps of the search that promise most, and what speaks against each."""
+    return [
+        {
+            "changed": _moved(found, step.setting),
+            "saves": output.interval_json(step.gain),
+            "safe": number(step.sure),
+            "against": "" if step.against is None else _said(step.against),
+        }
+        for step in (found.thought.searched[:SHOWN] if found.thought is not None else ())
     ]
 
 

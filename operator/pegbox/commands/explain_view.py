@@ -19,6 +19,7 @@ def text(found: Body) -> list[str]:
         _model(found),
         _curves(found),
         _considered(found),
+        _searched(found),
         _frontier(found),
         _state(found),
         _trials(found),
@@ -117,6 +118,15 @@ def _curves(found: Body) -> list[str]:
 def _considered(found: Body) -> list[str]:
     rows = [(_setting(one["changed"]), *_expectation(one), one["against"] or "-") for one in found["considered"]]
     return output.table(("CANDIDATE", "CAPACITY", "MEAN LATENCY", "AGAINST IT"), rows) if rows else []
+
+
+def _searched(found: Body) -> list[str]:
+    rows = []
+    for step in found["searched"]:
+        saves = step["saves"]
+        text = f"{saves['mean']:.1%} ({saves['low']:.1%} to {saves['high']:.1%})"
+        rows.append((_setting(step["changed"]), text, f"{float(step['safe']):.0%}", step["against"] or "-"))
+    return output.table(("STEP OF THE SEARCH", "SAVES", "SAFE WITH", "AGAINST IT"), rows) if rows else []
 
 
 def _frontier(found: Body) -> list[str]:

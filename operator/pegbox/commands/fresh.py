@@ -22,6 +22,7 @@ from pegbox.model.profile import Mode
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.roles import Role
+from pegbox.model.searching import Step
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Cluster, MetricsSource
@@ -53,6 +54,7 @@ class Thought:
     considered: tuple[Considered, ...] = ()
     curves: Mapping[str, tuple[Prediction, ...]] = field(default_factory=dict)
     frontier: tuple[Point, ...] = ()
+    searched: tuple[Step, ...] = ()
 
 
 async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, str], now: datetime) -> Fresh:
@@ -132,7 +134,7 @@ def think(fresh: Fresh, now: datetime) -> Thought:
     acting = model
     if not isinstance(model, Missing) and not predicting.trusted(recent):
         acting = Missing(Reason.MODEL_INACCURATE)
-    proposal = _proposal(snapshot, acting)
+    proposal, searched = _proposal(snapshot, acting)
     verdicts = guards.readiness(snapshot, now)
     wish = told(fresh.found.profile.get("status") or {}, spec.space, ledger.incumbent)
     wanted = wish
@@ -140,7 +142,7 @@ def think(fresh: Fresh, now: datetime) -> Thought:
         wish, wanted = proposal.uncapped, proposal.setting
     if ledger.incumbent is not None and wanted is not None and ledger.intent is None:
         verdicts += guards.setting(snapshot, ledger.incumbent, wanted)
-    return Thought(model, proposal, wish, verdicts, *_by_model(snapshot, model))
+    return Thought(model, proposal, wish, verdicts, *_by_model(snapshot, model), searched)
 
 
 def _by_model(
@@ -163,23 +165,25 @@ def _by_model(
     return tuple(candidates), curves, tuple(bought)
 
 
-def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> Proposal | Missing:
+def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> tuple[Proposal | Missing, tuple[Step, ...]]:
+    """What would be proposed, and the steps that the search looked at where it was asked."""
     ledger, seen = snapshot.ledger, snapshot.observation
     if ledger.intent is not None:
-        return Missing(Reason.TRIAL_IN_FLIGHT, f"{ledger.intent.kind.value} {ledger.intent.id}")
+        return Missing(Reason.TRIAL_IN_FLIGHT, f"{ledger.intent.kind.value} {ledger.intent.id}"), ()
     if ledger.incumbent is None:
-        return Missing(Reason.BASELINE_UNKNOWN, "the setting in force is not known")
+        return Missing(Reason.BASELINE_UNKNOWN, "the setting in force is not known"), ()
     if snapshot.spec.mode is Mode.OBSERVE:
-        return Missing(Reason.MODE_OBSERVE)
+        return Missing(Reason.MODE_OBSERVE), ()
     if isinstance(seen, Missing):
-        return seen
+        return seen, ()
     asked = predicting.request(snapshot)
     found = propose.propose(asked, model)
     if isinstance(found, Proposal) or found.reason not in searching.LEAVES_ROOM:
-        return found
+        return found, ()
     wanted = searching.request(snapshot, asked)
-    suggested = wanted if isinstance(wanted, Missing) else learning.suggest(wanted)
-    return searching.answer(asked, found, suggested)
+    if isinstance(wanted, Missing):
+        return searching.answer(asked, found, wanted), ()
+    return searching.answer(asked, found, learning.suggest(wanted)), tuple(learning.weigh(wanted))
 
 
 def told(status: Mapping[str, object], space: SearchSpace, incumbent: Setting | None) -> Setting | None:

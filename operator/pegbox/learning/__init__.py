@@ -13,7 +13,7 @@ from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Forecast, Predictor, Row
 from pegbox.model.roles import Roles
-from pegbox.model.searching import SearchRequest, Suggestion
+from pegbox.model.searching import SearchRequest, Step, Suggestion
 
 if TYPE_CHECKING:
     from pegbox.learning.forecast import LoadForecaster
@@ -48,6 +48,13 @@ def suggest(request: SearchRequest) -> Suggestion | Missing:
     return suggest_setting(request)
 
 
+def weigh(request: SearchRequest) -> list[Step]:
+    """The steps that `suggest` looks at, and what speaks against each: the best first; none where it could not tell."""
+    from pegbox.learning.suggesting import weigh_steps
+
+    return weigh_steps(request)
+
+
 def load_forecaster(horizon: int, *, step: float) -> LoadForecaster:
     """Of loads in events per second, `horizon` steps of `step` seconds ahead."""
     from pegbox.learning.forecast import LoadForecaster
@@ -55,4 +62,4 @@ def load_forecaster(horizon: int, *, step: float) -> LoadForecaster:
     return LoadForecaster((horizon,), step=step, unit=1.0 / step)
 
 
-__all__ = ["Forecast", "fit", "load_forecaster", "suggest"]
+__all__ = ["Forecast", "fit", "load_forecaster", "suggest", "weigh"]

@@ -18,6 +18,7 @@ import numpy as np
 from pegbox.learning import additive, moves
 from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
+from pegbox.learning.widths import Width
 from pegbox.model.knobs import SearchSpace, Setting
 
 MISSES = 4  # in a row that shrink the box
@@ -65,6 +66,31 @@ class Goal:
     strict: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """Of one measurement: the mean of its log metric, the process's own sd with the measurement's noise in it, and by
+    which factor the interval of a setting that never ran has to be wider (widths.py)."""
+
+    mean: float
+    sd: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One step that may be asked for. `score`: the log cost that knowing it is expected to save, less its toll; `gain`
+    and `spread`, `above` and `apart` as of `SafeSearch.outlook`."""
+
+    setting: Setting
+    safe: bool
+    wanted: bool
+    score: float
+    gain: float
+    spread: float
+    above: float
+    apart: float
+
+
 @dataclass
 class SafeSearch:
     """`start` was measured `free` times: log ratios of these to each other are the first data. Without any the start is
@@ -107,6 +133,7 @@ class SafeSearch:
         self._hyper = self._belief.first
         self._process: additive.Process | None = None
         self._table = self._axes.place(self.rows or ())
+        self._width = Width()  # of what is foretold of settings that never ran
         self._surprises: list[float] = []  # of the incumbent, on end and to one side
         self._asked: Counter[Setting] = Counter()  # since the incumbent last changed
         self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
@@ -143,10 +170,25 @@ class SafeSearch:
         if not options:
             return self._incumbent
         view = self._view(list(options), np.array(list(options.values())))
-        score = self._worth(view) - np.array([self.toll(setting) for setting in view.settings])
+        score = self._score(view)
         score[~(self._safe(view) & self._wanted(view))] = -np.inf
         best = int(np.argmax(score))
         return view.settings[best] if score[best] > least else self._incumbent
+
+    def weigh(self) -> list[Weighed]:
+        """What `ask` would look at, the best first: those that are safe and wanted before those that are not."""
+        options = {} if self._base is None else self._candidates()
+        if not options:
+            return []
+        view = self._view(list(options), np.array(list(options.values())))
+        safe, wanted, score = self._safe(view), self._wanted(view), self._score(view)
+        above = view.ratio - self.goal.floor
+        found = [
+            Weighed(view.settings[i], bool(safe[i]), bool(wanted[i]), *(float(x[i]) for x in figures))
+            for figures in [(score, view.gain, view.spread, above, view.apart)]
+            for i in range(len(view.settings))
+        ]
+        return sorted(found, key=lambda one: (not (one.safe and one.wanted), -one.score))
 
     def tell(self, setting: Setting, value: float | None) -> None:
         """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""
@@ -161,7 +203,7 @@ class SafeSearch:
             if setting == before:
                 self._incumbent, self._at = self.start, self._origin
             return
-        self._notice(setting, point, value)
+        self._notice(setting, value)
         self._runs.add(setting, point, value, float(self._step), self._epoch)
         self._asked[setting] += 1
         self._process = None
@@ -194,6 +236,16 @@ class SafeSearch:
         self._idle, self._misses = misses, misses % MISSES
         self._box, self._process = max(self.parameters.smallest, shrunk), None
 
+    def foretell(self, setting: Setting) -> Foretold | None:
+        """What one measurement of a setting is going to be; None before the start has a figure."""
+        if self._base is None or not self._runs.values:
+            return None
+        point = self._axes.place([setting])
+        mean, sd = self._posterior().beside(self._now(point), _at_epoch(self._origin[None, :], 0.0))
+        return Foretold(
+            self._base + float(mean[0, 0]), math.hypot(float(sd[0, 0]), self._hyper.noise), self._width.factor
+        )
+
     def outlook(self, setting: Setting) -> tuple[float, float, float, float]:
         """What is expected of one setting: log cost saved beside the incumbent and its sd, log distance of the metric
         above the floor and its sd."""
@@ -208,15 +260,17 @@ class SafeSearch:
         """Does the incumbent miss what is wanted of the metric? Then that counts, and no price."""
         return self._ratio < self.goal.least
 
-    def _notice(self, setting: Setting, point: Array, value: float) -> None:
+    def _notice(self, setting: Setting, value: float) -> None:
         """A figure that is far off tells that the amplitudes are too small: they are fitted again. Twice on end at the
         incumbent it tells that the workload has changed (a deploy, another load): another epoch begins, whose level is
         its own, and the search looks again."""
-        if self._base is None or not self._runs.values:
+        told = self.foretell(setting)
+        if told is None or self._base is None:
             return
-        mean, sd = self._posterior().beside(self._now(point[None, :]), _at_epoch(self._origin[None, :], 0.0))
-        off = value - self._base - float(mean[0, 0])
-        far = abs(off) > FAR * math.hypot(float(sd[0, 0]), self._hyper.noise)
+        off = value - told.mean
+        if setting not in self._runs.settings:
+            self._width.tell(off / told.sd)
+        far = abs(off) > FAR * told.sd
         if far:
             self._fitted = 0
         if not far or setting != self._incumbent:
@@ -281,6 +335,9 @@ class SafeSearch:
         z = view.gain / np.maximum(moved, 1e-12)
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         return np.asarray(moved * density + view.gain * ndtr(z), dtype=np.float64)
+
+    def _score(self, view: _View) -> Array:
+        return self._worth(view) - np.array([self.toll(setting) for setting in view.settings], dtype=np.float64)
 
     def _safe(self, view: _View) -> Mask:
         """Surely above the floor, with the metric that is wanted, or where that is missed already with no less than the

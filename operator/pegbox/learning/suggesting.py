@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from pegbox.learning.features import measurable
-from pegbox.learning.search import Goal, SafeSearch
+from pegbox.learning.search import Goal, SafeSearch, Weighed
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Interval, Row
 from pegbox.model.reasons import Reason
-from pegbox.model.searching import SearchRequest, Suggestion
+from pegbox.model.searching import SearchRequest, Step, Suggestion
 
 COMPARABLE = 1.35  # loads that differ by a larger factor are not compared, as in a trial's verdict
 NEEDED = 3  # windows of the setting in force at about this load
@@ -30,8 +30,7 @@ Z90 = 1.645
 
 def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
     """See pegbox.learning.suggest."""
-    rows = [row for row in request.rows if measurable(row) and _comparable(request, row)]
-    here = [row for row in rows if row.setting == request.incumbent]
+    rows, here = _measured(request)
     windows = sum(row.count for row in here)
     if windows < NEEDED:
         text = f"{windows} of {NEEDED} windows of the setting in force at about {request.load:.3g} events/s"
@@ -48,9 +47,49 @@ def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
         if wanted == request.incumbent:
             return Missing(Reason.NOTHING_BETTER, "the search expects no gain from any safe step")
         mean, spread, above, apart = search.outlook(wanted)
-    gain = Interval(*(1.0 - math.exp(-x) for x in (mean, mean - Z90 * spread, mean + Z90 * spread)))
-    sure = NormalDist().cdf(above / max(apart, 1e-9))
-    return Suggestion(wanted, gain, sure, len({row.setting for row in rows}))
+    return Suggestion(wanted, _share(mean, spread), _sure(above, apart), len({row.setting for row in rows}))
+
+
+def weigh_steps(request: SearchRequest) -> list[Step]:
+    """See pegbox.learning.weigh."""
+    rows, here = _measured(request)
+    if sum(row.count for row in here) < NEEDED:
+        return []
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        search = _search(request, rows, here)
+        looked = search.weigh()
+        least = search.parameters.worth
+    return [
+        Step(one.setting, _share(one.gain, one.spread), _sure(one.above, one.apart), _against(one, least))
+        for one in looked
+    ]
+
+
+def _against(one: Weighed, least: float) -> Missing | None:
+    if not one.safe:
+        return Missing(Reason.SLO_AT_RISK, f"at least {FLOOR:.0%} of now with {_sure(one.above, one.apart):.0%} only")
+    if not one.wanted:
+        return Missing(Reason.SLO_AT_RISK, "what is judged may lose more than is given for the saving")
+    if one.score <= least:
+        return Missing(Reason.NOTHING_BETTER, "to know it promises no more than it costs")
+    return None
+
+
+def _measured(request: SearchRequest) -> tuple[list[Row], list[Row]]:
+    """What can be compared with now; and of these, the setting in force."""
+    rows = [row for row in request.rows if measurable(row) and _comparable(request, row)]
+    return rows, [row for row in rows if row.setting == request.incumbent]
+
+
+def _share(mean: float, spread: float) -> Interval:
+    """Of the cost, by logs: mean and 90 % interval."""
+    return Interval(*(1.0 - math.exp(-x) for x in (mean, mean - Z90 * spread, mean + Z90 * spread)))
+
+
+def _sure(above: float, apart: float) -> float:
+    return NormalDist().cdf(above / max(apart, 1e-9))
 
 
 def _comparable(request: SearchRequest, row: Row) -> bool:

@@ -51,6 +51,16 @@ class Suggestion:
     measured: int  # settings that the expectation rests on
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that the search looked at. `gain` and `sure` as of a suggestion; `against`: why it is not asked for."""
+
+    setting: Setting
+    gain: Interval
+    sure: float
+    against: Missing | None
+
+
 class Suggest(Protocol):
     """Finds the one setting that is most worth a measurement, or says why none is."""
 

@@ -73,7 +73,7 @@ def write_spec(folder: Path, *, file: str = "made.yaml", **changes: Any) -> Path
 def asked_of(*specs: Path, **changes: Any) -> Namespace:
     """The arguments of `bench tune`."""
     known = {"spec": list(specs), "plant": [], "tuners": "nothing,one-knob", "seeds": 2, "models": 1}
-    rest = {"processes": 1, "shards": None, "data": None, "json": None, "bench": "tune"}
+    rest = {"processes": 1, "shards": None, "data": None, "json": None, "bench": "tune", "outliers": False}
     return Namespace(**{**known, **rest, **changes})
 
 

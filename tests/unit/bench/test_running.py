@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pegbox.bench import foretelling
 from pegbox.bench.asking import Asking
 from pegbox.bench.oracles import Best
 from pegbox.bench.running import REFUSALS, Truth, run, scores
@@ -22,7 +23,7 @@ TRUTH = Truth(Best(BEST, 0.8), (Best(S, 1.0), Best(BETTER, 100 / 120)))
 KEYS = {
     *("spec", "model_seed", "start", "tuner", "seed", "unsafe", "worst", "below_075", "regret", "regret_static"),
     *("gap20", "gap40", "gap60", "gap_reachable60", "steps_to_5", "settings_tried", "knobs_moved", "hold_step"),
-    *("failed", "suggest_ms_p50", "suggest_ms_p99"),
+    *("failed", "suggest_ms_p50", "suggest_ms_p99", *foretelling.KEYS),
 }  # fmt: skip
 
 

@@ -70,9 +70,40 @@ def test_a_report_has_means_medians_and_dashes() -> None:
     assert line.split() == [
         "pegbox", "2.5%", "0.70", "2.00", "0.33", "10.0%", "15.0%", "5.0%", "-", "40", "9", "3", "-", "2", "4",
     ]  # fmt: skip
-    pooled = text.splitlines()[-1].split()
+    pooled = text.splitlines()[_heading(text, "all of them") + 2].split()
     assert pooled[:2] == ["pegbox", "2.50%"] and pooled[-3:] == ["4", "of", "120"]
     assert set(pictures) == {"regret"}
+
+
+def _heading(text: str, begin: str) -> int:
+    return next(i for i, line in enumerate(text.splitlines()) if line.startswith(begin))
+
+
+def test_pooled_figures_are_told_with_each_spec_left_out() -> None:
+    """Without `made`: 0 of 60 unsafe, 1 of 4; without `other`: 3 of 60 unsafe, 3 of 6."""
+    text, _ = report([ROW, {**ROW, "spec": "other", "unsafe": 0.0, "regret": 1.0, "regret_static": 4.0}])
+    line = text.splitlines()[_heading(text, "the same with each spec left out") + 2]
+    assert line.split() == ["pegbox", "0.00%", "5.00%", "0.25", "0.50"]
+
+
+def test_one_spec_alone_cannot_be_left_out() -> None:
+    text, _ = report([ROW])
+    assert text.splitlines()[_heading(text, "the same with each spec left out") + 2].split() == ["pegbox", *"----"]
+
+
+def test_what_was_foretold_is_pooled_over_moves() -> None:
+    """19 of 20 and 9 of 10 moves; scores 0.1 and 0.4 make (20 x 0.1 + 10 x 0.4) / 30 = 0.2."""
+    keys = ("moves_foretold", "moves_covered", "moves_score", "moves_score_raw", "repeats_foretold", "repeats_covered")
+    one = {**ROW, **dict(zip(keys, (20, 19, 0.1, 0.2, 4, 3), strict=True))}
+    other = {**ROW, **dict(zip(keys, (10, 9, 0.4, 0.5, None, None), strict=True))}
+    text, _ = report([one, other, {**ROW, "tuner": "tpe"}])
+    assert text.splitlines()[-1] == (
+        "pegbox: 93.3% of 30 moves, 75.0% of 4 repeats; interval score 0.200, of the model alone 0.300"
+    )
+
+
+def test_who_foretells_nothing_has_no_line() -> None:
+    assert "interval" not in report([ROW])[0]
 
 
 def test_a_run_without_head_room_has_no_ratio() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pegbox.bench import data, oracles, surrogate, tune
+from pegbox.bench import data, oracles, running, surrogate, tune
 from pegbox.bench.outcome import Run
 from pegbox.model.errors import InvalidInput
 from pegbox.testing.plants import SHIPPED
@@ -92,6 +92,26 @@ def test_a_torn_shard_is_run_again(torn: str, tmp_path: Path, calls: list[tune.J
     assert tune.run(asked_of(spec, shards=shards)).runs == first.runs
     assert len(calls) == 5
     assert json.loads(victim.read_text())["tuner"] == calls[4].tuner
+
+
+def test_a_run_with_outliers_is_another_run(tmp_path: Path, calls: list[tune.Job]) -> None:
+    spec, shards = write_spec(tmp_path), tmp_path / "shards"
+    plain = tune.run(asked_of(spec, shards=shards))
+    count = len(calls)
+    outcome = tune.run(asked_of(spec, shards=shards, outliers=True))
+    assert len(calls) == 2 * count
+    assert all(job.outliers for job in calls[count:])
+    assert (plain.meta["outliers"], outcome.meta["outliers"]) == (False, True)
+
+
+def test_outliers_reach_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured with them: `test_tasks.py`."""
+    seen: list[bool] = []
+    plain = running.run
+    monkeypatch.setattr(running, "run", lambda task, *more: (seen.append(task.outliers), plain(task, *more))[1])
+    for on in (False, True):
+        tune.run(asked_of(write_spec(tmp_path), seeds=1, tuners="nothing", outliers=on))
+    assert seen == sorted(seen) and seen.count(True) == seen.count(False) > 0
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, calls: list[tune.Job]) -> None:

@@ -64,6 +64,7 @@ class Shop:
     load: float = 30.0
     workers: int = 1
     profile: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)  # of the document, beside worker_count
     mount: dict[str, Any] = field(default_factory=lambda: {"name": "settings", "mountPath": "/etc/pegbox"})
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class Shop:
         await helm.apply(_class())
         self.applied = await helm.apply(self._profile())
         await helm.apply(self._deployment())
-        document = settings_document.render(self.uid, 3, {"worker_count": str(self.workers)})
+        document = settings_document.render(self.uid, 3, {"worker_count": str(self.workers), **self.values})
         await self.cluster.apply(
             {
                 "apiVersion": "v1",
@@ -140,7 +141,7 @@ class Shop:
             accepted, id="t-2", setting=FOUR, parent=TWO, state=TrialState.REVERTED, reason=Reason.REGRESSION
         )
         ledger = Ledger(profile_uid=self.uid, incumbent=TWO, adopted=ONE, trials=(accepted, reverted), reporting=True)
-        ledger = replace(ledger, ladder=(Rung(TWO, 38.0, 3, 0.1, now),), **more)
+        ledger = replace(ledger, **{"ladder": (Rung(TWO, 38.0, 3, 0.1, now),), **more})
         body = ledger_codec.encode(ledger, namespace=KEY[0], name=KEY[1], profile=KEY[1], written_at=now)
         await self.cluster.apply(body)
         return ledger

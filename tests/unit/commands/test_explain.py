@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -264,6 +265,35 @@ async def test_candidates_are_shown_with_what_speaks_against_each() -> None:
     assert against["1"].startswith("NothingBetter")
     assert next(iter(against)) == body["wish"]["recommended"]["worker_count"] == "3"
     assert "CANDIDATE" in words(body)
+
+
+async def searching() -> Body:
+    """max_overflow has no role: only the search can tell what it does. 8 was measured, and 12 that were slower."""
+    knobs = [{"name": "worker_count", "value": "2"}, {"name": "max_overflow", "min": 0, "max": 40}]
+    shop = Shop(workers=2, profile={"objective": "MinimizeLatency", "knobs": knobs}, values={"max_overflow": "8"})
+    await shop.open()
+    here, slower = (Setting({"worker_count": Fraction(2), "max_overflow": Fraction(n)}) for n in (8, 12))
+    rows = tuple(Row(setting, 2.0, 30.0, 30.0, seconds, 4) for setting, seconds in ((here, 0.1), (slower, 0.13)))
+    await shop.remember(incumbent=here, adopted=here, rows=rows, trials=(), ladder=())
+    return await told(shop)
+
+
+async def test_the_steps_of_the_search_are_shown_with_what_speaks_against_each() -> None:
+    body = await searching()
+    assert body["searched"], body["wish"]
+    best, *rest = body["searched"]
+    assert best["against"] == ""
+    assert best["changed"] == {"max_overflow": body["wish"]["recommended"]["max_overflow"]}
+    assert best["saves"]["low"] <= best["saves"]["mean"] <= best["saves"]["high"]
+    assert any(step["against"] for step in rest)
+    text = words(body)
+    assert "STEP OF THE SEARCH" in text and f"max_overflow={best['changed']['max_overflow']}" in text
+
+
+async def test_where_physics_has_a_proposal_the_search_is_not_asked() -> None:
+    body = await modelled()
+    assert body["searched"] == []
+    assert "STEP OF THE SEARCH" not in words(body)
 
 
 async def test_without_a_model_there_is_neither_curve_nor_candidate() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from pegbox.bench.foretelling import Told
 from pegbox.bench.tuners.base import Measured, Problem, Tuner
 from pegbox.bench.tuners.expected import Improver
 from pegbox.bench.tuners.forest import Forest
@@ -24,12 +25,20 @@ class Pegbox:
     search: SafeSearch
     sign: float
     target: float | None = None
+    foretold: list[Told] = field(default_factory=list)
+    _ran: set[Setting] = field(default_factory=set)
 
     def ask(self) -> Setting:
         return self.search.ask()
 
     def tell(self, setting: Setting, measured: Measured) -> None:
-        self.search.tell(setting, quality(measured, self.sign, self.target))
+        value = quality(measured, self.sign, self.target)
+        expected = self.search.foretell(setting)
+        if expected is not None and value is not None:
+            repeat = setting in self._ran or setting == self.search.start
+            self.foretold.append(Told(value - expected.mean, expected.sd, expected.width, repeat))
+            self._ran.add(setting)
+        self.search.tell(setting, value)
 
     @property
     def incumbent(self) -> Setting:
