@@ -80,8 +80,8 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
 
     Nothing is written where the claim stands already and is fresh. Raises NotAvailable.
     """
-    # An adoption writes what is in force already: others may have raised it, and its pods use it in any case. A way down
-    # begins at such a use, also while another profile has the trial slot.
+    # An adoption writes what is in force already: others may have raised it, and its pods use it in any case. A way
+    # down begins at such a use, also while another profile has the trial slot.
     down = overdrawn.lowers(ledger.intent)
     stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT or down
     for ref, (amount, trial) in wanted(found, ledger).items():
