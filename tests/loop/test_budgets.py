@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pegbox.api import budgets
-from pegbox.model.errors import WriteConflict
+from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.knobs import values_hash
 from pegbox.model.trials import IntentKind
 from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, Ref
@@ -240,6 +240,39 @@ async def test_who_is_scaled_to_zero_in_mid_trial_keeps_no_trial_slot() -> None:
     await world.annotate("rollback")
     await world.rest()
     assert (await world.claims())["checkout"] == (6, "None")
+
+
+async def grown_beside(world: World) -> None:
+    """Somebody scales `checkout` to three pods: 3 x 2 = 6 units, 4 were claimed. No pod takes anything else meanwhile."""
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.wake()
+    assert "BudgetExceeded" in await world.why()
+    assert await world.values() == {"workers": "1"}  # 3 pods are to use 3 units
+
+
+async def test_what_pods_use_before_a_way_down_is_claimed_also_beside_a_trial_of_another() -> None:
+    """10 units: 4, and 6 for the other one's trial, whose raise could not be written yet. Until 3 pods have read that they
+    are to use less, that raise would make it 6 + 6 = 12."""
+    world = await two(capacity=10)
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    server.faults.fail_next("apply", CONFIG_MAP, NotAvailable("timeout"))
+    await world.annotate("try", "workers=3", "basket")
+    await world.wake("basket")
+    assert (await world.claims())["basket"] == (6, "Holding")
+    await grown_beside(world)
+    assert (await world.claims())["checkout"] == (6, "None")
+    await world.wake("basket")
+    assert await world.values("basket") == {"workers": "2"}
+
+
+async def test_beside_nobodys_trial_the_way_down_holds_the_slot() -> None:
+    """So that others leave it to this one: 9 units, 6 + 4."""
+    world = await two(capacity=9)
+    await grown_beside(world)
+    assert (await world.claims())["checkout"] == (6, "Holding")
+    await world.wake("basket")
+    assert await world.values("basket") == {"workers": "2"}
 
 
 RAISED = {"name": "max_replicas", "min": 1, "max": 6}

@@ -84,6 +84,11 @@ def held_by(obj: Mapping[str, Any], uid: str, now: datetime) -> Claim | None:
     return next((entry for entry in _parse(obj, now)[1] if entry.uid == uid), None)
 
 
+def slot_of_others(obj: Mapping[str, Any], uid: str, now: datetime) -> bool:
+    """Does another profile hold the trial slot?"""
+    return any(entry.trial is TrialSlot.HOLDING and entry.uid != uid for entry in _parse(obj, now)[1])
+
+
 def _parse(obj: Mapping[str, Any], now: datetime) -> tuple[SharedBudgetSpec, list[Claim]]:
     """The spec, and the claims that have not expired: one that expires this instant still counts."""
     where = f"SharedBudget {_name(obj)}"

@@ -8,7 +8,7 @@ from math import ceil
 from pegbox.api import budgets as budget_api
 from pegbox.api.budget_wire import Claim, TrialSlot
 from pegbox.api.packing import stamp
-from pegbox.core import force, usage
+from pegbox.core import force, overdrawn, usage
 from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
@@ -80,8 +80,10 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
 
     Nothing is written where the claim stands already and is fresh. Raises NotAvailable.
     """
-    # An adoption writes what is in force already: others may have raised it, and its pods use it in any case.
-    stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT
+    # An adoption writes what is in force already: others may have raised it, and its pods use it in any case. A way
+    # down begins at such a use, also while another profile has the trial slot.
+    down = overdrawn.lowers(ledger.intent)
+    stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT or down
     for ref, (amount, trial) in wanted(found, ledger).items():
         body = found.shared.get(ref)
         if body is None:
@@ -93,6 +95,7 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
             stands_so = standing.amount, standing.expires, standing.trial is TrialSlot.HOLDING
             if stands_so == (amount, stamp(expires), trial):
                 continue
+        trial = trial and not (down and budget_api.slot_of_others(body, found.spec.uid, now))
         wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, expires, trial, standing=stands)
         refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
         if refused is not None:
