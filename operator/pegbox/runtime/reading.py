@@ -67,7 +67,8 @@ class Objects:
     hpas: tuple[Object, ...] = ()
     shared: Mapping[str, Object] = field(default_factory=dict)
     document: Document | Missing = Missing(Reason.NOT_REPORTED, "not written yet")
-    stored: Ledger | None = None
+    ledger: Object | None = None
+    stored: Ledger | None = None  # what it says, where that is believed
     ledger_version: str = ""
     ledger_uid: str = ""
     ledger_problem: str = ""
@@ -113,6 +114,12 @@ async def read_spec(
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
     return Objects(profile, class_, spec, target=target)
+
+
+async def target_again(cluster: Cluster, found: Objects) -> Objects:
+    """With the target as it is by now."""
+    ref = Ref(KINDS[found.spec.target.kind], found.spec.namespace, found.spec.target.name)
+    return replace(found, target=await maybe(cluster, ref))
 
 
 async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = None) -> Objects:
@@ -272,7 +279,7 @@ async def _read_ledger(cluster: Cluster, found: Objects, parsed: Parsed) -> Obje
     if body is None:
         return found
     version = str(body["metadata"].get("resourceVersion", ""))
-    found = replace(found, ledger_uid=str(body["metadata"].get("uid", "")))
+    found = replace(found, ledger=body, ledger_uid=str(body["metadata"].get("uid", "")))
     try:
         ledger = parsed.decoded(body)
     except InvalidInput as error:

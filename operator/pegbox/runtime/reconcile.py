@@ -154,7 +154,7 @@ class Reconciler:
             return found  # nothing of it is written now
         await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
         memory.fenced = intent.id
-        return await reading.read_rest(self.cluster, found, memory.parsed)
+        return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
