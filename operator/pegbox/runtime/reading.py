@@ -12,6 +12,7 @@ from pegbox.adapters.kube import environment, owners, workload
 from pegbox.api import budgets as budget_api
 from pegbox.api.translate import Context
 from pegbox.api.translate_limits import reason_of
+from pegbox.core import way_back
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput, NotFound, NotServed
@@ -124,8 +125,8 @@ async def target_again(cluster: Cluster, found: Objects) -> Objects:
 
 async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = None) -> Objects:
     """Target, pods, ConfigMaps, HPAs, budgets and ledger. All are read anew: a decision never uses old objects."""
+    found = _with_way_back(await _read_ledger(cluster, found, parsed or Parsed()))
     spec = found.spec
-    found = await _read_ledger(cluster, found, parsed or Parsed())
     found = await _beside_older_profiles(cluster, found)
     own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
@@ -246,6 +247,17 @@ async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
     sets = await cluster.list(REPLICA_SET, spec.namespace, labels=labels) if spec.target.kind == "Deployment" else []
     found = replace(found, pods=pods, workload=workload.decode(target, pods, sets, spec.target.container))
     return _what_is_left(found)
+
+
+def respecified(found: Objects, spec: ProfileSpec) -> Objects:
+    """The same objects, for another reading of profile and class."""
+    return _what_is_left(_with_way_back(replace(found, spec=spec)))
+
+
+def _with_way_back(found: Objects) -> Objects:
+    if found.stored is None:
+        return found
+    return replace(found, spec=way_back.remembered(found.spec, found.stored, deleting=found.deleting))
 
 
 def _what_is_left(found: Objects) -> Objects:
