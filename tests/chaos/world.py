@@ -172,13 +172,13 @@ class World:
             raise Killed
 
     def named(self, name: str) -> tuple[str, frozenset[Ref]]:
-        """The stored intent, and the objects that it writes: what a new leader has to move. None of it where nothing may
-        be written."""
+        """The stored intent, and the ledger and the objects that it writes: what a new leader has to move. None of it where
+        nothing may be written."""
         ledger, app, hpa = self.ledger(name), self.apps[name], self.apps[name].hpa()
         intent = ledger.intent if ledger is not None else None
         if intent is None or self.mode(name) != "Auto":
             return "", frozenset()
-        moved, found = intent.moved - set(intent.keep), {app.own_ref}
+        moved, found = intent.moved - set(intent.keep), {app.own_ref, Ref(LEDGER, NAMESPACE, name)}
         if "cache" in moved:
             found.add(app.theirs_ref)
         if moved & {"min_replicas", "max_replicas"} and hpa is not None:

@@ -192,7 +192,7 @@ VARIABLES_GO = {P.BEFORE_VARIABLES_GO: 1, P.AFTER_VARIABLES_GO: 1}
 RESIZE = {P.BEFORE_RESIZE: 2, P.AFTER_RESIZE: 2}  # pod after pod
 FINALIZER = {P.BEFORE_FINALIZER: 1, P.AFTER_FINALIZER: 1}
 RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
-FENCE = {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}  # our ConfigMap, theirs, the HPA; or ours, and two pods
+FENCE = {P.BEFORE_FENCE: 4, P.AFTER_FENCE: 4}  # the ledger, our ConfigMap, theirs, the HPA; or it, ours, and two pods
 GIVE_BACK = {P.BEFORE_GIVE_BACK: 1, P.AFTER_GIVE_BACK: 1}
 TWICE = dict.fromkeys((*DOCUMENT, *READ_BACK), 2)  # in the canary, and in all pods
 PLACES = CLAIM | DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
@@ -221,7 +221,7 @@ SCENARIOS = {
     "admit": Scenario(_admitted, _try("lanes=3"), NEW_VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
     "admit-back": Scenario(_admitted, _try("lanes=4", way_back=True), VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
     "admit-takeover": Scenario(
-        _admitted, _takeover("lanes=3"), {P.BEFORE_FENCE: 3, P.AFTER_FENCE: 3}, STATUS | LEDGER | READ_BACK | EVICTION
+        _admitted, _takeover("lanes=3"), FENCE, STATUS | LEDGER | READ_BACK | EVICTION
     ),
     "admit-canary": Scenario(
         _many_admitted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction as F
 from typing import Any, cast
@@ -13,8 +14,9 @@ import pytest
 from pegbox.model.errors import Refused, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
-from pegbox.runtime import fence, reading
-from pegbox.runtime.points import Point
+from pegbox.runtime import fence, leaving, reading
+from pegbox.runtime.holding import held
+from pegbox.runtime.points import Point, nobody
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import Killed, WriteRecord
 from tests.loop import documents
@@ -77,6 +79,54 @@ async def test_a_stale_leaders_late_write_then_fails(name: str) -> None:
     }
     with pytest.raises(WriteConflict):
         await world.pegbox.apply(late, force=True)
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_a_stale_leader_that_would_record_the_end_of_a_restore_fails_once_it_is_fenced(fenced: bool) -> None:
+    """Seed 9001352 of the schedules: it then gave a field back on an object that it read anew, and let the profile go.
+    Before the fence it may: then it finishes the intent, and nothing else."""
+    world = await in_mid_trial()
+    server = world.pegbox
+    await world.delete()
+    await world.turn()
+    paused = BeforeTheEnd(cast("FakeCluster", server), 1)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    task = await _until_it_stops(world, paused)
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.RESTORE
+    world.pegbox = server
+    world.restart()
+    if fenced:
+        found = await reading.read_rest(server, await reading.read_spec(server, world.namespace, "checkout", None))
+        await fence.fence(server, found, intent, "new", lambda point: None)
+    paused.go_on.set()
+    await task
+    assert (paused.answers, await world.exists()) == ((["conflict"], True) if fenced else ([], False))
+    assert await world.intent() == (intent if fenced else None)
+    await world.turns(4)
+    assert not await world.exists() and (await world.theirs("BACKLOG")).strip() == "2"
+
+
+async def test_a_field_is_given_back_on_the_object_as_it_was_read_and_on_none_that_moved_since() -> None:
+    """A stop with restore gives back before it records the end: no ledger is in a late write's way there."""
+    world = await in_mid_trial()
+    await world.rest()
+    server, where = world.pegbox, Ref(CONFIG_MAP, world.namespace, "app-config")
+    found = await reading.read_rest(server, await reading.read_spec(server, world.namespace, "checkout", None))
+    assert found.stored is not None
+    values = {name: dataclasses.replace(v, raw="2\n") for name, v in held(found, {}).items()}
+    original = next(o for o in found.stored.originals if "BACKLOG" in o.location)
+    ledger = dataclasses.replace(found.stored, originals=(dataclasses.replace(original, raw="2\n"),))
+    await world.patch(where, "/metadata/annotations", {"example.com/moved": "1"})
+    moved = await world.outside.get(where)
+    with pytest.raises(WriteConflict):
+        await leaving.give_back(server, found, values, ledger, nobody)
+    assert await world.outside.get(where) == moved
+    await leaving.give_back(
+        server, dataclasses.replace(found, config_maps={"app-config": moved}), values, ledger, nobody
+    )
+    assert await world.outside.get(where) != moved
 
 
 async def test_the_same_leader_never_fences_what_it_began() -> None:
@@ -153,6 +203,21 @@ class Paused:
             raise
 
 
+class BeforeTheEnd(Paused):
+    """Stopped right before it records that nothing is under way any more."""
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        if body["kind"] != "TuningLedger" or body["data"]["summary"]["intent"]:
+            return await self.server.apply(body, force=force, subresource=subresource)
+        self.stopped.set()
+        await self.go_on.wait()
+        try:
+            return await self.server.apply(body, force=force, subresource=subresource)
+        except WriteConflict:
+            self.answers.append("conflict")
+            raise
+
+
 async def resizable(**options: Any) -> tuple[World, FakeCluster]:
     """Two pods of 500m each, at rest."""
     world = await make(**options)
@@ -171,14 +236,22 @@ async def stale_leader(world: World, server: FakeCluster, at: int) -> tuple[Paus
     world.restart()
     await world.turns(6)
     await world.annotate("try", "cpu_request=750m")
-    task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
-    while not paused.stopped.is_set():
-        if task.done():
-            task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
-        await asyncio.wait({task, asyncio.ensure_future(paused.stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    task = await _until_it_stops(world, paused)
     world.pegbox = server
     world.restart()
     return paused, task
+
+
+async def _until_it_stops(world: World, paused: Paused) -> asyncio.Task[float | None]:
+    """Its wake that was stopped; what it wrote in those before is taken note of."""
+    task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
+    while not paused.stopped.is_set():
+        if task.done():
+            await world.pods_step(world.apps["checkout"])
+            world.clock.skip(2.0)
+            task = asyncio.ensure_future(world.operator(f"{world.namespace}/checkout"))
+        await asyncio.wait({task, asyncio.ensure_future(paused.stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    return task
 
 
 async def sizes(world: World) -> list[str]:
@@ -269,7 +342,7 @@ async def test_a_new_leader_that_is_killed_while_it_fences_a_pod_is_followed_by_
 
 
 @pytest.mark.parametrize("point", [Point.BEFORE_FENCE, Point.AFTER_FENCE])
-@pytest.mark.parametrize("count", [1, 2, 3], ids=["our_config_map", "the_first_pod", "the_second_pod"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4], ids=["ledger", "our_config_map", "the_first_pod", "the_second_pod"])
 async def test_killed_at_any_point_of_the_fence_the_next_one_fences_again(point: Point, count: int) -> None:
     world, server = await resizable()
     paused, task = await stale_leader(world, server, 1)

@@ -55,11 +55,13 @@ async def test_a_profile_deleted_while_its_class_is_gone_is_restored_by_who_knew
     assert await world.values() == {"workers": "2"}
 
 
-async def test_after_a_restart_it_lets_go_and_says_what_was_not_restored() -> None:
+async def test_after_a_restart_with_its_ledger_lost_too_it_lets_go_and_says_that_nothing_was_restored() -> None:
+    """With the ledger it is restored: `test_way_back.py`."""
     world = await make()
     await world.add(documents.profile(), workers=2)
     await world.steady()
     await world.outside.delete(Ref(CLASS, "", "service"))
+    await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
     world.restart()
     await world.delete()
     await world.turns(2)

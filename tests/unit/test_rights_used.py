@@ -43,7 +43,6 @@ WRITES: dict[Right, tuple[str, str]] = {
     ("apps", "statefulsets", "patch"): ("runtime/actuate.py", "_patch(target, target.get("),
     ("apps", "deployments/scale", "patch"): ("runtime/actuate.py", 'subresource="scale"'),
     ("apps", "statefulsets/scale", "patch"): ("runtime/actuate.py", 'subresource="scale"'),
-    ("autoscaling", "horizontalpodautoscalers", "get"): ("runtime/leaving.py", "body = await cluster.get(ref)"),
     ("autoscaling", "horizontalpodautoscalers", "create"): ("runtime/actuate.py", "await self.cluster.create(created_hpa(change))"),
     ("autoscaling", "horizontalpodautoscalers", "patch"): ("runtime/fence.py", "await cluster.json_patch(ref, patches.annotated(body, FENCE, token))"),
     ("", "pods/resize", "patch"): ("runtime/actuate.py", 'subresource="resize"'),

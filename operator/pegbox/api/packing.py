@@ -63,8 +63,10 @@ def setting_in(entry: Mapping[str, Any]) -> Setting:
 
 
 def _value_in(raw: Any) -> KnobValue:
-    if isinstance(raw, bool | str):
-        return raw
+    return raw if isinstance(raw, bool | str) else _number(raw)
+
+
+def _number(raw: Any) -> Fraction:
     if isinstance(raw, list):
         numerator, denominator = raw
         return Fraction(_whole(numerator), _whole(denominator))
@@ -72,7 +74,7 @@ def _value_in(raw: Any) -> KnobValue:
 
 
 def _whole(raw: Any) -> int:
-    if not isinstance(raw, int) or abs(raw) > MAX_PART:
+    if not isinstance(raw, int) or isinstance(raw, bool) or abs(raw) > MAX_PART:
         raise TypeError(f"{raw!r:.40} where a whole number is expected")
     return raw
 
@@ -84,6 +86,8 @@ def pack(value: Any, table: Table) -> Any:
             return table.at(value)
         case Enum():
             return value.value
+        case Fraction():
+            return _value_out(value)
         case datetime():
             return stamp(value)
         case None | bool() | int() | float() | str():
@@ -130,6 +134,8 @@ def _scalar(hint: Any, raw: Any, settings: list[Setting]) -> Any:
         return hint(raw)
     if hint is datetime:
         return _datetime(raw)
+    if hint is Fraction:
+        return _number(raw)
     if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
         return _finite(float(raw))
     if type(raw) is not hint:

@@ -44,7 +44,7 @@ READ = (
     Right("apps", "replicasets", ("list",)),
     Right("", "pods", ("list",)),
     Right("", "configmaps", _WATCH),
-    Right("autoscaling", "horizontalpodautoscalers", _LIST),
+    Right("autoscaling", "horizontalpodautoscalers", ("list",)),
     Right("events.k8s.io", "events", ("create",)),
 )
 WRITE = (

@@ -130,6 +130,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
         adopted=None if ledger.adopted is None else transitions.keeping(ledger.adopted, theirs),
         originals=tuple(o for o in ledger.originals if o.uid != ledger.target_uid),
         owed=transitions.owing(ledger, foreign=theirs).owed,
+        way_back=ledger.way_back,
     )
     if intent is None or intent.kind is IntentKind.ADOPT:
         return fresh

@@ -260,6 +260,10 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
     """What ends a trial, however well it does."""
     _, intent = _under_way(snapshot)
+    forgotten = sorted(intent.moved & snapshot.spec.forgotten)
+    if forgotten:
+        reason = Reason.PROFILE_CHANGED if snapshot.refusal is None else snapshot.refusal.reason
+        return Ending(TrialState.INCONCLUSIVE, reason, now, f"only the ledger still knows {', '.join(forgotten)}")
     stuck = sizing.impossible(snapshot, workload)
     if stuck:
         return Ending(TrialState.INCONCLUSIVE, Reason.RESIZE_NOT_POSSIBLE, now, stuck)

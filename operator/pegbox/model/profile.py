@@ -211,6 +211,7 @@ class ProfileSpec:
     take_knobs: frozenset[str] = frozenset()  # knobs with a conflictPolicy Take of their own
     deletion_policy: DeletionPolicy = DeletionPolicy.RESTORE
     suspended: bool = False
+    forgotten: frozenset[str] = frozenset()  # knobs that only the ledger still knows there: moved back, and no further
 
     @property
     def key(self) -> str:

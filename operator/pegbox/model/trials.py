@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from fractions import Fraction
 from itertools import pairwise
 
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import Effect, KnobType, Location, Setting
 from pegbox.model.prediction import Row
+from pegbox.model.profile import Autoscaler, BudgetSpec, Target
 from pegbox.model.reasons import Reason
 
 MAX_TRIALS = 50
@@ -229,6 +231,32 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a knob lives, and what else of it a way back has to know: it moves a value, and chooses none."""
+
+    knob: str
+    type: KnobType
+    location: Location
+    effect: Effect
+    minimum: Fraction | None = None
+    maximum: Fraction | None = None
+    tunable: bool = True  # False: it stands in our document, and is not written on its own
+    take: bool = False  # by the owner's consent
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What a rollback or a restore has to know of class and profile, so that it can be finished without them."""
+
+    target: Target
+    places: tuple[Place, ...]
+    autoscaler: Autoscaler | None = None
+    budgets: tuple[BudgetSpec, ...] = ()
+    ack_timeout: Fraction = Fraction(180)
+    source: str = ""  # of the metrics that tell what the pods have read
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The memory of one profile's loop. Stored in a TuningLedger object; hard cap 64 KiB."""
 
@@ -251,3 +279,4 @@ class Ledger:
     halted: Reason | None = None
     owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more
     forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last
+    way_back: WayBack | None = None  # None in a ledger of before, until its class was read once

@@ -1,4 +1,5 @@
-"""Fence: before a new leader goes on with an intent that it did not begin, it moves every object that the intent names.
+"""Fence: before a new leader goes on with an intent that it did not begin, it moves the ledger that records it, and
+every object that the intent names.
 
 A Lease alone fences nothing: a leader that was paused for a minute still believes in itself, and its late write names
 the resourceVersion that it read before. Once the object has moved, that write is a conflict. An apply that changes
@@ -18,7 +19,7 @@ from pegbox.adapters.kube import patches, resources
 from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import Effect, LocationKind, Size
 from pegbox.model.trials import Intent
-from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, Cluster, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, LEDGER, POD, POD_ENVIRONMENT, Cluster, Object, Ref
 from pegbox.runtime import sizes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, Objects
@@ -29,8 +30,10 @@ FENCE = "pegbox.dev/fence"
 
 
 async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, reached: Reached) -> None:
-    """Move every object that the intent writes. `token` names the process. Raises WriteConflict and the like."""
-    for ref, body in named(found, intent):
+    """Move the ledger, and every object that the intent writes. `token` names the process. Raises WriteConflict etc."""
+    assert found.ledger is not None
+    recorded = Ref(LEDGER, found.spec.namespace, found.spec.name), found.ledger
+    for ref, body in (recorded, *named(found, intent)):
         reached(Point.BEFORE_FENCE)
         moved = await cluster.json_patch(ref, patches.annotated(body, FENCE, token))
         await cluster.json_patch(ref, patches.annotated(moved, FENCE, None))

@@ -2,7 +2,8 @@
 
 A class that was deleted, or an edit that makes no sense, must not leave a workload at a trial's setting for ever. So a
 process that has worked with the profile before finishes what is under way with what it read last. One that has not
-(it was restarted meanwhile) holds, and says so.
+(it was restarted meanwhile) goes back, by what the ledger records of the places: nobody could judge a trial there. A
+ledger of an older release records none: that one is held, and said.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pegbox.api import ledger_codec
+from pegbox.core import way_back
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, Mode
-from pegbox.model.trials import Intent
+from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import LEDGER, Cluster, Object, Ref
 from pegbox.runtime import reading
 from pegbox.runtime.memory import Memory
@@ -25,26 +27,31 @@ async def last_read(cluster: Cluster, memory: Memory, refusal: Unacceptable) -> 
 
     Its mode and its deletion policy are those of now: they say what may be written, and every word of them can be read.
     """
-    profile, spec = refusal.profile, memory.spec
-    if spec is None or memory.class_ is None or profile["metadata"]["uid"] != spec.uid:
-        return None
+    profile = refusal.profile
+    ledger = await _ledger(cluster, profile)
     deleting = bool(profile["metadata"].get("deletionTimestamp"))
-    if not deleting and await under_way(cluster, profile) is None:
+    if not deleting and (ledger is None or ledger.intent is None):
         return None
-    wire = profile.get("spec", {})
-    spec = replace(
-        spec,
-        mode=_mode(wire.get("mode")),
-        deletion_policy=DeletionPolicy.KEEP if wire.get("deletionPolicy") == "Keep" else DeletionPolicy.RESTORE,
-    )
+    now, spec, class_ = _named(profile), memory.spec, memory.class_
+    if spec is not None and class_ is not None and spec.uid == now.uid:
+        spec = replace(spec, mode=now.mode, deletion_policy=now.deletion_policy)
+    elif ledger is not None and ledger.way_back is not None:
+        spec, class_ = way_back.alone(now, ledger.way_back), {"spec": {"sourceRef": ledger.way_back.source}}
+    else:
+        return None
     # By the target of then: an edit may name another one, to which nothing under way belongs.
     ref = Ref(reading.KINDS[spec.target.kind], spec.namespace, spec.target.name)
     target = await reading.maybe(cluster, ref)
-    return Objects(profile, memory.class_, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
+    return Objects(profile, class_, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
 
 
 async def under_way(cluster: Cluster, profile: Object) -> Intent | None:
     """What the ledger says is under way for this very profile; None also where the ledger cannot be read."""
+    ledger = await _ledger(cluster, profile)
+    return None if ledger is None else ledger.intent
+
+
+async def _ledger(cluster: Cluster, profile: Object) -> Ledger | None:
     meta = profile["metadata"]
     body = await reading.maybe(cluster, Ref(LEDGER, meta["namespace"], meta["name"]))
     if body is None:
@@ -53,7 +60,20 @@ async def under_way(cluster: Cluster, profile: Object) -> Intent | None:
         ledger = ledger_codec.decode(body)
     except InvalidInput:
         return None
-    return ledger.intent if ledger.profile_uid == meta["uid"] else None
+    return ledger if ledger.profile_uid == meta["uid"] else None
+
+
+def _named(profile: Object) -> way_back.Named:
+    meta, wire = profile["metadata"], profile.get("spec", {})
+    return way_back.Named(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 1)),
+        class_name=str(wire.get("classRef", {}).get("name", "")),
+        mode=_mode(wire.get("mode")),
+        deletion_policy=DeletionPolicy.KEEP if wire.get("deletionPolicy") == "Keep" else DeletionPolicy.RESTORE,
+    )
 
 
 def _mode(text: object) -> Mode:

@@ -58,21 +58,22 @@ async def give_back(
 ) -> None:
     """What was taken by consent and has its old value again belongs to its recorded owner again.
 
-    Without this, the owner's next apply of another value would be a conflict with a tool that is no longer there.
+    Without this, the owner's next apply of another value would be a conflict with a tool that is no longer there. It is
+    written to objects as this wake read them: read anew, a paused leader would know what a fence has moved since.
     """
-    originals = {o.location: o for o in ledger.originals}
+    originals, moved = {o.location: o for o in ledger.originals}, dict[Ref, Object]()
     for knob in found.spec.space.knobs:
         original, value = originals.get(str(knob.location)), values.get(knob.name)
         if original is None or value is None or not original.owner:
             continue
         if (value.raw, value.object_uid) != (original.raw, original.uid):
             continue  # somebody else's by now, or another object of the same name
-        ref, path = _place(found, knob)
-        body = await cluster.get(ref)
+        ref, path, read = _place(found, knob)
+        body = moved.get(ref, read)
         owner = owners.Owner.parse(original.owner.partition(SEPARATOR)[0])
         if owners.ours(body, path) and owner not in owners.entries_owning(body, path):
             reached(Point.BEFORE_GIVE_BACK)
-            await cluster.json_patch(ref, owners.give_back(body, path, owner))
+            moved[ref] = await cluster.json_patch(ref, owners.give_back(body, path, owner))
             reached(Point.AFTER_GIVE_BACK)
 
 
@@ -109,29 +110,26 @@ def _adopted_with(found: Objects, body: Object, ledger: Ledger) -> bool:
     return False
 
 
-def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path]:
-    """The object and the field that hold a knob outside of our own ConfigMap."""
-    spec, where = found.spec, knob.location
+def _place(found: Objects, knob: Knob) -> tuple[Ref, owners.Path, Object]:
+    """The object and the field that hold a knob outside of our own ConfigMap, and that object as it was read."""
+    spec, where, target = found.spec, knob.location, found.target or {}
+    of_target = Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name)
     match where.kind:
         case LocationKind.HPA_MIN | LocationKind.HPA_MAX:
             assert found.hpa is not None
             path = owners.MIN_REPLICAS if where.kind is LocationKind.HPA_MIN else owners.MAX_REPLICAS
-            return Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), path
+            return Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), path, found.hpa
         case LocationKind.REPLICAS:
-            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), owners.REPLICAS
+            return of_target, owners.REPLICAS, target
         case LocationKind.POD_ENV:  # of the template, which is never ours: nothing to give back
-            name = resources.container_name((found.target or {})["spec"]["template"], spec.target.container)
-            path = environment.path(name, where.key)
-            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), path
+            name = resources.container_name(target["spec"]["template"], spec.target.container)
+            return of_target, environment.path(name, where.key), target
         case LocationKind.CONTAINER_RESOURCE:  # the same
-            template = (found.target or {}).get("spec", {}).get("template", {})
-            names = str(where.size).split(".")
-            path = owners.container_field(
-                resources.container_name(template, spec.target.container), "resources", *names
-            )
-            return Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), path
+            name = resources.container_name(target.get("spec", {}).get("template", {}), spec.target.container)
+            return of_target, owners.container_field(name, "resources", *str(where.size).split(".")), target
         case _:
-            return Ref(CONFIG_MAP, spec.namespace, where.config_map), owners.data_key(where.key)
+            config_map = found.config_maps[where.config_map]
+            return Ref(CONFIG_MAP, spec.namespace, where.config_map), owners.data_key(where.key), config_map
 
 
 async def _patch_finalizers(cluster: Cluster, profile: Object, finalizers: list[str]) -> None:

@@ -12,6 +12,7 @@ from pegbox.adapters.kube import environment, owners, workload
 from pegbox.api import budgets as budget_api
 from pegbox.api.translate import Context
 from pegbox.api.translate_limits import reason_of
+from pegbox.core import way_back
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput, NotFound, NotServed
@@ -67,7 +68,8 @@ class Objects:
     hpas: tuple[Object, ...] = ()
     shared: Mapping[str, Object] = field(default_factory=dict)
     document: Document | Missing = Missing(Reason.NOT_REPORTED, "not written yet")
-    stored: Ledger | None = None
+    ledger: Object | None = None
+    stored: Ledger | None = None  # what it says, where that is believed
     ledger_version: str = ""
     ledger_uid: str = ""
     ledger_problem: str = ""
@@ -115,10 +117,16 @@ async def read_spec(
     return Objects(profile, class_, spec, target=target)
 
 
+async def target_again(cluster: Cluster, found: Objects) -> Objects:
+    """With the target as it is by now."""
+    ref = Ref(KINDS[found.spec.target.kind], found.spec.namespace, found.spec.target.name)
+    return replace(found, target=await maybe(cluster, ref))
+
+
 async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = None) -> Objects:
     """Target, pods, ConfigMaps, HPAs, budgets and ledger. All are read anew: a decision never uses old objects."""
+    found = _with_way_back(await _read_ledger(cluster, found, parsed or Parsed()))
     spec = found.spec
-    found = await _read_ledger(cluster, found, parsed or Parsed())
     found = await _beside_older_profiles(cluster, found)
     own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
@@ -241,6 +249,17 @@ async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
     return _what_is_left(found)
 
 
+def respecified(found: Objects, spec: ProfileSpec) -> Objects:
+    """The same objects, for another reading of profile and class."""
+    return _what_is_left(_with_way_back(replace(found, spec=spec)))
+
+
+def _with_way_back(found: Objects) -> Objects:
+    if found.stored is None:
+        return found
+    return replace(found, spec=way_back.remembered(found.spec, found.stored, deleting=found.deleting))
+
+
 def _what_is_left(found: Objects) -> Objects:
     """At a deletion: the knobs whose place still stands. Only those can be put back. Without a target, an object of
     ours that is gone too is not made anew either, which a terminating namespace would refuse for ever."""
@@ -272,7 +291,7 @@ async def _read_ledger(cluster: Cluster, found: Objects, parsed: Parsed) -> Obje
     if body is None:
         return found
     version = str(body["metadata"].get("resourceVersion", ""))
-    found = replace(found, ledger_uid=str(body["metadata"].get("uid", "")))
+    found = replace(found, ledger=body, ledger_uid=str(body["metadata"].get("uid", "")))
     try:
         ledger = parsed.decoded(body)
     except InvalidInput as error:

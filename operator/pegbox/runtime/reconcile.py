@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, looks, transitions, under_way
+from pegbox.core import cohorts, decide, looks, transitions, under_way, way_back
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -126,6 +126,8 @@ class Reconciler:
         proposal = await self.predicting.proposal(snapshot, memory, now)
         decision = decide.decide(snapshot, proposal, now, decide.Chance(self.jitter()))
         decision = _with_originals(snapshot, decision)
+        noted = way_back.recorded(snapshot, decision.ledger, source_name(found))
+        decision = replace(decision, ledger=noted)
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
         decision = await self._act(found, snapshot, decision, memory, now)
@@ -154,7 +156,7 @@ class Reconciler:
             return found  # nothing of it is written now
         await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
         memory.fenced = intent.id
-        return await reading.read_rest(self.cluster, found, memory.parsed)
+        return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -172,7 +174,8 @@ class Reconciler:
             ):  # only ever more: a gap in the metrics must not shrink the space
                 memory.reported = names
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names, memory.parsed)
-                found, spec = replace(found, spec=again.spec), again.spec
+                found = reading.respecified(found, again.spec)
+                spec = found.spec
         ledger = self._ledger(memory, found)
         memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)

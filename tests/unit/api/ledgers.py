@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import Effect, KnobType, Location, LocationKind, ResourceName, Setting, Side, Size
 from pegbox.model.prediction import Row
+from pegbox.model.profile import Autoscaler, BudgetSpec, Target
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import (
     Baseline,
@@ -15,9 +16,11 @@ from pegbox.model.trials import (
     IntentKind,
     Ledger,
     Original,
+    Place,
     Rung,
     TrialState,
     TrialSummary,
+    WayBack,
 )
 from tests.unit.api.moments import HOUR, NOON, SECOND
 
@@ -54,6 +57,34 @@ INTENT = Intent(
 ROW = Row(PARENT, 3.0, 60.0, 59.5, 0.125, 7, 1.25, 0.001, 1.79e9, {"busy:workers": 0.75})
 
 
+WAY_BACK = WayBack(
+    Target("Deployment", "checkout", "app"),
+    (
+        Place(
+            "pool",
+            KnobType.INTEGER,
+            Location(LocationKind.CONFIG_MAP_KEY, "app", "POOL"),
+            Effect.RESTART,
+            Fraction(1),
+            Fraction(40),
+        ),
+        Place(
+            "cpu",
+            KnobType.CPU,
+            Location(LocationKind.CONTAINER_RESOURCE, size=Size(Side.REQUESTS, ResourceName.CPU)),
+            Effect.HOT,
+            Fraction(1, 20),
+            tunable=False,
+            take=True,
+        ),
+    ),
+    Autoscaler("checkout", create=False),
+    (BudgetSpec("postgres", "pods * pool", Fraction(97, 2)),),
+    Fraction(45, 2),
+    "default",
+)
+
+
 def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
     return Ledger(
         profile_uid="u-1",
@@ -75,4 +106,5 @@ def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
         halted=Reason.LAST_KNOWN_GOOD_FAILING,
         forecasts=((1.0, 2.0, 3.0), (4.5, 5.5, 6.5)),
         owed=PARENT,
+        way_back=WAY_BACK,
     )

@@ -15,7 +15,7 @@ from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, stat
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.trials import MAX_TRIALS, Added, Cohort, Intent, Ledger
-from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, full_ledger
+from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, WAY_BACK, full_ledger
 from tests.unit.api.moments import NOON
 
 BARE = Ledger(profile_uid="u-1")
@@ -95,6 +95,30 @@ def test_equal_ledgers_are_equal_texts_whatever_the_order_of_their_maps() -> Non
 def test_an_old_ledger_without_a_newer_field_takes_its_default() -> None:
     body = with_state(lambda state: state.pop("revision"))
     assert decode(body) == replace(full_ledger(), revision="")
+
+
+def test_a_ledger_of_before_the_way_back_reads_well_and_says_that_it_knows_none() -> None:
+    body = with_state(lambda state: state.pop("way_back"))
+    assert decode(body) == replace(full_ledger(), way_back=None)
+
+
+def test_places_need_no_newer_schema_so_that_an_older_release_can_go_on() -> None:
+    """It ignores what it does not know, and the next release learns it again from the class."""
+    assert stored(replace(full_ledger(), intent=None))["data"]["schemaVersion"] == 1
+
+
+@pytest.mark.parametrize(
+    "limit", [True, "48", 1.5, [1, 0], [1], [True, 2]], ids=["boolean", "text", "float", "zero", "half", "mixed"]
+)
+def test_a_number_of_the_way_back_that_is_no_fraction_is_refused(limit: object) -> None:
+    with pytest.raises(InvalidInput, match="cannot read it"):
+        decode(with_state(lambda state: state["way_back"]["budgets"][0].update(limit=limit)))
+
+
+def test_the_places_of_thirty_knobs_are_an_eighth_of_what_a_ledger_may_hold() -> None:
+    knobs = tuple(replace(WAY_BACK.places[1], knob=f"a_long_name_of_a_knob_{n:02}") for n in range(30))
+    one, none = (replace(BARE, way_back=w) for w in (replace(WAY_BACK, places=knobs), None))
+    assert len(state_of(one)) - len(state_of(none)) < MAX_BYTES / 8
 
 
 def test_the_summary_is_for_people() -> None:

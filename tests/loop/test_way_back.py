@@ -1,0 +1,301 @@
+"""Putting values back needs neither the class nor a memory: the ledger names the places."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pegbox.api import ledger_codec
+from pegbox.model.trials import IntentKind
+from pegbox.ports import CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Object, Ref
+from tests.loop import documents
+from tests.loop.world import World, make, written
+
+TAKE = {"conflictPolicy": "Take"}
+BOUND = {"name": "max_replicas", "min": 1, "max": 8, **TAKE}
+WISH = "workers=3,threads=3,cache=3,backlog=3,max_replicas=3"
+THEIRS = Ref(CONFIG_MAP, documents.NAMESPACE, "app-config")
+SCALER = Ref(HPA, documents.NAMESPACE, "checkout")
+
+
+async def tried(**profile: Any) -> World:
+    """A trial that moved a value in each kind of place but `replicas`, written and not yet judged."""
+    world = await make()
+    await world.apply(documents.config_map(), documents.hpa())
+    knobs = documents.hot(), documents.env(), documents.path(**TAKE), documents.plain(**TAKE), BOUND
+    body = documents.profile("checkout", *knobs, autoscaler={"ref": {"name": "checkout"}}, **profile)
+    await world.add(body, workers=2, threads=2, cache=2, backlog=2)
+    await world.steady()
+    await world.annotate("try", WISH)
+    await world.turn()
+    assert await standing(world) == dict.fromkeys(("workers", "threads", "cache", "backlog", "max"), "3")
+    return world
+
+
+async def standing(world: World) -> dict[str, str]:
+    own, theirs = await world.own(), await world.outside.get(THEIRS)
+    return {
+        "workers": (await world.values())["workers"],
+        "threads": own["data"]["THREADS"],
+        "cache": next(
+            word for line in theirs["data"]["app.yaml"].splitlines() if "size" in line for word in line.split()[1:2]
+        ),
+        "backlog": theirs["data"]["BACKLOG"].strip(),
+        "max": str((await world.outside.get(SCALER))["spec"]["maxReplicas"]),
+    }
+
+
+BEFORE = {"workers": "2", "threads": "2", "cache": "2", "backlog": "2", "max": "4"}
+
+
+async def class_gone(world: World) -> None:
+    await world.outside.delete(Ref(CLASS, "", "service"))
+
+
+async def without(world: World, *names: str) -> None:
+    """A new release of the class has no such knobs."""
+    body = copy.deepcopy(documents.CLASS)
+    body["spec"]["knobs"] = [k for k in body["spec"]["knobs"] if k["name"] not in names]
+    await world.apply(body)
+
+
+async def of_an_older_release(world: World) -> None:
+    """The ledger as a release wrote it that records no places."""
+    ref = Ref(LEDGER, world.namespace, "checkout")
+    body, ledger = await world.outside.get(ref), await world.ledger()
+    assert ledger is not None and ledger.way_back is not None
+    old = ledger_codec.encode(
+        replace(ledger, way_back=None),
+        namespace=world.namespace,
+        name="checkout",
+        profile="checkout",
+        written_at=world.clock.now(),
+    )
+    await world.outside.json_patch(ref, [{"op": "replace", "path": "/data", "value": old["data"]}])
+    assert body["metadata"]["uid"] == (await world.outside.get(ref))["metadata"]["uid"]
+
+
+async def gone(world: World) -> bool:
+    return not await world.exists()
+
+
+def holders(body: Object, field: str) -> set[str]:
+    return {e["manager"] for e in body["metadata"]["managedFields"] if field in str(e.get("fieldsV1"))}
+
+
+async def test_a_deletion_puts_every_original_back_with_the_class_gone_and_the_memory_lost() -> None:
+    """Seed 8002595 of the schedules: the HPA kept what the trial had written."""
+    world = await tried()
+    await class_gone(world)
+    world.restart()
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == BEFORE
+    theirs, scaler = await world.outside.get(THEIRS), await world.outside.get(SCALER)
+    assert theirs["data"] == {"app.yaml": documents.APP, "BACKLOG": "2\n"}, "byte for byte"
+    assert "pegbox" not in holders(theirs, "f:BACKLOG") | holders(scaler, "f:maxReplicas"), "and theirs again"
+    assert "Restored" in world.events.reasons()
+
+
+async def test_accepted_values_go_back_without_a_class_just_as_well() -> None:
+    world = await tried()
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    await class_gone(world)
+    world.restart()
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == BEFORE
+
+
+async def test_a_ledger_of_an_older_release_holds_up_no_deletion_and_what_stays_is_said() -> None:
+    world = await tried()
+    await of_an_older_release(world)
+    await class_gone(world)
+    world.restart()
+    await world.delete()
+    await world.turn()
+    assert await gone(world) and (await standing(world))["max"] == "3"
+    assert "RestorePending" in world.events.reasons()
+
+
+async def test_a_trial_in_a_ledger_of_an_older_release_is_held_and_said_and_goes_on_once_the_class_is_back() -> None:
+    world = await tried()
+    await of_an_older_release(world)
+    await class_gone(world)
+    world.restart()
+    intent, before = await world.intent(), await standing(world)
+    await world.turns(5)
+    status, why, message = await world.condition("Accepted")
+    assert (status, why) == ("False", "ClassNotFound")
+    assert intent is not None and f"Trial {intent.id} is under way and waits for it" in message
+    assert await world.intent() == intent and await standing(world) == before
+    await world.apply(documents.CLASS)
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+
+
+async def test_a_ledger_of_an_older_release_learns_the_places_as_soon_as_its_class_is_read() -> None:
+    world = await tried()
+    await world.rest()
+    await of_an_older_release(world)
+    world.restart()
+    await world.turn()
+    await class_gone(world)
+    world.restart()
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == BEFORE
+
+
+async def test_what_somebody_set_in_mid_trial_stays_his_without_a_class_too() -> None:
+    world = await tried()
+    await class_gone(world)
+    await world.patch(SCALER, "/spec/maxReplicas", 7)
+    world.restart()
+    await world.turns(2)
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == {**BEFORE, "max": "7"}
+
+
+@pytest.mark.parametrize(("policy", "most"), [("Restore", "4"), ("Keep", "4")])
+async def test_neither_policy_leaves_an_unfinished_trial_behind(policy: str, most: str) -> None:
+    world = await tried(deletionPolicy=policy)
+    await class_gone(world)
+    world.restart()
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert (await standing(world))["max"] == most
+
+
+async def test_a_rollback_under_way_is_finished_without_the_class_and_then_nothing_moves() -> None:
+    world = await tried()
+    await world.annotate("rollback")
+    await world.wake()
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.ROLLBACK
+    await class_gone(world)
+    world.restart()
+    await world.rest()
+    assert await standing(world) == BEFORE
+    assert (await world.condition("Accepted"))[:2] == ("False", "ClassNotFound")
+    ledger, before = await world.ledger(), len(written(world.pegbox))
+    await world.turns(3)
+    assert await world.ledger() == ledger
+    kinds = {kind for _, kind, _ in written(world.pegbox)[before:]}
+    assert kinds <= {"PerformanceProfile", "Event"}
+
+
+async def test_a_trial_goes_back_where_a_new_process_finds_no_class_to_judge_it_by() -> None:
+    world = await tried()
+    await class_gone(world)
+    world.restart()
+    ledger = await world.rest()
+    assert await standing(world) == BEFORE
+    ended = ledger.trials[-1]
+    assert (ended.state.value, ended.reason.value) == ("Inconclusive", "ClassNotFound")
+    assert ledger.breaker.failures == 0, "nobody is to blame"
+
+
+async def test_with_mode_auto_turned_away_too_nothing_is_written_until_the_profile_is_deleted() -> None:
+    world = await tried()
+    await class_gone(world)
+    await world.edit(mode="Recommend")
+    world.restart()
+    before = await standing(world)
+    await world.turns(4)
+    assert await world.intent() is None and await standing(world) == before
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == BEFORE
+
+
+async def test_a_pause_of_a_profile_without_a_class_keeps_no_trial_under_way() -> None:
+    world = await tried()
+    await class_gone(world)
+    await world.annotate("pause")
+    world.restart()
+    await world.rest()
+    assert await standing(world) == BEFORE
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_knob_that_the_class_lost_in_mid_trial_goes_back_and_the_others_with_it(restarted: bool) -> None:
+    """The profile names them no more: an edit that leaves the class's names out is what an owner does next."""
+    world = await tried()
+    await without(world, "max_replicas", "backlog")
+    await world.edit(knobs=[documents.hot(), documents.env(), documents.path(**TAKE)])
+    if restarted:
+        world.restart()
+    ledger = await world.rest()
+    assert await standing(world) == BEFORE
+    ended = ledger.trials[-1]
+    assert (ended.state.value, ended.reason.value) == ("Inconclusive", "ProfileChanged")
+    await world.turns(3)
+    adopted = await world.ledger()
+    assert adopted is not None and not {"max_replicas", "backlog"} & set(adopted.incumbent or ())
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_a_knob_that_the_class_lost_is_put_back_by_a_deletion_after_a_restart(accepted: bool) -> None:
+    world = await tried()
+    if accepted:
+        await world.rest()
+    await without(world, "max_replicas")
+    await world.edit(knobs=[documents.hot(), documents.env(), documents.path(**TAKE), documents.plain(**TAKE)])
+    world.restart()
+    await world.delete()
+    await world.until(lambda: gone(world))
+    assert await standing(world) == BEFORE
+
+
+async def test_a_class_that_loses_a_knob_which_nothing_moves_leaves_the_trial_alone() -> None:
+    world = await tried()
+    await without(world, "buffer")
+    world.restart()
+    ledger = await world.rest()
+    assert ledger.trials[-1].state.value == "Accepted"
+    assert (await standing(world))["max"] == "3"
+
+
+async def test_a_knob_whose_place_was_edited_in_mid_trial_goes_back_at_the_place_that_was_written() -> None:
+    world = await tried()
+    data = {"app.yaml": (await world.theirs()), "BACKLOG": "3\n", "QUEUE": "5\n"}
+    await world.patch(THEIRS, "/data", data)
+    elsewhere = documents.plain(key="QUEUE", **TAKE)
+    await world.edit(knobs=[documents.hot(), documents.env(), documents.path(**TAKE), elsewhere, BOUND])
+    await world.rest()
+    theirs = await world.outside.get(THEIRS)
+    assert (theirs["data"]["BACKLOG"], theirs["data"]["QUEUE"]) == ("2\n", "5\n")
+
+
+async def test_a_knob_that_is_recommended_only_since_mid_trial_still_goes_back() -> None:
+    world = await tried()
+    body = copy.deepcopy(documents.CLASS)
+    for knob in body["spec"]["knobs"]:
+        if knob["name"] == "max_replicas":
+            knob["mode"] = "Recommend"
+    await world.apply(body)
+    world.restart()
+    await world.rest()
+    assert (await standing(world))["max"] == "4"
+
+
+async def test_another_profile_of_the_same_name_is_not_put_back_by_the_ledger_of_the_first() -> None:
+    world = await tried()
+    await class_gone(world)
+    ref = Ref(PROFILE, world.namespace, "checkout")
+    spec = (await world.profile())["spec"]
+    await world.outside.json_patch(ref, [{"op": "replace", "path": "/metadata/finalizers", "value": []}])
+    await world.outside.delete(ref)
+    again = documents.placed(documents.profile("checkout"), world.namespace) | {"spec": spec}
+    again["metadata"]["finalizers"] = ["pegbox.dev/restore"]
+    await world.outside.apply(again, force=True)
+    world.restart()
+    before = await standing(world)
+    await world.turns(2)
+    await world.delete()
+    await world.turns(2)
+    assert await gone(world) and await standing(world) == before
