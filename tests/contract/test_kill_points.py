@@ -220,9 +220,7 @@ SCENARIOS = {
     "takeover-resize": Scenario(_sized, _takeover("workers=3,cpu_request=750m"), FENCE, LEDGER | READ_BACK | STATUS),
     "admit": Scenario(_admitted, _try("lanes=3"), NEW_VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
     "admit-back": Scenario(_admitted, _try("lanes=4", way_back=True), VARIABLES | EVICTION, OWN | LEDGER | READ_BACK),
-    "admit-takeover": Scenario(
-        _admitted, _takeover("lanes=3"), FENCE, STATUS | LEDGER | READ_BACK | EVICTION
-    ),
+    "admit-takeover": Scenario(_admitted, _takeover("lanes=3"), FENCE, STATUS | LEDGER | READ_BACK | EVICTION),
     "admit-canary": Scenario(
         _many_admitted,
         _try("lanes=3"),
