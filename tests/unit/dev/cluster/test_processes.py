@@ -55,7 +55,9 @@ def test_a_recorded_pid_that_is_somebody_elses_now_is_neither_shown_nor_ended(pr
 
 
 def test_a_process_without_a_record_is_found_by_its_mark(processes: Processes) -> None:
-    pid = processes.start(Service("a", FOREVER))
+    """Looked for once it runs: between fork and exec a process has no environment yet, on a busy machine for long."""
+    pid = processes.start(Service("a", [sys.executable, "-c", "print('up', flush=True); __import__('signal').pause()"]))
+    processes.wait(["a"], lambda: "up" in processes.tail("a"), 20.0)
     (processes.state / "pids" / "a.pid").unlink()
 
     assert marked(processes.state) == [pid]
