@@ -18,7 +18,7 @@ from benchmarks.load.faults import Faults
 from benchmarks.load.looks import Late
 from benchmarks.load.proxy import Proxy
 from benchmarks.load.shops import Shops, Times
-from benchmarks.load.stage import Shape, Stage, stage
+from benchmarks.load.stage import STANDING_SECONDS, WATCHED, Shape, Stage, stage
 from pegbox.model import settings_document
 from pegbox.ports import POD, Object, Ref
 
@@ -56,13 +56,15 @@ class Outcome:
 
 
 async def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
-    """The operator's settings are its defaults, but for addresses and the right to write."""
+    """The operator's settings are its defaults, but for addresses and the right to write. Pods read what is written."""
     shape = Shape(plan.healthy, 0.0, plan.seed, Times(plan.interval, plan.scrape), {})
     async with stage(shape, say) as made, hung() as silent:
         sick = Proxy(made.prometheus.upstream, Faults(plan.seed, 1.0), queries=True)
         await sick.start()
         _sources(made, {"hung": f"http://127.0.0.1:{silent}", "sick": sick.url})
-        task = asyncio.create_task(made.run_operator(), name="operator")
+        tasks = [asyncio.create_task(made.watching.run(WATCHED), name="observer")]
+        await asyncio.sleep(STANDING_SECONDS)
+        tasks.append(asyncio.create_task(made.run_operator(), name="operator"))
         try:
             made.started = made.looks.started = time.monotonic()
             say(f"settling for {SETTLE_INTERVALS * plan.interval} s")
@@ -74,9 +76,10 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Outcome:
             beside = await _measured(made, plan, f"with {plan.broken} broken ones beside them", say)
             said = await _said(made.shops, plan.broken)
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
             with suppress(BaseException):
-                await task
+                await asyncio.gather(*tasks, return_exceptions=True)
             await sick.close()
     return Outcome(plan, alone, beside, said, getloadavg()[0])
 

@@ -17,7 +17,7 @@ from benchmarks.load.application import People
 from benchmarks.load.book import Standing
 from benchmarks.load.looks import Late
 from benchmarks.load.shops import Times
-from benchmarks.load.stage import WATCHED, Shape, Stage, stage
+from benchmarks.load.stage import STANDING_SECONDS, WATCHED, Shape, Stage, stage
 from benchmarks.table import mebibytes
 
 SAY_SECONDS = 30.0
@@ -96,7 +96,7 @@ async def run(plan: Plan, log: Path | None = None) -> Outcome:
     async with stage(plan.shape(), say) as made:
         people = People(made.shops, random.Random(plan.seed + 2))
         tasks = [asyncio.create_task(made.watching.run(WATCHED), name="observer")]
-        await asyncio.sleep(5.0)  # what stands is read before anything moves
+        await asyncio.sleep(STANDING_SECONDS)
         made.started = made.looks.started = time.monotonic()
         tasks.append(asyncio.create_task(made.run_operator(), name="operator"))
         tasks.append(asyncio.create_task(_asking(made, people), name="people"))

@@ -39,6 +39,7 @@ from pegbox.ports import (
 
 WATCHED = (PROFILE, LEDGER, BUDGET, CONFIG_MAP, HPA, DEPLOYMENT, REPLICA_SET, POD)
 SAMPLE_SECONDS = 5.0
+STANDING_SECONDS = 5.0  # until the observer has read what stands, before anything moves
 STARTS = 5
 
 

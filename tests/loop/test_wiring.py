@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import kopf
+import pytest
 
 from pegbox.adapters.kube.lease import LeaseElection
 from pegbox.model.brakes import STOP_ANNOTATION
 from pegbox.model.errors import NotAvailable
-from pegbox.ports import LEASE, LEDGER, Ref
+from pegbox.ports import LEASE, LEDGER, PROFILE, Ref
 from pegbox.runtime import handlers
-from pegbox.runtime.queue import KeyedQueue
+from pegbox.runtime.news import changeable, profile_key
+from pegbox.runtime.queue import KeyedQueue, work
 from pegbox.runtime.settings import Settings
 from pegbox.runtime.wiring import Operator, _before, _listen
 from pegbox.testing.cluster import FakeCluster
@@ -48,6 +54,80 @@ async def test_profiles_are_listed_and_served_while_ledgers_cannot_be_listed_but
     await world.clock.advance(11)  # tried again every 5 s
     assert world.brakes.recalled
     listing.cancel()
+
+
+@dataclass
+class Listing:
+    """A running operator, and when each profile was looked at since the first list, in seconds from then on."""
+
+    world: World
+    operator: Operator
+    looks: list[tuple[float, str]]
+    began: float
+
+    async def until(self, seconds: float) -> None:
+        while (left := self.began + seconds - self.world.clock.monotonic()) > 0:
+            await self.world.clock.advance(min(5.0, left))
+
+
+@asynccontextmanager
+async def listed(count: int) -> AsyncIterator[Listing]:
+    """So many profiles, each with an interval of an hour."""
+    world, operator = await process()
+    for number in range(1, count):
+        await world.outside.apply(documents.profile(f"app-{number:03}"), force=True)
+    found: list[tuple[float, str]] = []
+    began = world.clock.monotonic()
+
+    async def look(key: str) -> float:
+        found.append((world.clock.monotonic() - began, key.partition("/")[2]))
+        return 3600.0
+
+    tasks = [asyncio.create_task(operator.list_profiles()), asyncio.create_task(work(operator.queue, look))]
+    await world.clock.advance(0)
+    assert len(found) == count, "the first list makes all due at once"
+    found.clear()
+    yield Listing(world, operator, found, began)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_list_makes_no_crowd_of_profiles_that_did_not_change_and_leaves_out_none() -> None:
+    """Two hundred over 300 s are 6.7 in ten seconds. Due together they kept each other waiting for 28 s."""
+    async with listed(200) as fleet:
+        await fleet.until(599)
+        crowd = Counter(int(at // 10) for at, _ in fleet.looks)
+        assert min(crowd) >= 30 and max(crowd.values()) <= 20
+        assert sorted(name for _, name in fleet.looks) == ["app-" + f"{n:03}" for n in range(1, 200)] + ["checkout"]
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["the watch was silent", "the watch told it"])
+async def test_what_changed_is_due_when_it_is_listed_unless_a_watch_told_it(told: bool) -> None:
+    async with listed(20) as fleet:
+        await fleet.world.annotate("pause", "1h")
+        meta = (await fleet.world.outside.get(Ref(PROFILE, fleet.world.namespace, "checkout")))["metadata"]
+        if told:
+            assert fleet.operator.news.heard(profile_key(fleet.world.namespace, "checkout"), changeable(meta))
+        await fleet.until(300)
+        assert [name for _, name in fleet.looks] == ([] if told else ["checkout"])
+
+
+async def test_a_profile_that_came_or_came_anew_is_due_when_it_is_listed() -> None:
+    async with listed(20) as fleet:
+        await fleet.world.outside.apply(documents.profile("latecomer"), force=True)
+        await fleet.world.outside.delete(Ref(PROFILE, fleet.world.namespace, "app-007"))
+        await fleet.world.outside.apply(documents.profile("app-007"), force=True)
+        await fleet.until(300)
+        assert sorted(name for _, name in fleet.looks) == ["app-007", "latecomer"]
+
+
+async def test_a_profile_that_fell_out_of_the_queue_is_looked_at_within_the_next_list() -> None:
+    """The API server said once that it does not exist."""
+    async with listed(20) as fleet:
+        fleet.operator.queue.forget(f"{fleet.world.namespace}/checkout")
+        await fleet.until(599)
+        assert "checkout" in [name for _, name in fleet.looks]
 
 
 async def test_a_stop_on_the_lease_wakes_every_profile_and_is_in_force_at_that_wake() -> None:

@@ -36,6 +36,11 @@ def pace(spec: ProfileSpec, intent: Intent) -> Fraction:
 
 def wake_after(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing], now: datetime) -> Fraction:
     """Seconds until the next look. `windows` are those kept of the setting in force, oldest first."""
+    if intent.kind is IntentKind.ADOPT and intent.stage_at is not None:
+        # Nothing is tried and nothing goes back: as long again as it has waited. A fleet that is adopted at once would
+        # else ask for all that the API server grants us, until kubelets have refreshed their volumes.
+        waited = Fraction((now - intent.stage_at).total_seconds())
+        return max(pace(spec, intent), min(waited, spec.interval))
     if intent.in_force_at is None or intent.kind is not IntentKind.TRIAL:
         return pace(spec, intent)
     if intent.bad_samples:

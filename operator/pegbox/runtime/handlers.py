@@ -15,6 +15,8 @@ from typing import Any
 
 import kopf
 
+from pegbox.runtime.news import News, changeable, profile_key, version
+
 GROUP, VERSION = "pegbox.dev", "v1alpha1"
 
 Mark = Callable[[str], None]
@@ -24,38 +26,50 @@ log = logging.getLogger(__name__)
 
 
 def registry(
-    mark: Mark, mark_class: MarkClass, mark_namespace: Mark, kubeconfig: Path | None = None
+    mark: Mark, mark_class: MarkClass, mark_namespace: Mark, kubeconfig: Path | None = None, news: News | None = None
 ) -> kopf.OperatorRegistry:
-    """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps."""
-    out = kopf.OperatorRegistry()
+    """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps.
 
-    known: dict[str, object] = {}
+    A watch that outlived the server's history begins with a list of everything: what is in it and was told before marks
+    nothing, or all profiles would be due in the same moment.
+    """
+    out = kopf.OperatorRegistry()
+    news = news if news is not None else News()
+
+    def new(type: str | None, key: str, seen: object) -> bool:  # noqa: A002
+        if type == "DELETED":
+            news.gone(key)
+            return True
+        return news.heard(key, seen)
 
     @kopf.on.event(GROUP, VERSION, "performanceprofiles", registry=out)
     async def profile(namespace: str | None, name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
         """Our own status writes come back as events too: only what a person may have changed wakes the loop."""
-        key, seen = f"{namespace}/{name}", _changeable(meta)
-        if type == "DELETED":
-            known.pop(key, None)
-        elif known.get(key) == seen:
-            return
-        else:
-            known[key] = seen
-        mark(key)
+        if new(type, profile_key(namespace, name), changeable(meta)):
+            mark(f"{namespace}/{name}")
 
     @kopf.on.event(GROUP, VERSION, "performanceclasses", registry=out)
-    async def class_(name: str, **_: Any) -> None:
-        mark_class(name)
+    async def class_(name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
+        if new(type, f"class {name}", changeable(meta)):
+            mark_class(name)
 
     @kopf.on.event(GROUP, VERSION, "sharedbudgets", registry=out)
-    async def budget(namespace: str | None, **_: Any) -> None:
-        mark_namespace(namespace or "")
+    async def budget(namespace: str | None, name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
+        if new(type, f"budget {namespace}/{name}", version(meta)):
+            mark_namespace(namespace or "")
 
     @kopf.on.event("", "v1", "configmaps", labels={"app.kubernetes.io/managed-by": "pegbox"}, registry=out)
-    async def config_map(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        profile = labels.get("pegbox.dev/profile")
-        if profile:
-            mark(f"{namespace}/{profile}")
+    async def config_map(
+        namespace: str | None,
+        name: str,
+        labels: Mapping[str, str],
+        meta: Mapping[str, Any],
+        type: str,  # noqa: A002
+        **_: Any,
+    ) -> None:
+        of = labels.get("pegbox.dev/profile")
+        if of and new(type, f"config map {namespace}/{name}", version(meta)):
+            mark(f"{namespace}/{of}")
 
     @kopf.on.login(registry=out)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -65,12 +79,6 @@ def registry(
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     return out
-
-
-def _changeable(meta: Mapping[str, Any]) -> object:
-    names = ("uid", "generation", "deletionTimestamp")
-    annotations = tuple(sorted((meta.get("annotations") or {}).items()))
-    return tuple(str(meta.get(n)) for n in names), annotations, tuple(meta.get("finalizers") or ())
 
 
 def tuned() -> kopf.OperatorSettings:

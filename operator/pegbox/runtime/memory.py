@@ -24,6 +24,7 @@ from pegbox.runtime.parsed import Parsed
 
 MAX_WINDOWS = 12
 REWRITE = timedelta(seconds=5)  # a document that somebody set again is written at once, then after 5 s, 10 s, 20 s ...
+NEXT_TO = 2.0  # seconds: so shortly after a look nothing new is to be seen
 SELDOM = timedelta(minutes=10)  # ... and no less often than this: he may be gone
 
 
@@ -104,6 +105,7 @@ class Memory:
     spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
     class_: dict[str, Any] | None = None
     looked_at: datetime | None = None
+    turn: float | None = None  # monotonic: when the next look at rest is planned
     parsed: Parsed = field(default_factory=Parsed)
     loads: Loads = field(default_factory=Loads)
 
@@ -116,6 +118,19 @@ class Memory:
             self.disturbed_at, self.settled_at = now, None
             self.ledger_saved_at = self.status_saved_at = None
         self.looked_at = now
+
+    def next_turn(self, interval: float, share: float, now: float) -> float:
+        """Seconds until the next look at rest, an interval at most. `now` is monotonic.
+
+        What looks at many profiles in the same moment (a start, an edited class, a stop) must not make them due in the
+        same moment for ever after: the first turn comes after between a half and all of the interval, by `share`, and
+        a look out of turn leaves the turn where it was.
+        """
+        if self.turn is None:
+            self.turn = now + interval * (1 + share) / 2
+        elif not NEXT_TO <= self.turn - now <= interval:
+            self.turn = now + interval
+        return self.turn - now
 
     def documents(self, generation: int, standing: Document | Missing, now: datetime) -> bool:
         """May the document of this generation be written, beside the one that stands there?

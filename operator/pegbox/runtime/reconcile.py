@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zlib import crc32
 
 from pegbox.adapters.kube import resources
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
@@ -137,6 +138,9 @@ class Reconciler:
         if snapshot.deleting and decision.action is Action.CLOSE:
             await leaving.release(self.cluster, found, snapshot.held, decision.ledger, now, self.reached)
             return None
+        if decision.ledger.intent is None and decision.wake_after >= looks.at_rest(found.spec):
+            share = crc32(found.spec.uid.encode()) / 2**32
+            return memory.next_turn(float(decision.wake_after), share, self.clock.monotonic())
         return float(decision.wake_after)
 
     def class_of(self, key: str) -> str:

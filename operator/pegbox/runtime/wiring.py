@@ -10,8 +10,10 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 from pegbox.adapters.clock import SystemClock
 from pegbox.adapters.kube.client import KubeCluster
@@ -30,6 +32,7 @@ from pegbox.runtime import cleanup, handlers, identity, points
 from pegbox.runtime.actuate import LiveActuator, nothing
 from pegbox.runtime.brakes import Brakes
 from pegbox.runtime.brakes import limits as brake_limits
+from pegbox.runtime.news import News, changeable, profile_key
 from pegbox.runtime.predicting import Predicting
 from pegbox.runtime.queue import KeyedQueue, work
 from pegbox.runtime.reconcile import Reconciler
@@ -38,7 +41,7 @@ from pegbox.runtime.settings import Settings, SourceSettings
 
 log = logging.getLogger(__name__)
 
-LIST_AGAIN = 300.0  # seconds: every profile is listed this often, whatever the watch says
+LIST_AGAIN = 300.0  # seconds: every profile is listed and looked at this often, whatever watches and intervals say
 KILL_AT = "PEGBOX_KILL_AT"
 
 
@@ -57,6 +60,7 @@ class Operator:
     lease: LeaseElection | None = None
     reader: LeaseReader | None = None
     kubeconfig: Path | None = None
+    news: News = field(default_factory=News)
 
     def dead(self) -> str:
         """Liveness: keys that nobody takes although they are due mean that the loop is gone."""
@@ -95,14 +99,22 @@ class Operator:
                     for profile in await self.cluster.list(PROFILE, namespace):
                         meta = profile["metadata"]
                         uids[f"{meta['namespace']}/{meta['name']}"] = meta["uid"]
-                for key in uids:
-                    self.queue.add(key)
+                        self._add_listed(meta)
+                self.news.only("profile ", [profile_key(*key.split("/")) for key in uids])
                 self.synced.set()
                 await self._recall(namespaces, uids)
                 await self.clock.sleep(LIST_AGAIN)
             except PegboxError as error:
                 log.warning("profiles could not be listed", extra={"error": str(error)})
                 await self.clock.sleep(5.0)
+
+    def _add_listed(self, meta: Mapping[str, Any]) -> None:
+        """What is new or changed is due at once. The others come one after the other until the next list, each at a
+        time of its own: due together they would keep everybody else waiting until the last of them was looked at.
+        """
+        namespace, name = meta["namespace"], meta["name"]
+        new = self.news.heard(profile_key(namespace, name), changeable(meta))
+        self.queue.add(f"{namespace}/{name}", after=0.0 if new else LIST_AGAIN * crc32(meta["uid"].encode()) / 2**32)
 
     async def _recall(self, namespaces: Sequence[str], uids: Mapping[str, str]) -> None:
         """What is under way is known before anything new starts; rollbacks do not wait for it."""
@@ -261,7 +273,8 @@ async def _hold(lease: LeaseElection) -> None:
 
 
 async def _work(operator: Operator, stop: asyncio.Event) -> int:
-    registry = handlers.registry(operator.queue.add, operator.mark_class, operator.mark_namespace, operator.kubeconfig)
+    marks = operator.queue.add, operator.mark_class, operator.mark_namespace
+    registry = handlers.registry(*marks, operator.kubeconfig, operator.news)
     watching = asyncio.Event()
     stop_watch = asyncio.Event()
     tasks = [

@@ -20,6 +20,7 @@ WRITTEN = build.intent(applied_at=at(0))
 IN_FORCE = build.intent(applied_at=at(0), in_force_at=at(10))  # settled at 70, the first window ends at 190
 BAD = replace(IN_FORCE, bad_samples=1)
 BACK = build.intent(IntentKind.ROLLBACK, applied_at=at(0))
+ADOPTED = build.intent(IntentKind.ADOPT, stage_at=at(0), applied_at=at(2))
 SHORT = build.spec(interval=F(5), guards=Guards(settle=F(3), trial_window=F(20)))
 WIDE = build.spec(interval=F(120))
 FIRST = build.window(190)  # began at 70: the first that counts
@@ -30,6 +31,11 @@ ROWS = [
     ("acknowledgements are awaited thrice an interval", SPEC, WRITTEN, (), 5, 10, 27.0, 9.0),
     ("a rollback waits five seconds at most", SPEC, BACK, (), 5, 5, 27.0, 4.5),
     ("short intervals are not cut below two seconds", SHORT, WRITTEN, (), 5, 2, 4.5, 1.8),
+    ("an adoption waits five seconds at first", SPEC, ADOPTED, (), 2, 5, 27.0, 4.5),
+    ("and then as long again as it has waited", SPEC, ADOPTED, (), 12, 12, 27.0, 4.5),
+    ("but an interval at most", SPEC, ADOPTED, (), 45, 30, 27.0, 4.5),
+    ("also where the clock was set back", SPEC, ADOPTED, (), -90, 5, 27.0, 4.5),
+    ("one with a short interval keeps to that", SHORT, ADOPTED, (), 45, 5, 4.5, 1.8),
     ("in force, an interval passes between looks", SPEC, IN_FORCE, (), 70, 30, 15.0, 29.7),
     ("but no longer than until a window is whole", SPEC, IN_FORCE, (), 175, 15, 15.0, 29.7),
     ("at that moment everything is asked anew", SPEC, IN_FORCE, (), 190, 30, FRESH, 29.7),
@@ -75,3 +81,12 @@ def test_two_bad_samples_are_seen_within_two_intervals_of_the_first(window: int,
         if now - asked >= looks.signal_age(spec, replace(intent, bad_samples=bad), windows, at(now)):
             asked, bad = now, bad + 1
     assert now - first_bad <= 60
+
+
+def test_adoptions_that_pods_acknowledge_late_leave_room_for_looks_at_others() -> None:
+    """Kubelets take up to 90 s. At five seconds each that were 19 looks; now those at 2, 7, 14, 28, 56 and 86 s and one more."""
+    now, count = 2.0, 1
+    while now < 90.0:
+        now += float(looks.wake_after(SPEC, ADOPTED, (), at(now)))
+        count += 1
+    assert count == 7
