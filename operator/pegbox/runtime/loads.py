@@ -43,7 +43,7 @@ class Subject:
 
 
 class Loads:
-    """One profile's steps and forecaster. Fixed memory: some 160 KiB once it has eight days.
+    """One profile's steps and forecaster. Fixed memory: some 60 KiB once it has eight days.
 
     A step is the load of the first window that ended in it; what further looks in it say is left out, and a step
     without any is a gap. Every window counts, clean or not: a rollout or a trial of ours changes what is served, not

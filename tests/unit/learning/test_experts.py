@@ -28,7 +28,7 @@ def test_the_recent_mean_is_over_what_was_measured_in_15_minutes() -> None:
 def test_what_is_older_than_the_ring_is_not_remembered() -> None:
     history = _history([float(i) for i in range(1000)], step=7200.0)  # a day is 12 steps, the ring 97
     assert history.load_at(0) == 999.0
-    assert history.load_at(96) == 903.0
+    assert history.load_at(96) == pytest.approx(903.0, rel=0.0005)
     assert math.isnan(history.load_at(97))
     assert math.isnan(history.load_at(-1))
 
@@ -119,3 +119,22 @@ def test_a_mixture_of_none_is_refused() -> None:
     mixture.tell(np.array([np.nan, np.nan]), 1.0)
     with pytest.raises(ValueError, match="awake"):
         mixture.blend(np.array([np.nan, np.nan]))
+
+
+@pytest.mark.parametrize("load", [1e-9, 0.0003, 0.017, 1.0, 99.9, 12_345.678, 1e15])
+def test_a_load_of_long_ago_is_known_within_a_two_thousandth_and_a_new_one_exactly(load: float) -> None:
+    history = _history([load] + [7.0] * 60)
+    assert history.load_at(60) == pytest.approx(load, rel=0.0005)
+    history = _history([7.0] * 60 + [load])
+    assert history.load_at(0) == load
+
+
+@pytest.mark.parametrize("step", [60.0, 600.0, 3600.0])
+def test_long_ago_a_gap_is_a_gap_and_zero_is_zero(step: float) -> None:
+    history = _history([0.0, None, 1e-12, *[7.0] * 60], step)
+    assert (history.load_at(62), history.load_at(60)) == (0.0, 0.0)
+    assert math.isnan(history.load_at(61))
+
+
+def test_the_mean_of_a_quarter_of_an_hour_is_that_also_where_a_step_is_longer() -> None:
+    assert _history([1.0, 2.0, 9.0], 3600.0).mean == 9.0
