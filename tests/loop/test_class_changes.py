@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
+
 from pegbox.core.slots import SlotLimits
 from pegbox.ports import CLASS, Ref
 from pegbox.runtime.brakes import BrakeLimits
@@ -80,3 +82,16 @@ async def test_a_class_that_makes_no_sense_any_more_moves_nobody_and_each_says_s
     for name in NAMES:
         await world.turn(name)
     assert {(await world.condition("Accepted", name))[0] for name in NAMES} == {"True"}
+
+
+async def test_a_class_that_is_edited_leaves_the_next_looks_as_far_apart_as_they_were() -> None:
+    """All are looked at in the same moment, out of turn: the next turn of each stays where it was."""
+    world, due, again = await fifty(), {}, {}
+    for name in NAMES:
+        due[name] = world.clock.monotonic() + (await world.wake(name) or 0.0)
+        world.clock.skip(0.05)
+    await change(world, max=128)
+    for name in NAMES:
+        again[name] = world.clock.monotonic() + (await world.wake(name) or 0.0)
+    assert len(set(due.values())) == 50
+    assert again == pytest.approx(due)

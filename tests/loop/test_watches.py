@@ -159,6 +159,44 @@ async def test_a_change_that_the_watch_never_told_is_marked_all_the_same(
     assert server.lists == (2 if first is expires else 1), "410 asks for a new list, nothing else does"
 
 
+class Told:
+    """What the handlers marked, where events are told by hand."""
+
+    def __init__(self) -> None:
+        self.marked: list[str] = []
+        made = handlers.registry(self.marked.append, self.marked.append, self.marked.append)
+        found = made._watching.get_all_handlers()
+        self.handlers: dict[str, Any] = {str(each.selector and each.selector.any_name): each.fn for each in found}
+
+    async def tell(self, plural: str, how: str | None, **meta: Any) -> list[str]:
+        """The marks that this event made."""
+        before, named = len(self.marked), {"name": "n", "namespace": "shop"}
+        labels = {"pegbox.dev/profile": "checkout"}
+        await self.handlers[plural](**named, type=how, labels=labels, meta=named | {"uid": "u"} | meta)
+        return self.marked[before:]
+
+
+KINDS = [
+    ("performanceprofiles", "shop/n", "generation"),
+    ("performanceclasses", "n", "generation"),
+    ("sharedbudgets", "shop", "resourceVersion"),
+    ("configmaps", "shop/checkout", "resourceVersion"),
+]
+
+
+@pytest.mark.parametrize(("plural", "mark", "counter"), KINDS, ids=[k[0] for k in KINDS])
+async def test_a_list_that_tells_again_what_was_told_marks_nothing_and_a_change_in_it_does(
+    plural: str, mark: str, counter: str
+) -> None:
+    """A watch that expired begins with such a list. One of a class used to mark all profiles that use it."""
+    told = Told()
+    assert await told.tell(plural, None, **{counter: 1}) == [mark]
+    assert await told.tell(plural, None, **{counter: 1}) == []
+    assert await told.tell(plural, None, **{counter: 2}) == [mark]
+    assert await told.tell(plural, "DELETED", **{counter: 2}) == [mark]
+    assert await told.tell(plural, "ADDED", **{counter: 2}) == [mark], "made again"
+
+
 def test_no_watch_is_believed_for_ever() -> None:
     """The server ends it after 10 minutes, and where it forgets that, the client does."""
     found = handlers.tuned().watching

@@ -122,9 +122,9 @@ class Memory:
     def next_turn(self, interval: float, share: float, now: float) -> float:
         """Seconds until the next look at rest, an interval at most. `now` is monotonic.
 
-        What looks at many profiles in the same moment (a start, an edited class, a stop) must not make them due in the same
-        moment for ever after: the first turn comes after a `share` of the interval, half of it at the least, and a look
-        out of turn leaves the turn where it was.
+        What looks at many profiles in the same moment (a start, an edited class, a stop) must not make them due in the
+        same moment for ever after: the first turn comes after between a half and all of the interval, by `share`, and
+        a look out of turn leaves the turn where it was.
         """
         if self.turn is None:
             self.turn = now + interval * (1 + share) / 2

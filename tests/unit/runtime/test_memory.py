@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pegbox.model.observations import Missing
 from pegbox.runtime.memory import Memory
 from tests.unit.core.build import at, window
@@ -24,3 +26,38 @@ def test_time_that_runs_on_forgets_nothing() -> None:
     memory.windows.append(window())
     memory.note_time(at(30))
     assert len(memory.windows) == 1 and memory.settled_at == at(60)
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.0, 30.0), (0.5, 45.0), (1.0, 60.0)])
+def test_profiles_that_were_first_looked_at_together_have_turns_apart(share: float, first: float) -> None:
+    memory = Memory()
+    assert memory.next_turn(60.0, share, now=100.0) == first
+    assert memory.next_turn(60.0, share, now=100.0 + first) == 60.0, "and then one per interval"
+
+
+def test_a_look_out_of_turn_leaves_the_turn_where_it_was() -> None:
+    memory = Memory()
+    memory.next_turn(60.0, 1.0, now=0.0)
+    assert memory.next_turn(60.0, 1.0, now=45.0) == 15.0
+    assert memory.next_turn(60.0, 1.0, now=59.0) == 60.0, "but for one right before it, which is it"
+
+
+@pytest.mark.parametrize("now", [60.0, 64.0, 9000.0], ids=["in time", "late", "after a long trial"])
+def test_the_turn_after_a_look_in_turn_or_late_is_an_interval_later(now: float) -> None:
+    memory = Memory()
+    memory.next_turn(60.0, 1.0, now=0.0)
+    assert memory.next_turn(60.0, 1.0, now) == 60.0
+
+
+def test_a_shorter_interval_holds_at_once() -> None:
+    memory = Memory()
+    memory.next_turn(3600.0, 1.0, now=0.0)
+    assert memory.next_turn(30.0, 1.0, now=10.0) == 30.0
+
+
+@pytest.mark.parametrize("interval", [1.0, 2.0, 30.0, 3600.0])
+def test_no_turn_is_further_than_an_interval_whenever_it_is_looked_at(interval: float) -> None:
+    memory, now = Memory(), 0.0
+    for step in range(500):
+        assert 0.0 < memory.next_turn(interval, (step % 7) / 7, now) <= interval + 1e-9
+        now += interval * (step % 13) / 9
