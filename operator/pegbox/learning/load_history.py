@@ -12,9 +12,9 @@ DAY_SECONDS = 86_400.0
 AROUND_SECONDS = 120.0  # an earlier day's value is a mean over two minutes on either side
 LATEST = 3  # steps: so many are remembered as they came, however long they are
 
-LEAST, MOST = 1e-9, 1e15  # loads that are told apart: what is less is zero
-GAP, ZERO, FIRST, CODES = 0, 1, 2, 65_535
-SHARE = math.log(MOST / LEAST) / (CODES - FIRST)  # 0.08 % from one code to the next
+GAP, ZERO, FIRST, LAST = 0, 1, 2, 65_535  # codes
+OCTAVE = 936  # codes to twice the load, 0.07 % from one to the next
+SMALLEST = -30  # octaves: loads from 1e-9, below which is zero, to 1e12 are told apart
 
 
 class LoadHistory:
@@ -79,18 +79,18 @@ class LoadHistory:
 
 
 def _packed(load: float) -> int:
-    """A code for it, by its log."""
+    """A code for it, by its log to the base 2: another unit of load, by a power of 2, is another code as far apart."""
     if math.isnan(load):
         return GAP
-    if load < LEAST:
+    if load < 2.0**SMALLEST:
         return ZERO
-    return FIRST + round(math.log(min(load, MOST) / LEAST) / SHARE)
+    return min(LAST, FIRST + round((math.log2(load) - SMALLEST) * OCTAVE))
 
 
 def _unpacked(code: int) -> float:
     if code < FIRST:
         return math.nan if code == GAP else 0.0
-    return LEAST * math.exp((code - FIRST) * SHARE)
+    return float(2.0 ** ((code - FIRST) / OCTAVE + SMALLEST))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -121,7 +121,7 @@ def test_a_mixture_of_none_is_refused() -> None:
         mixture.blend(np.array([np.nan, np.nan]))
 
 
-@pytest.mark.parametrize("load", [1e-9, 0.0003, 0.017, 1.0, 99.9, 12_345.678, 1e15])
+@pytest.mark.parametrize("load", [1e-9, 0.0003, 0.017, 1.0, 99.9, 12_345.678, 1e12])
 def test_a_load_of_long_ago_is_known_within_a_two_thousandth_and_a_new_one_exactly(load: float) -> None:
     history = _history([load] + [7.0] * 60)
     assert history.load_at(60) == pytest.approx(load, rel=0.0005)
