@@ -12,9 +12,9 @@ DAY_SECONDS = 86_400.0
 AROUND_SECONDS = 120.0  # an earlier day's value is a mean over two minutes on either side
 LATEST = 3  # steps: so many are remembered as they came, however long they are
 
-LEAST, MOST = 1e-9, 1e15  # loads that are told apart: what is less is zero
-GAP, ZERO, FIRST, CODES = 0, 1, 2, 65_535
-SHARE = math.log(MOST / LEAST) / (CODES - FIRST)  # 0.08 % from one code to the next
+GAP, ZERO, FIRST, LAST = 0, 1, 2, 65_535
+DOUBLING = 800  # codes from a load to twice as much: 0.09 % apart, and a unit half as large moves all codes alike
+LEAST = -30  # log2 of the least load that is no zero; the largest code is 3e15
 
 
 class LoadHistory:
@@ -82,15 +82,15 @@ def _packed(load: float) -> int:
     """A code for it, by its log."""
     if math.isnan(load):
         return GAP
-    if load < LEAST:
+    if load < 2.0**LEAST:
         return ZERO
-    return FIRST + round(math.log(min(load, MOST) / LEAST) / SHARE)
+    return min(FIRST + round((math.log2(load) - LEAST) * DOUBLING), LAST)
 
 
 def _unpacked(code: int) -> float:
     if code < FIRST:
         return math.nan if code == GAP else 0.0
-    return LEAST * math.exp((code - FIRST) * SHARE)
+    return float(2.0 ** ((code - FIRST) / DOUBLING + LEAST))
 
 
 def _mean(values: Iterable[float]) -> float:
