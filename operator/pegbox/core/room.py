@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 
-from pegbox.core import cohorts, usage
+from pegbox.core import cohorts, force, usage
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot, Workload
@@ -69,3 +70,21 @@ def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent
     ahead = [] if intent.cohort is None else [intent.cohort.stages[intent.stage + 1]]
     old, new = [intent.before, intent.cohort_before], [intent.stages[intent.stage + 1], *ahead]
     return usage.fits_beside(snapshot, workload, silent, old, new)
+
+
+def restart_waits(snapshot: Snapshot, workload: Workload, intent: Intent) -> bool:
+    """Does the pod that a restart adds for a moment have to wait: for pods that are too many to go, or, until ackTimeout,
+    for pods to read what was lowered?
+
+    Not where neither would make room, since somebody else raised what stays as he set it: half of the pods with a trial's
+    value for as long as he likes would be worse than one pod more, which each deploy of his adds as well.
+    """
+    unread = force.unread(snapshot.spec, snapshot.ledger, snapshot.document, workload)
+    old, new = (intent.before, intent.cohort_before), (intent.current, intent.in_cohort)
+    if usage.fits_beside(snapshot, workload, len(unread), old, new):
+        return False
+    if len(usage.scaled(snapshot.spec, workload, intent.current).unfinished) < len(workload.unfinished):
+        return True
+    if not unread or intent.applied_at is None or snapshot.read_at is None:
+        return False
+    return snapshot.read_at < intent.applied_at + timedelta(seconds=float(snapshot.spec.guards.ack_timeout))

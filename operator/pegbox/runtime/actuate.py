@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
-from pegbox.core import cohorts, force, sizing
+from pegbox.core import cohorts, force, room, sizing
 from pegbox.core import pod_env as pod_env_rules
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
@@ -80,6 +80,8 @@ class Change:
             return []
         missed = {name for held in self.snapshot.held.values() for name in held.missed}
         late = force.outdated(self.spec.space, self.intent, workload)
+        if all(p.ready for p in late) and room.restart_waits(self.snapshot, workload, self.intent):
+            return []
         return [p for p in late if not p.terminating and p.name not in missed]
 
 
