@@ -164,9 +164,9 @@ class Watch:
 
     def _restarting(self, name: str) -> int:
         """Excluded on purpose (docs/critiques.md): somebody raised, in mid-trial, what a way back has to leave as he set it,
-        and now there is no room for the one pod that its restart adds. No more than that pod, at what stands and as many
-        pods as are wanted; nothing where it did not fit beside our own values either."""
-        ledger, here, tenant = self.world.ledger(name), self.world.values(name), self.world.tenant(name)
+        and now there is no room for the one pod that its restart adds. No more than that pod, beside what the incumbent
+        has of our own; nothing where the incumbent alone leaves no room for it."""
+        ledger, tenant = self.world.ledger(name), self.world.tenant(name)
         intent = ledger.intent if ledger is not None else None
         if ledger is None or intent is None or ledger.incumbent is None or not RESTARTS & intent.moved:
             return 0
@@ -176,9 +176,10 @@ class Watch:
         def use(values: Mapping[str, int]) -> int:
             return tenant.per_pod(values) * (values.get("max_replicas", values.get("replicas", 0)) + 1)
 
-        others = self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
-        kept = {n: int(ledger.incumbent.number(n)) for n in intent.keep if n in here and n in ledger.incumbent}
-        return use(here) + others if use(here | kept) + others <= self.world.shop.limit else 0
+        here, others = self.world.values(name), self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
+        ours = {n: min(v, int(ledger.incumbent.number(n))) for n, v in here.items() if n in ledger.incumbent}
+        theirs = {n: here[n] for n in intent.keep if n in here}
+        return use(here | ours | theirs) + others if use(here | ours) + others <= self.world.shop.limit else 0
 
     def _note(self, name: str, changed: Mapping[str, int]) -> None:
         """Values that others changed in mid-trial, but for those that nobody could tell from our own."""
