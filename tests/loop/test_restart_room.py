@@ -3,6 +3,8 @@ that would not."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pegbox.model.trials import IntentKind
 from tests.loop import documents
 from tests.loop.test_budgets import set_by_hand
@@ -45,8 +47,8 @@ async def raised_in_mid_trial() -> World:
     await world.apply(documents.hpa(high=4), documents.pdb())
     uses = {"name": "postgres", "uses": "pods * workers", "limit": 18}
     knobs = documents.hot(max=8), documents.env(), {"name": "max_replicas", "min": 1, "max": 6}
-    hpa = {"conflictPolicy": "Take", "autoscaler": {"ref": {"name": "checkout"}}}
-    await world.add(documents.profile("checkout", *knobs, budgets=[uses], **hpa), workers=2, threads=2)
+    spec: dict[str, Any] = {"conflictPolicy": "Take", "autoscaler": {"ref": {"name": "checkout"}}, "budgets": [uses]}
+    await world.add(documents.profile("checkout", *knobs, **spec), workers=2, threads=2)
     await world.steady()
     await world.annotate("try", "max_replicas=5,threads=3")
     await world.turn()

@@ -73,11 +73,11 @@ def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent
 
 
 def restart_waits(snapshot: Snapshot, workload: Workload, intent: Intent) -> bool:
-    """Does the pod that a restart adds for a moment have to wait: for pods that are too many to go, or, until ackTimeout,
-    for pods to read what was lowered?
+    """Does the pod that a restart adds for a moment have to wait: for pods that are too many to go, or, until
+    ackTimeout, for pods to read what was lowered?
 
-    Not where neither would make room, since somebody else raised what stays as he set it: half of the pods with a trial's
-    value for as long as he likes would be worse than one pod more, which each deploy of his adds as well.
+    Not where neither would make room, since somebody else raised what stays as he set it: a trial's value in some of
+    the pods for as long as he likes would be worse than one pod more, which each deploy of his adds as well.
     """
     unread = force.unread(snapshot.spec, snapshot.ledger, snapshot.document, workload)
     old, new = (intent.before, intent.cohort_before), (intent.current, intent.in_cohort)
