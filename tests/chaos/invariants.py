@@ -164,8 +164,8 @@ class Watch:
 
     def _restarting(self, name: str) -> int:
         """Excluded on purpose (docs/critiques.md): somebody raised, in mid-trial, what a way back has to leave as he set it,
-        and now there is no room for the one pod that its restart adds. No more than that pod, beside what the incumbent
-        has of our own; nothing where the incumbent alone leaves no room for it."""
+        and now there is no room for the one pod that its restart adds. No more than that pod, beside the incumbent's values
+        and what only that restart takes away; nothing where these alone leave no room for it."""
         ledger, tenant = self.world.ledger(name), self.world.tenant(name)
         intent = ledger.intent if ledger is not None else None
         if ledger is None or intent is None or ledger.incumbent is None or not RESTARTS & intent.moved:
@@ -173,10 +173,15 @@ class Watch:
         if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE):
             return 0
 
-        def use(values: Mapping[str, int]) -> int:
-            return tenant.per_pod(values) * (values.get("max_replicas", values.get("replicas", 0)) + 1)
+        app = self.world.apps[name]
+        replicas = app.written().get("replicas", 0)
 
-        here, others = self.world.values(name), self.world.worst() - self.world.apps[name].worst(tenant.per_pod)
+        def use(values: Mapping[str, int]) -> int:
+            told, pods = tenant.per_pod(values), values.get("max_replicas", values.get("replicas", replicas))
+            more = (max(0, tenant.per_pod({**values, **p.env}) - told) for p in app.own())
+            return told * (pods + 1) + sum(sorted(more, reverse=True)[:pods])
+
+        here, others = self.world.values(name), self.world.worst() - app.worst(tenant.per_pod)
         ours = {n: min(v, int(ledger.incumbent.number(n))) for n, v in here.items() if n in ledger.incumbent}
         theirs = {n: here[n] for n in intent.keep if n in here}
         return use(here | ours | theirs) + others if use(here | ours) + others <= self.world.shop.limit else 0
