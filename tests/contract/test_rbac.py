@@ -48,7 +48,7 @@ READ = _table("""
 apps           deployments                 get
 apps           replicasets                 list
 apps           statefulsets                get
-autoscaling    horizontalpodautoscalers    get list
+autoscaling    horizontalpodautoscalers    list
 events.k8s.io  events                      create
 pegbox.dev     performanceprofiles         get list watch patch
 pegbox.dev     performanceprofiles/status  patch
