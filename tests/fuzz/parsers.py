@@ -136,13 +136,13 @@ def _own_config_map(value: tuple[str, str]) -> None:
     document, originals = value
     annotations = {reading.ORIGINALS: originals}
     own = {"metadata": {"annotations": annotations}, "data": {settings_document.KEY: document}}
-    found = reading.Objects(_SPEC_PROFILE, CLASS, _SPEC, own_config_map=own, document=reading.read_document(own))
+    found = reading.Objects(_SPEC_PROFILE, "default", _SPEC, own_config_map=own, document=reading.read_document(own))
     reading.adopted_before(found)
 
 
 def _annotations(text: str) -> None:
     body = {"metadata": {"annotations": {f"pegbox.dev/{verb}": text for verb in reading.VERBS}}}
-    for request in reading.requests(reading.Objects(body, CLASS, _SPEC)):
+    for request in reading.requests(reading.Objects(body, "default", _SPEC)):
         assert request.token and len(request.token) <= 64 and len(request.argument) <= 1024
 
 

@@ -28,6 +28,11 @@ setting.
 """
 MAX_KNOBS = 256
 MAX_VALUE_CHARACTERS = 1024
+MAX_COHORTS = 16
+MAX_NAME = 63
+"""Characters of a cohort's name."""
+MAX_PODS = 1000
+"""Of one cohort. All these limits are the operator's own, so that both take the same documents."""
 MAX_GENERATION = 2**53 - 1
 """The largest whole number that every JSON reader, JavaScript's included, keeps exact."""
 
@@ -124,7 +129,7 @@ def parse(raw: bytes) -> SettingsDocument:
     if written != values_hash(values):
         raise RejectedLoad(
             RejectReason.HASH_MISMATCH,
-            f"hash: {written!r} is not the hash of values ({values_hash(values)!r}); the file is torn or "
+            f"hash: {written!r:.60} is not the hash of values ({values_hash(values)!r}); the file is torn or "
             f"was edited "
             "by hand: change settings through the profile (`pegbox try`)",
         )
@@ -188,19 +193,21 @@ def _string_map(field_name: str, value: object) -> dict[str, str]:
 
 
 def _cohorts(value: object) -> dict[str, Cohort]:
-    if not isinstance(value, dict):
-        raise _malformed("cohorts", value, "an object")
+    if not isinstance(value, dict) or len(value) > MAX_COHORTS:
+        raise _malformed("cohorts", value, f"an object of at most {MAX_COHORTS} cohorts")
     cohorts: dict[str, Cohort] = {}
     claimed: dict[str, str] = {}
     for name, raw in value.items():
-        if not isinstance(raw, dict) or not isinstance(raw.get("pods"), list):
-            raise _malformed(f"cohorts.{name}", raw, "an object with pods (a list) and values")
+        if len(name) > MAX_NAME or not _is_unicode(name):
+            raise _malformed("cohorts key", name, f"a name of at most {MAX_NAME} characters")
+        if not isinstance(raw, dict) or not isinstance(raw.get("pods"), list) or len(raw["pods"]) > MAX_PODS:
+            raise _malformed(f"cohorts.{name}", raw, f"an object with pods (a list of at most {MAX_PODS}) and values")
         pods = frozenset(_text(f"cohorts.{name}.pods", pod) for pod in raw["pods"])
         for pod in pods:
             if pod in claimed:
                 raise RejectedLoad(
                     RejectReason.POD_IN_TWO_COHORTS,
-                    f"cohorts: pod {pod!r} stands in {claimed[pod]!r} and {name!r}; a pod takes one cohort's values",
+                    f"cohorts: pod {pod!r:.255} stands in {claimed[pod]!r} and {name!r}; list it in one",
                 )
             claimed[pod] = name
         cohorts[name] = Cohort(pods=pods, values=_string_map(f"cohorts.{name}.values", raw.get("values")))
