@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace, Setting
@@ -32,12 +34,22 @@ def load(text: str) -> tuple[str, MakePlant]:
     return text, _checked(text, _class(text, _run(Path(file)), name))
 
 
+class _Source(SourceFileLoader):
+    """A file of the user's: read anew each time, and nothing written beside it.
+
+    Bytecode is taken for the file's as long as size and second are: a plant corrected at once would run as it was.
+    """
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError("no bytecode")  # what the import system takes for "keep none"
+
+
 def _run(path: Path) -> ModuleType:
     """The module. It stays known by its name, as dataclasses and pickles in it need."""
     if not path.is_file():
         raise InvalidInput(FIELD, str(path), "name a Python file that exists")
     name = f"pegbox_plant_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(name, str(path)))
     if spec is None or spec.loader is None:
         raise InvalidInput(FIELD, str(path), "name a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_a_file_that_fails_is_refused_with_its_error(write: Write) -> None:
         load(write("1 / 0\n"))
     with pytest.raises(InvalidInput, match="does not run: SyntaxError"):
         load(write("class\n"))
+
+
+def test_a_file_corrected_within_the_same_second_runs_as_corrected(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found with bytecode written: equal size and second, and the old file ran again."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    with pytest.raises(InvalidInput, match=r"it has: Line$"):
+        load(write("class Line: ...\n"))
+    with pytest.raises(InvalidInput, match=r"it has: Rows$"):
+        load(write("class Rows: ...\n"))
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.py"], "and nothing is written beside it"
 
 
 def test_a_class_that_takes_no_seed_is_refused(write: Write) -> None:
