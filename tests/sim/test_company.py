@@ -69,3 +69,23 @@ def test_in_a_table_the_best_row_that_was_seen_is_the_incumbent(name: str) -> No
     terms = 0.97 * (seen[made.problem.start].metric or 0.0)
     kept = {s: made.problem.cost(s, m.metric) for s, m in seen.items() if m.metric is not None and m.metric >= terms}
     assert tuner.incumbent == min(kept, key=lambda setting: kept[setting])
+
+
+def test_the_box_moves_three_knobs_at_most_and_numbers_by_15_percent_of_their_range() -> None:
+    made = bowl(8, seed=6)
+    tuner = COMPANY["tpe-box"](made.problem)
+    for step in range(20):
+        before, setting = tuner.incumbent, tuner.ask()
+        moved = made.encoding.codes([setting])[0] - made.encoding.codes([before])[0]
+        assert len(before.diff(setting)) <= 3
+        assert all(
+            abs(moved[i]) <= 0.15 + 0.03 for i in range(8) if made.encoding.columns[i].numeric
+        )  # and half a unit
+        tuner.tell(setting, made.measured(setting, step))
+
+
+def test_the_whole_spaces_estimator_goes_further() -> None:
+    """The twin: without the box more than three knobs move at once."""
+    made = bowl(8, seed=6)
+    tuner = COMPANY["tpe"](made.problem)
+    assert max(len(made.problem.start.diff(setting)) for setting, _ in steps(tuner, made)) > 3

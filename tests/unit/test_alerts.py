@@ -8,18 +8,19 @@ from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 
 from pegbox.adapters.telemetry import TROUBLE, Telemetry
 from pegbox.model.decisions import Action, Condition, ConditionType
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState
+from tests.shipped import documents
 from tests.unit.core.build import T0
 
 ROOT = Path(__file__).parents[2]
 RULES = [
     rule
-    for group in yaml.safe_load((ROOT / "manifests" / "alerts" / "pegbox.yaml").read_text(encoding="utf-8"))["groups"]
+    for document in documents(ROOT / "manifests" / "alerts" / "pegbox.yaml")
+    for group in document["groups"]
     for rule in group["rules"]
 ]
 BY_NAME = pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])

@@ -22,6 +22,7 @@ from pegbox.model.knobs import values_hash as operators_hash
 from pegbox.model.profile import Guards
 from pegbox.model.reasons import Reason
 from pegbox.runtime.points import Point
+from tests.shipped import documents
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -101,7 +102,7 @@ def walk(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Map
 
 def definition(kind: str) -> Mapping[str, Any]:
     for file in (ROOT / "crds").glob("*.yaml"):
-        crd = yaml.safe_load(file.read_text(encoding="utf-8"))
+        (crd,) = documents(file)
         if crd["spec"]["names"]["kind"] == kind:
             properties: Mapping[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
             return properties
@@ -275,7 +276,7 @@ def test_the_readme_needs_exactly_two_commands_of_make() -> None:
 
 def test_the_readme_shows_the_smallest_profile_that_is_shipped() -> None:
     block = re.search(r"```yaml\n(.*?)```", text("README.md"), re.DOTALL)
-    assert block and yaml.safe_load(block[1]) == yaml.safe_load(text("manifests/samples/smallest.yaml"))
+    assert block and (yaml.safe_load(block[1]),) == documents(ROOT / "manifests/samples/smallest.yaml")
 
 
 def test_the_readme_says_what_it_is_in_five_lines() -> None:

@@ -7,13 +7,14 @@ found where it names a kind, each write is named below with the line that makes 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pegbox import ports
 from pegbox.ports import Kind
+from tests.shipped import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 PEGBOX = ROOT / "operator" / "pegbox"
@@ -53,11 +54,9 @@ WRITES: dict[Right, tuple[str, str]] = {
 
 def granted() -> set[Right]:
     """What the operator's account holds with writes allowed; the roles for people are not its own."""
-    documents: list[dict] = []  # type: ignore[type-arg]
-    for file in ("install.yaml", "allow-writes.yaml"):
-        documents += filter(None, yaml.safe_load_all((ROOT / "manifests" / file).read_text()))
-    bound = {d["roleRef"]["name"] for d in documents if d["kind"].endswith("RoleBinding")}
-    roles = [d for d in documents if d["kind"] in ("ClusterRole", "Role") and d["metadata"]["name"] in bound]
+    found = [d for file in ("install.yaml", "allow-writes.yaml") for d in documents(ROOT / "manifests" / file)]
+    bound = {d["roleRef"]["name"] for d in found if d["kind"].endswith("RoleBinding")}
+    roles = [d for d in found if d["kind"] in ("ClusterRole", "Role") and d["metadata"]["name"] in bound]
     return {
         (group, resource, verb)
         for role in roles
@@ -91,9 +90,10 @@ def reads(source: str) -> set[Right]:
     return found
 
 
-def used() -> set[Right]:
+@cache
+def used() -> frozenset[Right]:
     sources = [*(PEGBOX / "runtime").glob("*.py"), *(PEGBOX / "adapters").rglob("*.py")]
-    return set(WRITES).union(*(reads(source.read_text()) for source in sources))
+    return frozenset(WRITES).union(*(reads(source.read_text()) for source in sources))
 
 
 def test_everything_granted_is_used() -> None:

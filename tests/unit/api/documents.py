@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.shipped import documents
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "manifests"
@@ -121,5 +121,4 @@ def class_with(part: str, name: str, **fields: Any) -> Document:
 def shipped(kind: str) -> list[Document]:
     """Every document of this kind below manifests/."""
     files = sorted([*MANIFESTS.glob("classes/*.yaml"), *MANIFESTS.glob("samples/*.yaml")])
-    documents = [d for file in files for d in yaml.safe_load_all(file.read_text())]
-    return [d for d in documents if d["kind"] == kind]
+    return [copy.deepcopy(d) for file in files for d in documents(file) if d["kind"] == kind]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from pegbox.api import promql_rules
 from pegbox.api.translate import check_class
 from pegbox.model.errors import InvalidInput
+from tests.shipped import documents
 
 X = "rate(x{$matchers}[$window])"
 LONGEST = "x{$matchers}" + " " * (promql_rules.MAX_CHARACTERS - len("x{$matchers}"))
@@ -81,7 +82,7 @@ def test_this_may_not_be_asked_and_the_error_names_field_value_and_remedy(text: 
 
 def _shipped() -> list[dict[str, Any]]:
     directory = Path(__file__).parents[3] / "manifests" / "classes"
-    return [yaml.safe_load(file.read_text()) for file in sorted(directory.glob("*.yaml"))]
+    return [copy.deepcopy(d) for file in sorted(directory.glob("*.yaml")) for d in documents(file)]
 
 
 @pytest.mark.parametrize("class_", _shipped(), ids=lambda class_: str(class_["metadata"]["name"]))

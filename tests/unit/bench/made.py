@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
+from pegbox.bench import oracles, surrogate, tune
 from pegbox.bench.spec import Spec
 from pegbox.bench.tasks import Task
 from pegbox.model.knobs import Knob, SearchSpace, Setting
@@ -75,6 +77,13 @@ def asked_of(*specs: Path, **changes: Any) -> Namespace:
     known = {"spec": list(specs), "plant": [], "tuners": "nothing,one-knob", "seeds": 2, "models": 1}
     rest = {"processes": 1, "shards": None, "data": None, "json": None, "bench": "tune", "outliers": False}
     return Namespace(**{**known, **rest, **changes})
+
+
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a table is learned by, small enough for a test of everything around it."""
+    monkeypatch.setattr(surrogate, "TREES", 25)
+    monkeypatch.setattr(oracles, "SOBOL", 128)
+    tune._ground.cache_clear()
 
 
 def space(**limits: tuple[int, int]) -> SearchSpace:

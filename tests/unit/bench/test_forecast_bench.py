@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from argparse import Namespace
 from pathlib import Path
@@ -19,11 +18,11 @@ from pegbox.model.errors import InvalidInput
 NAN = math.nan
 
 
-def _arguments(folder: Path, **more: object) -> Namespace:
+def arguments(folder: Path, **more: object) -> Namespace:
     return Namespace(**{"trace": [], "horizon": 3, "seeds": 6, "data": folder, "json": None, **more})
 
 
-def _noisy(steps: int, seed: int = 1) -> list[float]:
+def noisy(steps: int, seed: int = 1) -> list[float]:
     return np.round(300 * np.exp(0.2 * np.random.default_rng(seed).normal(size=steps))).tolist()
 
 
@@ -62,7 +61,7 @@ def test_an_expert_that_slept_in_between_is_counted_as_the_recent_mean() -> None
 
 
 def test_what_was_said_does_not_change_with_what_comes_after() -> None:
-    loads = _noisy(150)
+    loads = noisy(150)
     other = [*loads[:120], *(9 * x for x in loads[120:])]
     one, two = (play(Trace("made", 60.0, np.array(each)), 3, (0.9,)) for each in (loads, other))
     for name, said in one.models.items():
@@ -73,7 +72,7 @@ def test_what_was_said_does_not_change_with_what_comes_after() -> None:
 
 def test_what_is_said_stands_at_the_step_that_it_is_about() -> None:
     """The last value, three steps later."""
-    loads = _noisy(80)
+    loads = noisy(80)
     assert play(Trace("made", 60.0, np.array(loads)), 3, (0.9,)).models["last"].points[3:] == pytest.approx(loads[:-3])
 
 
@@ -81,31 +80,17 @@ def test_a_horizon_is_in_whole_steps() -> None:
     assert [steps_of(Trace("made", step, np.zeros(1)), 3) for step in (60.0, 5.0, 300.0)] == [3, 36, 1]
 
 
-def test_a_run_gives_one_row_for_each_trace_model_and_quantile(tmp_path: Path) -> None:
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "traces" / "made.txt").write_text("\n".join(str(int(x)) for x in _noisy(300)))
-    outcome = forecast.run(_arguments(tmp_path, horizon=1, json=tmp_path / "out.json"))
-    rows = [row for row in outcome.runs if row["model"] == OURS]
-    assert [row["nominal"] for row in rows] == [0.9, 0.95, 0.98, 0.99]
-    assert set(rows[0]) == {"trace", "model", "horizon_min", "wape", "nominal", "coverage"}
-    assert {row["model"] for row in outcome.runs} >= {"last", "mean15", "regression", BEST}
-    assert outcome.meta["traces"]["made"]["held_out"] == 120
-    assert "WAPE" in outcome.text and outcome.pictures["made"].startswith("<?xml")
-    read = json.loads(outcome.json())
-    assert next(row for row in read["runs"] if row["model"] == "yesterday")["wape"] is None
-
-
 def test_without_data_it_says_where_data_can_be_had(tmp_path: Path) -> None:
-    outcome = forecast.run(_arguments(tmp_path))
+    outcome = forecast.run(arguments(tmp_path))
     assert not outcome.runs
     assert "it can be had from" in outcome.text
 
 
 def test_a_trace_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="none"):
-        forecast.run(_arguments(tmp_path, trace=[tmp_path / "none.csv"]))
+        forecast.run(arguments(tmp_path, trace=[tmp_path / "none.csv"]))
 
 
 def test_two_traces_of_one_name_are_told_apart(tmp_path: Path) -> None:
     paths = [tmp_path / "a" / "x.csv", tmp_path / "b" / "x.csv"]
-    assert set(forecast.found(_arguments(tmp_path, trace=paths))) == {str(path) for path in paths}
+    assert set(forecast.found(arguments(tmp_path, trace=paths))) == {str(path) for path in paths}

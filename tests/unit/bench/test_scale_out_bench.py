@@ -163,21 +163,6 @@ def test_policies_are_told_apart_by_their_names() -> None:
     assert [scale_out.kind(name) for name in names] == ["hpa", "hpa on mean", "pegbox", "last value", "quantile"]
 
 
-def test_a_run_gives_one_row_for_each_policy(tmp_path: Path) -> None:
-    chance = np.random.default_rng(1)
-    loads = np.round(300 + 200 * np.sin(np.arange(300) / 40) + 20 * chance.normal(size=300))
-    (tmp_path / "made.txt").write_text("\n".join(str(int(x)) for x in loads))
-    outcome = scale_out.run(
-        Namespace(trace=[tmp_path / "made.txt"], seeds=6, data=tmp_path, json=tmp_path / "out.json")
-    )
-    assert len({row["policy"] for row in outcome.runs}) == len(outcome.runs)
-    assert set(outcome.runs[0]) == {"trace", "policy", "bad_minutes", "replica_ratio"}
-    assert sum(row["policy"].startswith("hpa") for row in outcome.runs) == 61 + 4
-    assert "clairvoyant" in outcome.text
-    assert {"against_hpa", "alone_against_last_value", "worse_elsewhere"} <= set(outcome.meta["traces"]["made"])
-    assert outcome.pictures["made"].startswith("<?xml")
-
-
 def test_without_data_it_says_where_data_can_be_had(tmp_path: Path) -> None:
     outcome = scale_out.run(Namespace(trace=[], seeds=6, data=tmp_path, json=None))
     assert "it can be had from" in outcome.text

@@ -1,4 +1,4 @@
-"""The whole of `bench tune` on a small table: rows, shards that are resumed, and what it says when data is missing."""
+"""`bench tune` on a small table: shards that are resumed, and what it says when data is missing. Whole runs: tests/sim."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Any
 
 import pytest
 
-from pegbox.bench import data, oracles, running, surrogate, tune
+from pegbox.bench import data, tune
 from pegbox.bench.outcome import Run
 from pegbox.model.errors import InvalidInput
 from pegbox.testing.plants import SHIPPED
-from tests.unit.bench.made import asked_of, write_csv, write_spec
+from tests.unit.bench.made import asked_of, small_forests, write_csv, write_spec
 from tests.unit.bench.test_running import KEYS
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surrogate, "TREES", 25)
-    monkeypatch.setattr(oracles, "SOBOL", 128)
-    tune._ground.cache_clear()
+    small_forests(monkeypatch)
 
 
 @pytest.fixture
@@ -37,36 +35,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tune.Job]:
     monkeypatch.setattr(tune, "one", one)
     monkeypatch.setattr(tune, "report", lambda runs: ("", {}))
     return made
-
-
-def test_the_json_has_meta_with_hashes_and_runs_with_the_keys(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path)
-    outcome = tune.run(asked_of(spec, models=2))
-    said = json.loads(outcome.json())
-
-    assert set(said) == {"meta", "runs"}
-    assert said["meta"]["bench"] == "tune"
-    assert set(said["meta"]["sha256"]) == {"made.yaml", "made.csv"}
-    assert set(said["meta"]["surrogates"]) == {"made/0", "made/1"}
-    assert len({*said["meta"]["surrogates"].values(), *said["meta"]["sha256"].values()}) == 4
-    assert len(said["runs"]) == 2 * 2 * 2
-    assert all(set(row) >= KEYS and "surrogate_sha256" not in row for row in said["runs"])
-    assert [(r["model_seed"], r["tuner"], r["seed"]) for r in said["runs"]] == [
-        (model, tuner, seed) for model in (0, 1) for tuner in ("nothing", "one-knob") for seed in (0, 1)
-    ]
-    still = [r for r in said["runs"] if r["tuner"] == "nothing"]
-    assert all(r["regret"] == r["regret_static"] and r["unsafe"] == 0 and r["hold_step"] == 1 for r in still)
-    assert all(r["gap20"] is None and r["knobs_moved"] == 0 for r in still)
-    assert "made, start good" in outcome.text and "one-knob" in outcome.text
-    assert set(outcome.pictures) == {"regret"}
-
-
-def test_figures_repeat_but_for_the_clock(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, mode="TableSafe", starts=None, steps=12)
-    first, again = (tune.run(asked_of(spec)).runs for _ in range(2))
-    assert [{k: v for k, v in r.items() if "_ms_" not in k} for r in first] == [
-        {k: v for k, v in r.items() if "_ms_" not in k} for r in again
-    ]
 
 
 def test_a_second_run_goes_on_from_the_shards(tmp_path: Path, calls: list[tune.Job]) -> None:
@@ -102,16 +70,6 @@ def test_a_run_with_outliers_is_another_run(tmp_path: Path, calls: list[tune.Job
     assert len(calls) == 2 * count
     assert all(job.outliers for job in calls[count:])
     assert (plain.meta["outliers"], outcome.meta["outliers"]) == (False, True)
-
-
-def test_outliers_reach_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is measured with them: `test_tasks.py`."""
-    seen: list[bool] = []
-    plain = running.run
-    monkeypatch.setattr(running, "run", lambda task, *more: (seen.append(task.outliers), plain(task, *more))[1])
-    for on in (False, True):
-        tune.run(asked_of(write_spec(tmp_path), seeds=1, tuners="nothing", outliers=on))
-    assert seen == sorted(seen) and seen.count(True) == seen.count(False) > 0
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, calls: list[tune.Job]) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pegbox.commands.doctor_install import LEASE_RIGHTS, READ, WRITE, Right
+from tests.shipped import documents
 
 MANIFESTS = Path(__file__).resolve().parents[3] / "manifests"
 
 
 def granted(*files: str) -> set[tuple[str, str, str]]:
-    documents = [d for file in files for d in yaml.safe_load_all((MANIFESTS / file).read_text()) if d]
     return {
         (group, resource, verb)
-        for document in documents
+        for file in files
+        for document in documents(MANIFESTS / file)
         if document["kind"] in ("ClusterRole", "Role")
         for rule in document.get("rules") or []
         if not rule.get("resourceNames")  # doctor asks about the resource, not about one name

@@ -1,17 +1,14 @@
-"""Cohorts that admission makes: how many pods, who is one of them, who is replaced, and what every pod may run meanwhile."""
+"""Cohorts that admission makes: how many pods, who is one of them, and who is replaced."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction as F
-from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pegbox.core import budget, cohorts, force, pod_env
+from pegbox.core import cohorts, force, pod_env
 from pegbox.core.cohorts import Standing
 from pegbox.core.transitions import Ending, next_stage, plainly, turn_back
 from pegbox.model.knobs import Effect, Knob, KnobValue, Location, LocationKind, Setting
@@ -37,7 +34,6 @@ from tests.unit.core.build import (
 )
 
 LANES = Knob("lanes", location=Location(LocationKind.POD_ENV), effect=Effect.RESTART, minimum=F(1), maximum=F(64))
-SHARDS = replace(LANES, name="shards")
 PROFILE = spec(HOT, LANES, budgets=(BudgetSpec("db", "pods * workers * lanes", limit=F(10**6)),))
 PARENT, TARGET = setting(workers=4, lanes=2), setting(workers=4, lanes=3)
 BOTH = setting(workers=6, lanes=3)
@@ -219,32 +215,3 @@ def test_pods_of_a_cohort_that_nobody_remembers_are_found(
     held = {"workers": Held(F(4)), "lanes": Held(F(2), start=F(2), stale=("p1",), missed=missed)}
     found = cohorts.left(snapshot(PROFILE, ledger(PARENT), held=held), pods(*lanes), PARENT)
     assert found == (None if own is None else Standing((), setting(workers=4, lanes=own)))
-
-
-numbers = st.integers(1, 32).map(F)
-wholes = st.builds(lambda w, a, b: Setting({"workers": w, "lanes": a, "shards": b}), numbers, numbers, numbers)
-USES = ("pods * workers * lanes", "pods * (workers + lanes * shards)", "lanes * shards", "pods * lanes + workers")
-
-
-@given(st.sampled_from(USES), wholes, wholes)
-@settings(deadline=None)
-def test_no_pod_uses_more_at_any_instant_than_parent_or_target(uses: str, parent: Setting, target: Setting) -> None:
-    """What a pod reads and what it started with change at different moments: each mixture of both counts."""
-    profile = spec(HOT, LANES, SHARDS, budgets=(BudgetSpec("db", uses, limit=F(10**9)),))
-    seen = snapshot(profile, ledger(parent))
-    standing = cohorts.chosen(seen, pods(*[2] * 5), parent, target)
-    if standing is None or not standing.size:
-        return
-    stages, cohort = cohorts.first(profile, parent, target, standing)
-    item = intent(parent=parent, stages=stages, cohort=cohort)
-    allowed = max(budget.evaluate(uses, s, 5) for s in (parent, target))
-    for stage in range(len(stages)):
-        now = replace(item, stage=stage)
-        back = turn_back(profile, under_way(now), now, Ending(TrialState.REVERTED, Reason.REGRESSION, T0)).intent
-        assert back is not None
-        for each in (now, back):
-            runs = (each.before, each.current, each.cohort_before, each.in_cohort, each.written)
-            hot = {s["workers"] for s in runs}
-            for workers, start in product(hot, runs):
-                mixture = start.with_values(workers=workers)
-                assert budget.evaluate(uses, mixture, 5) <= allowed, (stage, each.kind, mixture)

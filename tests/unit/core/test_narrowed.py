@@ -8,8 +8,6 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pegbox.core import narrowed, steps
 from pegbox.core.decide import decide
@@ -73,20 +71,6 @@ def walk(knob: Knob, start: int) -> list[int]:
 )
 def test_the_way_back(knob: Knob, start: int, way: list[int]) -> None:
     assert walk(knob, start) == way
-
-
-@given(start=st.integers(1, 500), low=st.integers(1, 60), width=st.integers(0, 60), share=st.integers(1, 100))
-def test_every_way_back_ends_inside_and_never_turns(start: int, low: int, width: int, share: int) -> None:
-    knob = replace(HOT, minimum=F(low), maximum=F(low + width), max_step=F(share, 100))
-    way, now = [F(start)], F(start)
-    while not knob.admits(now):
-        goal = min(max(now, F(low)), F(low + width))
-        bottom, top = steps.reach(knob, now)
-        now = min(max(goal, bottom), top)
-        assert narrowed.nearer(knob, way[-1], now)
-        way.append(now)
-    assert way == sorted(way, reverse=start > low + width)
-    assert len(way) <= 500
 
 
 @pytest.mark.parametrize(

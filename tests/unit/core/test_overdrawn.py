@@ -10,8 +10,6 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pegbox.core.conditions import by_type, conditions
 from pegbox.core.decide import decide
@@ -214,22 +212,6 @@ def test_who_sets_it_again_is_left_alone() -> None:
 def _lowering() -> TrialSummary:
     after = setting(workers=3, pool=4)
     return TrialSummary("i-1", after, HERE, TrialState.ACCEPTED, Reason.BUDGET_EXCEEDED, at(-90), at(-60))
-
-
-@given(workers=st.integers(1, 32), pool=st.integers(1, 40), count=st.integers(1, 8), limit=st.integers(1, 400))
-def test_whatever_stands_it_ends_within_the_budget_and_nothing_rises(
-    workers: int, pool: int, count: int, limit: int
-) -> None:
-    incumbent = setting(workers=workers, pool=pool)
-    budget = replace(spec().budgets[0], limit=F(limit))
-    found = decide(of(pods(count, memory=ledger(incumbent)), budgets=(budget,)), NO_WISH, T0)
-    if workers * pool * count <= limit or count > limit:
-        assert found.desired is None
-        return
-    assert found.desired is not None
-    after = {name: found.desired.number(name) for name in ("workers", "pool")}
-    assert count * after["workers"] * after["pool"] <= limit
-    assert 1 <= after["workers"] <= workers and 1 <= after["pool"] <= pool
 
 
 def test_what_a_budget_made_necessary_is_on_no_probation() -> None:

@@ -6,17 +6,15 @@ from dataclasses import replace
 from fractions import Fraction as F
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pegbox.core import plan, sizing, usage
+from pegbox.core import sizing, usage
 from pegbox.core.sizing import quality
 from pegbox.model.knobs import Knob, KnobType, Location, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import BudgetSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import ContainerSizes, Held
-from tests.unit.core.build import POOL, ledger, pod, snapshot, spec, window, workload
+from tests.unit.core.build import ledger, pod, snapshot, spec, window, workload
 
 CPU_R, CPU_L = (Size(side, ResourceName.CPU) for side in (Side.REQUESTS, Side.LIMITS))
 MEM_R, MEM_L = (Size(side, ResourceName.MEMORY) for side in (Side.REQUESTS, Side.LIMITS))
@@ -119,28 +117,6 @@ def test_a_memory_limit_is_not_lowered_to_what_is_in_use(share: float | None, ne
     signals = {} if share is None else {"memory_limit": share}
     old = {"memory_limit": 128 * MI}
     assert why(MEMORY, old=old, new={"memory_limit": new}, containers=BURST, **signals) is expected
-
-
-amounts = st.integers(1, 40).map(lambda n: F(n, 10))
-
-
-@given(
-    old=st.tuples(amounts, amounts),
-    new=st.tuples(amounts, amounts),
-    pool=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-)
-def test_whatever_a_budget_counts_no_stage_has_a_request_above_its_limit(
-    old: tuple[F, F], new: tuple[F, F], pool: tuple[int, int]
-) -> None:
-    """A budget of limits and pools that move both ways: without care the limit would be lowered before the request."""
-    budget = BudgetSpec("mixed", "cpu_limit * pool", limit=F(10**6))
-    profile = spec(REQUEST, LIMIT, POOL, budgets=(budget,))
-    before, after = (
-        Setting({"cpu_request": min(pair), "cpu_limit": max(pair), "pool": F(count)})
-        for pair, count in ((old, pool[0]), (new, pool[1]))
-    )
-    for stage in plan.stages(before, after, [usage.knob_names(profile, budget)]):
-        assert stage.number("cpu_request") <= stage.number("cpu_limit")
 
 
 def test_who_is_waited_for() -> None:

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from issue_service.knobs import declare
+from tests.shipped import documents
 
 MANIFESTS = Path(__file__).parents[3] / "examples" / "issue-service" / "manifests"
-DOCUMENTS: list[dict[str, Any]] = [
-    document for path in sorted(MANIFESTS.rglob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
-]
+DOCUMENTS = [document for path in sorted(MANIFESTS.rglob("*.yaml")) for document in documents(path)]
 PODS = [
     (document["metadata"]["name"], document["spec"]["template"]["spec"])
     for document in DOCUMENTS

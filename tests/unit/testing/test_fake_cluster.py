@@ -1,15 +1,16 @@
 """The fake API server meets every claim that a real one meets, and its faults do what they say."""
 
+import copy
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pegbox.model.errors import NotAvailable, Refused
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, PROFILE, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import Killed
 from pegbox.testing.suites.cluster import CLAIMS, Claim, ClusterWorld
+from tests.shipped import documents
 
 POLICY = Path(__file__).parents[3] / "manifests" / "admission" / "podenvironments.yaml"
 MAP: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
@@ -19,8 +20,8 @@ REF = Ref(CONFIG_MAP, "shop", "a")
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.__name__)
 async def test_the_fake_holds(claim: Claim) -> None:
     cluster = FakeCluster()
-    for body in yaml.safe_load_all(POLICY.read_text()):
-        await cluster.as_manager("helm").apply(body)
+    for body in documents(POLICY):
+        await cluster.as_manager("helm").apply(copy.deepcopy(body))
     await claim(ClusterWorld(cluster, cluster.as_manager, "shop"))
 
 

@@ -70,26 +70,6 @@ def test_one_knob_takes_back_what_measured_no_better() -> None:
     assert tuner.incumbent == better
 
 
-def test_the_box_moves_three_knobs_at_most_and_numbers_by_15_percent_of_their_range() -> None:
-    made = bowl(8, seed=6)
-    tuner = COMPANY["tpe-box"](made.problem)
-    for step in range(20):
-        before, setting = tuner.incumbent, tuner.ask()
-        moved = made.encoding.codes([setting])[0] - made.encoding.codes([before])[0]
-        assert len(before.diff(setting)) <= 3
-        assert all(
-            abs(moved[i]) <= 0.15 + 0.03 for i in range(8) if made.encoding.columns[i].numeric
-        )  # and half a unit
-        tuner.tell(setting, made.measured(setting, step))
-
-
-def test_the_whole_spaces_estimator_goes_further() -> None:
-    """The twin: without the box more than three knobs move at once."""
-    made = bowl(8, seed=6)
-    tuner = COMPANY["tpe"](made.problem)
-    assert max(len(made.problem.start.diff(setting)) for setting, _ in steps(tuner, made)) > 3
-
-
 def test_omniscient_climbs_without_an_unsafe_step_and_then_holds() -> None:
     made = bowl(8, seed=7)
     tuner = Omniscient(made.problem, made.truth)

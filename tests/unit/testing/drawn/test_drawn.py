@@ -15,9 +15,11 @@ from pegbox.testing.drawn import FAMILIES
 from pegbox.testing.drawn.walk import neighbours, rows, survey, walk
 
 EACH = pytest.mark.parametrize("family", FAMILIES)
+# Single events take some tenths of a second for each of these: tests/sim.
+QUICK = pytest.mark.parametrize("family", [family for family in FAMILIES if family != "events"])
 
 
-@EACH
+@QUICK
 def test_the_same_seed_gives_the_same_windows_and_another_seed_others(family: str) -> None:
     one, again, other = (walk(FAMILIES[family](seed), 6) for seed in (3, 3, 4))
     assert one == again
@@ -48,7 +50,7 @@ def test_a_setting_that_doubles_everything_serves_no_less(family: str) -> None:
     assert plant.capacity(more, pods) >= 0.9 * plant.capacity(plant.start, pods)
 
 
-@EACH
+@QUICK
 def test_a_walk_is_of_small_steps_and_its_windows_can_be_learned_from(family: str) -> None:
     plant = FAMILIES[family](2)
     seen = walk(plant, 12)
@@ -59,7 +61,7 @@ def test_a_walk_is_of_small_steps_and_its_windows_can_be_learned_from(family: st
     assert all(not isinstance(s.observation.latency, Missing) and s.observation.clean for s in seen)
 
 
-@EACH
+@QUICK
 def test_a_survey_sees_limits_both_full_and_free_and_fits_into_a_ledger(family: str) -> None:
     plant = FAMILIES[family](5)
     found = rows(survey(plant, 12))
