@@ -23,7 +23,6 @@ from pegbox.model.errors import MAX_REMEDY, MAX_SHOWN, InvalidInput
 from pegbox.model.knobs import KnobType
 from pegbox.model.observations import Missing
 from pegbox.runtime import reading
-from tests.unit.api.documents import CLASS
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (n + 1, n + 1, b",".join([b"*%c" % n] * 9)) for n in range(ord("a"), ord("i"))
@@ -126,7 +125,7 @@ def test_originals_that_somebody_edited_are_as_good_as_none(originals: str) -> N
     from tests.fuzz.parsers import _SPEC, _SPEC_PROFILE
 
     own = {"metadata": {"annotations": {reading.ORIGINALS: originals}}, "data": {}}
-    found = reading.Objects(_SPEC_PROFILE, CLASS, _SPEC, own_config_map=own)
+    found = reading.Objects(_SPEC_PROFILE, "default", _SPEC, own_config_map=own)
     assert reading.adopted_before(found) is None
 
 

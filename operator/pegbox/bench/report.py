@@ -9,6 +9,7 @@ from pegbox.bench.outcome import Run
 from pegbox.bench.pictures import lines
 from pegbox.bench.statistics import Pair, highest_share, mean_of, ratio_of_sums
 from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
 
 HEAD = (
     *("tuner", "unsafe", "worst", "regret", "/ nothing", "gap 0", "gap 20", "gap 40", "gap 60", "to 5 %"),
@@ -53,13 +54,13 @@ def _line(name: str, runs: Sequence[Run]) -> tuple[str, ...]:
         never, value = ranked[(len(ranked) - 1) // 2]
         return "-" if never else f"{value}"
 
-    static = sum(r["regret_static"] for r in runs)
+    beside = _beside_nothing(runs)
     return (
         name,
         mean("unsafe", lambda x: f"{x:.1%}"),
         f"{min(r['worst'] for r in runs):.2f}",
         mean("regret", lambda x: f"{x:.2f}"),
-        f"{sum(r['regret'] for r in runs) / static:.2f}" if static > 0 else "-",
+        "-" if isinstance(beside, Missing) else f"{beside:.2f}",
         f"{statistics.fmean(r['regret_static'] / r['steps'] for r in runs):.1%}",
         *(mean(f"gap{n}", lambda x: f"{x:.1%}") for n in (20, 40, 60)),
         middle("steps_to_5"),
@@ -69,6 +70,14 @@ def _line(name: str, runs: Sequence[Run]) -> tuple[str, ...]:
         str(sum(r["failed"] for r in runs)),
         mean("suggest_ms_p50", lambda x: f"{x:.0f}"),
     )
+
+
+def _beside_nothing(runs: Sequence[Run]) -> float | Missing:
+    """The regret of all of them as a share of that of doing nothing."""
+    static = sum(r["regret_static"] for r in runs)
+    if static <= 0:
+        return Missing(Reason.NOTHING_BETTER, "nothing better than the start was there")
+    return float(sum(r["regret"] for r in runs) / static)
 
 
 def _pooled(runs: Sequence[Run]) -> list[tuple[str, ...]]:
@@ -99,11 +108,11 @@ def _left_out(runs: Sequence[Run]) -> list[tuple[str, ...]]:
         regret: list[float] = []
         for out in dict.fromkeys(r["spec"] for r in group):
             rest = [r for r in group if r["spec"] != out]
-            static = sum(r["regret_static"] for r in rest)
             if rest:
                 unsafe.append(sum(r["unsafe"] * r["steps"] for r in rest) / sum(r["steps"] for r in rest))
-            if static > 0:
-                regret.append(sum(r["regret"] for r in rest) / static)
+            beside = _beside_nothing(rest)
+            if not isinstance(beside, Missing):
+                regret.append(beside)
         shares = [f"{x:.2%}" for x in (min(unsafe), max(unsafe))] if unsafe else ["-", "-"]
         ratios = [f"{x:.2f}" for x in (min(regret), max(regret))] if regret else ["-", "-"]
         found.append((name, *shares, *ratios))

@@ -18,6 +18,7 @@ from pegbox.commands.output import Exit
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, Refused
 from pegbox.model.trials import Ledger
 from pegbox.ports import CLASS, LEDGER, PROFILE, Cluster, MetricsSource, Object, Ref
+from pegbox.runtime import reading
 from pegbox.runtime.reading import Unacceptable
 
 
@@ -54,9 +55,9 @@ async def source_name(cluster: Cluster, profile: Object) -> str:
     """The source that the profile's class names; the default one where the class cannot be read."""
     name = profile.get("spec", {}).get("classRef", {}).get("name", "")
     try:
-        return str((await cluster.get(Ref(CLASS, "", name))).get("spec", {}).get("sourceRef", "default"))
+        return reading.named_source((await cluster.get(Ref(CLASS, "", name))).get("spec", {}).get("sourceRef"))
     except (NotFound, Refused):
-        return "default"
+        return reading.named_source(None)
 
 
 async def explain(cluster: Cluster, source: MetricsSource | None, profile: Object, now: datetime) -> Explanation:

@@ -183,7 +183,8 @@ def _proposal(snapshot: Snapshot, model: Predictor | Missing) -> tuple[Proposal 
     wanted = searching.request(snapshot, asked)
     if isinstance(wanted, Missing):
         return searching.answer(asked, found, wanted), ()
-    return searching.answer(asked, found, learning.suggest(wanted)), tuple(learning.weigh(wanted))
+    suggested, steps = learning.weigh(wanted)
+    return searching.answer(asked, found, suggested), tuple(steps)
 
 
 def told(status: Mapping[str, object], space: SearchSpace, incumbent: Setting | None) -> Setting | None:

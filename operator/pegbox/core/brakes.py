@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import cohorts, looks, transitions, under_way
+from pegbox.core import cohorts, looks, restoring, transitions, under_way
 from pegbox.core.guards.brakes import why as brake_of
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Stop
@@ -65,7 +65,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first
     assert ledger.adopted is not None
-    decision = under_way.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
+    decision = restoring.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
     begun = decision.ledger.intent
     if ledger.intent is None and begun is not None and begun.target == begun.parent and begun.cohort is None:
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: beside what others set, a budget has no room for the rest"

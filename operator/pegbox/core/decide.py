@@ -14,6 +14,7 @@ from fractions import Fraction
 from pegbox.core import (
     brakes,
     breaker,
+    cut_short,
     force,
     guards,
     looks,
@@ -22,6 +23,7 @@ from pegbox.core import (
     owed,
     pod_env,
     requests,
+    restoring,
     room,
     sizing,
     transitions,
@@ -58,7 +60,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     replaced = _replaced(snapshot)
     snapshot = replace(snapshot, ledger=_current(snapshot, now))
     if snapshot.deleting:
-        return brakes.keeps(snapshot, now) or under_way.delete(snapshot, now)
+        return brakes.keeps(snapshot, now) or restoring.delete(snapshot, now)
     if isinstance(snapshot.workload, Missing):
         return _hold(snapshot, snapshot.workload.reason, snapshot.workload.detail)
     workload = snapshot.workload
@@ -67,7 +69,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     if braked is not None:
         decision = braked
     elif snapshot.ledger.intent is not None:
-        decision = under_way.proceed(under_way.note_sample(snapshot), workload, now, chance.jitter)
+        decision = under_way.proceed(cut_short.note_sample(snapshot), workload, now, chance.jitter)
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:

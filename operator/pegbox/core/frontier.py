@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from pegbox.core import sizing
-from pegbox.core.added import pod_requests
+from pegbox.core import pricing
 from pegbox.core.candidates import knobs_with, targets
 from pegbox.core.propose import TOLERANCE, spare
-from pegbox.model.knobs import KnobValue, ResourceName, Setting
+from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Prediction, Predictor
-from pegbox.model.profile import GIB, ProfileSpec
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.proposals import ProposeRequest
 from pegbox.model.roles import Role
 from pegbox.model.snapshot import ContainerSizes
@@ -32,13 +31,6 @@ class Point:
     pods: int
     per_hour: Fraction
     expected: Prediction
-
-
-def per_hour(spec: ProfileSpec, containers: Sequence[ContainerSizes], setting: Setting, pods: int) -> Fraction:
-    """pods x (pod + cores x price + GiB x price). 3 pods of 0.5 cores and 1 GiB: 3 x (0.0158 + 0.0042) = 0.06."""
-    sized = sizing.sized(containers, spec.space, setting)
-    cores, memory = (pod_requests(sized, resource) for resource in (ResourceName.CPU, ResourceName.MEMORY))
-    return pods * (spec.prices.pod + cores * spec.prices.cpu + memory / GIB * spec.prices.memory)
 
 
 def frontier(
@@ -73,4 +65,4 @@ def _point(
     values |= targets(replace(request, pods=float(pods)), predictor.report.coefficients, wanted)
     setting = request.incumbent.with_values(**values)
     [expected] = predictor.predict([setting], request.load, float(pods))
-    return Point(setting, pods, per_hour(spec, containers, setting, pods), expected)
+    return Point(setting, pods, pods * pricing.per_pod(spec, containers, setting), expected)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from zlib import crc32
 
 from pegbox.core import verify
 from pegbox.model.observations import Missing, Observation
@@ -21,6 +22,11 @@ SOON = Fraction(5)  # the longest that a rollback waits for its next look
 SCRAPES = 4  # least number of scrapes in a window: a quarter of it holds a new one
 SLACK = 0.9  # answers of the look before are too old for this one, in spite of jitter
 AT_REST = 0.99  # the same at rest, where every part of an interval less would be asked for by a large fleet
+
+
+def share(uid: str) -> float:
+    """Where in a round this profile's turn is, at least 0 and below 1: spread evenly, and the same after a restart."""
+    return crc32(uid.encode()) / 2**32
 
 
 def at_rest(spec: ProfileSpec) -> Fraction:

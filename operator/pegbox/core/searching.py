@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from pegbox.core import propose
+from pegbox.core import pricing, propose
 from pegbox.core.guards import limits
 from pegbox.core.propose import SERVED, Situation
 from pegbox.core.wording import in_words
-from pegbox.model.knobs import Effect, Knob, KnobType, LocationKind, ResourceName, Setting, Side
+from pegbox.model.knobs import Effect, Knob, KnobType, LocationKind, Setting
 from pegbox.model.observations import Missing
-from pegbox.model.profile import GIB, Objective, Prices, ProfileSpec
+from pegbox.model.profile import Objective, ProfileSpec
 from pegbox.model.proposals import Proposal, ProposalKind, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
@@ -69,7 +69,7 @@ def request(snapshot: Snapshot, asked: ProposeRequest) -> SearchRequest | Missin
         pods=asked.pods,
         throughput=situation.served < SERVED,
         least=-GIVEN_UP if _thrifty(spec, situation) else -math.inf,
-        price=lambda setting: price(spec, setting),
+        price=lambda setting: float(pricing.per_pod(spec, snapshot.containers, setting)),
         admissible=admissible,
         seed=int.from_bytes(hashlib.sha256(text).digest()[:4], "big"),
     )
@@ -86,27 +86,12 @@ def _movable(snapshot: Snapshot, situation: Situation) -> list[Knob]:
         if knob.location.kind in PODS:
             continue
         if knob.type.numeric and writable and spec.roles.get(knob.name, Role.NONE) is Role.NONE:
-            found += [knob] if not thrifty or _unit_price(spec.prices, knob) > 0 else []
+            found += [knob] if not thrifty or pricing.priced(spec.prices, knob) else []
     return found
 
 
 def _thrifty(spec: ProfileSpec, situation: Situation) -> bool:
     return spec.objective is Objective.MINIMIZE_COST and not situation.pressed
-
-
-def price(spec: ProfileSpec, setting: Setting) -> float:
-    """Money per pod and hour for what a pod requests by its knobs; 1 where nothing has a price."""
-    named = [knob for knob in spec.space.knobs if _unit_price(spec.prices, knob) > 0 and knob.name in setting]
-    total = spec.prices.pod + sum(_unit_price(spec.prices, k) * setting.number(k.name) for k in named)
-    return float(total) if named else 1.0
-
-
-def _unit_price(prices: Prices, knob: Knob) -> Fraction:
-    """Of a core, or of a byte, where the knob is what a container requests of it."""
-    size = knob.location.size
-    if knob.location.kind is not LocationKind.CONTAINER_RESOURCE or size is None or size.side is not Side.REQUESTS:
-        return Fraction(0)
-    return prices.cpu if size.resource is ResourceName.CPU else prices.memory / GIB
 
 
 def _least_bytes(spec: ProfileSpec, given: Setting) -> Mapping[str, Fraction]:

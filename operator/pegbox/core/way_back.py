@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pegbox.model.knobs import Knob, KnobMode, LocationKind, SearchSpace
-from pegbox.model.profile import Autoscaler, ConflictPolicy, DeletionPolicy, Guards, Mode, Objective, ProfileSpec
+from pegbox.model.profile import Autoscaler, DeletionPolicy, Guards, Mode, Objective, ProfileSpec
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger, Place, WayBack
 
@@ -110,9 +110,15 @@ def _scaler(autoscaler: Autoscaler | None) -> str:
 
 
 def _place(spec: ProfileSpec, knob: Knob) -> Place:
-    take = spec.conflict_policy is ConflictPolicy.TAKE or knob.name in spec.take_knobs
     return Place(
-        knob.name, knob.type, knob.location, knob.effect, knob.minimum, knob.maximum, tunable=knob.tunable, take=take
+        knob.name,
+        knob.type,
+        knob.location,
+        knob.effect,
+        knob.minimum,
+        knob.maximum,
+        tunable=knob.tunable,
+        take=spec.takes(knob.name),
     )
 
 

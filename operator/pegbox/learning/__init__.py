@@ -48,8 +48,9 @@ def suggest(request: SearchRequest) -> Suggestion | Missing:
     return suggest_setting(request)
 
 
-def weigh(request: SearchRequest) -> list[Step]:
-    """The steps that `suggest` looks at, and what speaks against each: the best first; none where it could not tell."""
+def weigh(request: SearchRequest) -> tuple[Suggestion | Missing, list[Step]]:
+    """What `suggest` says, and the steps that it looked at with what speaks against each: the best first; none where
+    it could not tell."""
     from pegbox.learning.suggesting import weigh_steps
 
     return weigh_steps(request)

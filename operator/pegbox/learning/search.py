@@ -69,11 +69,12 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Foretold:
     """Of one measurement: the mean of its log metric, the process's own sd with the measurement's noise in it, and by
-    which factor the interval of a setting that never ran has to be wider (widths.py)."""
+    which factor the interval of a setting that never ran has to be wider (widths.py). `ran`: this one did."""
 
     mean: float
     sd: float
     width: float
+    ran: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class SafeSearch:
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
-        return self._pick(lambda _: True, self.parameters.worth)
+        return self.incumbent if self.holds else self.best_of(self.weigh())
 
     def probe(self, names: frozenset[str]) -> Setting:
         """The step of one of these knobs that tells most, among those that are surely safe, whatever it promises."""
@@ -159,25 +160,24 @@ class SafeSearch:
             moved = self._incumbent.diff(setting)
             return len(moved) == 1 and names >= {*moved}
 
-        return self._pick(single, -math.inf)
+        return self.incumbent if self.holds else self._best_of(self._weigh(single), -math.inf)
 
-    def _pick(self, asked: Callable[[Setting], bool], least: float) -> Setting:
-        """Of the candidates that are asked for, safe and wanted, the one that is worth most beyond its toll; the
-        incumbent where none is worth more than `least`."""
-        if self.holds or self._base is None:
-            return self._incumbent
-        options = {setting: point for setting, point in self._candidates().items() if asked(setting)}
-        if not options:
-            return self._incumbent
-        view = self._view(list(options), np.array(list(options.values())))
-        score = self._score(view)
-        score[~(self._safe(view) & self._wanted(view))] = -np.inf
-        best = int(np.argmax(score))
-        return view.settings[best] if score[best] > least else self._incumbent
+    def best_of(self, looked: Sequence[Weighed]) -> Setting:
+        """Of what `weigh` found, the setting to ask for; the incumbent where nothing is worth a step."""
+        return self._best_of(looked, self.parameters.worth)
+
+    def _best_of(self, looked: Sequence[Weighed], least: float) -> Setting:
+        """The first, where it is safe and wanted and worth more than `least`."""
+        worth = looked and looked[0].safe and looked[0].wanted and looked[0].score > least
+        return looked[0].setting if worth else self._incumbent
 
     def weigh(self) -> list[Weighed]:
-        """What `ask` would look at, the best first: those that are safe and wanted before those that are not."""
-        options = {} if self._base is None else self._candidates()
+        """What `ask` looks at, the best first: those that are safe and wanted before those that are not."""
+        return self._weigh(lambda _: True)
+
+    def _weigh(self, asked: Callable[[Setting], bool]) -> list[Weighed]:
+        there = {} if self._base is None else self._candidates()
+        options = {setting: point for setting, point in there.items() if asked(setting)}
         if not options:
             return []
         view = self._view(list(options), np.array(list(options.values())))
@@ -243,7 +243,10 @@ class SafeSearch:
         point = self._axes.place([setting])
         mean, sd = self._posterior().beside(self._now(point), _at_epoch(self._origin[None, :], 0.0))
         return Foretold(
-            self._base + float(mean[0, 0]), math.hypot(float(sd[0, 0]), self._hyper.noise), self._width.factor
+            self._base + float(mean[0, 0]),
+            math.hypot(float(sd[0, 0]), self._hyper.noise),
+            self._width.factor,
+            ran=setting in self._runs.settings,
         )
 
     def outlook(self, setting: Setting) -> tuple[float, float, float, float]:
@@ -268,7 +271,7 @@ class SafeSearch:
         if told is None or self._base is None:
             return
         off = value - told.mean
-        if setting not in self._runs.settings:
+        if not told.ran:
             self._width.tell(off / told.sd)
         far = abs(off) > FAR * told.sd
         if far:

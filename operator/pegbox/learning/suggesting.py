@@ -30,41 +30,40 @@ Z90 = 1.645
 
 def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
     """See pegbox.learning.suggest."""
+    return weigh_steps(request)[0]
+
+
+def weigh_steps(request: SearchRequest) -> tuple[Suggestion | Missing, list[Step]]:
+    """See pegbox.learning.weigh."""
     rows, here = _measured(request)
     windows = sum(row.count for row in here)
     if windows < NEEDED:
         text = f"{windows} of {NEEDED} windows of the setting in force at about {request.load:.3g} events/s"
-        return Missing(Reason.LEARNING, text)
+        return Missing(Reason.LEARNING, text), []
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):  # sums in thread order do not repeat
         search = _search(request, rows, here)
-        if search.holds:
-            return Missing(Reason.NOTHING_BETTER, f"the search holds: {request.misses} trials in a row came to nothing")
-        wanted = search.ask()
-        if wanted == request.incumbent:
-            wanted = search.probe(_untried(request, rows))
-        if wanted == request.incumbent:
-            return Missing(Reason.NOTHING_BETTER, "the search expects no gain from any safe step")
-        mean, spread, above, apart = search.outlook(wanted)
+        looked = search.weigh()
+        return _suggested(request, rows, search, looked), [_step(one, search.parameters.worth) for one in looked]
+
+
+def _suggested(
+    request: SearchRequest, rows: list[Row], search: SafeSearch, looked: list[Weighed]
+) -> Suggestion | Missing:
+    if search.holds:
+        return Missing(Reason.NOTHING_BETTER, f"the search holds: {request.misses} trials in a row came to nothing")
+    wanted = search.best_of(looked)
+    if wanted == request.incumbent:
+        wanted = search.probe(_untried(request, rows))
+    if wanted == request.incumbent:
+        return Missing(Reason.NOTHING_BETTER, "the search expects no gain from any safe step")
+    mean, spread, above, apart = search.outlook(wanted)
     return Suggestion(wanted, _share(mean, spread), _sure(above, apart), len({row.setting for row in rows}))
 
 
-def weigh_steps(request: SearchRequest) -> list[Step]:
-    """See pegbox.learning.weigh."""
-    rows, here = _measured(request)
-    if sum(row.count for row in here) < NEEDED:
-        return []
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        search = _search(request, rows, here)
-        looked = search.weigh()
-        least = search.parameters.worth
-    return [
-        Step(one.setting, _share(one.gain, one.spread), _sure(one.above, one.apart), _against(one, least))
-        for one in looked
-    ]
+def _step(one: Weighed, least: float) -> Step:
+    return Step(one.setting, _share(one.gain, one.spread), _sure(one.above, one.apart), _against(one, least))
 
 
 def _against(one: Weighed, least: float) -> Missing | None:

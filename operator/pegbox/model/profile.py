@@ -222,5 +222,9 @@ class ProfileSpec:
         """Our own ConfigMap: one per profile, named after the target so that manifests can mount it."""
         return f"{self.target.name}-pegbox"
 
+    def takes(self, knob: str) -> bool:
+        """Does the profile consent to taking this knob's place over from another field manager?"""
+        return self.conflict_policy is ConflictPolicy.TAKE or knob in self.take_knobs
+
     def signal_for(self, purpose: Purpose) -> Signal | None:
         return next((s for s in self.signals if s.purpose is purpose), None)

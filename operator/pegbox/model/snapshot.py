@@ -70,6 +70,10 @@ class Workload:
     def unfinished(self) -> tuple[PodFacts, ...]:
         return tuple(p for p in self.pods if not p.finished)
 
+    @property
+    def scaled_to_zero(self) -> bool:
+        return self.replicas == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

@@ -25,7 +25,6 @@ from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
 from pegbox.runtime import pod_env, sizes
-from pegbox.runtime.holding import takes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
 
@@ -186,7 +185,7 @@ class LiveActuator:
                     key, path = knob.location.key, knob.location.path
                     whole = data.get(key, body["data"][key])
                     data[key] = configmaps.write_path(whole, path, text) if path else _replaced(whole, text)
-            forced = any(takes(change.spec, knob) for knob, _ in moved if knob.location.config_map == name)
+            forced = any(change.spec.takes(knob.name) for knob, _ in moved if knob.location.config_map == name)
             # What an apply leaves out it releases, and a key that only we owned would vanish.
             data = owners.applied(body).get("data", {}) | data
             self.reached(Point.BEFORE_CONFIG_MAP)
@@ -211,7 +210,7 @@ class LiveActuator:
         # Apply replaces all that we applied before: an HPA of ours is applied whole, or its metrics would vanish.
         body["spec"] = (present["spec"] if created else owners.applied(present).get("spec", {})) | fields
         self.reached(Point.BEFORE_HPA)
-        await self.cluster.apply(body, force=created or any(takes(change.spec, k) for k, _ in moved))
+        await self.cluster.apply(body, force=created or any(change.spec.takes(k.name) for k, _ in moved))
         self.reached(Point.AFTER_HPA)
         return True
 

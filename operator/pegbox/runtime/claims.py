@@ -54,10 +54,6 @@ def _may_use_more(found: Objects, ledger: Ledger, ref: str) -> bool:
     return any(settings.intersection(usage.knob_names(found.spec, b)) for b in found.spec.budgets if b.ref == ref)
 
 
-def _scaled_to_zero(found: Objects) -> bool:
-    return not isinstance(found.workload, Missing) and found.workload.replicas == 0
-
-
 def _kept(
     found: Objects, ledger: Ledger, ref: str, amount: int, standing: Claim, now: datetime
 ) -> tuple[int, datetime]:
@@ -67,7 +63,7 @@ def _kept(
     as that of a target which is gone: what stays away for weeks holds nothing.
     """
     ends, less = datetime.fromisoformat(standing.expires), amount < standing.amount
-    if less and _scaled_to_zero(found):
+    if less and not isinstance(found.workload, Missing) and found.workload.scaled_to_zero:
         return standing.amount, ends
     if less and _may_use_more(found, ledger, ref):
         amount = standing.amount

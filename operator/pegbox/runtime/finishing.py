@@ -32,17 +32,17 @@ async def last_read(cluster: Cluster, memory: Memory, refusal: Unacceptable) -> 
     deleting = bool(profile["metadata"].get("deletionTimestamp"))
     if not deleting and (ledger is None or ledger.intent is None):
         return None
-    now, spec, class_ = _named(profile), memory.spec, memory.class_
-    if spec is not None and class_ is not None and spec.uid == now.uid:
+    now, spec, source = _named(profile), memory.spec, memory.source
+    if spec is not None and spec.uid == now.uid:
         spec = replace(spec, mode=now.mode, deletion_policy=now.deletion_policy)
     elif ledger is not None and ledger.way_back is not None:
-        spec, class_ = way_back.alone(now, ledger.way_back), {"spec": {"sourceRef": ledger.way_back.source}}
+        spec, source = way_back.alone(now, ledger.way_back), reading.named_source(ledger.way_back.source)
     else:
         return None
     # By the target of then: an edit may name another one, to which nothing under way belongs.
     ref = Ref(reading.KINDS[spec.target.kind], spec.namespace, spec.target.name)
     target = await reading.maybe(cluster, ref)
-    return Objects(profile, class_, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
+    return Objects(profile, source, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
 
 
 async def under_way(cluster: Cluster, profile: Object) -> Intent | None:

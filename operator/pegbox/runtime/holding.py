@@ -10,7 +10,7 @@ from pegbox.adapters.kube import configmaps, owners
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Effect, Knob, KnobType, KnobValue, LocationKind
 from pegbox.model.observations import Missing
-from pegbox.model.profile import ConflictPolicy, ProfileSpec
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Workload
 from pegbox.model.trials import Ledger
@@ -143,16 +143,11 @@ def _consent(spec: ProfileSpec, knob: Knob, body: Object, path: owners.Path, val
     others = owners.owners(body, path)
     entries = tuple(str(e) for e in owners.entries_owning(body, path) if e.manager in others)
     value = replace(value, owners=others, entries=entries, object_uid=body["metadata"]["uid"])
-    if value.refusal is not None or not others or takes(spec, knob):
+    if value.refusal is not None or not others or spec.takes(knob.name):
         return value
     detail = f"field manager {', '.join(others)} holds {'.'.join(p.removeprefix('f:') for p in path)}"
     remedy = "leave it out of what you apply, or set conflictPolicy: Take"
     return replace(value, refusal=Missing(Reason.OWNED_BY_OTHER, f"{detail}: {remedy}"))
-
-
-def takes(spec: ProfileSpec, knob: Knob) -> bool:
-    """Does the profile consent to taking this knob's place over?"""
-    return spec.conflict_policy is ConflictPolicy.TAKE or knob.name in spec.take_knobs
 
 
 def _volume(found: Objects, config_map: str) -> Missing | None:

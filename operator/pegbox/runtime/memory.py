@@ -6,7 +6,6 @@ from asyncio import Future
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
@@ -102,8 +101,8 @@ class Memory:
     conflicts: int = 0  # wakes in a row that ended because an object moved
     intent: Intent | None = None  # under way, as it was last read or written
     reported: frozenset[str] | None = None
-    spec: ProfileSpec | None = None  # as it was last read, with the class it was merged with
-    class_: dict[str, Any] | None = None
+    spec: ProfileSpec | None = None  # as it was last read
+    source: str = ""  # the metrics source that its class named then
     looked_at: datetime | None = None
     turn: float | None = None  # monotonic: when the next look at rest is planned
     parsed: Parsed = field(default_factory=Parsed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -40,6 +40,7 @@ from pegbox.ports import (
     Object,
     Ref,
 )
+from pegbox.runtime import places
 from pegbox.runtime.parsed import Parsed
 
 ORIGINALS = "pegbox.dev/originals"
@@ -54,7 +55,7 @@ class Objects:
     """One profile's objects as they were read: each write names their uid and resourceVersion."""
 
     profile: Object
-    class_: Object
+    source: str  # the metrics source that the class names
     spec: ProfileSpec
     target: Object | None = None
     pods: tuple[Object, ...] = ()
@@ -114,7 +115,12 @@ async def read_spec(
         spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
-    return Objects(profile, class_, spec, target=target)
+    return Objects(profile, named_source(class_.get("spec", {}).get("sourceRef")), spec, target=target)
+
+
+def named_source(name: object) -> str:
+    """The metrics source of a class that names this one, or none."""
+    return str(name or "default")
 
 
 async def target_again(cluster: Cluster, found: Objects) -> Objects:
@@ -177,11 +183,11 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
 
     What was under way when an edit made it so is put back, but for what the older one has now.
     """
-    mine, claimed, texts = _claimed_places(found.profile), set[str](), []
+    mine, claimed, texts = places.claimed_places(found.profile), set[str](), []
     for other in await cluster.list(PROFILE, found.spec.namespace):
         if other["metadata"]["uid"] == found.spec.uid or _age(other) > _age(found.profile):
             continue
-        shared = mine & _claimed_places(other)
+        shared = mine & places.claimed_places(other)
         if shared and not found.deleting:
             claimed |= shared
             texts.append(f"profile {other['metadata']['name']} tunes {', '.join(sorted(shared))} already")
@@ -191,46 +197,7 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
     if found.stored is None or found.stored.intent is None:
         raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
     refusal = found.refusal or Missing(Reason.TARGET_BUSY, text)
-    return replace(found, refusal=refusal, claimed=_knobs_at(found.spec, claimed))
-
-
-def _knobs_at(spec: ProfileSpec, places: Container[str]) -> frozenset[str]:
-    """The knobs that live at these places; all of them where it is the target itself."""
-    scaler = _scaler_place(spec.autoscaler.name if spec.autoscaler is not None else "")
-    found = set()
-    for knob in spec.space.knobs:
-        where = knob.location
-        hpa = where.kind in (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
-        place = scaler if hpa else _text_place(where.config_map, where.key, where.path)
-        if place in places or _target_place(spec.target.kind, spec.target.name) in places:
-            found.add(knob.name)
-    return frozenset(found)
-
-
-def _claimed_places(profile: Object) -> set[str]:
-    spec = profile.get("spec", {})
-    target = spec.get("targetRef", {})
-    places = {_target_place(target.get("kind"), target.get("name"))}
-    scaler = spec.get("autoscaler", {}).get("ref", {}).get("name")
-    if scaler:
-        places.add(_scaler_place(scaler))
-    for knob in spec.get("knobs", []):
-        where = knob.get("location") or {}
-        if where.get("configMap"):
-            places.add(_text_place(where["configMap"], where.get("key", ""), where.get("path", "")))
-    return places
-
-
-def _target_place(kind: str | None, name: str | None) -> str:
-    return f"{kind} {name}"
-
-
-def _scaler_place(name: str) -> str:
-    return f"HorizontalPodAutoscaler {name}"
-
-
-def _text_place(config_map: str, key: str, path: str) -> str:
-    return f"ConfigMap {config_map}/{key}/{path}"
+    return replace(found, refusal=refusal, claimed=places.knobs_at(found.spec, claimed))
 
 
 def _age(profile: Object) -> tuple[str, str]:

@@ -10,14 +10,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zlib import crc32
 
 from pegbox.adapters.kube import resources
 from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, looks, transitions, under_way, way_back
+from pegbox.core import cohorts, decide, looks, read_back, transitions, way_back
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -116,7 +115,7 @@ class Reconciler:
         if memory.ledger is not None and memory.ledger.profile_uid != found.spec.uid:
             memory = self.memories[key] = Memory()  # another profile of this name: nothing of the one before is its own
         if found.refusal is None:
-            memory.spec, memory.class_ = found.spec, found.class_
+            memory.spec, memory.source = found.spec, found.source
         self.classes[key] = found.spec.class_name
         try:
             found = await self._fenced(await reading.read_rest(self.cluster, found, memory.parsed), memory)
@@ -127,7 +126,7 @@ class Reconciler:
         proposal = await self.predicting.proposal(snapshot, memory, now)
         decision = decide.decide(snapshot, proposal, now, decide.Chance(self.jitter()))
         decision = _with_originals(snapshot, decision)
-        noted = way_back.recorded(snapshot, decision.ledger, source_name(found))
+        noted = way_back.recorded(snapshot, decision.ledger, found.source)
         decision = replace(decision, ledger=noted)
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
@@ -139,7 +138,7 @@ class Reconciler:
             await leaving.release(self.cluster, found, snapshot.held, decision.ledger, now, self.reached)
             return None
         if decision.ledger.intent is None and decision.wake_after >= looks.at_rest(found.spec):
-            share = crc32(found.spec.uid.encode()) / 2**32
+            share = looks.share(found.spec.uid)
             return memory.next_turn(float(decision.wake_after), share, self.clock.monotonic())
         return float(decision.wake_after)
 
@@ -183,7 +182,7 @@ class Reconciler:
         ledger = self._ledger(memory, found)
         memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)
-        self.brakes.asked(source_name(found), braking.answered(acks, reported))
+        self.brakes.asked(found.source, braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
@@ -247,12 +246,11 @@ class Reconciler:
         return None if isinstance(setting, Missing) else setting
 
     def _source(self, found: Objects) -> MetricsSource:
-        name = source_name(found)
-        source = self.sources.get(name)
+        source = self.sources.get(found.source)
         if source is None:
             known = ", ".join(sorted(self.sources))
-            error = InvalidInput(f"class {found.spec.class_name}: spec.sourceRef", name, f"known sources: {known}")
-            raise Refused(str(error))
+            field = f"class {found.spec.class_name}: spec.sourceRef"
+            raise Refused(str(InvalidInput(field, found.source, f"known sources: {known}")))
         return source
 
     def _ledger(self, memory: Memory, found: Objects) -> Ledger:
@@ -452,11 +450,6 @@ class Reconciler:
         self.telemetry.forget(namespace, name)
 
 
-def source_name(found: Objects) -> str:
-    """The metrics source that the profile's class names."""
-    return str(found.class_.get("spec", {}).get("sourceRef") or "default")
-
-
 def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
     """What must be durable at once: all but statistics."""
     if ledger is None:
@@ -486,7 +479,7 @@ def _reads_back(snapshot: Snapshot) -> bool:
     intent = snapshot.ledger.intent
     if intent is None or intent.applied_at is not None or intent.stage_at is None:
         return False
-    return not under_way.unwritten(snapshot, intent)
+    return not read_back.unwritten(snapshot, intent)
 
 
 def _later(*moments: datetime | None) -> datetime | None:

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from pegbox.adapters.clock import SystemClock
 from pegbox.adapters.kube.client import KubeCluster
@@ -26,6 +25,7 @@ from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.promql import Dialect
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
+from pegbox.core import looks
 from pegbox.model.errors import PegboxError
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
 from pegbox.runtime import cleanup, handlers, identity, points
@@ -114,7 +114,7 @@ class Operator:
         """
         namespace, name = meta["namespace"], meta["name"]
         new = self.news.heard(profile_key(namespace, name), changeable(meta))
-        self.queue.add(f"{namespace}/{name}", after=0.0 if new else LIST_AGAIN * crc32(meta["uid"].encode()) / 2**32)
+        self.queue.add(f"{namespace}/{name}", after=0.0 if new else LIST_AGAIN * looks.share(meta["uid"]))
 
     async def _recall(self, namespaces: Sequence[str], uids: Mapping[str, str]) -> None:
         """What is under way is known before anything new starts; rollbacks do not wait for it."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pegbox.core import canary, cohorts
+from pegbox.core.cut_short import note_sample
 from pegbox.core.decide import decide
-from pegbox.core.under_way import note_sample
 from pegbox.core.verify import Judgement, Outcome
 from pegbox.model.decisions import Action
 from pegbox.model.observations import Attainment, Missing, Observation, Split

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pegbox.core.frontier import frontier, per_hour
+from pegbox.core import pricing
+from pegbox.core.frontier import frontier
 from pegbox.model.knobs import Knob, Location, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Interval, ModelReport, Prediction
@@ -85,7 +86,7 @@ def test_sizes_that_are_knobs_are_priced_as_the_setting_says() -> None:
     place = Location(LocationKind.CONTAINER_RESOURCE, size=Size(Side.REQUESTS, ResourceName.CPU))
     knob = Knob("cpu_request", location=place, minimum=F(1, 10), maximum=F(4))
     spec = build.spec(knob, prices=Prices(pod=F("0.01")))
-    assert float(per_hour(spec, POD, Setting({"cpu_request": F(1)}), 2)) == pytest.approx(0.0916)
+    assert float(2 * pricing.per_pod(spec, POD, Setting({"cpu_request": F(1)}))) == pytest.approx(0.0916)
 
 
 NOTHING = {
@@ -102,4 +103,4 @@ def test_without_ground_nothing_is_shown(case: tuple[ProposeRequest, Known]) -> 
 
 
 def test_pods_that_request_nothing_cost_nothing() -> None:
-    assert per_hour(SPEC, (ContainerSizes("app", {}, True),), HERE, 3) == 0
+    assert pricing.per_pod(SPEC, (ContainerSizes("app", {}, True),), HERE) == 0

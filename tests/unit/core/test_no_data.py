@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from pegbox.core import incumbent
+from pegbox.core.cut_short import note_sample
 from pegbox.core.decide import decide
 from pegbox.core.error_budget import overspent
 from pegbox.core.guards import data, waiting
 from pegbox.core.slo import headroom
-from pegbox.core.under_way import note_sample
 from pegbox.core.verify import Outcome, damage, judge
 from pegbox.model.decisions import Action
 from pegbox.model.observations import Attainment, Missing, Observation

@@ -18,7 +18,7 @@ from pegbox.model.proposals import ProposalKind, ProposeRequest
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Role
 from pegbox.model.searching import SearchRequest, Suggestion
-from pegbox.model.snapshot import Held, Snapshot
+from pegbox.model.snapshot import ContainerSizes, Held, Snapshot
 from pegbox.model.trials import TrialState, TrialSummary
 from pegbox.runtime import predicting
 from tests.unit.core import build
@@ -132,15 +132,28 @@ def test_without_data_nothing_is_asked(seen: Any) -> None:
     assert isinstance(asked(snapshot(observation=seen)), Missing)
 
 
+PRICES = Prices(F("0.01"), F("0.03"), F("0.005"))
+MINE = ContainerSizes("app", {}, tuned=True)
+PROXY = ContainerSizes("proxy", {Size(Side.REQUESTS, ResourceName.CPU): F(1)})
+
+
 def test_the_price_is_of_what_a_pod_requests() -> None:
     """0.01 for the pod, two cores at 0.03, four GiB at 0.005: 0.01 + 0.06 + 0.02 = 0.09; the limit costs nothing."""
-    found = snapshot(spec={"prices": Prices(F("0.01"), F("0.03"), F("0.005"))})
-    assert searching.price(found.spec, HERE) == pytest.approx(0.09)
-    assert searching.price(found.spec, HERE.with_values(cpu_limit=F(8))) == pytest.approx(0.09)
+    found = question(snapshot(spec={"prices": PRICES}, containers=(MINE,)))
+    assert found.price(HERE) == pytest.approx(0.09)
+    assert found.price(HERE.with_values(cpu_limit=F(8))) == pytest.approx(0.09)
 
 
-def test_where_nothing_has_a_price_all_cost_the_same() -> None:
-    assert searching.price(snapshot(knobs=(WORKERS, BUFFER)).spec, HERE) == 1.0
+def test_what_no_knob_moves_is_paid_for_too() -> None:
+    """A core of another container, 0.03: one core less of ours is 0.12 to 0.09, a quarter and no third."""
+    found = question(snapshot(spec={"prices": PRICES}, containers=(MINE, PROXY)))
+    assert found.price(HERE) == pytest.approx(0.12)
+    assert found.price(HERE.with_values(cpu_request=F(1))) == pytest.approx(0.09)
+
+
+def test_where_no_knob_has_a_price_all_settings_cost_the_same() -> None:
+    found = question(snapshot(knobs=(WORKERS, BUFFER), containers=(MINE, PROXY)))
+    assert found.price(HERE) == found.price(HERE.with_values(buffer=F(1)))
 
 
 def test_memory_is_never_cut_below_half_of_what_the_team_gave() -> None:

@@ -101,7 +101,7 @@ def test_the_same_question_gets_the_same_answer() -> None:
 
 
 def test_what_is_suggested_is_the_best_of_what_is_weighed() -> None:
-    steps = learning.weigh(request())
+    _, steps = learning.weigh(request())
     assert steps[0].setting == suggested(request()).setting
     assert steps[0].against is None
 
@@ -111,7 +111,7 @@ def test_what_is_not_safe_says_how_sure_it_is() -> None:
     slower = [row(HERE.with_values(buffer=F(n)), latency=latency(HERE) * worse) for n, worse in ((14, 1.1), (12, 1.25))]
     unsafe = [
         step.against.detail
-        for step in learning.weigh(request(row(HERE), *slower))
+        for step in learning.weigh(request(row(HERE), *slower))[1]
         if step.against is not None and step.against.reason is Reason.SLO_AT_RISK
     ]
     assert any(re.fullmatch(r"at least 90% of now with [0-9]+% only", text) for text in unsafe)
@@ -120,12 +120,12 @@ def test_what_is_not_safe_says_how_sure_it_is() -> None:
 def test_what_costs_more_to_know_than_it_promises_says_so() -> None:
     """A restart has to earn 2 %."""
     asked = request(moving=frozenset({"pause"}), restarting=frozenset({"pause"}))
-    assert {step.against.reason for step in learning.weigh(asked) if step.against} == {Reason.NOTHING_BETTER}
-    assert not [step for step in learning.weigh(asked) if step.against is None]
+    assert {step.against.reason for step in learning.weigh(asked)[1] if step.against} == {Reason.NOTHING_BETTER}
+    assert not [step for step in learning.weigh(asked)[1] if step.against is None]
 
 
 def test_without_three_windows_nothing_is_weighed() -> None:
-    assert learning.weigh(request(row(HERE, count=2))) == []
+    assert learning.weigh(request(row(HERE, count=2)))[1] == []
 
 
 def test_a_direction_that_paid_is_followed() -> None:

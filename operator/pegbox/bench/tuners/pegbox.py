@@ -26,7 +26,6 @@ class Pegbox:
     sign: float
     target: float | None = None
     foretold: list[Told] = field(default_factory=list)
-    _ran: set[Setting] = field(default_factory=set)
 
     def ask(self) -> Setting:
         return self.search.ask()
@@ -35,9 +34,7 @@ class Pegbox:
         value = quality(measured, self.sign, self.target)
         expected = self.search.foretell(setting)
         if expected is not None and value is not None:
-            repeat = setting in self._ran or setting == self.search.start
-            self.foretold.append(Told(value - expected.mean, expected.sd, expected.width, repeat))
-            self._ran.add(setting)
+            self.foretold.append(Told(value - expected.mean, expected.sd, expected.width, expected.ran))
         self.search.tell(setting, value)
 
     @property

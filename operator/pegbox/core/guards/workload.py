@@ -19,7 +19,7 @@ def unhealthy(workload: Workload | Missing) -> Missing | None:
     if isinstance(workload, Missing):
         return workload
     pods = [p for p in workload.unfinished if not p.terminating]
-    if not pods and workload.replicas == 0:
+    if not pods and workload.scaled_to_zero:
         return Missing(Reason.WORKLOAD_SCALED_TO_ZERO)
     crashing = sorted(p.name for p in pods if p.waiting in CRASHING)
     if crashing:

@@ -1,0 +1,130 @@
+"""Cut short: what ends a trial at any moment, and the samples that are counted for it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pegbox.core import (
+    canary,
+    cohorts,
+    error_budget,
+    force,
+    guards,
+    pod_env,
+    sizing,
+    tokens,
+    verify,
+)
+from pegbox.core.read_back import under_way, unwritten
+from pegbox.core.transitions import Ending
+from pegbox.model.decisions import Admission
+from pegbox.model.observations import Observation
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import Intent, IntentKind, TrialState
+
+
+def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
+    """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
+    _, intent = under_way(snapshot)
+    hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
+    return hurt or _whatever_it_does(snapshot, workload, now)
+
+
+def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
+    """Harm that shows in the whole workload."""
+    _, intent = under_way(snapshot)
+    damage = verify.damage(intent.started_at, workload)
+    if damage is not None:
+        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
+    if intent.bad_samples >= verify.BAD_SAMPLES:
+        why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
+        if verify.load_surged(snapshot.observation, intent.baseline):
+            return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
+        reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
+        return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
+    over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
+    seen = snapshot.observation
+    if over is not None and not (isinstance(seen, Observation) and verify.more_came(intent, [seen])):
+        if verify.load_surged(snapshot.observation, intent.baseline):
+            return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
+        return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
+    return None
+
+
+def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
+    """What ends a trial, however well it does."""
+    _, intent = under_way(snapshot)
+    forgotten = sorted(intent.moved & snapshot.spec.forgotten)
+    if forgotten:
+        reason = Reason.PROFILE_CHANGED if snapshot.refusal is None else snapshot.refusal.reason
+        return Ending(TrialState.INCONCLUSIVE, reason, now, f"only the ledger still knows {', '.join(forgotten)}")
+    stuck = sizing.impossible(snapshot, workload)
+    if stuck:
+        return Ending(TrialState.INCONCLUSIVE, Reason.RESIZE_NOT_POSSIBLE, now, stuck)
+    refusal = sizing.refused(snapshot, intent.parent.diff(intent.target))
+    if refusal is not None:
+        return Ending(TrialState.INCONCLUSIVE, refusal.reason, now, refusal.detail)
+    if cohorts.edited(snapshot, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, "the document's cohorts were edited")
+    theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
+    if theirs:
+        return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
+    unadmitted = pod_env.failed(snapshot, intent)
+    if unadmitted is not None:
+        return Ending(TrialState.INCONCLUSIVE, unadmitted.reason, now, unadmitted.detail)
+    if tokens.wants_rollback(snapshot):
+        return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
+    urgent = intent.reason is Reason.LIMITS_NARROWED
+    frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
+    if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
+    brake = guards.brakes.why(snapshot)
+    if brake is not None:  # nobody is to blame: no breaker counts it
+        return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
+    restarts = bool(force.restarting(snapshot.spec.space, intent)) and not intent.canary  # which never rolls out
+    deployed = intent.revision and workload.revision != intent.revision
+    if deployed and not (restarts and intent.in_force_at is None):
+        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now, workload.revision)
+    parent = snapshot.ledger.incumbent or intent.parent
+    refused = guards.limits.bounds(snapshot, parent, intent.target)
+    if guards.first_refusal((refused,)) is not None:
+        return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
+    use = guards.budgets_guard.budgets(snapshot, parent, intent.target)
+    if use.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
+        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, use.detail)
+    patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
+    if tried and unwritten(snapshot, intent):
+        why = "the values were not found as written: refused, or put back by somebody else"
+        return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
+    return None
+
+
+def _still_to_write(snapshot: Snapshot, intent: Intent) -> bool:
+    """Would the trial still write something new? In a freeze it goes back instead; what is in force may be judged."""
+    return intent.stage + 1 < len(intent.stages) or (intent.applied_at is None and unwritten(snapshot, intent))
+
+
+def note_sample(snapshot: Snapshot) -> Snapshot:
+    """Count the newest window for the hard guards, once per window; a good one starts the count again."""
+    intent, seen = snapshot.ledger.intent, snapshot.observation
+    if intent is None or intent.kind is not IntentKind.TRIAL or intent.stage_at is None:
+        return snapshot
+    if intent.canary:
+        return replace(snapshot, ledger=replace(snapshot.ledger, intent=canary.noted(snapshot, intent)))
+    if not isinstance(seen, Observation):
+        return snapshot
+    newest = seen.window.end
+    if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
+        return snapshot
+    bad = verify.bad_for(intent, seen, snapshot.spec) is not None
+    noted = replace(
+        intent,
+        last_sample_at=newest,
+        bad_samples=intent.bad_samples + 1 if bad else 0,
+        first_bad_at=(intent.first_bad_at or newest) if bad else None,
+        spent=error_budget.spent(snapshot.spec, intent, seen),
+    )
+    return replace(snapshot, ledger=replace(snapshot.ledger, intent=noted))

@@ -1,0 +1,61 @@
+"""Restoring: what was adopted is put back, at a deletion or where everything is stopped and restored. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from pegbox.core import cohorts, left_behind, looks, read_back, room, transitions, under_way
+from pegbox.core.transitions import Begin
+from pegbox.model.decisions import Action, Decision
+from pegbox.model.knobs import Setting
+from pegbox.model.observations import Missing
+from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import IntentKind
+
+
+def delete(snapshot: Snapshot, now: datetime) -> Decision:
+    """The profile is being deleted: restore or keep, then close. The shell drops the finalizer on CLOSE."""
+    ledger = snapshot.ledger
+    goal, reason = left_behind.goal(snapshot)
+    if goal is None or not snapshot.spec.space.knobs:
+        done = replace(ledger, intent=None)
+        return Decision(Action.CLOSE, Reason.STABLE, "nothing to restore", done, wake_after=looks.SOON)
+    if isinstance(snapshot.workload, Missing):  # the reader left only knobs whose place is still there
+        gone = Workload(snapshot.spec.target.kind, ledger.target_uid, 0, ledger.revision, False, False, 0, ())
+        snapshot = replace(snapshot, workload=gone)
+    assert isinstance(snapshot.workload, Workload)
+    if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
+        return restore(snapshot, snapshot.workload, goal, reason, now)
+    return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
+
+
+def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:
+    """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
+    ledger = snapshot.ledger
+    parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
+    foreign = {**read_back.left_alone(ledger), **read_back.foreign_at_restore(snapshot, parent)}
+    parent, goal = transitions.keeping(_here(snapshot, parent), foreign), transitions.keeping(goal, foreign)
+    if not snapshot.deleting:
+        wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
+        ledger = transitions.owing(replace(ledger, owed=None), wanted, goal)
+    left = cohorts.left(snapshot, workload, parent)
+    begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
+    ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
+    assert ledger.intent is not None
+    ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
+    return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
+
+
+def _here(snapshot: Snapshot, wanted: Setting) -> Setting:
+    """Where the workload is now: what an intent wanted may not have been written yet, and what stands is ours, too."""
+    late = {n for n, held in snapshot.held.items() if held.behind}
+    return wanted.with_values(**{n: v for n, v in snapshot.known(wanted).items() if n not in late})
+
+
+def _standing(snapshot: Snapshot) -> Setting:
+    """After the ledger was lost nobody knows who set what stands: as at an adoption, it counts as the incumbent."""
+    adopted = snapshot.ledger.adopted
+    assert adopted is not None
+    return adopted.with_values(**snapshot.known(adopted))
