@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pegbox.api import schema
@@ -121,10 +122,15 @@ async def _definition(cluster: Cluster, resource: schema.Resource) -> Finding:
     conditions = {c["type"]: c["status"] for c in (found.get("status") or {}).get("conditions") or []}
     if conditions.get("Established") != "True":
         return bad(about, "the API server has not established it", f"kubectl describe crd {resource.plural}.{GROUP}")
-    wanted = schema.crd(resource)["spec"]["versions"][0]
-    if not same_schema(wanted, ours):
+    if not same_schema(_wanted()[resource.plural], ours):
         return bad(about, "its schema is not this version's: fields may be dropped or refused", APPLY)
     return ok(about, f"{VERSION} is served, with this version's schema")
+
+
+@cache
+def _wanted() -> dict[str, Any]:
+    """plural -> the version as this program renders it; read only."""
+    return {resource.plural: schema.crd(resource)["spec"]["versions"][0] for resource in schema.RESOURCES}
 
 
 async def _by_listing(cluster: Cluster, resource: schema.Resource, about: str) -> Finding:
