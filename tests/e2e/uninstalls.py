@@ -37,8 +37,7 @@ def tuned(worlds: dict[str, World]) -> dict[str, Callable[[], None]]:
 
 def accepted(world: World) -> None:
     start(world)
-    world.try_("worker_count=2")
-    world.until("the accepted trial", lambda: last(world).get("state") == "Accepted" and not world.intent(), 240)
+    world.accepted("worker_count=2")
 
 
 def left(worlds: Running) -> Seen:

@@ -240,6 +240,19 @@ class World:
             time.sleep(WINDOW)
         return said
 
+    def accepted(self, argument: str) -> None:
+        """`pegbox try`, asked again where a stall of the machine ended the trial before it could be judged."""
+        for _ in range(ASKED):
+            count = len(self.ledger()["trials"])
+            self.try_(argument)
+            self.until("the trial's end", lambda n=count: len(self.ledger()["trials"]) > n and not self.intent(), 240)
+            ended = self.ledger()["trials"][-1]["state"]
+            if ended != "Inconclusive":
+                break
+            self.at_rest()
+            self.measured()
+        assert ended == "Accepted", f"{self.namespace}: {argument} ended {ended}; {self._state()}"
+
     def _token(self, verb: str) -> str:
         """Of the last request that was taken up."""
         return next((t["value"] for t in self.status().get("tokens", []) if t["name"] == verb), "none")
