@@ -16,7 +16,7 @@ from pegbox.core import (
     tokens,
     verify,
 )
-from pegbox.core.read_back import under_way, unwritten
+from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
 from pegbox.model.decisions import Admission
 from pegbox.model.observations import Observation
@@ -27,14 +27,14 @@ from pegbox.model.trials import Intent, IntentKind, TrialState
 
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
-    _, intent = under_way(snapshot)
+    _, intent = ledger_and_intent(snapshot)
     hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
     return hurt or _whatever_it_does(snapshot, workload, now)
 
 
 def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """Harm that shows in the whole workload."""
-    _, intent = under_way(snapshot)
+    _, intent = ledger_and_intent(snapshot)
     damage = verify.damage(intent.started_at, workload)
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
@@ -55,7 +55,7 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
     """What ends a trial, however well it does."""
-    _, intent = under_way(snapshot)
+    _, intent = ledger_and_intent(snapshot)
     forgotten = sorted(intent.moved & snapshot.spec.forgotten)
     if forgotten:
         reason = Reason.PROFILE_CHANGED if snapshot.refusal is None else snapshot.refusal.reason

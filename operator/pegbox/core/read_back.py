@@ -11,7 +11,7 @@ from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Intent, Ledger
 
 
-def under_way(snapshot: Snapshot) -> tuple[Ledger, Intent]:
+def ledger_and_intent(snapshot: Snapshot) -> tuple[Ledger, Intent]:
     assert snapshot.ledger.intent is not None
     return snapshot.ledger, snapshot.ledger.intent
 

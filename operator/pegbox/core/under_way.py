@@ -21,7 +21,7 @@ from pegbox.core import (
     transitions,
     verify,
 )
-from pegbox.core.read_back import under_way
+from pegbox.core.read_back import ledger_and_intent
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
@@ -51,7 +51,7 @@ def start(snapshot: Snapshot, workload: Workload, item: Begin, now: datetime) ->
 
 def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action) -> Decision:
     """Desire the stage under way. Its first writing time is recorded before the write."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     crowded = room.crowded(snapshot, workload, intent)
     if crowded:
         return replace(_wait(snapshot, Reason.BUDGET_EXCEEDED, crowded, now), action=action)
@@ -65,7 +65,7 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
 
 def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     """One wake of an intent under way."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     if snapshot.spec.mode is not Mode.AUTO and intent.kind is not IntentKind.RESTORE:
         return _mode_forbids(snapshot, now)
     foreign = read_back.foreign_changes(snapshot, intent)
@@ -94,7 +94,7 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
 
 
 def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     spec = snapshot.spec
     state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now), now)
     if intent.opening and (state.reached or state.overdue):
@@ -137,7 +137,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
 
 def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now: datetime) -> force.Force:
     """Sizes are in force when each kubelet says so. On the way back only the knobs that move are waited for."""
-    _, intent = under_way(snapshot)
+    _, intent = ledger_and_intent(snapshot)
     names = None if intent.kind is IntentKind.TRIAL else force.changed(intent)
     late = sizing.unsized(snapshot, workload, intent.current, names)
     if not late or intent.applied_at is None:
@@ -149,7 +149,7 @@ def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now:
 def _opened(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     """As many pods as were wanted have the variables, or as many as could be replaced in time: these are the canary,
     and new pods are as the rest again. Where not one could be, since a disruption budget forbids it, all follow."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     space = snapshot.spec.space
     named = cohorts.named(space, intent, workload)
     assert named.cohort is not None
@@ -165,7 +165,7 @@ def _opened(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
 
 
 def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
     ours = force.restarting(snapshot.spec.space, intent) and not intent.canary  # which never rolls out
     intent = replace(intent, revision=workload.revision) if ours else intent
@@ -176,7 +176,7 @@ def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decisi
 
 def _beside(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     """The canary is in force: compare it with the rest, then widen it or put it back."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     if intent.in_force_at is None:
         intent = replace(intent, in_force_at=now, pods=len(workload.unfinished))
         ledger = replace(ledger, intent=intent)
@@ -196,7 +196,7 @@ def _beside(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
 
 
 def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     windows = snapshot.baseline_windows
     verdict = verify.judge(snapshot.spec, intent, windows, now, snapshot.observation)
     seen = verify.usable(snapshot.spec, intent, windows)
@@ -229,7 +229,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 
 def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime) -> Decision:
     """A foreign edit wins and ends the trial; only our other values are put back."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     names = ", ".join(sorted(foreign))
     reason = Reason.TARGET_BUSY if snapshot.claimed else Reason.FOREIGN_CHANGE
     if intent.kind is IntentKind.TRIAL:
@@ -253,7 +253,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
 
 
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     if ending.reason is Reason.DEPLOYED:
         ledger = transitions.deployed(ledger, workload.revision)
     if ending.goal is None:  # a bound of pods that somebody raised meanwhile may leave no room for all of the parent
@@ -279,7 +279,7 @@ def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
 
 def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Decision:
     """Nothing more is written; what is there is the incumbent."""
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     ending = Ending(TrialState.INCONCLUSIVE, reason, now)
     known = snapshot.known(intent.current)
     if intent.opening:  # what new pods take was for the canary alone
@@ -293,7 +293,7 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
 
 
 def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     lowers = overdrawn.lowers(intent)
     finish = transitions.finish_lowering if lowers else transitions.finish_rollback
     ledger = finish(snapshot.spec, ledger, intent, now)
@@ -304,7 +304,7 @@ def _rolled_back(snapshot: Snapshot, now: datetime) -> Decision:
 
 
 def _adopted(snapshot: Snapshot) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     text = f"adopted {in_words(snapshot.spec.space, intent.target)}"
     return Decision(
         Action.CLOSE,
@@ -317,7 +317,7 @@ def _adopted(snapshot: Snapshot) -> Decision:
 
 
 def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     text = f"restored {in_words(snapshot.spec.space, intent.target)}"
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
@@ -330,6 +330,6 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
 
 def _wait(snapshot: Snapshot, reason: Reason, detail: str, now: datetime) -> Decision:
     message = f"{SENTENCES[reason]}: {detail}" if detail else SENTENCES[reason]
-    ledger, intent = under_way(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     wake = looks.wake_after(snapshot.spec, intent, snapshot.baseline_windows, now)
     return Decision(Action.CONTINUE, reason, message, ledger, wake_after=wake)

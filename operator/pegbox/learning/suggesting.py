@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from pegbox.learning.features import measurable
-from pegbox.learning.search import Goal, SafeSearch, Weighed
+from pegbox.learning.search import Goal, Parameters, SafeSearch, Weighed
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Interval, Row
@@ -26,15 +26,22 @@ FLOOR = 0.9  # of what the setting in force does
 CLIFF = 0.5  # below that share of it a figure tells where the edge is, and nothing of slopes
 RESTART = 0.02  # log cost that a restart of pods has to save
 Z90 = 1.645
+PARAMETERS = Parameters()
 
 
 def suggest_setting(request: SearchRequest) -> Suggestion | Missing:
     """See pegbox.learning.suggest."""
-    return weigh_steps(request)[0]
+    return _look(request)[0]
 
 
 def weigh_steps(request: SearchRequest) -> tuple[Suggestion | Missing, list[Step]]:
     """See pegbox.learning.weigh."""
+    found, looked = _look(request)
+    return found, [_step(one) for one in looked]
+
+
+def _look(request: SearchRequest) -> tuple[Suggestion | Missing, list[Weighed]]:
+    """The suggestion, and all that it was chosen from."""
     rows, here = _measured(request)
     windows = sum(row.count for row in here)
     if windows < NEEDED:
@@ -45,7 +52,7 @@ def weigh_steps(request: SearchRequest) -> tuple[Suggestion | Missing, list[Step
     with threadpool_limits(limits=1):  # sums in thread order do not repeat
         search = _search(request, rows, here)
         looked = search.weigh()
-        return _suggested(request, rows, search, looked), [_step(one, search.parameters.worth) for one in looked]
+        return _suggested(request, rows, search, looked), looked
 
 
 def _suggested(
@@ -62,16 +69,16 @@ def _suggested(
     return Suggestion(wanted, _share(mean, spread), _sure(above, apart), len({row.setting for row in rows}))
 
 
-def _step(one: Weighed, least: float) -> Step:
-    return Step(one.setting, _share(one.gain, one.spread), _sure(one.above, one.apart), _against(one, least))
+def _step(one: Weighed) -> Step:
+    return Step(one.setting, _share(one.gain, one.spread), _sure(one.above, one.apart), _against(one))
 
 
-def _against(one: Weighed, least: float) -> Missing | None:
+def _against(one: Weighed) -> Missing | None:
     if not one.safe:
         return Missing(Reason.SLO_AT_RISK, f"at least {FLOOR:.0%} of now with {_sure(one.above, one.apart):.0%} only")
     if not one.wanted:
         return Missing(Reason.SLO_AT_RISK, "what is judged may lose more than is given for the saving")
-    if one.score <= least:
+    if one.score <= PARAMETERS.worth:
         return Missing(Reason.NOTHING_BETTER, "to know it promises no more than it costs")
     return None
 
@@ -122,6 +129,7 @@ def _search(request: SearchRequest, rows: list[Row], here: list[Row]) -> SafeSea
         _replicates(request, here),
         request.seed,
         fixed=frozenset(knob.name for knob in request.space.tunable) - request.moving,
+        parameters=PARAMETERS,
         toll=toll,
     )
     others = sorted((row for row in rows if row.setting != request.incumbent), key=lambda row: row.last_seen)
