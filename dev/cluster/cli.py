@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dev.cluster import build, kwok, tools
+from dev.cluster import build, kwok, prerequisites, tools
 from dev.cluster.choose import choose, docker_works
 from dev.cluster.errors import ClusterError
 from dev.cluster.existing import Existing
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     command = options.command
     if command == "build":
+        if options.level in ("node", "all"):  # which have a C library under them
+            prerequisites.ensure("node", build.say)
         build.ensure(tools.level(options.level))
         return 0
     if command == "tool":

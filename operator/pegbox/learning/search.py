@@ -38,6 +38,7 @@ class Parameters:
     beta_rows: float = 1.3  # the same where leaps are allowed, or the terms are missed: staying is no way out
     halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
     worth: float = 0.001  # log cost that a step must be expected to save
+    worth_rows: float = 0.01  # the same of a row, before every row beside it was tried
     accept: float = 0.65  # P(cheaper) that makes a new incumbent
     keep: float = 0.95  # P(metric is what the objective asks for)
     leave: float = 0.7  # below that P the incumbent gives way
@@ -151,7 +152,20 @@ class SafeSearch:
         return stuck or (late and self._idle >= self.parameters.patience)
 
     def ask(self) -> Setting:
+        if self.rows is not None:
+            return self._ask_row(self.weigh())
         return self.incumbent if self.holds else self.best_of(self.weigh())
+
+    def _ask_row(self, looked: Sequence[Weighed]) -> Setting:
+        """Between rows there are no small steps, so how much a knob may do is not told by what others did: where none
+        promises much, each safe row beside the incumbent is tried once, those one knob away first, and of these
+        what is known least."""
+        found = self.incumbent if self.holds else self._best_of(looked, self.parameters.worth_rows)
+        if found != self.incumbent:
+            return found
+        fresh = [one for one in looked if one.safe and one.setting not in self._runs.settings]
+        order = {one.setting: (len(self.incumbent.diff(one.setting)), -one.spread) for one in fresh}
+        return min(order, key=lambda setting: order[setting], default=self.incumbent)
 
     def probe(self, names: frozenset[str]) -> Setting:
         """The step of one of these knobs that tells most, among those that are surely safe, whatever it promises."""

@@ -364,6 +364,26 @@ def test_a_table_with_nothing_nearby_is_held(rows: tuple[Setting, ...]) -> None:
     assert {s.asked for s in steps(search_of(rows=rows), bowl, 3)} == {START}
 
 
+def beside(knobs: int) -> set[Setting]:
+    return {row for row in ROWS if 0 < len(START.diff(row)) <= knobs}
+
+
+def test_in_a_table_without_a_gain_every_row_beside_the_start_is_tried_once_before_it_holds() -> None:
+    """Five rows are one knob away, twelve at most two; what is two away and promises nothing waits for the five."""
+    asked = [s.asked for s in steps(search_of(rows=ROWS, to=goal(floor=0.5, price=same_price)), flat, 30)]
+    assert {*asked} == beside(2) | {START}
+    fresh = list(dict.fromkeys(setting for setting in asked if setting != START))
+    assert len(fresh) == len(beside(2)) == 12
+    assert {*fresh[:8]} >= beside(1)
+    assert asked[-10:] == [START] * 10
+
+
+def test_in_a_table_what_is_not_safe_is_not_tried_for_being_unknown() -> None:
+    """The twin: a floor right below the start refuses every row that the process is not sure of."""
+    search = search_of(rows=ROWS, to=goal(floor=0.999, price=same_price))
+    assert {s.asked for s in steps(search, flat, 30)} == {START}
+
+
 def test_a_table_whose_rows_were_all_seen_goes_on() -> None:
     search = search_of(rows=ROWS[:3], to=goal(floor=0.5, price=same_price))
     for row in ROWS[:3]:
