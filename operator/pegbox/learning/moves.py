@@ -43,15 +43,21 @@ class Spot:
 
 
 def small_steps(
-    spot: Spot, promise: Promise, ran: Iterable[tuple[Setting, Array]], chance: Generator, count: int
+    spot: Spot,
+    promise: Promise,
+    ran: Iterable[tuple[Setting, Array]],
+    chance: Generator,
+    count: int,
+    alone: bool = False,
 ) -> Found:
-    """Moves of one knob, of several along what the process says, of several at random; and what ran nearby."""
+    """Moves of one knob, of several along what the process says, of several at random; and what ran nearby. `alone`:
+    none of several."""
     down, up = spot.axes.reach(spot.point, spot.box)
     moving = [i for i in spot.axes.moving if up[i] + down[i] > 0]
     singles = [{i: move} for i in moving for move in (-down[i], -down[i] / 2, up[i] / 2, up[i]) if move != 0]
     found = spot.placed(singles)
     sizes = spot.axes.sizes
-    moving = [i for i in moving if not sizes[i]]  # a size moves alone, so that what it does is seen
+    moving = [i for i in moving if not (sizes[i] or alone)]  # a size moves alone, so that what it does is seen
     if found:
         found |= spot.placed(_along(spot, promise, [wish for wish in singles if next(iter(wish)) in moving]))
     while len(found) < count and len(moving) > 1:

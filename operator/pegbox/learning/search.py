@@ -431,7 +431,8 @@ class SafeSearch:
                 return view.gain, self._worth(view)
 
             ran = zip(self._runs.settings, self._runs.points, strict=True)
-            found = moves.small_steps(spot, promise, ran, self._chance, count)
+            alone = bool(self._failed)  # a failure does not tell which of many knobs it was: one at a time from then on
+            found = moves.small_steps(spot, promise, ran, self._chance, count, alone)
         out = self._broken | {setting for setting, asked in self._asked.items() if asked > REPEATS}
         return {s: point for s, point in found.items() if s not in out and self.goal.admissible(s)}
 

@@ -57,6 +57,12 @@ def test_a_size_moves_alone_and_is_cut_by_a_tenth_at_most() -> None:
     assert cut == {"cpu", "memory"}
 
 
+def test_where_one_knob_is_to_move_at_a_time_none_moves_with_another() -> None:
+    found = small_steps(_spot(), _up, (), np.random.default_rng(1), 200, alone=True)
+    assert {len(START.diff(setting)) for setting in found} == {1}
+    assert {name for setting in found for name in START.diff(setting)} == {"cpu", "memory", "threads", "wait"}
+
+
 def test_bytes_are_not_cut_below_half_of_the_starts() -> None:
     at_the_end = START.with_values(memory=F(int(1.02 * GIB)))
     assert min(s.number("memory") for s in _steps(_spot(at_the_end))) >= GIB

@@ -364,6 +364,18 @@ def test_a_table_with_nothing_nearby_is_held(rows: tuple[Setting, ...]) -> None:
     assert {s.asked for s in steps(search_of(rows=rows), bowl, 3)} == {START}
 
 
+def test_after_a_failure_one_knob_moves_at_a_time() -> None:
+    """And without one both knobs of the bowl move together."""
+    for fails, most in ((True, 1), (False, 2)):
+        moved = []
+        for seed in range(5):
+            search = search_of(seed=seed, to=goal(price=same_price))
+            if fails:
+                search.tell(START.with_values(threads=F(12), wait=F(7)), None)
+            moved += [len(s.before.diff(s.asked)) for s in steps(search, bowl, 15, noise=0.02)]
+        assert max(moved) == most, fails
+
+
 def beside(knobs: int) -> set[Setting]:
     return {row for row in ROWS if 0 < len(START.diff(row)) <= knobs}
 
