@@ -19,6 +19,7 @@ from benchmarks.load.looks import Late
 from benchmarks.load.shops import Times
 from benchmarks.load.stage import STANDING_SECONDS, WATCHED, Shape, Stage, stage
 from benchmarks.table import mebibytes
+from pegbox.runtime.memory import MAX_WINDOWS
 
 SAY_SECONDS = 30.0
 ASK_SECONDS = 1.0
@@ -28,7 +29,7 @@ BACK_SECONDS = 60.0
 """Within which another process looks after things: it starts, waits for 15 s until the Lease that nobody gave up has
 run out, and some of its calls fail, too."""
 FLAT_LIMIT = 30 * 2**20  # bytes per hour that the slope's lower bound may reach before memory counts as growing
-FLAT_FROM = 900.0  # seconds of a run below which its slope is shown and not judged
+FLAT_FROM = 600.0  # seconds below which a slope is shown and not judged
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Plan:
     def settle(self) -> float:
         """Seconds after the last fault within which everything is at its incumbent, all pods included."""
         return 2 * self.bound + 4 * self.scrape
+
+    @property
+    def warm(self) -> float:
+        """Seconds after which memory is judged: until then each profile's windows fill up, one with each look that did
+        not fail. A short run is judged by its second half."""
+        return min(1.25 * MAX_WINDOWS * self.interval, self.seconds / 2)
 
     def shape(self) -> Shape:
         workers = max(8, self.profiles // 15)  # a slow call holds a worker for up to 10 s
@@ -213,7 +220,7 @@ def _sum(plan: Plan, made: Stage, people: People, outcome: Outcome) -> None:
     outcome.changes, outcome.out_of_order = made.book.checked, made.watching.ordered.late
     outcome.restarts = made.ended
     kept = memory.longest(made.samples)
-    outcome.slope = memory.slope(kept, warm=min(600.0, plan.seconds / 3))
+    outcome.slope = memory.slope(kept, plan.warm)
     outcome.peak = max((each.size for each in made.samples), default=0.0)
     outcome.load_average = getloadavg()[0]
     if outcome.slope is not None and outcome.slope.seconds >= FLAT_FROM and outcome.slope.low > FLAT_LIMIT:

@@ -14,6 +14,7 @@ from benchmarks.load.faults import Fault, Faults
 from benchmarks.load.looks import Looks
 from benchmarks.load.memory import Sample
 from benchmarks.load.proxy import Call
+from benchmarks.load.run import Plan
 from benchmarks.load.shops import HARMFUL, start
 from benchmarks.load.watching import Ordered
 from tests.unit.benchmarks.load.test_book import tenant
@@ -109,6 +110,18 @@ def test_the_start_is_left_out_and_too_little_says_nothing() -> None:
     warm, cold = memory.slope(started, 120.0), memory.slope(started, 0.0)
     assert warm is not None and warm.flat and cold is not None and not cold.flat
     assert memory.slope(line(0.0, count=30), 0.0) is None and memory.slope([], 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "minutes", "warm"),
+    [
+        pytest.param(60, 35, 900.0, id="12 windows of 60 s, and a quarter more for looks that fail"),
+        pytest.param(120, 60, 1800.0, id="the same with 120 s"),
+        pytest.param(120, 30, 900.0, id="a run shorter than that: its second half"),
+    ],
+)
+def test_memory_is_judged_once_windows_are_full(interval: int, minutes: int, warm: float) -> None:
+    assert Plan(seconds=60.0 * minutes, interval=interval).warm == warm
 
 
 def test_the_process_that_lived_longest_is_looked_at() -> None:
