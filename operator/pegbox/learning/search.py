@@ -18,6 +18,8 @@ import numpy as np
 from pegbox.learning import additive, moves
 from pegbox.learning.axes import axes_of
 from pegbox.learning.queueing import Array, Mask
+from pegbox.learning.runs import Runs, View
+from pegbox.learning.terms import Foretold, Goal, Parameters, Weighed
 from pegbox.learning.widths import Width
 from pegbox.model.knobs import SearchSpace, Setting
 
@@ -26,71 +28,6 @@ LEAST_PRICE = 1e-12  # what is free still has a logarithm
 FAR = 3.0  # sds
 REPEATS = 2  # of a setting: windows that follow each other share their disturbances, so more tell little
 COSTLY = 0.02  # log price between a step down and a step up of a knob that is a size
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """One set for every workload; nothing here was fitted to a file."""
-
-    candidates: int = 256
-    margin: float = 0.2  # of the way from the start to the floor that is never gone
-    beta: float = 2.3  # sds below the mean at which a setting must still be safe
-    beta_rows: float = 1.3  # the same where leaps are allowed, or the terms are missed: staying is no way out
-    halves: float = 0.5  # bytes are not cut below this share of the start's: where they run out is not foretold
-    worth: float = 0.001  # log cost that a step must be expected to save
-    worth_rows: float = 0.01  # the same of a row, before every row beside it was tried
-    accept: float = 0.65  # P(cheaper) that makes a new incumbent
-    keep: float = 0.95  # P(metric is what the objective asks for)
-    leave: float = 0.7  # below that P the incumbent gives way
-    noise: float = 0.02  # prior median of the log sd of one measurement
-    patience: int = 12  # steps without a new incumbent after which it holds
-    earliest: int = 16  # no hold before
-    first: float = 1.0  # of a full step, at the beginning
-    grow: float = 1.25
-    shrink: float = 1.25
-    smallest: float = 0.35  # of a full step
-    refits: tuple[int, ...] = (8, 12, 18, 27, 40, 60, 90, 135, 200)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What is asked: logs of the floor and of the metric wanted, both beside the start's; price of a setting.
-
-    `strict`: a trial that misses `least` is no safer than one below the floor, while the incumbent keeps it. Right for
-    an SLO that the start keeps.
-    """
-
-    floor: float
-    least: float
-    price: Callable[[Setting], float]
-    admissible: Callable[[Setting], bool]
-    strict: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Foretold:
-    """Of one measurement: the mean of its log metric, the process's own sd with the measurement's noise in it, and by
-    which factor the interval of a setting that never ran has to be wider (widths.py). `ran`: this one did."""
-
-    mean: float
-    sd: float
-    width: float
-    ran: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """One step that may be asked for. `score`: the log cost that knowing it is expected to save, less its toll; `gain`
-    and `spread`, `above` and `apart` as of `SafeSearch.outlook`."""
-
-    setting: Setting
-    safe: bool
-    wanted: bool
-    score: float
-    gain: float
-    spread: float
-    above: float
-    apart: float
 
 
 @dataclass
@@ -121,7 +58,7 @@ class SafeSearch:
         self._base = float(np.mean(free)) if free else None
         self._origin = self._axes.place([self.start])[0]
         self._lowest = self._axes.least(self.start, self.parameters.halves)
-        self._runs = _Runs()
+        self._runs = Runs()
         for i, value in enumerate(free):
             self._runs.add(self.start, self._origin, value, float(i - len(free)))
         self._failed: list[tuple[Array, Array]] = []
@@ -325,13 +262,13 @@ class SafeSearch:
         if self._pressed and not pressed:
             self._idle = 0  # what it held no longer does
 
-    def _view(self, settings: list[Setting], points: Array) -> _View:
+    def _view(self, settings: list[Setting], points: Array) -> View:
         bases = np.vstack([self._now(self._at[None, :]), _at_epoch(self._origin[None, :], 0.0)])
         mean, sd = self._posterior().beside(self._now(points), bases)
         prices = np.zeros(len(settings))
         if not self._pressed:
             prices = np.array([self._price(s) for s in settings]) - self._price(self._incumbent)
-        return _View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
+        return View(settings, points, mean[0] - prices, sd[0], mean[1], sd[1])
 
     def _now(self, points: Array) -> Array:
         return _at_epoch(points, self._epoch)
@@ -339,7 +276,7 @@ class SafeSearch:
     def _price(self, setting: Setting) -> float:
         return math.log(max(self.goal.price(setting), LEAST_PRICE))
 
-    def _worth(self, view: _View) -> Array:
+    def _worth(self, view: View) -> Array:
         """The knowledge gradient: by how much one measurement is expected to lower the log cost of what is kept.
 
         E[max(gain after it, 0)] with the gain after it normal around `gain`, its sd what the measurement can move.
@@ -353,10 +290,10 @@ class SafeSearch:
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         return np.asarray(moved * density + view.gain * ndtr(z), dtype=np.float64)
 
-    def _score(self, view: _View) -> Array:
+    def _score(self, view: View) -> Array:
         return self._worth(view) - np.array([self.toll(setting) for setting in view.settings], dtype=np.float64)
 
-    def _safe(self, view: _View) -> Mask:
+    def _safe(self, view: View) -> Mask:
         """Surely above the floor, with the metric that is wanted, or where that is missed already with no less than the
         incumbent's. A failed trial leaves every knob that it moved under
         suspicion: none goes that way again, further than it has been with success."""
@@ -376,7 +313,7 @@ class SafeSearch:
                 safe &= np.all(view.points * went <= furthest + 1e-9, axis=1)
         return np.asarray(safe, dtype=np.bool_)
 
-    def _with_no_more(self, view: _View) -> _View:
+    def _with_no_more(self, view: View) -> View:
         """The view with no more of any size than the incumbent has: more cores, bytes or pods do no harm by themselves,
         so what is safe without them is safe with them."""
         points = np.where(self._axes.sizes, np.minimum(view.points, self._at), view.points)
@@ -389,7 +326,7 @@ class SafeSearch:
         apart[more] = np.minimum(apart[more], lean.apart)
         return replace(view, ratio=ratio, apart=apart)
 
-    def _wanted(self, view: _View) -> Mask:
+    def _wanted(self, view: View) -> Mask:
         """Would be taken, if it measured what is foretold: surely enough what the objective wants of the metric. Where
         that is missed already, the floor is all that counts."""
         if self._pressed:
@@ -435,41 +372,6 @@ class SafeSearch:
             found = moves.small_steps(spot, promise, ran, self._chance, count, alone)
         out = self._broken | {setting for setting, asked in self._asked.items() if asked > REPEATS}
         return {s: point for s, point in found.items() if s not in out and self.goal.admissible(s)}
-
-
-@dataclass
-class _Runs:
-    """What ran, in its order."""
-
-    settings: list[Setting] = field(default_factory=list)
-    points: list[Array] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-    epochs: list[float] = field(default_factory=list)
-
-    def add(self, setting: Setting, point: Array, value: float, step: float, epoch: float = 0.0) -> None:
-        self.settings.append(setting)
-        self.points.append(point)
-        self.values.append(value)
-        self.steps.append(step)
-        self.epochs.append(epoch)
-
-    def arrays(self, base: float) -> tuple[Array, Array, Array]:
-        """Points with their epochs (n, axes + 1), log ratios to `base`, steps."""
-        return np.column_stack([np.array(self.points), self.epochs]), np.array(self.values) - base, np.array(self.steps)
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Settings as the process sees them: `gain` of log cost over the incumbent, `ratio` of the metric to the start's;
-    `spread` and `apart` are their sds."""
-
-    settings: list[Setting]
-    points: Array
-    gain: Array
-    spread: Array
-    ratio: Array
-    apart: Array
 
 
 def _at_epoch(points: Array, epoch: float) -> Array:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from pegbox.learning.features import measurable
-from pegbox.learning.search import Goal, Parameters, SafeSearch, Weighed
+from pegbox.learning.search import SafeSearch
+from pegbox.learning.terms import Goal, Parameters, Weighed
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import Interval, Row

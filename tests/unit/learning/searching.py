@@ -11,7 +11,8 @@ import numpy as np
 
 from pegbox.learning.axes import Axes, axes_of
 from pegbox.learning.queueing import Array
-from pegbox.learning.search import Goal, Parameters, SafeSearch
+from pegbox.learning.search import SafeSearch
+from pegbox.learning.terms import Goal, Parameters
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 
 GIB = 2**30

@@ -9,7 +9,7 @@ from fractions import Fraction as F
 import numpy as np
 import pytest
 
-from pegbox.learning.search import Parameters
+from pegbox.learning.terms import Parameters
 from pegbox.model.knobs import Knob, KnobType, SearchSpace, Setting
 from tests.unit.learning.searching import (
     GIB,

@@ -14,7 +14,8 @@ from pegbox.bench.tuners.forest import Forest
 from pegbox.bench.tuners.gp import Process
 from pegbox.bench.tuners.mixed import Mixed
 from pegbox.learning import budget
-from pegbox.learning.search import Goal, Parameters, SafeSearch
+from pegbox.learning.search import SafeSearch
+from pegbox.learning.terms import Goal, Parameters
 from pegbox.model.knobs import Setting
 
 

@@ -15,7 +15,7 @@ from pegbox.bench.tuners.base import Measured, Problem
 from pegbox.bench.tuners.expected import Improver
 from pegbox.bench.tuners.pegbox import Pegbox, make, quality
 from pegbox.learning import budget
-from pegbox.learning.search import Parameters
+from pegbox.learning.terms import Parameters
 from pegbox.model.knobs import Knob, SearchSpace, Setting
 from tests.unit.bench.tuners import keeping
 
