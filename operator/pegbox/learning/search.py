@@ -83,7 +83,7 @@ class SafeSearch:
 
     @property
     def holds(self) -> bool:
-        """Is there nothing left that is worth a step?"""
+        """Is nothing left that is worth a step? Rows beside the incumbent that never ran are tried all the same."""
         stuck = not self._axes.moving and self.rows is None
         late = self._step >= self.parameters.earliest
         return stuck or (late and self._idle >= self.parameters.patience)
