@@ -56,7 +56,9 @@ class Asked:
     failed: tuple[tuple[Setting, Setting], ...]
     misses: int
     throughput: bool
+    least: float
     load_bin: int
+    pods: int
 
     def says_no_more(self, other: Asked) -> bool:
         """But for a few more windows of rows that were known?"""

@@ -84,7 +84,9 @@ class Predicting:
             wanted.failed,
             wanted.misses,
             wanted.throughput,
+            wanted.least,
             statistics.load_bin(wanted.load),
+            round(wanted.pods),
         )
         _take_search(memory)
         if memory.searching is None and (memory.searched is None or not to.says_no_more(memory.searched[0])):

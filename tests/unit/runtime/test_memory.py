@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
-from pegbox.runtime.memory import Memory
+from pegbox.runtime.memory import Asked, Memory
 from tests.unit.core.build import at, window
 
 
@@ -61,3 +65,22 @@ def test_no_turn_is_further_than_an_interval_whenever_it_is_looked_at(interval: 
     for step in range(500):
         assert 0.0 < memory.next_turn(interval, (step % 7) / 7, now) <= interval + 1e-9
         now += interval * (step % 13) / 9
+
+
+ASKED = Asked(Setting({"buffer": 16}), frozenset({"buffer"}), (), (), 0, True, 0.97, 3, 2)
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "another_incumbent": {"incumbent": Setting({"buffer": 24})},
+    "another_knob_may_move": {"moving": frozenset({"buffer", "pause"})},
+    "a_failure": {"failed": ((Setting({"buffer": 16}), Setting({"buffer": 8})),)},
+    "a_miss": {"misses": 1},
+    "judged_by_latency": {"throughput": False},
+    "less_is_asked_for": {"least": 0.9},
+    "another_load": {"load_bin": 4},
+    "more_pods": {"pods": 4},
+}
+
+
+@pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE)
+def test_a_search_answers_no_other_question_than_it_was_asked(change: dict[str, Any]) -> None:
+    assert not replace(ASKED, **change).says_no_more(ASKED)
+    assert ASKED.says_no_more(ASKED), "the twin: the same again has the same answer"
