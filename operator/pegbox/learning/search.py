@@ -123,7 +123,8 @@ class SafeSearch:
         return looked[0].setting if worth else self._incumbent
 
     def weigh(self) -> list[Weighed]:
-        """What `ask` looks at, the best first: those that are safe and wanted before those that are not."""
+        """What `ask` looks at, the best first: those that are safe and wanted before those that are not, and where the
+        terms are missed, those that cost nothing before those that do."""
         return self._weigh(lambda _: True)
 
     def _weigh(self, asked: Callable[[Setting], bool]) -> list[Weighed]:
@@ -139,7 +140,16 @@ class SafeSearch:
             for figures in [(score, view.gain, view.spread, above, view.apart)]
             for i in range(len(view.settings))
         ]
-        return sorted(found, key=lambda one: (not (one.safe and one.wanted), -one.score))
+        free = self._free(found)
+        return sorted(found, key=lambda one: (not (one.safe and one.wanted), one.setting not in free, -one.score))
+
+    def _free(self, found: Sequence[Weighed]) -> set[Setting]:
+        """Where the terms are missed, what may meet them and costs nothing comes first: a knob that is set wrong is not
+        made up for by pods. Of MISSES misses in a row the last may cost: the remedy may be more of a size after all."""
+        if not self._pressed or self._misses >= MISSES - 1:
+            return set()
+        most = self._price(self._incumbent)
+        return {x.setting for x in found if x.score > self.parameters.worth and self._price(x.setting) <= most}
 
     def tell(self, setting: Setting, value: float | None) -> None:
         """`value`: the log metric, more is better; None, or no finite number, where the workload failed."""

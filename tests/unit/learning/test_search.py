@@ -282,6 +282,36 @@ def test_where_the_start_misses_the_terms_price_does_not_count_until_they_are_me
     assert search.incumbent.number("n") < 10
 
 
+POD = SearchSpace((Knob("pods", minimum=F(2), maximum=F(16)), Knob("pool", minimum=F(1), maximum=F(50))))
+SHORT = Setting({"pods": F(4), "pool": F(1)})  # of connections
+MISSED = goal(floor=0.9, least=1.1, price=lambda s: float(s.number("pods")))
+
+
+def test_where_the_start_misses_the_terms_what_costs_nothing_is_tried_before_what_does() -> None:
+    """A second connection gives a fifth more, a fifth pod a tenth: enough as well, and a quarter dearer."""
+
+    def truth(setting: Setting) -> float:
+        return 0.2 * min(float(setting.number("pool")) - 1, 1.0) + 0.1 * (float(setting.number("pods")) - 4)
+
+    done = list(steps(search_of(space=POD, start=SHORT, to=MISSED), truth, 6))
+    met = next(step for step in done if truth(step.after) >= math.log(1.1))
+    assert met.after["pods"] == 4 and met.after.number("pool") >= 2
+
+
+def test_where_nothing_free_meets_the_terms_what_costs_is_tried_all_the_same() -> None:
+    """The twin: only pods help. Of four misses in a row the last may cost."""
+    done = list(steps(search_of(space=POD, start=SHORT, to=MISSED), lambda s: 0.1 * (float(s.number("pods")) - 4), 8))
+    assert next(i for i, step in enumerate(done) if step.asked.number("pods") > 4) <= 3
+    assert done[-1].after.number("pods") >= 5
+
+
+def test_where_the_terms_are_met_what_costs_nothing_has_no_precedence() -> None:
+    """The other twin: a pod less is worth more than anything a pool may do, and is asked first."""
+    to = goal(floor=0.5, least=0.8, price=lambda s: float(s.number("pods")))
+    asked = next(steps(search_of(space=POD, start=SHORT, to=to), flat, 1)).asked
+    assert asked.number("pods") < 4
+
+
 def test_a_knob_that_costs_moves_like_a_size() -> None:
     """A pod of eight is more than the tenth that cores give up at once, but no step is smaller."""
     space = SearchSpace((Knob("pods", minimum=F(1), maximum=F(16)), Knob("wait", minimum=F(0), maximum=F(100))))

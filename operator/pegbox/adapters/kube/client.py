@@ -214,9 +214,7 @@ class KubeCluster:
 def _body(asked: Asked, status: int, raw: bytes) -> Object:
     text = raw.decode("utf-8", errors="replace")
     if status >= 400:
-        error: PegboxError = error_of(asked, status, text)
-        log.debug("%s", error)
-        raise _Hiccup(str(error)) if status >= 500 and isinstance(error, NotAvailable) else error
+        raise _refusal(asked, status, text)
     try:
         body: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -224,6 +222,14 @@ def _body(asked: Asked, status: int, raw: bytes) -> Object:
     if status >= 300 or not isinstance(body, dict):
         raise NotAvailable(f"{asked.what}: the answer (status {status}) is no object")
     return body
+
+
+def _refusal(asked: Asked, status: int, text: str) -> PegboxError:
+    """Made here, and raised by who asks: an error that a variable of its own traceback names is garbage that only the
+    collector finds, and with it every frame up to whoever catches it, and all that was read there."""
+    error = error_of(asked, status, text)
+    log.debug("%s", error)
+    return _Hiccup(str(error)) if status >= 500 and isinstance(error, NotAvailable) else error
 
 
 def _asked(verb: str, ref: Ref, subresource: str = "") -> Asked:
