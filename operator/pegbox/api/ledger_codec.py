@@ -36,16 +36,7 @@ def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_a
         schema_version=_version(kept),
         sha256=hashlib.sha256(state.encode()).hexdigest(),
         state=state,
-        summary=LedgerSummary(
-            profile=profile,
-            profile_uid=kept.profile_uid,
-            generation=kept.generation,
-            breaker=kept.breaker.state,
-            intent="" if kept.intent is None else f"{kept.intent.kind.value} {kept.intent.id}",
-            trials=len(kept.trials),
-            rows=len(kept.rows),
-            written_at=stamp(written_at),
-        ),
+        summary=_summary(kept, profile=profile, written_at=stamp(written_at)),
     )
     labels = {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile-uid": kept.profile_uid}
     return {
@@ -54,6 +45,18 @@ def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_a
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "data": data.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+
+
+def _summary(ledger: Ledger, **more: Any) -> LedgerSummary:
+    return LedgerSummary(
+        profile_uid=ledger.profile_uid,
+        generation=ledger.generation,
+        breaker=ledger.breaker.state,
+        intent="" if ledger.intent is None else f"{ledger.intent.kind.value} {ledger.intent.id}",
+        trials=len(ledger.trials),
+        rows=len(ledger.rows),
+        **more,
+    )
 
 
 def _version(ledger: Ledger) -> int:
@@ -76,7 +79,9 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         remedy = "it is not the sum of state, which was edited or torn: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.sha256", data.sha256, remedy)
     try:
-        return _unpacked(json.loads(data.state, parse_constant=_no_constant))
+        ledger = _unpacked(json.loads(data.state, parse_constant=_no_constant))
+        _summary(ledger)  # what could not be written again is not read
+        return ledger
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__}: {error})") from error
