@@ -250,6 +250,7 @@ def test_an_edited_state_is_refused_by_its_sum() -> None:
         pytest.param(lambda s: s.update(incumbent=99), id="a setting that is not in the table"),
         pytest.param(lambda s: s.update(incumbent=-1), id="a position from the end"),
         pytest.param(lambda s: s.update(profile_uid="u" * 65), id="a uid that is too long to write"),
+        pytest.param(lambda s: s.update(revision="\ud800"), id="half a character, which no UTF-8 exists for"),
         pytest.param(lambda s: s.update(generation=-1), id="a number below zero that could not be written"),
         pytest.param(lambda s: s.update(generation="12"), id="a text where a number belongs"),
         pytest.param(lambda s: s.update(reporting=1), id="a number where a truth belongs"),

@@ -93,6 +93,8 @@ def _decode(signal: Signal, key: Key, points: Sequence[Point]) -> list[SignalRow
         if value < 0 and signal.kind is not SignalKind.GAUGE and part != "sum":
             return Missing(Reason.NOT_A_NUMBER, f"{part} is negative ({value:g}), which no rate of events can be")
         sums[part, le] += value
+    if not all(map(math.isfinite, sums.values())):
+        return Missing(Reason.NOT_A_NUMBER, f"series of {signal.name} add up to more than a number holds")
     fresh, sound = sums.pop(("fresh", None), 0.0), sums.pop(("sound", None), 0.0)
     present = {part for part, _ in sums}
     if fresh == 0:
@@ -103,7 +105,10 @@ def _decode(signal: Signal, key: Key, points: Sequence[Point]) -> list[SignalRow
     if lacking:
         return Missing(Reason.PARTIAL_DATA, f"no series for {' and '.join(lacking)} of {signal.name}")
     if signal.kind is SignalKind.GAUGE:
-        sums = {("value", None): sums["value", None] / sums["pods", None]}
+        pods = sums["pods", None]
+        if pods < 1:
+            return Missing(Reason.NO_DATA, f"{pods:g} pods gave a value of {signal.name}")
+        sums = {("value", None): sums["value", None] / pods}
     return [
         SignalRow(*key, part=part, value=value, le=le, pods=round(sound))
         for (part, le), value in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or 0.0))

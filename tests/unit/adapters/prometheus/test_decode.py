@@ -86,6 +86,17 @@ def test_one_nan_bucket_refuses_the_whole_signal_of_that_profile_only() -> None:
         pytest.param(RATIO, [*SOUND, sample("all", "5")], Reason.PARTIAL_DATA, id="no_series_of_good_events"),
         pytest.param(HISTOGRAM, [*SOUND, sample("sum", "5")], Reason.PARTIAL_DATA, id="no_buckets"),
         pytest.param(RATE, [*SOUND, sample("value", "-1")], Reason.NOT_A_NUMBER, id="negative_rate"),
+        pytest.param(LEVEL, [*SOUND, sample("value", "1"), sample("pods", "0")], Reason.NO_DATA, id="level_of_no_pod"),
+        pytest.param(
+            LEVEL, [*SOUND, sample("value", "1"), sample("pods", "5e-324")], Reason.NO_DATA, id="less_than_a_pod"
+        ),
+        pytest.param(RATE, [*SOUND, *[sample("value", "1e308")] * 2], Reason.NOT_A_NUMBER, id="sum_too_large"),
+        pytest.param(
+            RATE,
+            [*SOUND, sample("value", "1"), *[sample("sound", "1e308")] * 2],
+            Reason.NOT_A_NUMBER,
+            id="pods_too_many",
+        ),
         pytest.param(
             HISTOGRAM,
             [*SOUND, sample("sum", "1"), sample("count", "1"), sample("bucket", "1", le="x")],
