@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pegbox.model.knobs import Setting
-from pegbox.model.trials import IntentKind, TrialState
+from pegbox.model.trials import BreakerState, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
@@ -53,6 +53,7 @@ class Watch:
     waking: str = ""
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
+    accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
     found: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -81,11 +82,14 @@ class Watch:
             self._check(no_nan, self.world, record.name)
         if record.kind == "SharedBudget" and self.waking:
             self.told(self.waking)
+        if record.kind == "TuningLedger":
+            self._check(accepted_on_evidence, self.world, record.name, self.accepted)
         if record.kind in OURS:
             return
         name = tenant_of(self.world, record)
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
+        self._check(steps_hold, self.world, name, self.before[name])
         unseen = self._unseen(name)
         excused = max(self._originals(name), self._restarting(name))
         self._check(budgets_hold, self.world, max(self.allowed + unseen, excused))
@@ -246,6 +250,38 @@ def bounds_hold(world: World, name: str) -> None:
         for knob, text in cohort["values"].items():
             if not LIMITS[knob][0] <= int(text) <= LIMITS[knob][1]:
                 raise Violation(f"{name}: {knob}={text} in a cohort is out of bounds")
+
+
+def steps_hold(world: World, name: str, before: Mapping[str, int]) -> None:
+    """No write of a trial takes a value further from its parent's than maxStep (the whole value, in these shops); a
+    probe's, while the breaker is HalfOpen, no further than a tenth. One unit may always be moved; what puts back is exempt."""
+    ledger = world.ledger(name)
+    intent = ledger.intent if ledger is not None else None
+    if ledger is None or intent is None or intent.kind is not IntentKind.TRIAL:
+        return
+    share = 0.1 if ledger.breaker.state is BreakerState.HALF_OPEN else 1.0
+    here = {n: v for n, v in world.values(name).items() if before.get(n, v) != v}
+    cohorts = ((world.apps[name].document or {}).get("cohorts") or {}).values()
+    told = [{n: int(text) for n, text in cohort["values"].items()} for cohort in cohorts]
+    for knob, value in (item for values in (here, *told) for item in values.items()):
+        if knob not in intent.parent:
+            continue
+        start = int(intent.parent.number(knob))
+        if abs(value - start) > max(1, int(share * start)):
+            raise Violation(f"{name}: {knob} goes from {start} to {value} in one trial")
+
+
+def accepted_on_evidence(world: World, name: str, seen: dict[str, set[str]]) -> None:
+    """No trial is accepted but on something that the metrics server said since it began: no data is no consent."""
+    ledger, known = world.ledger(name), seen.setdefault(name, set())
+    for trial in ledger.trials if ledger is not None else ():
+        fresh = trial.state is TrialState.ACCEPTED and trial.id not in known
+        told_at = world.metrics.told_at
+        if fresh and (told_at is None or told_at <= trial.started_at):
+            raise Violation(
+                f"{name}: trial {trial.id} of {trial.started_at} was accepted; the last answer is of {told_at}"
+            )
+        known.add(trial.id)
 
 
 def budgets_hold(world: World, allowed: int) -> None:

@@ -20,17 +20,24 @@ LIES = (
 )
 
 
+BLIND = frozenset({"down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join"})
+"""Lies from which nothing can be known of the setting in force; the others tell some of it."""
+
+
 class LyingMetrics(FakeMetrics):
-    """`lie` is one of LIES, or "" for the truth."""
+    """`lie` is one of LIES, or "" for the truth. `told_at`: when it last said what could be used."""
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         super().__init__()
         answering(self, services)
         self.lie = ""
+        self.told_at: datetime | None = None
         self.since: datetime | None = None  # when the newest sample of a stale answer was taken
 
     async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
         answer = await super().fetch(query, at, max_age=max_age)
+        if isinstance(answer, SignalRows) and self.lie not in BLIND:
+            self.told_at = at
         if isinstance(answer, Missing) or not self.lie:
             return answer
         return self._lied(answer, at)

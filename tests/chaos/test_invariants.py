@@ -14,7 +14,8 @@ import pytest
 
 from pegbox.api import ledger_codec
 from pegbox.model.knobs import Setting
-from pegbox.model.trials import Ledger
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import BreakerState, Ledger, TrialState, TrialSummary
 from pegbox.ports import HPA, PROFILE, Object, Ref
 from tests.chaos.invariants import Watch
 from tests.chaos.planting import written
@@ -54,6 +55,48 @@ async def listed(world: World, **values: int) -> None:
 
 async def _out_of_bounds_in_a_cohort(world: World, watch: Watch) -> None:
     await listed(world, workers=9, pool=1)
+
+
+async def _too_far_in_one_trial(world: World, watch: Watch) -> None:
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    await world.turn()
+    await written(world, workers=2, pool=5)  # from 2 a trial goes to 4 at the most
+
+
+async def _further_than_a_probe(world: World, watch: Watch) -> None:
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    await world.turn()
+    ledger = world.ledger(NAME)
+    assert ledger is not None
+    await _remembered(world, replace(ledger, breaker=replace(ledger.breaker, state=BreakerState.HALF_OPEN)))
+    await written(world, workers=1, pool=4)  # a tenth of 2 is one unit: 3
+
+
+async def _too_far_in_a_cohort(world: World, watch: Watch) -> None:
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    await world.turn()
+    await listed(world, workers=1, pool=5)
+
+
+async def _accepted_unseen(world: World, watch: Watch) -> None:
+    """All is NaN from the trial's first moment, and the ledger says all the same that it was good."""
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    await world.turn()
+    world.metrics.lie = "nan"
+    await world.turn()
+    ledger = world.ledger(NAME)
+    assert ledger is not None and ledger.intent is not None and ledger.incumbent is not None
+    now = world.clock.now()
+    trial = TrialSummary(
+        ledger.intent.id,
+        ledger.intent.stages[-1],
+        ledger.incumbent,
+        TrialState.ACCEPTED,
+        Reason.TRIAL_ACCEPTED,
+        started_at=now,
+        ended_at=now,
+    )
+    await _remembered(world, replace(ledger, trials=(*ledger.trials, trial)))
 
 
 async def _over_budget_in_a_cohort(world: World, watch: Watch) -> None:
@@ -133,6 +176,10 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(
             _raised_before_lowered_everywhere, "budgets_hold", id="a raise before all pods took what was lowered"
         ),
+        pytest.param(_too_far_in_one_trial, "steps_hold", id="a step further than maxStep"),
+        pytest.param(_too_far_in_a_cohort, "steps_hold", id="a step further than maxStep in one pod"),
+        pytest.param(_further_than_a_probe, "steps_hold", id="a probe's step of two units of two"),
+        pytest.param(_accepted_unseen, "accepted_on_evidence", id="a trial accepted without an answer"),
         pytest.param(_older_number, "generation_grows", id="an older number of the document"),
         pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
         pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),
