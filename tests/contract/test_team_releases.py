@@ -17,13 +17,14 @@ import pytest
 import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
-from pegbox.adapters.kube import owners
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, Object, Ref
+from pegbox.adapters.kube import environment, owners
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, Object, Ref
 from pegbox.testing.clock import FakeClock
 from tests import releases
+from tests.contract import test_pod_env as admission
 from tests.contract.conftest import Connect, cannot_run
 from tests.loop import documents
-from tests.loop.world import World
+from tests.loop.world import VARIABLES, World
 from tests.releases import HELM_3, HELM_4, Release, Said
 
 MAX = {"name": "max_replicas", "min": 1, "max": 8}
@@ -58,7 +59,8 @@ class Shop:
         """The profile joins what the release installed; its setting is adopted and measured."""
         world = self.world
         app = world._app("checkout", "checkout")
-        app.service.values = {"workers": 2.0}
+        app.service.values = {"workers": 2.0} | {name: 2.0 for name in VARIABLES if name in {k["name"] for k in knobs}}
+        app.without = dict(app.service.values)
         await world.apply(documents.profile("checkout", documents.hot(), *knobs, **spec))
         await world.pods_step(app)
         await world.steady()
@@ -127,6 +129,13 @@ def theme(body: Object) -> None:
 
 def new_env(body: Object) -> None:
     body["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "FLAG", "value": "on"}]
+
+
+def stating(*entries: Object) -> Callable[[Object], None]:
+    def change(body: Object) -> None:
+        body["spec"] = documents.with_variables(body, *entries)["spec"]
+
+    return change
 
 
 def most(count: int) -> Callable[[Object], None]:
@@ -253,6 +262,49 @@ async def test_with_take_a_rollback_of_the_release_wins_as_an_upgrade_does(shop:
     await shop.world.turns(10)
     hpa = await shop.hpa()
     assert hpa["spec"]["maxReplicas"] == 2 and not owners.ours(hpa, owners.MAX_REPLICAS)
+
+
+@pytest.mark.parametrize("stated", [(), (admission.STATED,)], ids=["no variable in the chart", "the chart states it"])
+async def test_a_variable_by_admission_outlives_every_upgrade_and_no_upgrade_meets_us_in_the_deployment(
+    shop: Shop, stated: tuple[Object, ...]
+) -> None:
+    """Each upgrade states the whole Deployment, also the variable under Take, and none is forced."""
+    world, three = shop.world, ["3", "3"]
+    del shop.parts["horizontalpodautoscaler"]  # its scaling would take `replicas` from Helm 3
+    said = shop.upgrade(deployment=stating(*stated))
+    assert said.passed, said.text
+    before = await admission.deployment(world)
+    assert {entry["manager"] for entry in before[2]} == {"helm"}
+    await shop.begin(documents.variable(conflictPolicy="Take"))
+    await world.annotate("try", "lanes=3")
+
+    async def in_a_pod() -> bool:
+        return "3" in await admission.variables(world)
+
+    await world.until(in_a_pod)
+    said = shop.upgrade(configmap=theme)
+    assert said.passed, said.text
+    assert await shop.on_trial() and await in_a_pod() and await admission.deployment(world) == before
+    assert await shop.ended() == ("Accepted", "TrialAccepted")
+    assert await admission.variables(world) == three and await admission.deployment(world) == before
+
+    app = world.apps["checkout"].pods
+    old = {pod["metadata"]["uid"] for pod in await app.pods()}
+    said = shop.upgrade(deployment=stating(*stated, {"name": "FLAG", "value": "on"}))
+    assert said.passed, said.text
+    theirs = await admission.deployment(world)
+    pods = await app.settle()  # no wake of ours: what is in a new pod, the policy put there
+    assert old.isdisjoint(pod["metadata"]["uid"] for pod in pods)
+    assert [environment.stated(pod, "app") for pod in pods] == [{"LANES": "3", "FLAG": "on"}] * 2
+    await world.rest()
+    await world.outside.delete(Ref(POD, world.namespace, pods[0]["metadata"]["name"]))
+    await app.settle()
+    assert await admission.variables(world) == three and await admission.deployment(world) == theirs
+    assert {entry["manager"] for entry in theirs[2]} == {"helm"}
+    chart, template = shop.parts["deployment"]["spec"]["template"], theirs[1]["template"]
+    assert template["spec"]["containers"][0]["env"] == chart["spec"]["containers"][0]["env"]
+    assert template["metadata"] == chart["metadata"]
+    assert (await world.condition("Conflict"))[1] == "NoConflict"
 
 
 async def test_after_the_profile_is_gone_upgrades_pass_again_without_force(shop: Shop) -> None:
