@@ -1,6 +1,6 @@
 """An incident: the last known good setting fails where it is known to do well. What it measures is of the outage.
 
-Windows of 5 seconds, one look each. The only SLO counts successes, so that a slow service still meets it.
+Windows of 5 seconds, one look each. The SLO counts successes, so that a slow service still meets it, where nothing else is said.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from tests.loop.service import LOAD
 from tests.loop.world import World, make
 
 OK = {"name": "ok", "signal": "success", "goal": "99%", "minimumEvents": 10}
+FAST = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "90%", "minimumEvents": 10}
 WELL, SLOW = 0.3, 3.0  # mean seconds, and by which factor the outage makes them longer
 
 
-async def proven() -> World:
+async def proven(slo: dict[str, object] = OK) -> World:
     """A setting at rest that is last-known-good, with the figures of its good days."""
     world = await make()
-    await world.add(documents.profile(slos=[OK]), workers=2)
+    await world.add(documents.profile(slos=[slo]), workers=2)
     await world.steady()
     await world.turns(10)
     assert known(world).ladder[0].replicates >= 3
@@ -53,8 +54,9 @@ def record(world: World) -> tuple[int, float]:
     return rung.replicates, rung.latency
 
 
-async def test_nothing_of_an_outage_is_learned_and_the_halt_does_not_wear_off() -> None:
-    world = await proven()
+@pytest.mark.parametrize("slo", [OK, FAST], ids=["the SLO met", "the SLO breached"])
+async def test_nothing_of_an_outage_is_learned_and_the_halt_does_not_wear_off(slo: dict[str, object]) -> None:
+    world = await proven(slo)
     before = learned(world), record(world), tuple(memory(world).windows)
     world.apps["checkout"].service.slowed = SLOW
     for _ in range(60):
