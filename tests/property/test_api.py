@@ -103,6 +103,7 @@ ledgers = st.builds(
     tokens=st.dictionaries(names, names, max_size=3),
     reporting=st.booleans(),
     halted=st.none() | st.sampled_from(Reason),
+    halted_at=st.none() | moments,
     forecasts=st.lists(st.tuples(finite, finite, finite), max_size=3).map(tuple),
 )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pegbox import learning
 from pegbox.adapters.kube import resources
 from pegbox.api.status import in_force, read_conditions
-from pegbox.core import decide, forecasts, guards, propose, searching
+from pegbox.core import decide, forecasts, guards, incumbent, propose, searching
 from pegbox.core.candidates import knobs_with, ladder
 from pegbox.core.considered import Considered, considered
 from pegbox.core.frontier import Point, frontier
@@ -110,8 +110,11 @@ async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> 
     intent = snapshot.ledger.intent
     asked = observing.question(snapshot, setting, intent.in_force_at if intent else None, now)
     seen = await observing.look(source, asked)
-    clean = (seen.observation,) if isinstance(seen.observation, Observation) and seen.observation.clean else ()
-    return replace(snapshot, observation=seen.observation, baseline_windows=clean, slos=seen.slos)
+    newest = seen.observation
+    if setting == snapshot.ledger.incumbent:
+        newest = incumbent.set_apart(snapshot.ledger, newest)
+    clean = (newest,) if isinstance(newest, Observation) and newest.clean else ()
+    return replace(snapshot, observation=newest, baseline_windows=clean, slos=seen.slos)
 
 
 def brakes_told(found: Objects) -> Brakes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pegbox.core import freeze, guards, incumbent, tokens, under_way
+from pegbox.core import freeze, guards, incumbent, tokens, transitions, under_way
 from pegbox.core.baseline import baseline_of
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -40,7 +40,9 @@ def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, E
     if request.verb == "resume":
         return replace(ledger, paused_until=None), Event(Reason.REQUESTED, "resumed")
     if request.verb == "reset":
-        fresh = replace(ledger, breaker=Breaker(), cooldown_until=None, halted=None, trials=(), rows=(), forecasts=())
+        ledger = transitions.unproven(ledger)  # held against its old record, it would be halted again at once
+        ledger = replace(ledger, breaker=Breaker(), cooldown_until=None, halted=None, halted_at=None)
+        fresh = replace(ledger, trials=(), rows=(), forecasts=())
         return fresh, Event(Reason.REQUESTED, "reset: breaker closed, failures and learned figures forgotten")
     if not request.argument:
         far = datetime.max.replace(tzinfo=now.tzinfo)

@@ -151,6 +151,7 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
     wait, intent = ledger.cooldown_until, ledger.intent
     if wait is not None:
         ledger = replace(ledger, cooldown_until=min(wait, now + timedelta(seconds=float(guards.cooldown))))
+    ledger = replace(ledger, halted_at=_by(ledger.halted_at, now))
     if ledger.breaker.until is not None:
         until = min(ledger.breaker.until, now + breaker.LONGEST)
         ledger = replace(ledger, breaker=replace(ledger.breaker, until=until))
@@ -175,6 +176,11 @@ def _by(moment: datetime | None, now: datetime) -> datetime | None:
 def deployed(ledger: Ledger, revision: str) -> Ledger:
     """New code answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
     return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY), revision=revision)
+
+
+def unproven(ledger: Ledger) -> Ledger:
+    """Forget the incumbent's own record. Others stay: a rollback may still go there."""
+    return replace(ledger, ladder=tuple(r for r in ledger.ladder if r.setting != ledger.incumbent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,6 +277,7 @@ class Ledger:
     reporting: bool = False  # has any pod ever acknowledged?
     revision: str = ""  # template revision that the incumbent was measured on
     halted: Reason | None = None
+    halted_at: datetime | None = None  # since when; None in a ledger of before
     owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more
     forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last
     way_back: WayBack | None = None  # None in a ledger of before, until its class was read once

@@ -154,6 +154,15 @@ class Memory:
             self.disturbed_at = now
         self.pods = names
 
+    def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
+        """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is
+        held against no trial."""
+        if isinstance(seen, Missing) or seen.unclean_reason is not Reason.LAST_KNOWN_GOOD_FAILING:
+            return
+        self.disturbed_at = now
+        while self.windows and self.windows[-1].window.end > seen.window.start:
+            self.windows.pop()
+
     def settle(self, label: str, in_force_at: datetime | None) -> None:
         """The setting in force, as its rows are labelled. A new one forgets the windows of the old."""
         if label != self.label:

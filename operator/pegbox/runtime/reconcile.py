@@ -17,6 +17,7 @@ from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
 from pegbox.core import cohorts, decide, looks, read_back, transitions, way_back
+from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -229,11 +230,15 @@ class Reconciler:
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
         question = observing.question(snapshot, setting, since, now)
         seen = await observing.look(source, question, ages)
-        ahead = memory.loads.look(snapshot, seen.observation, now)
-        snapshot = replace(snapshot, observation=seen.observation, slos=seen.slos, forecast=ahead)
+        newest = seen.observation
+        if setting == snapshot.ledger.incumbent:
+            newest = incumbents.set_apart(snapshot.ledger, newest, memory.newest)
+            memory.note_incident(newest, now)
+        ahead = memory.loads.look(snapshot, newest, now)
+        snapshot = replace(snapshot, observation=newest, slos=seen.slos, forecast=ahead)
         if intent is not None and intent.split and intent.applied_at is not None:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
-        ledger = memory.take(spec, snapshot.ledger, seen.observation, setting)
+        ledger = memory.take(spec, snapshot.ledger, newest, setting)
         return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
 
     def _in_force(self, snapshot: Snapshot) -> Setting | None:

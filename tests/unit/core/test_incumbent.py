@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from pegbox.core import incumbent
 from pegbox.core.decide import decide
 from pegbox.model.decisions import Action
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.prediction import Row
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
@@ -129,3 +131,75 @@ def test_three_in_a_row_open_the_breaker() -> None:
     given = probation(SLOW, SLOW)
     twice = replace(given.ledger, breaker=replace(given.ledger.breaker, failures=2))
     assert decided(replace(given, ledger=twice)).ledger.breaker.state is BreakerState.OPEN
+
+
+# --- an incident: the last known good setting itself fails
+
+HALTED = Reason.LAST_KNOWN_GOOD_FAILING
+OWN = replace(YOUNG, replicates=3)
+AT_20 = Row(NEW, 1.0, 20.0, 20.0, 0.3, 3)  # what rows know: 0.3 s under twice the load that one pod has now
+AT_10 = Row(NEW, 2.0, 20.0, 20.0, 0.3, 3)  # and under as much per pod, with two pods
+FAILS = [
+    ("twice as slow as its record", {}, {}, True),
+    ("not as slow as that", {}, {"latency": 0.2}, False),
+    ("under more load than was proven", {}, {"offered_load": 12.0}, False),
+    ("not proven itself yet", {"ladder": (YOUNG, RECORD)}, {}, False),
+    ("slow before, but under more load per pod", {"rows": (AT_20,)}, {}, True),
+    ("slow before, under as much load per pod", {"rows": (AT_10,)}, {}, False),
+    ("slower still than under as much load before", {"rows": (AT_10,)}, {"latency": 0.61}, True),
+    ("fewer pods: more load for each than ever", {"rows": (replace(AT_10, pods=4.0, latency=0.1),)}, {}, False),
+    ("rows of another setting tell nothing", {"rows": (replace(AT_10, setting=OLD),)}, {}, True),
+    ("its latency is not known", {}, {"latency": Missing(Reason.NO_DATA)}, False),
+    ("its load is not known", {}, {"offered_load": Missing(Reason.NO_DATA)}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("memory", "seen", "fails"), [r[1:] for r in FAILS], ids=[r[0] for r in FAILS])
+def test_what_makes_an_incident(memory: dict[str, Any], seen: dict[str, Any], fails: bool) -> None:
+    given, looked = kept(**({"ladder": (OWN, RECORD)} | memory)), window(**(SLOW | seen))
+    assert incumbent.failing(given, looked) is fails
+    found = incumbent.set_apart(given, looked)
+    assert isinstance(found, Observation)
+    assert (found.clean, found.unclean_reason) == ((False, HALTED) if fails else (True, None))
+
+
+def test_the_first_look_at_which_all_is_well_still_reaches_back_into_it() -> None:
+    given = kept(ladder=(OWN,))
+    first = incumbent.set_apart(given, window(120), window(**SLOW))
+    assert isinstance(first, Observation) and not first.clean
+    second = incumbent.set_apart(given, window(240), first)
+    assert isinstance(second, Observation) and second.clean
+
+
+def test_what_is_not_known_is_no_window_of_an_incident() -> None:
+    gone = Missing(Reason.STALE_DATA)
+    assert incumbent.set_apart(kept(ladder=(OWN,)), gone, window(**SLOW)) is gone
+
+
+def test_a_halt_ends_with_a_clean_window_and_not_before() -> None:
+    given = kept(ladder=(OWN,), halted=HALTED, halted_at=at(0))
+    well = window(600, clean=False, unclean_reason=HALTED)
+    assert incumbent.watch(probation({}, memory=given, observation=well)) == given
+    ended = incumbent.watch(probation({}, memory=given))
+    assert (ended.halted, ended.halted_at) == (None, None)
+
+
+@pytest.mark.parametrize(("hours", "halts"), [(23, True), (25, False)])
+def test_what_fails_for_a_day_is_no_incident_but_another_workload(hours: int, halts: bool) -> None:
+    row = replace(AT_20, count=8)
+    given = kept(ladder=(OWN, RECORD), rows=(row,), halted=HALTED, halted_at=at(0))
+    found = incumbent.watch(probation({}, memory=given, observation=window(3600 * hours, **SLOW)))
+    if halts:
+        assert found == given
+    else:
+        assert (found.halted, found.halted_at, found.ladder) == (None, None, ())
+        assert [r.count for r in found.rows] == [4], "as after a deploy"
+
+
+def test_since_when_it_halts_is_kept_from_the_first_window_on() -> None:
+    first = incumbent.watch(probation(SLOW, memory=kept(ladder=(OWN,))))
+    assert (first.halted, first.halted_at) == (HALTED, at(400))
+    later = incumbent.watch(probation(SLOW, memory=first, observation=window(900, **SLOW)))
+    assert later.halted_at == at(400)
+    older = replace(first, halted_at=None)  # a ledger of the release before
+    assert incumbent.watch(probation(SLOW, memory=older, observation=window(900, **SLOW))).halted_at == at(900)

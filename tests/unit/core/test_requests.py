@@ -69,6 +69,16 @@ def test_what_changes_the_ledger_at_once(verb: str, argument: str, before: Ledge
     assert (second.ledger, second.events) == (first.ledger, ()), "the same token is acted on once"
 
 
+def test_reset_ends_a_halt_while_its_cause_lasts_and_leaves_a_way_back() -> None:
+    """Held against its old record the setting would be halted again in the same wake."""
+    others = Rung(MORE, 10.0, 3, 0.1, T0)
+    before = ledger(ladder=(Rung(NOW, 10.0, 3, 0.01, T0), others), halted=Reason.LAST_KNOWN_GOOD_FAILING, halted_at=T0)
+    held_back = decide(snapshot(memory=before), NO_WISH, T0).ledger
+    assert held_back.halted is Reason.LAST_KNOWN_GOOD_FAILING, "the twin: nobody asked"
+    found = decide(asked("reset", "", snapshot(memory=before)), NO_WISH, T0).ledger
+    assert (found.halted, found.halted_at, found.ladder) == (None, None, (others,))
+
+
 def test_pause_and_resume_work_in_mid_trial_without_ending_it() -> None:
     found = decide(asked("pause", "", snapshot(memory=under_way(intent(applied_at=at(5))))), NO_WISH, at(10))
     assert found.ledger.paused_until is not None

@@ -91,7 +91,7 @@ def test_a_clock_set_back_in_mid_trial_leaves_nothing_in_the_time_to_come() -> N
     """Else bad samples would not count for an hour: their windows end before the stage was written."""
     moving = intent(started_at=at(10), stage_at=at(20), applied_at=at(30), in_force_at=at(40), last_sample_at=at(50))
     before = under_way(moving, cooldown_until=at(600), breaker=Breaker(BreakerState.OPEN, until=at(99 * 3600)))
-    now = at(-3600)
+    before, now = replace(before, halted_at=at(5)), at(-3600)
     found = transitions.not_ahead(Guards(cooldown=F(60)), before, now)
     assert found.intent is not None
     times = {
@@ -100,6 +100,7 @@ def test_a_clock_set_back_in_mid_trial_leaves_nothing_in_the_time_to_come() -> N
     assert times == {now}
     assert found.cooldown_until == now + timedelta(seconds=60)
     assert found.breaker.until == now + timedelta(days=1)
+    assert found.halted_at == now, "else a halt would last for longer than a day"
 
 
 def test_a_clock_that_runs_on_changes_no_time() -> None:

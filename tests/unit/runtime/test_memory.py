@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pegbox.model.knobs import Setting
-from pegbox.model.observations import Missing
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.reasons import Reason
 from pegbox.runtime.memory import Asked, Memory
 from tests.unit.core.build import at, window
 
@@ -65,6 +66,24 @@ def test_no_turn_is_further_than_an_interval_whenever_it_is_looked_at(interval: 
     for step in range(500):
         assert 0.0 < memory.next_turn(interval, (step % 7) / 7, now) <= interval + 1e-9
         now += interval * (step % 13) / 9
+
+
+def test_what_reaches_into_the_first_window_of_an_incident_is_held_against_no_trial() -> None:
+    memory = Memory()
+    memory.windows.extend((window(120), window(240)))
+    shown = window(300, clean=False, unclean_reason=Reason.LAST_KNOWN_GOOD_FAILING)
+    memory.note_incident(shown, at(301))
+    assert (tuple(memory.windows), memory.disturbed_at) == ((window(120),), at(301))
+
+
+@pytest.mark.parametrize(
+    "seen", [window(300), window(300, clean=False, unclean_reason=Reason.SCALED), Missing(Reason.NO_DATA)]
+)
+def test_what_is_no_incident_forgets_no_window(seen: Observation | Missing) -> None:
+    memory = Memory()
+    memory.windows.append(window(240))
+    memory.note_incident(seen, at(301))
+    assert (tuple(memory.windows), memory.disturbed_at) == ((window(240),), None)
 
 
 ASKED = Asked(Setting({"buffer": 16}), frozenset({"buffer"}), (), (), 0, True, 0.97, 3, 2)

@@ -1,0 +1,166 @@
+"""An incident: the last known good setting fails where it is known to do well. What it measures is of the outage.
+
+Windows of 5 seconds, one look each. The SLO counts successes, so that a slow service still meets it, where nothing else is said.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pegbox.model.reasons import Reason
+from pegbox.model.trials import Ledger
+from pegbox.runtime.memory import Memory
+from tests.loop import documents
+from tests.loop.service import LOAD
+from tests.loop.world import World, make
+
+OK = {"name": "ok", "signal": "success", "goal": "99%", "minimumEvents": 10}
+FAST = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "90%", "minimumEvents": 10}
+WELL, SLOW = 0.3, 3.0  # mean seconds, and by which factor the outage makes them longer
+
+
+async def proven(slo: dict[str, object] = OK) -> World:
+    """A setting at rest that is last-known-good, with the figures of its good days."""
+    world = await make()
+    await world.add(documents.profile(slos=[slo]), workers=2)
+    await world.steady()
+    await world.turns(10)
+    assert known(world).ladder[0].replicates >= 3
+    return world
+
+
+def memory(world: World) -> Memory:
+    return world.reconciler.memories[f"{world.namespace}/checkout"]
+
+
+def known(world: World) -> Ledger:
+    """The ledger with what was not worth a write yet."""
+    found = memory(world).ledger
+    assert found is not None
+    return found
+
+
+def learned(world: World) -> tuple[int, float]:
+    """(windows, their mean latency) of all that was learned."""
+    rows = known(world).rows
+    count = sum(row.count for row in rows)
+    return count, sum(row.latency * row.count for row in rows) / count
+
+
+def record(world: World) -> tuple[int, float]:
+    rung = known(world).ladder[0]
+    return rung.replicates, rung.latency
+
+
+@pytest.mark.parametrize("slo", [OK, FAST], ids=["the SLO met", "the SLO breached"])
+async def test_nothing_of_an_outage_is_learned_and_the_halt_does_not_wear_off(slo: dict[str, object]) -> None:
+    world = await proven(slo)
+    before = learned(world), record(world), tuple(memory(world).windows)
+    world.apps["checkout"].service.slowed = SLOW
+    for _ in range(60):
+        await world.turn()
+        assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+        assert (learned(world), record(world)) == before[:2]
+        assert tuple(memory(world).windows) == before[2], "nor would a trial be held against it"
+
+
+async def test_what_comes_after_an_outage_is_learned() -> None:
+    """The twin: but for the one window that it takes to be sure."""
+    world = await proven()
+    (count, _), (replicates, _) = learned(world), record(world)
+    world.apps["checkout"].service.slowed = SLOW
+    await world.turns(20)
+    world.apps["checkout"].service.slowed, over = 1.0, world.clock.now()
+    await world.turns(10)
+    assert known(world).halted is None
+    assert learned(world)[0] > count and learned(world)[1] == pytest.approx(WELL)
+    assert record(world)[0] > replicates and record(world)[1] == pytest.approx(WELL)
+    assert memory(world).windows[-1].window.start >= over
+
+
+async def test_an_outage_is_one_across_a_restart_of_the_operator() -> None:
+    world = await proven()
+    world.apps["checkout"].service.slowed = SLOW
+    await world.turns(3)
+    stored = await world.ledger()
+    assert stored is not None and stored.halted is Reason.LAST_KNOWN_GOOD_FAILING
+    world.restart()
+    for _ in range(20):
+        await world.turn()
+        assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING and known(world).halted_at == stored.halted_at
+        assert not memory(world).windows and known(world).rows == stored.rows
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["in one process", "beside a restart"])
+async def test_the_window_in_which_it_ends_is_of_the_outage_too(restarted: bool) -> None:
+    """Looks are closer together than windows are long: for a while they reach back into it, and look well already."""
+    world = await make()
+    guards = documents.QUICK | {"trialWindow": "30s"}
+    await world.add(documents.profile(slos=[OK], guards=guards), workers=2)
+    await world.steady()
+    await world.turns(40)
+    service = world.apps["checkout"].service
+    service.slowed = SLOW
+    await world.turns(20)
+    before, service.slowed, over = learned(world), 1.8, world.clock.now()
+    if restarted:
+        world.restart()
+    while world.clock.now() < over + timedelta(seconds=30):
+        await world.turn()
+        assert learned(world) == before and known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+    service.slowed = 1.0
+    await world.turns(8)
+    assert known(world).halted is None and learned(world)[0] > before[0]
+
+
+async def test_a_deploy_makes_it_another_workload_that_is_learned_as_it_is() -> None:
+    world = await proven()
+    world.apps["checkout"].service.slowed = SLOW
+    await world.turns(10)
+    body = documents.deployment()
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "example.invalid/app:2"
+    await world.apply(body)
+    await world.turns(20)
+    assert known(world).halted is None
+    assert record(world)[0] >= 3 and record(world)[1] == pytest.approx(WELL * SLOW)
+
+
+async def test_more_load_than_ever_is_no_incident_and_is_learned() -> None:
+    world = await proven()
+    count, _ = learned(world)
+    world.apps["checkout"].service.slowed, world.apps["checkout"].service.load = SLOW, LOAD * 1.5
+    await world.turns(10)
+    assert known(world).halted is None and learned(world)[0] > count
+    world.apps["checkout"].service.slowed, world.apps["checkout"].service.load = 1.0, LOAD
+    await world.turns(40)
+    world.apps["checkout"].service.slowed, world.apps["checkout"].service.load = SLOW, LOAD * 1.5
+    count, _ = learned(world)
+    await world.turns(10)
+    assert known(world).halted is None and learned(world)[0] > count, "the next day's peak is known by then"
+
+
+async def test_what_lasts_for_more_than_a_day_is_how_the_workload_is_now() -> None:
+    world = await proven()
+    world.apps["checkout"].service.slowed = SLOW
+    await world.turns(10)
+    world.clock.skip(timedelta(hours=23, minutes=55).total_seconds())
+    await world.turns(3)
+    assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+    world.clock.skip(timedelta(minutes=10).total_seconds())
+    await world.turns(10)
+    assert known(world).halted is None
+    assert record(world)[0] >= 3 and record(world)[1] == pytest.approx(WELL * SLOW)
+
+
+async def test_reset_ends_it_though_the_service_is_as_slow_as_before() -> None:
+    world = await proven()
+    world.apps["checkout"].service.slowed = SLOW
+    await world.turns(10)
+    await world.annotate("reset")
+    await world.turn()
+    assert known(world).halted is None
+    await world.turns(10)
+    assert known(world).halted is None
+    assert learned(world)[1] == pytest.approx(WELL * SLOW) and record(world)[0] >= 3
