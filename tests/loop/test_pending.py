@@ -262,6 +262,81 @@ async def test_a_rollback_outlasts_it_wherever_it_writes(place: Place, error: Pe
     assert pending(world) == [0.0] and trouble(world) == usual
 
 
+async def deleted(world: World) -> None:
+    await world.delete()
+
+
+async def stopped(world: World) -> None:
+    world.brake("restore")
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("begin", [deleted, stopped], ids=["a_deletion", "a_global_restore"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(Refused("admission webhook denied the request", status=400), "RestorePending", id="webhook"),
+        pytest.param(NotAvailable("500: etcdserver: request timed out"), "WriteFailed", id="500"),
+    ],
+)
+async def test_so_does_every_other_way_back(
+    place: Place, begin: Callable[[World], Awaitable[None]], error: PegboxError, reason: str
+) -> None:
+    world = await in_force(place)
+    refusing = Refusing(place, error)
+    server(world).faults.on_write(refusing)
+    await begin(world)
+    await refused(world, place, IntentKind.RESTORE, error, reason)
+
+    world.restart()
+    refusing.error = None
+
+    async def over() -> bool:
+        return not await world.exists() or await world.intent() is None
+
+    await world.until(over)
+    assert await world.exists() == (begin is stopped)
+    assert await place.stands(world) == place.before
+
+
+@pytest.mark.parametrize("begin", [deleted, stopped], ids=["a_deletion", "a_global_restore"])
+async def test_an_operator_that_was_away_for_longer_than_it_waits_restarts_pods_all_the_same(
+    begin: Callable[[World], Awaitable[None]],
+) -> None:
+    """The values were put back and read back; then nobody was there for an hour."""
+    place = PLACES["an_eviction"]
+    world = await in_force(place)
+    await begin(world)
+    for _ in range(2):
+        world.clock.skip(await world.wake() or 0.0)
+    item = await world.intent()
+    assert item is not None and item.kind is IntentKind.RESTORE and item.applied_at is not None
+    world.clock.skip(3600.0)
+    world.restart()
+
+    async def over() -> bool:
+        return not await world.exists() or await world.intent() is None
+
+    await world.pods_step(world.apps["checkout"])
+    await world.until(over)
+    assert await place.stands(world) == place.before
+
+
+async def test_a_deletion_waits_for_no_restart_that_nothing_would_bring() -> None:
+    """A paused Deployment of one pod: no rollout would replace it. What stands for the next pod is the original."""
+    place = PLACES["a_rollout"]
+    world = await in_force(place)
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/paused", True)
+    await world.delete()
+
+    async def gone() -> bool:
+        return not await world.exists()
+
+    await world.until(gone)
+    assert (await world.own())["data"]["THREADS"] == "2" and await place.stands(world) == place.tried
+    assert "Restored" in world.events.reasons()
+
+
 async def test_an_object_that_moved_once_or_twice_is_read_again_and_nothing_more() -> None:
     world = await in_trial()
     server(world).faults.fail_next("apply", CONFIG_MAP, WriteConflict("moved"), times=2)

@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, looks, read_back, transitions, way_back
+from pegbox.core import cohorts, decide, force, looks, read_back, transitions, under_way, way_back
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
@@ -159,7 +159,8 @@ class Reconciler:
             return found  # nothing of it is written now
         await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
         memory.fenced = intent.id
-        return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
+        again = await reading.target_again(self.cluster, found)
+        return _patient(await reading.read_rest(self.cluster, again, memory.parsed), intent.id, self.clock.now())
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -293,6 +294,8 @@ class Reconciler:
         if not self.leading():
             raise NotAvailable("leadership was lost")
         auto = snapshot.spec.mode is Mode.AUTO
+        if decision.action is Action.CLOSE and decision.desired is not None:
+            decision = await self._last_write(found, snapshot, decision, memory, now)
         decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
@@ -325,6 +328,19 @@ class Reconciler:
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision
+
+    async def _last_write(
+        self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
+    ) -> Decision:
+        """Before a restore ends beside pods that still want their restart, it is tried: a refusal holds the end up, as
+        that of any other write does, and whatever was written is waited for."""
+        intent, desired, closed = snapshot.ledger.intent, decision.desired, replace(decision, desired=None)
+        if intent is None or desired is None or not self.allow_writes:
+            return closed
+        due = memory.documents(intent.generation, found.document, now)
+        if not await self.actuator(Change(found, snapshot, intent, desired, due)):
+            return closed  # nothing is left that we could do
+        return under_way.restarted_once_more(snapshot, now)
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
@@ -448,6 +464,20 @@ class Reconciler:
         self.brakes.forget(key)
         namespace, _, name = key.partition("/")
         self.telemetry.forget(namespace, name)
+
+
+def _patient(found: Objects, fenced: str, now: datetime) -> Objects:
+    """Whoever takes a restore over waits for pods that want their restart as long as whoever began it: nobody restarted
+    one meanwhile."""
+    stored, workload = found.stored, found.workload
+    intent = stored.intent if stored is not None else None
+    if stored is None or intent is None or intent.id != fenced or isinstance(workload, Missing):
+        return found
+    if intent.kind is not IntentKind.RESTORE or intent.applied_at is None or intent.old_containers is None:
+        return found
+    if not force.outdated(found.spec.space, intent, workload):
+        return found
+    return replace(found, stored=replace(stored, intent=replace(intent, applied_at=now)))
 
 
 def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
