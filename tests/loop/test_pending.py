@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 import pytest
 from prometheus_client import CollectorRegistry
 
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Object, Ref
 from pegbox.testing.cluster import FakeCluster
-from tests.loop.world import World, trying
+from pegbox.testing.faults import WriteRecord
+from tests.loop import documents, test_pod_env, test_sizes
+from tests.loop.world import World, make, trying, written
 
 FOREVER = 10_000
 
@@ -38,26 +43,22 @@ def server(world: World) -> FakeCluster:
     return world.pegbox
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        pytest.param(WriteConflict("409: the object has been modified"), "WriteFailed", id="409"),
-        pytest.param(Refused("422: invalid", status=422), "RestorePending", id="422"),
-        pytest.param(
-            Refused("admission webhook denied the request", status=400), "RestorePending", id="webhook_refuses"
-        ),
-        pytest.param(Refused("exceeded quota: compute", status=403), "RestorePending", id="quota"),
-        pytest.param(Refused("maximum cpu usage per Container is 1", status=403), "RestorePending", id="limit_range"),
-        pytest.param(
-            Refused("Too long: must have at most 1048576 bytes", status=422), "RestorePending", id="too_large"
-        ),
-        pytest.param(Refused("request entity too large", status=413), "RestorePending", id="too_large_for_the_server"),
-        pytest.param(NotAvailable("429: too many requests"), "WriteFailed", id="429"),
-        pytest.param(NotAvailable("500: etcdserver: request timed out"), "WriteFailed", id="500"),
-        pytest.param(NotAvailable("no answer within 10 s"), "WriteFailed", id="timeout"),
-        pytest.param(NotAvailable("connection reset by peer"), "WriteFailed", id="reset"),
-    ],
-)
+ERRORS = [
+    pytest.param(WriteConflict("409: the object has been modified"), "WriteFailed", id="409"),
+    pytest.param(Refused("422: invalid", status=422), "RestorePending", id="422"),
+    pytest.param(Refused("admission webhook denied the request", status=400), "RestorePending", id="webhook_refuses"),
+    pytest.param(Refused("exceeded quota: compute", status=403), "RestorePending", id="quota"),
+    pytest.param(Refused("maximum cpu usage per Container is 1", status=403), "RestorePending", id="limit_range"),
+    pytest.param(Refused("Too long: must have at most 1048576 bytes", status=422), "RestorePending", id="too_large"),
+    pytest.param(Refused("request entity too large", status=413), "RestorePending", id="too_large_for_the_server"),
+    pytest.param(NotAvailable("429: too many requests"), "WriteFailed", id="429"),
+    pytest.param(NotAvailable("500: etcdserver: request timed out"), "WriteFailed", id="500"),
+    pytest.param(NotAvailable("no answer within 10 s"), "WriteFailed", id="timeout"),
+    pytest.param(NotAvailable("connection reset by peer"), "WriteFailed", id="reset"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), ERRORS)
 async def test_a_rollback_outlasts_what_refuses_it_and_says_why_meanwhile(error: PegboxError, reason: str) -> None:
     world = await in_trial()
     server(world).faults.fail_next("apply", CONFIG_MAP, error, times=FOREVER)
@@ -78,6 +79,262 @@ async def test_a_rollback_outlasts_what_refuses_it_and_says_why_meanwhile(error:
     assert await world.values() == {"workers": "2"}
     assert (await world.condition("Degraded"))[0] == "False"
     assert pending(world) == [0.0] and trouble(world) == set()
+
+
+# --- the same errors at every other place that a way back writes
+
+PATIENT = {"guards": documents.QUICK | {"trialWindow": "20s", "trialTimeout": "5m"}}
+TAKE = {"conflictPolicy": "Take"}
+BOUND: Object = {"name": "max_replicas", "min": 1, "max": 8, **TAKE}
+Texts = list[str | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """`write` is what puts it back (verb, kind, subresource); `stands` is what stands there, `before` and in the trial."""
+
+    write: tuple[str, str, str]
+    rest: Callable[[], Awaitable[World]]
+    wish: str
+    stands: Callable[[World], Awaitable[Texts]]
+    before: Texts
+    tried: Texts
+    name: str = ""
+
+
+async def with_bound() -> World:
+    world = await make()
+    await world.apply(documents.hpa())
+    body = documents.profile("checkout", documents.hot(), BOUND, autoscaler={"ref": {"name": "checkout"}}, **PATIENT)
+    await world.add(body, workers=2)
+    return world
+
+
+async def with_replicas() -> World:
+    world = await make()
+    body = documents.profile("checkout", documents.hot(), {"name": "replicas", "min": 1, "max": 8}, **PATIENT)
+    await world.add(body, documents.without_replicas(documents.deployment()), workers=2)
+    return world
+
+
+async def with_size() -> World:
+    return (await test_sizes.start(test_sizes.size(), **PATIENT))[0]
+
+
+async def with_threads(pods: int = 2) -> World:
+    world = await make()
+    body = documents.profile("checkout", documents.hot(), documents.env(), **PATIENT)
+    await world.add(body, documents.deployment(replicas=pods), workers=2, threads=2)
+    return world
+
+
+async def with_variable() -> World:
+    return (await test_pod_env.start(**PATIENT))[0]
+
+
+async def with_their_key() -> World:
+    world = await make()
+    await world.apply(documents.config_map())
+    body = documents.profile("checkout", documents.hot(), documents.plain(**TAKE), **PATIENT)
+    await world.add(body, workers=2, backlog=2)
+    return world
+
+
+async def bound(world: World) -> Texts:
+    return [str((await world.bounds())[1])]
+
+
+async def replicas(world: World) -> Texts:
+    body = await world.outside.get(Ref(DEPLOYMENT, world.namespace, "checkout"))
+    return [str(body["spec"]["replicas"])]
+
+
+async def sizes(world: World) -> Texts:
+    return [*await test_sizes.pod_sizes(world.apps["checkout"])]
+
+
+async def threads(world: World) -> Texts:
+    """What each pod started with."""
+    app = world.apps["checkout"]
+    return [f"{app.started_with[pod['metadata']['uid']]['threads']:g}" for pod in await app.pods.pods()]
+
+
+async def variables(world: World) -> Texts:
+    return await test_pod_env.variables(world.apps["checkout"])
+
+
+async def parameter(world: World) -> Texts:
+    """What new pods take."""
+    return [(await test_pod_env.parameter(world) or {}).get("LANES")]
+
+
+async def their_key(world: World) -> Texts:
+    return [await world.theirs("BACKLOG")]
+
+
+PLACES = {
+    "an_hpa": Place(
+        ("apply", "HorizontalPodAutoscaler", ""), with_bound, "max_replicas=5", bound, ["4"], ["5"], "checkout"
+    ),
+    "replicas": Place(("json_patch", "Deployment", "scale"), with_replicas, "replicas=2", replicas, ["1"], ["2"]),
+    "a_resize": Place(
+        ("json_patch", "Pod", "resize"), with_size, "cpu_request=750m", sizes, ["0.5", "0.5"], ["750m", "750m"]
+    ),
+    "an_eviction": Place(("evict", "Pod", "eviction"), with_threads, "threads=3", threads, ["2", "2"], ["3", "3"]),
+    "a_rollout": Place(
+        ("apply", "Deployment", ""), lambda: with_threads(pods=1), "threads=3", threads, ["2"], ["3"], "checkout"
+    ),
+    "an_environment": Place(("apply", "PodEnvironment", ""), with_variable, "lanes=3", parameter, [None], ["3"]),
+    "an_eviction_for_variables": Place(
+        ("evict", "Pod", "eviction"), with_variable, "lanes=3", variables, [None, None], ["3", "3"]
+    ),
+    "a_config_map_of_theirs": Place(
+        ("apply", "ConfigMap", ""), with_their_key, "backlog=3", their_key, ["2\n"], ["3\n"], "app-config"
+    ),
+}
+
+
+class Refusing:
+    """The server's answer to every write of one place, until it is told otherwise."""
+
+    def __init__(self, place: Place, error: PegboxError) -> None:
+        self._place = place
+        self.error: PegboxError | None = error
+
+    def __call__(self, when: str, write: WriteRecord) -> None:
+        here = (write.verb, write.kind, write.subresource) == self._place.write
+        if when == "before" and here and self._place.name in ("", write.name) and self.error is not None:
+            raise self.error
+
+
+async def in_force(place: Place) -> World:
+    """The trial's value stands at the place, and no pod runs another one."""
+    world = await place.rest()
+    await world.steady()
+    await world.turns(12)
+    assert await place.stands(world) == place.before
+    await world.annotate("try", place.wish)
+
+    async def holds() -> bool:
+        intent = await world.intent()
+        return intent is not None and intent.in_force_at is not None
+
+    await world.until(holds)
+    assert await place.stands(world) == place.tried
+    return world
+
+
+async def refused(world: World, place: Place, kind: IntentKind, error: PegboxError, reason: str) -> None:
+    """For longer than ackTimeout."""
+    failed = []
+    for _ in range(8):
+        failed.append(await world.turn())
+        world.clock.skip(10.0)
+    assert failed.count(-1.0) >= 4, "each failure backs off"
+    item = await world.intent()
+    assert item is not None and item.kind is kind, "and forgets nothing"
+    assert await place.stands(world) == place.tried
+    status, said, message = await world.condition("Degraded")
+    assert (status, said) == ("True", reason)
+    assert str(error) in message and item.id in message
+    assert (await world.condition("Ready"))[0] == ("False" if reason == "RestorePending" else "True")
+    assert pending(world) == [1.0] and ("Degraded", reason) in trouble(world)
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize(("error", "reason"), ERRORS)
+async def test_a_rollback_outlasts_it_wherever_it_writes(place: Place, error: PegboxError, reason: str) -> None:
+    world = await in_force(place)
+    usual = trouble(world)
+    refusing = Refusing(place, error)
+    server(world).faults.on_write(refusing)
+    await world.annotate("rollback")
+    await refused(world, place, IntentKind.ROLLBACK, error, reason)
+
+    world.restart()
+    refusing.error = None
+    ledger = await world.rest()
+    await world.turns(2)
+    assert place.write in written(world.pegbox)
+    assert await place.stands(world) == place.before
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Reverted", "Requested")]
+    assert (await world.condition("Degraded"))[0] == "False"
+    assert pending(world) == [0.0] and trouble(world) == usual
+
+
+async def deleted(world: World) -> None:
+    await world.delete()
+
+
+async def stopped(world: World) -> None:
+    world.brake("restore")
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("begin", [deleted, stopped], ids=["a_deletion", "a_global_restore"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(Refused("admission webhook denied the request", status=400), "RestorePending", id="webhook"),
+        pytest.param(NotAvailable("500: etcdserver: request timed out"), "WriteFailed", id="500"),
+    ],
+)
+async def test_so_does_every_other_way_back(
+    place: Place, begin: Callable[[World], Awaitable[None]], error: PegboxError, reason: str
+) -> None:
+    world = await in_force(place)
+    refusing = Refusing(place, error)
+    server(world).faults.on_write(refusing)
+    await begin(world)
+    await refused(world, place, IntentKind.RESTORE, error, reason)
+
+    world.restart()
+    refusing.error = None
+
+    async def over() -> bool:
+        return not await world.exists() or await world.intent() is None
+
+    await world.until(over)
+    assert await world.exists() == (begin is stopped)
+    assert await place.stands(world) == place.before
+
+
+@pytest.mark.parametrize("begin", [deleted, stopped], ids=["a_deletion", "a_global_restore"])
+async def test_an_operator_that_was_away_for_longer_than_it_waits_restarts_pods_all_the_same(
+    begin: Callable[[World], Awaitable[None]],
+) -> None:
+    """The values were put back and read back; then nobody was there for an hour."""
+    place = PLACES["an_eviction"]
+    world = await in_force(place)
+    await begin(world)
+    for _ in range(2):
+        world.clock.skip(await world.wake() or 0.0)
+    item = await world.intent()
+    assert item is not None and item.kind is IntentKind.RESTORE and item.applied_at is not None
+    world.clock.skip(3600.0)
+    world.restart()
+
+    async def over() -> bool:
+        return not await world.exists() or await world.intent() is None
+
+    await world.pods_step(world.apps["checkout"])
+    await world.until(over)
+    assert await place.stands(world) == place.before
+
+
+async def test_a_deletion_waits_for_no_restart_that_nothing_would_bring() -> None:
+    """A paused Deployment of one pod: no rollout would replace it. What stands for the next pod is the original."""
+    place = PLACES["a_rollout"]
+    world = await in_force(place)
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/paused", True)
+    await world.delete()
+
+    async def gone() -> bool:
+        return not await world.exists()
+
+    await world.until(gone)
+    assert (await world.own())["data"]["THREADS"] == "2" and await place.stands(world) == place.tried
+    assert "Restored" in world.events.reasons()
 
 
 async def test_an_object_that_moved_once_or_twice_is_read_again_and_nothing_more() -> None:

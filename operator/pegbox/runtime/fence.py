@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 
 from pegbox.adapters.kube import patches, resources
+from pegbox.core import force
 from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import Effect, LocationKind, Size
-from pegbox.model.trials import Intent
+from pegbox.model.observations import Missing
+from pegbox.model.trials import Intent, IntentKind
 from pegbox.ports import CONFIG_MAP, HPA, LEDGER, POD, POD_ENVIRONMENT, Cluster, Object, Ref
 from pegbox.runtime import sizes
 from pegbox.runtime.points import Point, Reached
@@ -40,6 +44,20 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
         reached(Point.AFTER_FENCE)
     for pod, container, size in resized(found, intent):
         await _move(cluster, pod, container, size, reached)
+
+
+def patient(found: Objects, fenced: str, now: datetime) -> Objects:
+    """Whoever takes a restore over waits for pods that want their restart as long as whoever began it: nobody restarted
+    one meanwhile."""
+    stored, workload = found.stored, found.workload
+    intent = stored.intent if stored is not None else None
+    if stored is None or intent is None or intent.id != fenced or isinstance(workload, Missing):
+        return found
+    if intent.kind is not IntentKind.RESTORE or intent.applied_at is None or intent.old_containers is None:
+        return found
+    if not force.outdated(found.spec.space, intent, workload):
+        return found
+    return replace(found, stored=replace(stored, intent=replace(intent, applied_at=now)))
 
 
 async def _move(cluster: Cluster, pod: Object, container: str, size: Size, reached: Reached) -> None:

@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, looks, read_back, transitions, way_back
+from pegbox.core import cohorts, decide, looks, read_back, transitions, under_way, way_back
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
@@ -160,7 +160,8 @@ class Reconciler:
             return found  # nothing of it is written now
         await fencing.fence(self.cluster, found, intent, self.identity, self.reached)
         memory.fenced = intent.id
-        return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
+        again = await reading.target_again(self.cluster, found)
+        return fencing.patient(await reading.read_rest(self.cluster, again, memory.parsed), intent.id, self.clock.now())
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = self._source(found), found.spec, self.clock.now()
@@ -298,6 +299,8 @@ class Reconciler:
         if not self.leading():
             raise NotAvailable("leadership was lost")
         auto = snapshot.spec.mode is Mode.AUTO
+        if decision.action is Action.CLOSE and decision.desired is not None:
+            decision = await self._last_write(found, snapshot, decision, memory, now)
         decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
@@ -330,6 +333,19 @@ class Reconciler:
             await self.actuator(change)
             memory.written = change.intent.generation
         return decision
+
+    async def _last_write(
+        self, found: Objects, snapshot: Snapshot, decision: Decision, memory: Memory, now: datetime
+    ) -> Decision:
+        """Before a restore ends beside pods that still want their restart, it is tried: a refusal holds the end up, as
+        that of any other write does, and whatever was written is waited for."""
+        intent, desired, closed = snapshot.ledger.intent, decision.desired, replace(decision, desired=None)
+        if intent is None or desired is None or not self.allow_writes:
+            return closed
+        due = memory.documents(intent.generation, found.document, now)
+        if not await self.actuator(Change(found, snapshot, intent, desired, due)):
+            return closed  # nothing is left that we could do
+        return under_way.restarted_once_more(snapshot, now)
 
     async def _save(self, found: Objects, ledger: Ledger, memory: Memory, now: datetime) -> None:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""

@@ -15,6 +15,7 @@ import pytest
 
 from pegbox.core import cohorts
 from pegbox.core.decide import decide
+from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.knobs import values_hash
 from pegbox.model.profile import DeletionPolicy, Freeze, Mode
@@ -46,18 +47,18 @@ FASTER = tuple(window(180 + 120 * n, latency=0.07) for n in range(2))  # clean, 
 FREEZE = Freeze("all day", "0 0 * * *", "UTC", F(24 * 3600))
 
 TABLE = """
-| state | Auto | Observe | Recommend | paused | frozen | breaker Open | deleted, Restore | deleted, Keep |
-|---|---|---|---|---|---|---|---|---|
-| at rest, with a wish | starts | holds | holds | holds | holds | holds | restores | lets go |
-| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
-| trial, between stages | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
-| trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
-| trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
-| trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | restores | goes back |
-| canary, beside the rest | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back |
-| rolling back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back |
-| adopting | goes on | ends here | ends here | goes on | goes on | goes on | restores | lets go |
-| restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go |
+| state | Auto | Observe | Recommend | paused | frozen | breaker Open | deleted, Restore | deleted, Keep | stopped | stopped, restore | opted out |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+| at rest, with a wish | starts | holds | holds | holds | holds | holds | restores | lets go | holds | restores | holds |
+| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
+| trial, between stages | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
+| trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes back | restores | goes back |
+| trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes back | restores | goes back |
+| trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | restores | goes back | goes back | restores | goes back |
+| canary, beside the rest | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
+| rolling back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes on | restores | goes on |
+| adopting | goes on | ends here | ends here | goes on | goes on | goes on | restores | lets go | ends here | restores | ends here |
+| restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go | goes on | goes on | goes on |
 """
 
 
@@ -125,7 +126,19 @@ HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
     "deleted, Keep": lambda seen: replace(
         seen, deleting=True, spec=replace(seen.spec, deletion_policy=DeletionPolicy.KEEP)
     ),
+    "stopped": lambda seen: replace(seen, brakes=Brakes(Stop.STOP, "stop")),
+    "stopped, restore": lambda seen: replace(seen, brakes=Brakes(Stop.RESTORE, "restore")),
+    "opted out": lambda seen: replace(seen, brakes=Brakes(opted_out=True, opt_out_text="true")),
 }
+SAYS = {  # what the ledger says of a trial that this ended
+    "Observe": Reason.MODE_RECOMMEND,
+    "Recommend": Reason.MODE_RECOMMEND,
+    "frozen": Reason.FROZEN,
+    "stopped": Reason.STOPPED,
+    "stopped, restore": Reason.STOPPED,
+    "opted out": Reason.OPTED_OUT,
+}
+TRIALS = {name for name in STATES if name.startswith(("trial", "canary"))}
 WORDS = {
     Action.START: "starts",
     Action.HOLD: "holds",
@@ -161,6 +174,9 @@ def test_what_happens(state: str, happens: str, expected: str) -> None:
     if expected == "goes back":
         assert found.ledger.intent is not None and found.ledger.intent.target == PARENT
         assert found.desired is not None
+    if happens in SAYS and state in TRIALS and expected in ("goes back", "restores", "ends here"):
+        last = found.ledger.trials[-1]
+        assert (last.state, last.reason) == (TrialState.INCONCLUSIVE, SAYS[happens])
     if seen.spec.mode is not Mode.AUTO and not seen.deleting:
         assert found.desired is None, "no write outside of Auto"
     assert found.ledger.breaker.failures == seen.ledger.breaker.failures, "none of this is harm"
