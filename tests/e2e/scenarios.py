@@ -200,13 +200,18 @@ def put_back(world: World) -> Seen:
     wrote = time.monotonic()
     world.until("the rollback", lambda: world.document()["generation"] > bad["generation"], 180, 0.5)
     rolled, intent = time.monotonic(), world.ledger()["intent"] or {}
-    degraded = world.condition("Degraded")
-    world.until("acknowledgement of the rollback", world.in_force, ACK, 0.5)
+    told: list[Object] = []  # the status is written after the document, in the same look
+
+    def in_force() -> bool:
+        told.append(world.condition("Degraded"))
+        return world.in_force()
+
+    world.until("acknowledgement of the rollback", in_force, ACK, 0.5)
     acknowledged = time.monotonic()
     world.at_rest()
     return {
         "bad": bad["values"],
-        "degraded": degraded,
+        "degraded": next((one for one in told if one.get("reason") == "RollingBack"), told[0]),
         "values": world.values_text(),
         "last": last(world),
         "breaker": world.status()["breaker"],
