@@ -193,7 +193,8 @@ class KubeCluster:
             message = f"{request.asked.what}: no answer within {request.timeout:g} s"
             raise NotAvailable(message) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _Hiccup(f"{request.asked.what}: {type(error).__name__}: {error}") from error
+            text = f"{request.asked.what}: {type(error).__name__}: {error}"
+            raise _Hiccup(text) from error.with_traceback(None)  # aiohttp's connection keeps it, and so all its frames
         return _body(request.asked, status, raw)
 
     async def _exchange(self, request: _Request) -> tuple[int, bytes]:
