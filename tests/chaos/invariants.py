@@ -247,10 +247,16 @@ def bounds_hold(world: World, name: str) -> None:
         low, high = LIMITS[knob]
         if not low <= value <= high:
             raise Violation(f"{name}: {knob}={value} is outside of {low} to {high}")
-    for cohort in ((world.apps[name].document or {}).get("cohorts") or {}).values():
-        for knob, text in cohort["values"].items():
-            if not LIMITS[knob][0] <= int(text) <= LIMITS[knob][1]:
-                raise Violation(f"{name}: {knob}={text} in a cohort is out of bounds")
+    for told in _cohorts(world, name):
+        for knob, value in told.items():
+            if not LIMITS[knob][0] <= value <= LIMITS[knob][1]:
+                raise Violation(f"{name}: {knob}={value} in a cohort is out of bounds")
+
+
+def _cohorts(world: World, name: str) -> list[dict[str, int]]:
+    """What the settings document tells each cohort."""
+    cohorts = ((world.apps[name].document or {}).get("cohorts") or {}).values()
+    return [{n: int(text) for n, text in cohort["values"].items()} for cohort in cohorts]
 
 
 def steps_hold(world: World, name: str, before: Mapping[str, int]) -> None:
@@ -262,9 +268,7 @@ def steps_hold(world: World, name: str, before: Mapping[str, int]) -> None:
         return
     share = 0.1 if ledger.breaker.state is BreakerState.HALF_OPEN else 1.0
     here = {n: v for n, v in world.values(name).items() if before.get(n, v) != v}
-    cohorts = ((world.apps[name].document or {}).get("cohorts") or {}).values()
-    told = [{n: int(text) for n, text in cohort["values"].items()} for cohort in cohorts]
-    for knob, value in (item for values in (here, *told) for item in values.items()):
+    for knob, value in (item for values in (here, *_cohorts(world, name)) for item in values.items()):
         if knob not in intent.parent:
             continue
         start = int(intent.parent.number(knob))

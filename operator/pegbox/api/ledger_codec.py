@@ -81,7 +81,7 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
     try:
         ledger = _unpacked(json.loads(data.state, parse_constant=_no_constant))
         _summary(ledger)  # what could not be written again is not read
-        state_of(ledger).encode()
+        state_of(ledger)
         return ledger
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"

@@ -156,6 +156,11 @@ def outdated(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[Po
     )
 
 
+def to_restart(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
+    """Do pods still run what the stage moved by a restart? Not told of a ledger that holds times only."""
+    return intent.old_containers is not None and bool(outdated(space, intent, workload))
+
+
 def _wanted(space: SearchSpace, intent: Intent, pod: PodFacts) -> Setting:
     return intent.in_cohort if pod_env.belongs(space, intent, pod) else intent.current
 

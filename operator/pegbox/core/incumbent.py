@@ -32,8 +32,8 @@ def failing(ledger: Ledger, seen: Observation | Missing) -> bool:
     Its record is the mean of all loads: where rows know that it is slower under as much load per pod, that counts, and
     more of it than they know is another load.
     """
-    rung = _rung(ledger)
-    if rung is None or rung.replicates < transitions.REPLICATES or isinstance(seen, Missing):
+    rung = _proven(ledger)
+    if rung is None or isinstance(seen, Missing):
         return False
     load, latency = seen.offered_load, seen.latency
     if isinstance(load, Missing) or isinstance(latency, Missing) or load > rung.proven_load * COMPARABLE:
@@ -67,8 +67,7 @@ def watch(snapshot: Snapshot) -> Ledger:
     if not isinstance(seen, Observation) or isinstance(seen.latency, Missing) or isinstance(seen.offered_load, Missing):
         return ledger
     over = replace(ledger, halted=None, halted_at=None)
-    rung = _rung(ledger)
-    if rung is None or rung.replicates < transitions.REPLICATES:
+    if _proven(ledger) is None:
         return over
     if not failing(ledger, seen):
         return over if seen.clean else ledger
@@ -163,6 +162,12 @@ def take_back(snapshot: Snapshot, workload: Workload, why: Degraded, now: dateti
 
 def _rung(ledger: Ledger) -> Rung | None:
     return next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
+
+
+def _proven(ledger: Ledger) -> Rung | None:
+    """The incumbent's own record, where it is last-known-good itself."""
+    rung = _rung(ledger)
+    return rung if rung is not None and rung.replicates >= transitions.REPLICATES else None
 
 
 def _acceptance(ledger: Ledger) -> TrialSummary | None:

@@ -108,7 +108,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
             ended = _restored(snapshot, state.silent)  # written; a silent pod never holds up a deletion
             # What the server refused may have kept pods from their restart: then it is asked once more.
-            return replace(ended, desired=intent.written) if _to_restart(snapshot, workload) else ended
+            return replace(ended, desired=intent.written) if force.to_restart(spec.space, intent, workload) else ended
         if state.overdue and room.beside_silent(snapshot, workload, intent, len(state.silent)):
             return _next_stage(snapshot, workload, now)
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
@@ -135,12 +135,6 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
             return _adopted(snapshot)
         case IntentKind.RESTORE:
             return _restored(snapshot, ())
-
-
-def _to_restart(snapshot: Snapshot, workload: Workload) -> bool:
-    """Do pods still run what the stage under way moved by a restart? Not told of a ledger that holds times only."""
-    _, intent = ledger_and_intent(snapshot)
-    return intent.old_containers is not None and bool(force.outdated(snapshot.spec.space, intent, workload))
 
 
 def restarted_once_more(snapshot: Snapshot, now: datetime) -> Decision:

@@ -53,9 +53,9 @@ def patient(found: Objects, fenced: str, now: datetime) -> Objects:
     intent = stored.intent if stored is not None else None
     if stored is None or intent is None or intent.id != fenced or isinstance(workload, Missing):
         return found
-    if intent.kind is not IntentKind.RESTORE or intent.applied_at is None or intent.old_containers is None:
+    if intent.kind is not IntentKind.RESTORE or intent.applied_at is None:
         return found
-    if not force.outdated(found.spec.space, intent, workload):
+    if not force.to_restart(found.spec.space, intent, workload):
         return found
     return replace(found, stored=replace(stored, intent=replace(intent, applied_at=now)))
 
