@@ -192,12 +192,12 @@ def _grant(
     """Give a user these rights in a namespace, beside every right on profiles."""
     rules = [{"apiGroups": ["pegbox.dev"], "resources": ["*"], "verbs": ["*"]}]
     rules += [{"apiGroups": [group], "resources": [resource], "verbs": verbs} for group, resource, verbs in rights]
-    metadata = {"name": user, "namespace": namespace}
+    metadata = {"name": user.replace(":", "."), "namespace": namespace}
     kind = "rbac.authorization.k8s.io"
     role = {"apiVersion": f"{kind}/v1", "kind": "Role", "metadata": metadata, "rules": rules}
     binding = {
         "apiVersion": f"{kind}/v1", "kind": "RoleBinding", "metadata": metadata,
-        "roleRef": {"apiGroup": kind, "kind": "Role", "name": user},
+        "roleRef": {"apiGroup": kind, "kind": "Role", "name": metadata["name"]},
         "subjects": [{"apiGroup": kind, "kind": "User", "name": user}],
     }  # fmt: skip
     plane.apply(json.dumps(role) + "\n---\n" + json.dumps(binding))
@@ -366,3 +366,81 @@ class TestWithRightsOnTheWorkload:
         said = _as(guard, user, "create", "--dry-run=server", "-f", "-", stdin=_profile("theirs", "Auto"))
         wanted = "patch Deployment web" if missing == "deployments" else missing
         assert wanted in said
+
+
+# What the operator keeps for itself.
+
+KEPT = {
+    "tuningledgers": (
+        "TuningLedger",
+        {"data": {"schemaVersion": 1, "sha256": "0" * 64, "state": "{}"}},
+        {"data": {"sha256": "1" * 64}},
+    ),
+    "podenvironments": (
+        "PodEnvironment",
+        {"spec": {"profileUID": "u", "target": {"kind": "Deployment", "name": "web"}, "container": "app", "env": []}},
+        {"spec": {"container": "other"}},
+    ),
+}  # fmt: skip
+EVERY_RIGHT = [
+    *WORKLOAD_RIGHTS.values(),
+    ("apps", "statefulsets", ["patch"]),
+    ("apps", "statefulsets/scale", ["patch"]),
+]
+
+
+def _kept(resource: str, name: str = "web") -> str:
+    kind, body, _ = KEPT[resource]
+    meta = {"name": name, "namespace": SERVED}
+    return json.dumps({"apiVersion": "pegbox.dev/v1alpha1", "kind": kind, "metadata": meta, **body})
+
+
+@pytest.fixture(params=KEPT)
+def kept(guard: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The resource of an object of the operator's own: a ledger, or variables for new pods."""
+    guard.apply(_kept(request.param))
+    yield request.param
+    guard.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=_kept(request.param))
+
+
+class TestWhatTheOperatorKeepsForItself:
+    """A ledger names what a way back writes, and where; a PodEnvironment what new pods start with."""
+
+    def test_is_not_written_by_who_may_not_write_all_this_himself(self, guard: ControlPlane, kept: str) -> None:
+        change = ("patch", kept, "web", "--type=merge", "-p", json.dumps(KEPT[kept][2]))
+        for attempt in (("create", "-f", "-"), change, ("delete", kept, "web")):
+            said = _as(guard, "writer", *attempt, stdin=_kept(kept, "forged"))
+            assert f"{kept} are written by Pegbox; whoever else does needs the right to patch deployments in" in said
+            assert "or use a pegbox.dev verb of the profile" in said
+
+    def test_each_single_right_is_needed_and_the_missing_one_is_named(self, guard: ControlPlane, kept: str) -> None:
+        single = [(group, resource, verb) for group, resource, verbs in EVERY_RIGHT for verb in verbs]
+        for number, lacking in enumerate(single):
+            _grant(guard, f"lacks-{number}", [(g, r, [v]) for g, r, v in single if (g, r, v) != lacking])
+            said = _as(guard, f"lacks-{number}", "create", "--dry-run=server", "-f", "-", stdin=_kept(kept, "forged"))
+            assert f"needs the right to {lacking[2]} {lacking[1]} in namespace {SERVED}" in said
+
+    def test_is_written_by_who_holds_them_all(self, guard: ControlPlane, kept: str) -> None:
+        _grant(guard, "keeper", EVERY_RIGHT)
+        patch = json.dumps(KEPT[kept][2])
+        assert not _as(guard, "keeper", "patch", kept, "web", "--type=merge", "-p", patch)
+        assert not _as(guard, "keeper", "delete", kept, "web")
+
+    def test_is_labelled_by_anybody_who_may(self, guard: ControlPlane, kept: str) -> None:
+        assert not _as(guard, "writer", "label", kept, "web", "team=a")
+
+    def test_is_written_by_the_operator_and_by_no_other_account_of_its_namespace(
+        self, guard: ControlPlane, kept: str
+    ) -> None:
+        """An install that only recommends holds none of these rights, and keeps its ledgers."""
+        own, other = (f"system:serviceaccount:{OWN}:{name}" for name in ("rights-guard", "another"))
+        patch = ("patch", kept, "web", "--type=merge", "-p", json.dumps(KEPT[kept][2]))
+        for account in (own, other):
+            _grant(guard, account, [])
+        assert "are written by Pegbox" in _as(guard, other, *patch)
+        assert not _as(guard, own, *patch)
+
+    def test_goes_with_its_namespace(self, guard: ControlPlane, kept: str) -> None:
+        user = "system:serviceaccount:kube-system:namespace-controller"
+        groups = ("system:serviceaccounts:kube-system", "system:serviceaccounts", "system:authenticated")
+        assert not _as(guard, user, *(f"--as-group={group}" for group in groups), "delete", kept, "web")
