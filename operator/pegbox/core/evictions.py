@@ -22,9 +22,9 @@ def waits(snapshot: Snapshot, workload: Workload, intent: Intent, forbidden: Not
     """Is the eviction tried again at the next look, rather than a rollout begun in its place?
 
     A budget that others use up (a drain, a pod that starts) allows it again in a moment, and a rollout costs a
-    revision and asks no budget. So a trial waits, while its time of ackTimeout per pod lasts: those that were restarted have had
-    theirs, and half of one is kept. At rest nothing is urgent, and a canary's values are for no other pod: these wait
-    as long as it takes. A way back does not wait, and nothing waits for what time will not change.
+    revision and asks no budget. So a trial waits, while its time of ackTimeout per pod lasts: those that were
+    restarted have had theirs, and half of one is kept. At rest nothing is urgent, and a canary's values are for no
+    other pod: these wait as long as it takes. A way back does not, and nothing else waits for what no time will change.
     """
     if snapshot.ledger.intent is None or intent.canary:
         return True

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
-from pegbox.core import cohorts, evictions, force, room, sizing
-from pegbox.core import pod_env as pod_env_rules
+from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotEvicted, NotFound, Refused
@@ -73,7 +72,7 @@ class Change:
         What admission missed would be missed again: such a pod is told, and not restarted for ever.
         """
         if self.snapshot.ledger.intent is None:
-            again = pod_env_rules.replaceable(self.snapshot)
+            again = upkeep.replaced(self.snapshot)
             return [p for p in workload.unfinished if not p.terminating and p.name in again]
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
