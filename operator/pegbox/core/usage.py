@@ -43,9 +43,9 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
 def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
     """The same without what a restart of ours adds for a moment. A bound that is somebody else's to write counts as he
     set it, also where the setting knows another. Pods of a former target of this name come on top: no bound of the one
-    that stands holds for them."""
-    former = sum(p.former for p in workload.unfinished)
-    bound = max(len(workload.unfinished) - former, workload.replicas)
+    that stands holds for them. But of a StatefulSet none is started before the old one of its name has gone."""
+    former = [p for p in workload.unfinished if p.former]
+    bound = max(len(workload.unfinished) - len(former), workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
         theirs = held.get(knob.name)
         for value in (setting.get(knob.name), theirs.value if theirs is not None and theirs.refusal else None):
@@ -53,7 +53,11 @@ def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], s
                 bound = max(bound, int(value))
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
-    return bound + former
+    if workload.kind != "StatefulSet":
+        return bound + len(former)
+    awaited = {f"{spec.target.name}-{number}" for number in range(workload.first, workload.first + bound)}
+    beside = sum(p.name not in awaited for p in former)
+    return max(bound, len(workload.unfinished) - beside) + beside
 
 
 def scaled(spec: ProfileSpec, workload: Workload, setting: Setting) -> Workload:
