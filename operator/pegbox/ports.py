@@ -101,7 +101,7 @@ class Cluster(Protocol):
         ...
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
-        """The eviction API. Raises Refused (429: a PDB forbids it now), NotFound, WriteConflict (other uid)."""
+        """The eviction API. Raises NotEvicted (a disruption budget forbids it), NotFound, WriteConflict (uid)."""
         ...
 
     async def allowed(

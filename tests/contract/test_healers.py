@@ -15,7 +15,8 @@ import pytest
 import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
-from pegbox.ports import DEPLOYMENT, HPA, Object, Ref
+from pegbox.ports import HPA, Object, Ref
+from pegbox.runtime.reading import KINDS
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect
 from tests.loop import documents
@@ -32,6 +33,7 @@ class Shop:
 
     world: World
     apply: Apply
+    kind: str = "Deployment"
     bodies: list[Object] = field(default_factory=list)
     ours: dict[str, str] = field(default_factory=dict)  # resourceVersion -> kind, where a wake of ours moved it
 
@@ -39,7 +41,7 @@ class Shop:
         await self.apply([documents.placed(copy.deepcopy(body), self.world.namespace) for body in self.bodies])
 
     async def theirs(self) -> dict[str, Object]:
-        refs = (Ref(DEPLOYMENT, self.world.namespace, "checkout"), Ref(HPA, self.world.namespace, "checkout"))
+        refs = (Ref(KINDS[self.kind], self.world.namespace, "checkout"), Ref(HPA, self.world.namespace, "checkout"))
         found = [await self.world.find(ref) for ref in refs]
         return {body["kind"]: body for body in found if body is not None}
 
@@ -56,9 +58,9 @@ class Shop:
 
     async def begin(self, *knobs: Object, **spec: Any) -> None:
         await self.heal()
-        app = self.world._app("checkout", "checkout")
+        app = self.world._app("checkout", "checkout", self.kind)
         app.service.values = {"workers": 2.0, "threads": 2.0} if documents.env() in knobs else {"workers": 2.0}
-        await self.world.apply(documents.profile("checkout", documents.hot(), *knobs, **spec))
+        await self.world.apply(documents.profile("checkout", documents.hot(), *knobs, kind=self.kind, **spec))
         await self.world.pods_step(app)
         for _ in range(10):
             await self.turn()
@@ -72,9 +74,19 @@ class Shop:
         raise AssertionError(await self.world.why())
 
 
+@pytest.fixture(params=["Deployment", "StatefulSet"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest_asyncio.fixture(params=["server-side, with force", "client-side, three-way"])
 async def shop(
-    request: pytest.FixtureRequest, client: Connect, cluster: Any, namespace: str, control_plane: ControlPlane
+    request: pytest.FixtureRequest,
+    client: Connect,
+    cluster: Any,
+    namespace: str,
+    control_plane: ControlPlane,
+    kind: str,
 ) -> Shop:
     outside, argo = await client("kubelet"), await client("argocd-controller")
     await outside.apply(documents.CLASS, force=True)
@@ -89,7 +101,7 @@ async def shop(
 
     world = World(cluster, outside, FakeClock(auto=False), namespace=namespace)
     apply = server_side if request.param.startswith("server") else client_side
-    return Shop(world, apply, [documents.deployment(), documents.hpa(low=1, high=2)])
+    return Shop(world, apply, kind, [documents.workload(kind), documents.hpa(low=1, high=2, kind=kind)])
 
 
 async def test_a_hot_trial_is_accepted_and_nothing_of_theirs_is_written(shop: Shop) -> None:
@@ -119,10 +131,15 @@ async def test_what_was_taken_is_written_once_and_the_healer_wins(shop: Shop) ->
 
 
 async def test_a_restart_that_we_ask_for_on_their_template_is_not_healed_away(shop: Shop) -> None:
-    """One pod, so that it takes a rollout: neither applier removes an annotation that it never stated."""
-    shop.bodies[0] = documents.deployment(replicas=1)
+    """One pod, so that a Deployment takes a rollout: neither applier removes an annotation that it never stated. That of a
+    StatefulSet is evicted, and nothing of theirs is written."""
+    shop.bodies[0] = documents.workload(shop.kind, replicas=1)
     shop.bodies.pop()
     await shop.begin(documents.env())
+    before = await shop.world.apps["checkout"].pods.pods()
     await shop.world.annotate("try", "threads=3")
     assert await shop.ended() == ("Accepted", "TrialAccepted")
-    assert list(shop.ours.values()) == ["Deployment"], "one rollout, whatever was applied meanwhile"
+    rollouts = ["Deployment"] if shop.kind == "Deployment" else []
+    assert list(shop.ours.values()) == rollouts, "one rollout, whatever was applied meanwhile"
+    after = await shop.world.apps["checkout"].pods.pods()
+    assert after[0]["metadata"]["uid"] != before[0]["metadata"]["uid"]

@@ -18,7 +18,8 @@ import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment, owners
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD, Object, Ref
+from pegbox.runtime.reading import KINDS
 from pegbox.testing.clock import FakeClock
 from tests import releases
 from tests.contract import test_pod_env as admission
@@ -31,6 +32,7 @@ MAX = {"name": "max_replicas", "min": 1, "max": 8}
 TEAM = {"ref": {"name": "checkout"}}
 TAKE: dict[str, Any] = {"autoscaler": TEAM, "conflictPolicy": "Take"}
 FORCE = ("--force-conflicts",)
+BOTH = pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"], indirect=True)
 ONLY_HELM_4 = pytest.mark.parametrize("shop", [HELM_4], indirect=True, ids=["Helm 4"])  # 3 has no conflicts
 
 
@@ -40,6 +42,7 @@ class Shop:
 
     world: World
     release: Release
+    kind: str = "Deployment"
     parts: dict[str, Object] = field(default_factory=dict)
 
     @property
@@ -49,7 +52,7 @@ class Shop:
     def upgrade(self, *, force: bool = False, **changes: Callable[[Object], None]) -> Said:
         """The chart's next version: `changes` by kind."""
         for kind, change in changes.items():
-            change(self.parts[kind])
+            change(self.parts[self.kind.lower() if kind == "workload" else kind])
         return self.release.upgrade(*self.parts.values(), options=FORCE if force and self.helm_4 else ())
 
     def rollback(self, revision: int, *, force: bool = False) -> Said:
@@ -58,10 +61,10 @@ class Shop:
     async def begin(self, *knobs: Object, **spec: Any) -> None:
         """The profile joins what the release installed; its setting is adopted and measured."""
         world = self.world
-        app = world._app("checkout", "checkout")
+        app = world._app("checkout", "checkout", self.kind)
         app.service.values = {"workers": 2.0} | {name: 2.0 for name in VARIABLES if name in {k["name"] for k in knobs}}
         app.without = dict(app.service.values)
-        await world.apply(documents.profile("checkout", documents.hot(), *knobs, **spec))
+        await world.apply(documents.profile("checkout", documents.hot(), *knobs, kind=self.kind, **spec))
         await world.pods_step(app)
         await world.steady()
 
@@ -87,23 +90,29 @@ class Shop:
     async def hpa(self) -> Object:
         return await self.world.outside.get(Ref(HPA, self.world.namespace, "checkout"))
 
-    async def deployment(self) -> Object:
-        return await self.world.outside.get(Ref(DEPLOYMENT, self.world.namespace, "checkout"))
+    async def workload(self) -> Object:
+        return await self.world.outside.get(Ref(KINDS[self.kind], self.world.namespace, "checkout"))
 
     async def versions(self) -> dict[str, str]:
         """resourceVersion of everything that the team owns."""
-        kinds = {"Deployment": "checkout", "HorizontalPodAutoscaler": "checkout", "ConfigMap": "flags"}
-        refs = [Ref(k, self.world.namespace, kinds[k.kind]) for k in (DEPLOYMENT, HPA, CONFIG_MAP)]
+        names = {KINDS[self.kind]: "checkout", HPA: "checkout", CONFIG_MAP: "flags"}
+        refs = [Ref(kind, self.world.namespace, name) for kind, name in names.items()]
         found = [await self.world.find(ref) for ref in refs]
         return {b["kind"]: b["metadata"]["resourceVersion"] for b in found if b is not None}
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the team's workload."""
+    return str(getattr(request, "param", "Deployment"))
 
 
 @pytest_asyncio.fixture(params=releases.HELMS, ids=releases.IDS.get)
 async def shop(
     request: pytest.FixtureRequest, client: Connect, cluster: object, namespace: str, tmp_path: Path,
-    control_plane: ControlPlane,
+    control_plane: ControlPlane, kind: str,
 ) -> Shop:  # fmt: skip
-    """The first version of a team's release: a Deployment, a ConfigMap that nobody tunes, and an HPA."""
+    """The first version of a team's release: its workload, a ConfigMap that nobody tunes, and an HPA."""
     missing = releases.unbuilt() if request.param == HELM_3 else ""
     if missing:
         cannot_run(missing)
@@ -115,9 +124,10 @@ async def shop(
     outside = await client("kubelet")
     await outside.apply(documents.CLASS, force=True)
     world = World(cluster, outside, FakeClock(auto=False), namespace=namespace)  # type: ignore[arg-type]
-    bodies = (documents.config_map("flags", theme="dark"), documents.deployment(), documents.hpa(low=1, high=2))
+    hpa = documents.hpa(low=1, high=2, kind=kind)
+    bodies = (documents.config_map("flags", theme="dark"), documents.workload(kind), hpa)
     parts = {b["kind"].lower(): documents.placed(copy.deepcopy(b), namespace) for b in bodies}
-    made = Shop(world, Release(request.param, namespace, tmp_path / "chart", run), parts)
+    made = Shop(world, Release(request.param, namespace, tmp_path / "chart", run), kind, parts)
     said = made.upgrade()
     assert said.passed, said.text
     return made
@@ -145,6 +155,7 @@ def most(count: int) -> Callable[[Object], None]:
     return change
 
 
+@BOTH
 async def test_an_upgrade_that_does_not_touch_the_template_goes_through_and_the_trial_goes_on(shop: Shop) -> None:
     await shop.begin()
     await shop.trial("workers=3")
@@ -155,20 +166,22 @@ async def test_an_upgrade_that_does_not_touch_the_template_goes_through_and_the_
     assert await shop.world.values() == {"workers": "3"}
 
 
+@BOTH
 async def test_an_upgrade_of_the_template_goes_through_and_ends_the_trial_without_a_verdict(shop: Shop) -> None:
     await shop.begin()
     await shop.trial("workers=3")
-    said = shop.upgrade(deployment=new_env)
+    said = shop.upgrade(workload=new_env)
     assert said.passed, said.text
     assert await shop.ended() == ("Inconclusive", "Deployed")
     assert await shop.world.values() == {"workers": "2"}
-    container = (await shop.deployment())["spec"]["template"]["spec"]["containers"][0]
+    container = (await shop.workload())["spec"]["template"]["spec"]["containers"][0]
     assert container["env"] == [{"name": "FLAG", "value": "on"}]
     assert (await shop.world.ledger()).breaker.failures == 0  # type: ignore[union-attr]
 
 
+@BOTH
 async def test_a_rollback_of_the_template_is_a_deploy_like_any_other(shop: Shop) -> None:
-    said = shop.upgrade(deployment=new_env)
+    said = shop.upgrade(workload=new_env)
     assert said.passed, said.text
     await shop.begin()
     await shop.trial("workers=3")
@@ -176,7 +189,7 @@ async def test_a_rollback_of_the_template_is_a_deploy_like_any_other(shop: Shop)
     assert said.passed, said.text
     assert await shop.ended() == ("Inconclusive", "Deployed")
     assert await shop.world.values() == {"workers": "2"}
-    assert "env" not in (await shop.deployment())["spec"]["template"]["spec"]["containers"][0]
+    assert "env" not in (await shop.workload())["spec"]["template"]["spec"]["containers"][0]
 
 
 async def test_a_rollback_that_changes_no_template_lets_the_trial_go_on(shop: Shop) -> None:
@@ -189,6 +202,7 @@ async def test_a_rollback_that_changes_no_template_lets_the_trial_go_on(shop: Sh
     assert await shop.ended() == ("Accepted", "TrialAccepted")
 
 
+@BOTH
 async def test_without_take_no_upgrade_is_ever_a_conflict_since_we_own_nothing_of_theirs(shop: Shop) -> None:
     """The same bound, tuned by nobody: theirs to raise in mid-trial, and the trial is about something else."""
     await shop.begin(MAX, autoscaler=TEAM)
@@ -201,7 +215,7 @@ async def test_without_take_no_upgrade_is_ever_a_conflict_since_we_own_nothing_o
     assert await shop.ended() == ("Accepted", "TrialAccepted")
     hpa = await shop.hpa()
     assert (hpa["spec"]["minReplicas"], hpa["spec"]["maxReplicas"]) == (2, 2)
-    for body in (hpa, await shop.deployment()):
+    for body in (hpa, await shop.workload()):
         assert "pegbox" not in {entry["manager"] for entry in body["metadata"]["managedFields"]}
 
 
@@ -322,15 +336,17 @@ async def test_after_the_profile_is_gone_upgrades_pass_again_without_force(shop:
     assert (await shop.hpa())["spec"]["maxReplicas"] == 6
 
 
+@BOTH
 async def test_a_field_that_the_chart_began_to_state_is_theirs_from_then_on(shop: Shop) -> None:
     """Consent by leaving out ends with the version that states it, and that version is no conflict."""
     shop.release.name = "bare"
-    bare = documents.placed(documents.without_replicas(documents.deployment("bare")), shop.world.namespace)
+    bare = documents.placed(documents.without_replicas(documents.workload(shop.kind, "bare")), shop.world.namespace)
     assert shop.release.upgrade(bare).passed
     world = shop.world
-    app = world._app("bare", "bare")
+    app = world._app("bare", "bare", shop.kind)
     app.service.values = {"workers": 2.0}
-    await world.apply(documents.profile("bare", documents.hot(), {"name": "replicas", "min": 1, "max": 6}))
+    knobs = documents.hot(), {"name": "replicas", "min": 1, "max": 6}
+    await world.apply(documents.profile("bare", *knobs, kind=shop.kind))
     await world.pods_step(app)
     await world.steady("bare")
     if not shop.helm_4:  # a create that is no apply owns the server's defaults, too: left out is not given away
@@ -338,7 +354,7 @@ async def test_a_field_that_the_chart_began_to_state_is_theirs_from_then_on(shop
         assert (status, reason) == ("True", "OwnedByOther") and "helm" in message and "spec.replicas" in message
         return
     await world.annotate("try", "replicas=2", "bare")
-    ref = Ref(DEPLOYMENT, world.namespace, "bare")
+    ref = Ref(KINDS[shop.kind], world.namespace, "bare")
 
     async def scaled() -> bool:
         return bool((await world.outside.get(ref))["spec"]["replicas"] == 2)

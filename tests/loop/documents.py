@@ -156,6 +156,11 @@ def stateful_set(name: str = "checkout", replicas: int = 2, **strategy: Any) -> 
     return body | {"spec": body["spec"] | extra}
 
 
+def workload(kind: str, name: str = "checkout", replicas: int = 2) -> Object:
+    """A Deployment or a StatefulSet."""
+    return (stateful_set if kind == "StatefulSet" else deployment)(name, replicas)
+
+
 def without_replicas(body: Object) -> Object:
     """The owner leaves `replicas` out of what he applies."""
     spec = {key: each for key, each in body["spec"].items() if key != "replicas"}
@@ -166,8 +171,10 @@ def config_map(name: str = "app-config", **data: str) -> Object:
     return _object("v1", "ConfigMap", name) | {"data": data or {"app.yaml": APP, "BACKLOG": "2\n"}}
 
 
-def hpa(name: str = "checkout", low: int = 2, high: int = 4, target: str = "checkout") -> Object:
-    ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": target}
+def hpa(
+    name: str = "checkout", low: int = 2, high: int = 4, target: str = "checkout", kind: str = "Deployment"
+) -> Object:
+    ref = {"apiVersion": "apps/v1", "kind": kind, "name": target}
     spec = {"scaleTargetRef": ref, "minReplicas": low, "maxReplicas": high}
     return _object("autoscaling/v2", "HorizontalPodAutoscaler", name) | {"spec": spec}
 

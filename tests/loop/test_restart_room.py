@@ -74,7 +74,14 @@ async def test_a_way_back_for_whose_restart_somebody_left_no_room_is_not_lost_to
     """Four of them are 16 of 18, and 20 with the pod that a rollout adds: no waiting would change that."""
     world = await raised_in_mid_trial()
     await world.pods_step(world.apps["checkout"])
+    assert (await world.condition("Degraded"))[1] != "BudgetExceeded", "it waits for the fifth pod, and adds none"
+    while rollouts(world) == 0:
+        await world.wake()
+    status, reason, message = await world.condition("Degraded")
+    assert (status, reason) == ("True", "BudgetExceeded")
+    assert message.endswith("until they are over: postgres: 20 of 18")
     ledger = await world.rest()
-    assert rollouts(world) == 1
+    await world.turn()
+    assert rollouts(world) == 1 and (await world.condition("Degraded"))[0] == "False"
     assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 4
     assert (await world.own())["data"]["THREADS"] == "2" and (await world.bounds())[1] == 4

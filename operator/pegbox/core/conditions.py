@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import overdrawn, slo
+from pegbox.core import overdrawn, room, slo
 from pegbox.core.guards.data import missing_figure
 from pegbox.core.guards.limits import left_alone
 from pegbox.core.guards.workload import unhealthy
@@ -129,8 +129,11 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     crowded = decision.reason is Reason.BUDGET_EXCEEDED and ledger.intent is not None  # a way back that has no room yet
     if decision.reason in DEGRADING or (crowded and not overdrawn.lowers(ledger.intent)):
         return Truth.TRUE, decision.reason, decision.message
+    more = _restarts_without_room(replace(snapshot, ledger=ledger))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
-        return Truth.TRUE, Reason.ROLLING_BACK, ledger.intent.why
+        return Truth.TRUE, Reason.ROLLING_BACK, f"{ledger.intent.why}; {more}" if more else ledger.intent.why
+    if more:
+        return Truth.TRUE, Reason.BUDGET_EXCEEDED, more
     over = _overdrawn(replace(snapshot, ledger=ledger))
     if over:
         return Truth.TRUE, Reason.BUDGET_EXCEEDED, over
@@ -141,6 +144,12 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
         status = Truth.TRUE if sick.reason is Reason.CRASH_LOOP or sick.detail == "stuck" else Truth.FALSE
         return status, sick.reason, f"{SENTENCES[sick.reason]}: {sick.detail}"
     return Truth.FALSE, Reason.STABLE, SENTENCES[Reason.STABLE]
+
+
+def _restarts_without_room(snapshot: Snapshot) -> str:
+    """A way back restarts pods, and others left no room for the one that this adds."""
+    over = "" if isinstance(snapshot.workload, Missing) else room.exceeds(snapshot, snapshot.workload)
+    return f"exceeded by the pod that the restarts of the way back add, until they are over: {over}" if over else ""
 
 
 def _overdrawn(snapshot: Snapshot) -> str:

@@ -22,13 +22,12 @@ from pegbox.core import (
     narrowed,
     overdrawn,
     owed,
-    pod_env,
     requests,
     restoring,
     room,
-    sizing,
     transitions,
     under_way,
+    upkeep,
     usage,
     verify,
 )
@@ -75,23 +74,9 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
-        decision = _upkeep(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter), now)
+        decision = upkeep.needed(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter), now)
     ledger = error_budget.remembered(snapshot.spec, snapshot.ledger, decision.ledger, now)
     return replace(decision, ledger=ledger, events=replaced + note + decision.events)
-
-
-def _upkeep(snapshot: Snapshot, decision: Decision, now: datetime) -> Decision:
-    """At rest, pods that started as the template says are resized to what was accepted, the variables of a deleted
-    object are written again, and pods from before they were written are replaced: no trial, the same setting."""
-    if decision.ledger.intent is not None or snapshot.spec.mode is not Mode.AUTO:
-        return decision
-    frozen = guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE
-    restarts = bool(pod_env.replaceable(snapshot)) and not frozen
-    if not (sizing.behind(snapshot) or pod_env.gone(snapshot) or restarts):
-        return decision
-    if guards.brakes.why(snapshot) is not None:
-        return decision
-    return replace(decision, desired=decision.ledger.incumbent, wake_after=min(decision.wake_after, looks.SOON))
 
 
 def wants_proposal(snapshot: Snapshot, now: datetime) -> bool:

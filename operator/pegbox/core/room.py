@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
 from pegbox.core import cohorts, force, usage
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind
@@ -88,3 +89,57 @@ def restart_waits(snapshot: Snapshot, workload: Workload, intent: Intent) -> boo
     if not unread or intent.applied_at is None or snapshot.read_at is None:
         return False
     return snapshot.read_at < intent.applied_at + timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+
+
+def exceeds(snapshot: Snapshot, workload: Workload) -> str:
+    """What a way back exceeds a budget by, while it restarts pods for which there is no room: "" where it does not.
+
+    It goes on all the same (`restart_waits`), and that is said.
+    """
+    intent = snapshot.ledger.intent
+    if intent is None or intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.applied_at is None:
+        return ""
+    if not force.to_restart(snapshot.spec.space, intent, workload) or restart_waits(snapshot, workload, intent):
+        return ""
+    unread = force.unread(snapshot.spec, snapshot.ledger, snapshot.document, workload)
+    old, new = (intent.before, intent.cohort_before) if unread else (), (intent.current, intent.in_cohort)
+    uses = usage.beside(snapshot, workload, len(unread), old, new)
+    return _over(use for use in uses if isinstance(use, usage.Use))
+
+
+def _over(uses: Iterable[usage.Use | Missing]) -> str:
+    over = []
+    for use in uses:
+        if isinstance(use, Missing):
+            over.append(use.detail or use.reason.value)
+        elif not use.fits:
+            over.append(f"{use.name}: {float(use.used):g} of {float(use.limit):g}")
+    return ", ".join(over)
+
+
+def replacing_waits(snapshot: Snapshot, workload: Workload, pods: Collection[str]) -> str:
+    """Why pods that started with other variables are not replaced at rest yet: the pod that this adds does not fit, or
+    nobody knows that it does. "" where it may begin.
+
+    Each of them counts at what it runs, and all others at the incumbent. Where they use more of the budget than what
+    takes their place, replacing them is the way back to where it holds, and does not wait.
+    """
+    incumbent = snapshot.ledger.incumbent
+    if incumbent is None or not pods or not snapshot.spec.budgets:
+        return ""
+    sizes = (count(snapshot.spec, workload, snapshot.held, incumbent) for count in (usage.pods_bound, usage.most_pods))
+    if len({*sizes}) == 1:
+        return ""  # a StatefulSet starts no pod before the old one of its name has gone
+    stale = [p for p in workload.unfinished if p.name in pods]
+    runs = [incumbent.with_values(**{n: v for n, v in p.admitted.items() if n in incumbent}) for p in stale]
+    uses = usage.beside(snapshot, workload, len(stale), runs, [incumbent])
+    after = usage.per_pod(snapshot, incumbent)
+    lowered = {name for each in runs for name, used in usage.per_pod(snapshot, each).items() if used > after[name]}
+    over = _over(use for use in uses if isinstance(use, Missing) or use.name not in lowered)
+    if over:
+        return f"{over} with the pod that this adds"
+    unread = force.unread(snapshot.spec, snapshot.ledger, snapshot.document, workload)
+    counted = {n for item in snapshot.spec.budgets for n in usage.knob_names(snapshot.spec, item)}
+    if unread and counted.intersection(k.name for k in snapshot.spec.space.at(LocationKind.SETTINGS)):
+        return f"{', '.join(unread)} may still run what was lowered"
+    return ""

@@ -43,9 +43,9 @@ def pods_bound(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], 
 def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], setting: Setting) -> int:
     """The same without what a restart of ours adds for a moment. A bound that is somebody else's to write counts as he
     set it, also where the setting knows another. Pods of a former target of this name come on top: no bound of the one
-    that stands holds for them."""
-    former = sum(p.former for p in workload.unfinished)
-    bound = max(len(workload.unfinished) - former, workload.replicas)
+    that stands holds for them. But of a StatefulSet none is started before the old one of its name has gone."""
+    former = [p for p in workload.unfinished if p.former]
+    bound = max(len(workload.unfinished) - len(former), workload.replicas)
     for knob in spec.space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
         theirs = held.get(knob.name)
         for value in (setting.get(knob.name), theirs.value if theirs is not None and theirs.refusal else None):
@@ -53,7 +53,11 @@ def most_pods(spec: ProfileSpec, workload: Workload, held: Mapping[str, Held], s
                 bound = max(bound, int(value))
     if spec.autoscaler is not None and not spec.space.at(LocationKind.HPA_MAX):
         bound = max(bound, spec.autoscaler.max_replicas)
-    return bound + former
+    if workload.kind != "StatefulSet":
+        return bound + len(former)
+    awaited = {f"{spec.target.name}-{number}" for number in range(workload.first, workload.first + bound)}
+    beside = sum(p.name not in awaited for p in former)
+    return max(bound, len(workload.unfinished) - beside) + beside
 
 
 def scaled(spec: ProfileSpec, workload: Workload, setting: Setting) -> Workload:
@@ -128,23 +132,37 @@ def split_uses(
 def fits_beside(
     snapshot: Snapshot, workload: Workload, silent: int, old: Sequence[Setting], new: Sequence[Setting]
 ) -> bool:
-    """Do the budgets hold while so many pods say nothing, and all others take a new setting?
+    """Do the budgets hold while so many pods say nothing, and all others take a new setting?"""
+    return all(isinstance(use, Use) and use.fits for use in beside(snapshot, workload, silent, old, new))
+
+
+def beside(
+    snapshot: Snapshot, workload: Workload, silent: int, old: Sequence[Setting], new: Sequence[Setting]
+) -> tuple[Use | Missing, ...]:
+    """Every budget while so many pods say nothing, and all others take a new setting.
 
     Nobody knows what a silent pod runs, so it counts at the largest of old and new. With a cohort there are several
     of each. What a budget counts per pod adds up; what it counts once is counted twice here, which errs on the safe
     side.
     """
     bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (*old, *new))
+    out: list[Use | Missing] = []
     for item in snapshot.spec.budgets:
         quiet = [_use(snapshot, item, setting, silent) for setting in (*old, *new)]
         loud = [_use(snapshot, item, setting, max(bound - silent, 0)) for setting in new]
         known = [use for use in (*quiet, *loud) if isinstance(use, Use)]
         if len(known) < len(quiet) + len(loud):
-            return False
+            out.append(next(use for use in (*quiet, *loud) if isinstance(use, Missing)))
+            continue
         most = max(u.used for u in known[: len(quiet)]) + max(u.used for u in known[len(quiet) :])
-        if most > known[0].limit:
-            return False
-    return True
+        out.append(replace(known[0], used=most))
+    return tuple(out)
+
+
+def per_pod(snapshot: Snapshot, setting: Setting) -> Mapping[str, Fraction]:
+    """budget -> what one pod uses of it at a setting; only of those that are known."""
+    uses = (_use(snapshot, item, setting, 1) for item in snapshot.spec.budgets)
+    return {use.name: use.used for use in uses if isinstance(use, Use)}
 
 
 def _use(snapshot: Snapshot, item: BudgetSpec, setting: Setting, pods: int) -> Use | Missing:

@@ -5,6 +5,7 @@ PegboxError
 ├── NotAvailable      an outside system could not be asked (server down, timeout)
 ├── WriteConflict     the object moved since it was read (409 on resourceVersion, uid or ownership)
 ├── Refused           the server understood and will not do it (403, 422, quota, webhook)
+│   └── NotEvicted    a PodDisruptionBudget, or a webhook in its place, keeps a pod from being evicted now
 └── NotFound          the object is gone
 """
 
@@ -63,6 +64,16 @@ class Refused(PegboxError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotEvicted(Refused):
+    """Something keeps this one pod from being evicted now, and the server is well. `budget` names the
+    PodDisruptionBudget where the server did. `lasting`: no time will change it, somebody has to; the message says what.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, budget: str = "", lasting: bool = False) -> None:
+        super().__init__(message, status=status)
+        self.budget, self.lasting = budget, lasting
 
 
 class WriteConflict(PegboxError):

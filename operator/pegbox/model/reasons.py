@@ -63,6 +63,7 @@ class Reason(StrEnum):
     JUDGING = "Judging"
     WAITING_FOR_PODS = "WaitingForPods"
     WAITING_FOR_BUDGET = "WaitingForBudget"
+    EVICTION_FORBIDDEN = "EvictionForbidden"
     TRIAL_IN_FLIGHT = "TrialInFlight"
     ROLLOUT_IN_PROGRESS = "RolloutInProgress"
     CRASH_LOOP = "CrashLoop"
@@ -172,6 +173,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.JUDGING: "collecting evidence",
     Reason.WAITING_FOR_PODS: "waiting for every pod to acknowledge the written setting",
     Reason.WAITING_FOR_BUDGET: "another profile holds the shared budget's trial slot, or the budget is used up",
+    Reason.EVICTION_FORBIDDEN: "a pod that is to be restarted may not be evicted",
     Reason.TRIAL_IN_FLIGHT: "a trial is in flight",
     Reason.ROLLOUT_IN_PROGRESS: "the workload is rolling out",
     Reason.CRASH_LOOP: "containers of the workload keep crashing",

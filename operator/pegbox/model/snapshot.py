@@ -54,7 +54,10 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The target as it stands. `rolling` while a rollout has not finished; `revision` names its template."""
+    """The target as it stands. `rolling` while a rollout has not finished; `revision` names its template.
+
+    `first` is the number of a StatefulSet's first pod.
+    """
 
     kind: str
     uid: str
@@ -65,6 +68,7 @@ class Workload:
     surge: int  # pods that a rollout may add on top of replicas
     pods: tuple[PodFacts, ...]
     generation: int = 0
+    first: int = 0
 
     @property
     def unfinished(self) -> tuple[PodFacts, ...]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
-from pegbox.core import cohorts, force, room, sizing
-from pegbox.core import pod_env as pod_env_rules
+from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
-from pegbox.model.errors import NotFound, Refused
+from pegbox.model.errors import NotEvicted, NotFound, Refused
 from pegbox.model.knobs import Knob, LocationKind, Setting, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
@@ -73,7 +72,7 @@ class Change:
         What admission missed would be missed again: such a pod is told, and not restarted for ever.
         """
         if self.snapshot.ledger.intent is None:
-            again = pod_env_rules.replaceable(self.snapshot)
+            again = upkeep.replaced(self.snapshot)
             return [p for p in workload.unfinished if not p.terminating and p.name in again]
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
@@ -84,13 +83,23 @@ class Change:
         return [p for p in late if not p.terminating and p.name not in missed]
 
 
-Actuator = Callable[[Change], Awaitable[bool]]
-"""Writes what is missing; True when anything was written."""
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Was anything written? `forbidden` says what kept a pod from being evicted; `rolls_out` that a rollout was begun
+    in its place, or is under way."""
+
+    wrote: bool = False
+    forbidden: NotEvicted | None = None
+    rolls_out: bool = False
 
 
-async def nothing(change: Change) -> bool:
+Actuator = Callable[[Change], Awaitable[Acted]]
+"""Writes what is missing."""
+
+
+async def nothing(change: Change) -> Acted:
     """The actuator of every mode but Auto."""
-    return False
+    return Acted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +110,15 @@ class LiveActuator:
     reached: Reached
     nudge: bool = False
 
-    async def __call__(self, change: Change) -> bool:
+    async def __call__(self, change: Change) -> Acted:
         wrote = await self._own_config_map(change)
         wrote = await self._pod_environment(change) or wrote
         wrote = await self._config_maps(change) or wrote
         wrote = await self._hpa(change) or wrote
         wrote = await self._replicas(change) or wrote
         wrote = await self._resize(change) or wrote
-        return await self._restart(change) or wrote
+        restarted = await self._restart(change)
+        return replace(restarted, wrote=restarted.wrote or wrote)
 
     async def _own_config_map(self, change: Change) -> bool:
         spec = change.spec
@@ -248,45 +258,44 @@ class LiveActuator:
                 wrote = True
         return wrote
 
-    async def _restart(self, change: Change) -> bool:
+    async def _restart(self, change: Change) -> Acted:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
         intent, workload = change.intent, change.found.workload
         if isinstance(workload, Missing):
-            return False
+            return Acted()
         old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling
         leaving = any(p.terminating for p in workload.unfinished)  # it still holds its connections
         if not old or leaving or (unhealthy(workload) is not None and not back):
-            return False
+            return Acted()
         # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
         if len(workload.unfinished) >= 2 or workload.kind == "StatefulSet":
-            return await self._evict(change, min(sick if back else old, key=lambda p: p.name))
-        return await self._rollout(change, workload)
+            return await self._evict(change, workload, min(sick if back else old, key=lambda p: p.name))
+        return Acted(await self._rollout(change))
 
-    async def _evict(self, change: Change, pod: PodFacts) -> bool:
+    async def _evict(self, change: Change, workload: Workload, pod: PodFacts) -> Acted:
         self.reached(Point.BEFORE_EVICTION)
         try:
             await self.cluster.evict(Ref(POD, change.spec.namespace, pod.name), uid=pod.uid)
         except NotFound:
-            return False
-        except Refused as error:
-            if error.status != 429:
-                raise
-            assert isinstance(change.found.workload, Workload)
-            return await self._rollout(change, change.found.workload)  # a PDB forbids it: a rollout keeps to it
+            return Acted()
+        except NotEvicted as error:
+            forbidden = error.with_traceback(None)  # it is told later, and must not keep what was read here
+            if evictions.waits(change.snapshot, workload, change.intent, forbidden):
+                return Acted(False, forbidden)
+            return Acted(await self._rollout(change), forbidden, rolls_out(change.found.target))
         self.reached(Point.AFTER_EVICTION)
-        return True
+        return Acted(True)
 
-    async def _rollout(self, change: Change, workload: Workload) -> bool:
+    async def _rollout(self, change: Change) -> bool:
         """A template annotation, once per intent and stage; costs a revision, respects surge and readiness.
 
         Never for a canary, whose setting it would bring to every pod: it waits for an eviction.
         """
         target = change.found.target
-        assert target is not None
-        if change.intent.canary or not rolls_out(target):
+        if target is None or change.intent.canary or not rolls_out(target):
             return False  # a new revision would restart nobody, or not everybody: the pods are waited for
         mark = f"{change.intent.id}-{change.intent.generation}"
         template = target["spec"]["template"]
@@ -300,10 +309,12 @@ class LiveActuator:
         return True
 
 
-def rolls_out(target: Object) -> bool:
+def rolls_out(target: Object | None) -> bool:
     """Does a change of the template replace every pod? Not in a paused Deployment, nor where a StatefulSet waits for
     its pods to be deleted or holds some back by a partition.
     """
+    if target is None:
+        return False
     strategy = target["spec"].get("updateStrategy") or {}
     partition = int((strategy.get("rollingUpdate") or {}).get("partition", 0))
     return not target["spec"].get("paused") and strategy.get("type") != "OnDelete" and partition == 0

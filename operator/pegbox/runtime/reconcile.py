@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, error_budget, looks, read_back, transitions, under_way, way_back
+from pegbox.core import cohorts, decide, error_budget, evictions, looks, read_back, transitions, under_way, way_back
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
@@ -330,7 +330,9 @@ class Reconciler:
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
             due = memory.documents(intent.generation, found.document, now)
             change = Change(found, decided, intent, decision.desired, due)
-            await self.actuator(change)
+            acted = await self.actuator(change)
+            if acted.forbidden is not None:
+                decision = evictions.told(snapshot.spec, decision, acted.forbidden, rolls_out=acted.rolls_out)
             memory.written = change.intent.generation
         return decision
 
@@ -343,7 +345,7 @@ class Reconciler:
         if intent is None or desired is None or not self.allow_writes:
             return closed
         due = memory.documents(intent.generation, found.document, now)
-        if not await self.actuator(Change(found, snapshot, intent, desired, due)):
+        if not (await self.actuator(Change(found, snapshot, intent, desired, due))).wrote:
             return closed  # nothing is left that we could do
         return under_way.restarted_once_more(snapshot, now)
 
@@ -392,9 +394,9 @@ class Reconciler:
             log.info("%s: %s", event.reason.value, event.message, extra={"profile": found.spec.key})
             await self.events.emit(found.profile, event)
         self.brakes.seen(found.spec.key, found.spec.space, decision.ledger)
-        braked = telling.braked(found, decision)
-        if braked is not None:
-            await self.events.emit(found.profile, braked)
+        held_up = telling.held_up(found, decision)
+        if held_up is not None:
+            await self.events.emit(found.profile, held_up)
         where = snapshot.spec.namespace, snapshot.spec.name
         self.telemetry.breaker(*where, decision.ledger.breaker.state)
         self.telemetry.rollback_pending(*where, telling.goes_back(decision.ledger.intent))

@@ -30,12 +30,13 @@ def status_of(found: Objects, snapshot: Snapshot, decision: Decision, memory: Me
     return status.render(replace(decision, conditions=said), snapshot, model)
 
 
-BRAKES = frozenset({Reason.STOPPED, Reason.OPTED_OUT, Reason.FLEET_BREAKER_OPEN})
+HELD_UP = frozenset({Reason.STOPPED, Reason.OPTED_OUT, Reason.FLEET_BREAKER_OPEN, Reason.EVICTION_FORBIDDEN})
 
 
-def braked(found: Objects, decision: Decision) -> Event | None:
-    """An event when a brake takes hold, once: the condition says the rest of the time that it holds."""
-    if decision.reason not in BRAKES or decision.events:
+def held_up(found: Objects, decision: Decision) -> Event | None:
+    """An event when a brake or a disruption budget takes hold, once: the condition says the rest of the time that it
+    holds."""
+    if decision.reason not in HELD_UP or decision.events:
         return None
     before = status.read_conditions(found.profile.get("status") or {}).get(ConditionType.PROGRESSING)
     if before is not None and before.reason is decision.reason:

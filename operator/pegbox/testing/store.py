@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pegbox import ports
-from pegbox.model.errors import NotFound, Refused
+from pegbox.model.errors import NotEvicted, NotFound, Refused
 from pegbox.ports import Clock, Kind, Object, Ref
 from pegbox.testing import selectors, sizing
 from pegbox.testing.copying import copied
@@ -144,7 +144,7 @@ class Store:
         return entry.render()
 
     def spend_disruption(self, pod: Entry) -> None:
-        """Ask every PodDisruptionBudget of a pod, as the eviction API does. Raises Refused (429)."""
+        """Ask the PodDisruptionBudget of a pod, as the eviction API does. Raises NotEvicted."""
         if pod.body["status"]["phase"] != "Running":
             return  # a pod that serves nothing yet, or no more, is not protected
         labels = pod.body["metadata"].get("labels", {})
@@ -153,16 +153,33 @@ class Store:
             for entry in self.all(ports.PDB, pod.ref.namespace)
             if selectors.matches(entry.body["spec"].get("selector", {}), labels)
         ]
+        if len(budgets) > 1:
+            raise NotEvicted(f"{pod.ref}: This pod has more than one PodDisruptionBudget", status=500, lasting=True)
         for entry in budgets:
-            if entry.body.get("status", {}).get("disruptionsAllowed", 0) < 1:
-                raise Refused(f"{pod.ref}: {entry.ref} allows no disruption now", status=429)
-        for entry in budgets:
-            entry.body["status"]["disruptionsAllowed"] -= 1
+            status = entry.body.get("status", {})
+            if not _ready(pod.body) and status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0) > 0:
+                return  # it does not count as healthy, and the budget holds without it
+            if status.get("observedGeneration", 0) < entry.body["metadata"]["generation"]:
+                raise _forbidden(pod.ref, entry.ref, "is still being processed by the server.")
+            if status.get("disruptionsAllowed", 0) < 1:
+                raise _forbidden(pod.ref, entry.ref, "does not allow evicting pods currently")
+            status["disruptionsAllowed"] -= 1
             entry.body["metadata"]["resourceVersion"] = self._next_version()
 
     def _next_version(self) -> str:
         self._version += 1
         return str(self._version)
+
+
+def _forbidden(pod: Ref, budget: Ref, why: str) -> NotEvicted:
+    """In the server's words."""
+    text = f"{pod}: Cannot evict pod as it would violate the pod's disruption budget. The disruption budget"
+    return NotEvicted(f"{text} {budget.name} {why}", status=429, budget=budget.name)
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
 def _content(body: Object) -> Object:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from pegbox.core import room
+from pegbox.core import force, room
+from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.profile import BudgetSpec
 from pegbox.model.snapshot import PodFacts
-from pegbox.model.trials import IntentKind
+from pegbox.model.trials import IntentKind, Ledger
 from tests.unit.core.build import (
     ENV,
     HOT,
@@ -80,3 +82,59 @@ def test_it_waits_for_pods_that_are_too_many_to_go_however_long_that_takes() -> 
 def test_where_nothing_would_make_room_it_goes_on() -> None:
     """Somebody set 12 workers in mid-trial: 4 x 12 = 48, and 60 with one pod more, today as tomorrow."""
     assert not waits((12, 4), (12, 4), 4)
+
+
+def said(workers: int, most: int, pods: int, *, kind: IntentKind = IntentKind.ROLLBACK, done: bool = False) -> str:
+    """Of a way back in which all have read what stands; `done`: all were restarted."""
+    goal = setting(workers=workers, max_replicas=most, threads=2)
+    item = intent(kind, parent=goal.with_values(threads=Fraction(4)), stages=(goal,), applied_at=at(0), stage_at=at(0))
+    listed = [acked(pod(name), PROFILE, item) for name in "abcdefgh"[:pods]]
+    item = replace(item, old_containers=() if done else force.containers(workload(*listed)))
+    given: dict[str, Any] = {"held": held(goal), "document": document(PROFILE, goal, item.generation)}
+    running = workload(*listed)
+    return room.exceeds(snapshot(PROFILE, under_way(item), workload=running, read_at=at(LATE), **given), running)
+
+
+@pytest.mark.parametrize("kind", [IntentKind.ROLLBACK, IntentKind.RESTORE])
+def test_a_way_back_says_what_it_exceeds_by_the_pod_that_a_restart_adds(kind: IntentKind) -> None:
+    """(4 + 1) x 12 = 60 of 48."""
+    assert said(12, 4, 4, kind=kind) == "postgres: 60 of 48"
+
+
+def test_it_says_nothing_where_that_fits_or_is_over_nor_of_a_trial() -> None:
+    assert not said(12, 3, 3), "48 of 48"
+    assert not said(12, 4, 4, done=True)
+    assert not said(12, 4, 4, kind=IntentKind.TRIAL)
+
+
+# At rest: pods that started with other variables, `pods * lanes` of 12.
+
+LANES = Knob("lanes", location=Location(LocationKind.POD_ENV, key="LANES"), effect=Effect.RESTART)
+VARIABLES = spec(HOT, LANES, budgets=(BudgetSpec("postgres", "pods * lanes", limit=Fraction(12)),))
+
+
+def replacing(runs: int, goes_to: int, pods: int, stale: int, kind: str = "Deployment") -> str:
+    """So many of the pods run another number of lanes than the incumbent."""
+    listed = [
+        pod(name, admitted={"lanes": Fraction(runs if n < stale else goes_to)}) for n, name in enumerate("abcdef")
+    ]
+    incumbent = setting(workers=2, lanes=goes_to)
+    running = workload(*listed[:pods], kind=kind)
+    seen = snapshot(VARIABLES, Ledger(profile_uid=VARIABLES.uid, incumbent=incumbent), workload=running)
+    return room.replacing_waits(seen, running, [p.name for p in listed[:stale]])
+
+
+def test_at_rest_a_pod_is_replaced_where_the_one_that_this_adds_fits() -> None:
+    """Each of them counts at the larger of old and new: with one pod more 3 x 4 = 12, and 4 x 4 = 16."""
+    assert not replacing(2, 4, 2, stale=1)
+    assert replacing(2, 4, 3, stale=1) == "postgres: 16 of 12 with the pod that this adds"
+
+
+def test_at_rest_pods_that_use_more_than_their_successors_do_not_wait() -> None:
+    """The twin: as many pods and the same limit, the other way round."""
+    assert not replacing(4, 2, 5, stale=3)
+    assert replacing(2, 4, 5, stale=3)
+
+
+def test_at_rest_a_stateful_set_adds_no_pod() -> None:
+    assert not replacing(2, 4, 5, stale=3, kind="StatefulSet")

@@ -20,6 +20,16 @@ NOW = setting(workers=4, pool=4, max_replicas=6, replicas=5, threads=2)
 GONE = pod("gone", finished=True)
 LEAVING = pod("leaving", terminating=True)
 FORMER = pod("former", former=True, terminating=True)
+
+
+def numbered(*former: int, pods: int = 0, first: int = 0) -> Workload:
+    """A StatefulSet of three replicas after another one of its name, of which pods of these numbers are still there; its
+    own have higher ones."""
+    old = [pod(f"checkout-{n}", former=True, terminating=True) for n in former]
+    own = [pod(f"checkout-{n}") for n in range(10, 10 + pods)]
+    return replace(workload(*old, *own, kind="StatefulSet", replicas=3), first=first)
+
+
 CREATED = Autoscaler("checkout", create=True, max_replicas=9)
 
 
@@ -32,6 +42,11 @@ CREATED = Autoscaler("checkout", create=True, max_replicas=9)
         pytest.param((HOT,), workload(pod("a"), replicas=3), None, 3, id="replicas_that_are_still_to_come"),
         pytest.param((HOT,), workload(FORMER, replicas=3), None, 4, id="pods_of_a_former_target_come_on_top"),
         pytest.param((HOT, HPA), workload(FORMER), None, 7, id="and_on_top_of_what_the_setting_lets_live"),
+        pytest.param((HOT,), numbered(0, 1, 2), None, 3, id="a_stateful_set_starts_none_before_the_old_one_has_gone"),
+        pytest.param((HOT,), numbered(0, 4), None, 4, id="old_pods_of_other_numbers_come_on_top"),
+        pytest.param((HOT,), numbered(0, 1, 2, first=5), None, 6, id="its_numbers_may_start_elsewhere"),
+        pytest.param((HOT,), numbered(0, 1, pods=3), None, 5, id="its_own_and_old_ones_that_stand_all_count"),
+        pytest.param((HOT, HPA), numbered(0, 4), None, 6, id="the_bound_of_the_setting_awaits_more_of_them"),
         pytest.param((HOT, HPA), workload(), None, 6, id="the_bound_that_the_setting_gives_the_hpa"),
         pytest.param((HOT, REPLICAS), workload(), None, 5, id="the_replicas_of_the_setting"),
         pytest.param((HOT, HPA), workload(*map(pod, "abcdefgh")), None, 8, id="more_pods_than_a_lowered_bound"),

@@ -7,8 +7,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pegbox.model.errors import FieldOwner, NotAvailable, NotFound, NotServed, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import (
+    FieldOwner,
+    NotAvailable,
+    NotEvicted,
+    NotFound,
+    NotServed,
+    PegboxError,
+    Refused,
+    WriteConflict,
+)
 
+_BUDGET = re.compile(r"The disruption budget (\S+) ")
+_SEVERAL = "more than one PodDisruptionBudget"
+SEVERAL_REMEDY = "the eviction API serves no pod of two: let one PodDisruptionBudget alone select these pods"
 _OWNER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 
 
@@ -36,8 +48,10 @@ def error_of(asked: Asked, status: int, text: str) -> PegboxError:
         return NotAvailable(f"{message}: the credentials were refused: renew the token or the kubeconfig")
     if status == 422 and any(cause.get("field") == "metadata.uid" for cause in _causes(body)):
         return WriteConflict(f"{message}: the object was deleted and recreated under the same name")
-    if status == 429 and asked.verb == "evict":
-        return Refused(message, status=status)
+    if asked.verb == "evict":
+        forbidden = _not_evicted(status, body, message)
+        if forbidden is not None:
+            return forbidden
     if status >= 500 and "request is too large" in text:
         return Refused(f"{message}: the object is over the server's limit of 1.5 MiB", status=status)
     if status == 500 and "failed to create typed patch object" in text:
@@ -63,6 +77,25 @@ def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
     said = f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
     # The server's own words; what stands between us and it may say 404 for other reasons.
     return NotServed(said) if message.endswith("404 page not found") else NotAvailable(said)
+
+
+def _not_evicted(status: int, body: dict[str, Any], message: str) -> NotEvicted | None:
+    """What keeps a pod from being evicted, if it is that. A server that is overloaded says 429 as well, in plain text
+    and without a cause (Kubernetes 1.36, pkg/registry/core/pod/storage/eviction.go; tests/contract/test_evictions.py).
+    """
+    causes = [cause for cause in _causes(body) if cause.get("reason") == "DisruptionBudget"]
+    if status == 429 and causes:
+        text = str(causes[0].get("message", ""))[:500]
+        named = _BUDGET.match(text)
+        return NotEvicted(f"{message} {text}".rstrip(), status=status, budget=named.group(1) if named else "")
+    if status == 500 and _SEVERAL in message:
+        return NotEvicted(f"{message} {SEVERAL_REMEDY}", status=status, lasting=True)
+    about = _details(body)
+    if status == 403 and about.get("group") == "policy":  # its controller has not kept up; missing rights name pods
+        return NotEvicted(message, status=status, budget=str(about.get("name", "")))
+    if status == 429 and "admission webhook" in message and "denied the request" in message:
+        return NotEvicted(message, status=status)  # the usual way of webhooks to put a drain off
+    return None
 
 
 def _causes(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -88,6 +88,7 @@ def _stateful_set(target: Object, pods: Iterable[Object], container: str) -> Wor
         surge=0,
         pods=_pods(target, pods, {uid}, container),
         generation=int(target["metadata"].get("generation", 0)),
+        first=int((target.get("spec", {}).get("ordinals") or {}).get("start", 0)),
     )
 
 

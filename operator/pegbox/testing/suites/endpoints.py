@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pegbox.model.errors import InvalidInput, NotFound, Refused, WriteConflict
-from pegbox.ports import Object
+from pegbox.model.errors import InvalidInput, NotEvicted, NotFound, Refused, WriteConflict
+from pegbox.ports import PDB, Object, Ref
 from pegbox.testing.suites.world import Claim, ClusterWorld, raised, version
 
 CLAIMS: list[Claim] = []
@@ -137,29 +137,65 @@ async def eviction_needs_the_pods_uid(world: ClusterWorld) -> None:
 
 @claim
 async def eviction_is_refused_while_a_budget_forbids_it(world: ClusterWorld) -> None:
-    await world.cluster.apply(
-        world._object("policy/v1", "PodDisruptionBudget", "web")
-        | {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}}
-    )
+    await world.cluster.apply(_disruption_budget(world, "web"))
     pods = [await _ready_pod(world, name) for name in ("web-1", "web-2")]
     await _allow_disruptions(world, 1)
     await world.cluster.evict(world.ref(pods[0]), uid=pods[0]["metadata"]["uid"])
-    error = await raised(Refused, world.cluster.evict(world.ref(pods[1]), uid=pods[1]["metadata"]["uid"]))
-    assert error.status == 429
+    error = await raised(NotEvicted, world.cluster.evict(world.ref(pods[1]), uid=pods[1]["metadata"]["uid"]))
+    assert (error.status, error.budget, error.lasting) == (429, "web", False)
     await world.cluster.get(world.ref(pods[1]))
 
 
-async def _ready_pod(world: ClusterWorld, name: str) -> Object:
+@claim
+async def eviction_is_refused_until_the_controller_has_seen_the_budget(world: ClusterWorld) -> None:
+    """It has no status yet, or one of an older generation."""
+    await world.cluster.apply(_disruption_budget(world, "web"))
+    pod = await _ready_pod(world, "web-1")
+    error = await raised(NotEvicted, world.cluster.evict(world.ref(pod), uid=pod["metadata"]["uid"]))
+    assert (error.status, error.budget, error.lasting) == (429, "web", False)
+    await _allow_disruptions(world, 1)
+    await world.cluster.evict(world.ref(pod), uid=pod["metadata"]["uid"])
+
+
+@claim
+async def eviction_of_a_pod_that_is_not_ready_takes_nothing_from_a_budget_that_holds_without_it(
+    world: ClusterWorld,
+) -> None:
+    await world.cluster.apply(_disruption_budget(world, "web"))
+    pods = [await _ready_pod(world, "web-1"), await _ready_pod(world, "web-2", ready="False")]
+    await _allow_disruptions(world, 0)
+    await raised(NotEvicted, world.cluster.evict(world.ref(pods[0]), uid=pods[0]["metadata"]["uid"]))
+    await world.cluster.evict(world.ref(pods[1]), uid=pods[1]["metadata"]["uid"])
+
+
+@claim
+async def eviction_of_a_pod_of_several_budgets_is_refused_for_good(world: ClusterWorld) -> None:
+    """No budget is named, and none is asked: both would allow it."""
+    for name in ("web", "all"):
+        await world.cluster.apply(_disruption_budget(world, name))
+        await _allow_disruptions(world, 5, name)
+    pod = await _ready_pod(world, "web-1")
+    error = await raised(NotEvicted, world.cluster.evict(world.ref(pod), uid=pod["metadata"]["uid"]))
+    assert (error.status, error.budget, error.lasting) == (500, "", True)
+    await world.cluster.delete(Ref(PDB, world.namespace, "all"))
+    await world.cluster.evict(world.ref(pod), uid=pod["metadata"]["uid"])
+
+
+def _disruption_budget(world: ClusterWorld, name: str) -> Object:
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    return world._object("policy/v1", "PodDisruptionBudget", name) | {"spec": spec}
+
+
+async def _ready_pod(world: ClusterWorld, name: str, ready: str = "True") -> Object:
     made = await world.cluster.create(world.pod(name, app="web"))
     body = world._object("v1", "Pod", name)
-    ready = {"type": "Ready", "status": "True"}
-    body["status"] = {"phase": "Running", "conditions": [ready]}
+    body["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}
     await world.as_manager("kubelet").apply(body, force=True, subresource="status")
     return made
 
 
-async def _allow_disruptions(world: ClusterWorld, count: int) -> None:
-    body = world._object("policy/v1", "PodDisruptionBudget", "web")
+async def _allow_disruptions(world: ClusterWorld, count: int, name: str = "web") -> None:
+    body = world._object("policy/v1", "PodDisruptionBudget", name)
     body["status"] = {
         "observedGeneration": 1,
         "disruptionsAllowed": count,

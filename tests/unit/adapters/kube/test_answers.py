@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pegbox.adapters.kube.answers import Asked, error_of
-from pegbox.model.errors import NotAvailable, NotFound, NotServed, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import NotAvailable, NotEvicted, NotFound, NotServed, PegboxError, Refused, WriteConflict
 from pegbox.ports import Object
 
 
@@ -26,6 +26,17 @@ UID = {"reason": "FieldValueInvalid", "message": 'Invalid value: "x": field is i
 UNKNOWN = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.x: field not declared"
 
 
+SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+CROWDED = "Too many requests, please try again later.\n"
+WEBHOOK = 'admission webhook "drains.example" denied the request: wait for the shard'
+POLICY = {"name": "web", "group": "policy", "kind": "poddisruptionbudget"}
+
+
+def budget(text: str, reason: str = "DisruptionBudget", name: str = "web") -> str:
+    cause = {"reason": reason, "message": f"The disruption budget {name} {text}"}
+    return status("Cannot evict pod as it would violate the pod's disruption budget.", {"causes": [cause]})
+
+
 @pytest.mark.parametrize(
     ("verb", "code", "text", "kind"),
     [
@@ -44,7 +55,17 @@ UNKNOWN = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployme
         pytest.param("apply", 500, status("failed calling webhook"), NotAvailable, id="a webhook that is down"),
         pytest.param("apply", 403, status("forbidden"), Refused, id="RBAC"),
         pytest.param("create", 400, status("strict decoding error"), Refused, id="strict decoding"),
-        pytest.param("evict", 429, status("disruption budget"), Refused, id="a budget forbids an eviction"),
+        pytest.param("evict", 429, budget("does not allow"), NotEvicted, id="a budget forbids an eviction"),
+        pytest.param("evict", 500, status(SEVERAL), NotEvicted, id="two budgets select the pod"),
+        pytest.param("evict", 403, status("map too big", POLICY), NotEvicted, id="a budget that nobody keeps up"),
+        pytest.param("evict", 403, status("forbidden", {"kind": "pods"}), Refused, id="no right to evict"),
+        pytest.param("evict", 429, status(WEBHOOK), NotEvicted, id="a webhook puts an eviction off"),
+        pytest.param("evict", 429, CROWDED, NotAvailable, id="an eviction, and flow control"),
+        pytest.param("evict", 429, status("etcd is slow"), NotAvailable, id="an eviction, and an overloaded store"),
+        pytest.param("evict", 429, budget("x", reason="Other"), NotAvailable, id="an eviction, and another cause"),
+        pytest.param("evict", 500, status("etcd is away"), NotAvailable, id="an eviction, and a broken server"),
+        pytest.param("delete", 429, budget("does not allow"), NotAvailable, id="a budget, where nothing is evicted"),
+        pytest.param("apply", 500, status(SEVERAL), NotAvailable, id="the same text of another verb"),
         pytest.param("apply", 429, status("too many requests"), NotAvailable, id="flow control"),
         pytest.param("get", 401, status("Unauthorized"), NotAvailable, id="credentials"),
         pytest.param("get", 503, "upstream down", NotAvailable, id="a load balancer's own text"),
@@ -71,8 +92,27 @@ def test_a_conflict_names_managers_and_fields() -> None:
 
 
 def test_a_refusal_keeps_its_status() -> None:
-    error = error_of(asked("evict"), 429, status("later"))
-    assert isinstance(error, Refused) and error.status == 429
+    error = error_of(asked("apply"), 422, status("no"))
+    assert isinstance(error, Refused) and error.status == 422
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "told", "words"),
+    [
+        (429, budget("does not allow evicting pods currently", name="a.b-c"), ("a.b-c", False), "does not allow"),
+        (429, budget("is still being processed by the server."), ("web", False), "being processed"),
+        (429, status("no", {"causes": [{"reason": "DisruptionBudget", "message": "Later"}]}), ("", False), "Later"),
+        (403, status("map too big", POLICY), ("web", False), "map too big"),
+        (500, status(SEVERAL), ("", True), "let one PodDisruptionBudget alone select these pods"),
+    ],
+    ids=["forbidden", "not seen yet", "other words", "not kept up", "several"],
+)
+def test_what_keeps_a_pod_is_named_and_whether_time_will_change_it(
+    code: int, text: str, told: tuple[str, bool], words: str
+) -> None:
+    error = error_of(asked("evict"), code, text)
+    assert isinstance(error, NotEvicted)
+    assert (error.budget, error.lasting) == told and words in str(error)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,12 @@ def test_a_stateful_sets_rollout(body: Object, rolling: bool) -> None:
     assert found.revision == body["status"]["updateRevision"]
 
 
+@pytest.mark.parametrize(("ordinals", "first"), [({}, 0), ({"ordinals": {"start": 5}}, 5)], ids=["zero", "stated"])
+def test_a_stateful_sets_first_number(ordinals: Object, first: int) -> None:
+    body = stateful_set()
+    assert decode(body | {"spec": body["spec"] | ordinals}).first == first
+
+
 def owned(kind: str, name: str, uid: str, owner: str, **metadata: Any) -> Object:
     reference = {"kind": "any", "name": "any", "uid": owner, "controller": True}
     return {"kind": kind, "metadata": {"name": name, "uid": uid, "ownerReferences": [reference], **metadata}}

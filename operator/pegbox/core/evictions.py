@@ -1,0 +1,51 @@
+"""Evictions that something forbids: what a PodDisruptionBudget keeps from a restart, and for how long. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
+
+from pegbox.core import force, looks
+from pegbox.model.decisions import Decision, Event
+from pegbox.model.errors import NotEvicted
+from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.snapshot import Snapshot, Workload
+from pegbox.model.trials import Intent, IntentKind
+
+KEPT = Fraction(1, 2)
+"""Of a pod's ackTimeout: what is left for the rollout."""
+
+
+def waits(snapshot: Snapshot, workload: Workload, intent: Intent, forbidden: NotEvicted) -> bool:
+    """Is the eviction tried again at the next look, rather than a rollout begun in its place?
+
+    A budget that others use up (a drain, a pod that starts) allows it again in a moment, and a rollout costs a
+    revision and asks no budget. So a trial waits, while its time of ackTimeout per pod lasts: those that were
+    restarted have had theirs, and half of one is kept. At rest nothing is urgent, and a canary's values are for no
+    other pod: these wait as long as it takes. A way back does not, and nothing else waits for what no time will change.
+    """
+    if snapshot.ledger.intent is None or intent.canary:
+        return True
+    if intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) or forbidden.lasting:
+        return False
+    if intent.applied_at is None or snapshot.read_at is None:
+        return True
+    pods = len(workload.unfinished)
+    done = pods - len(force.outdated(snapshot.spec.space, intent, workload))
+    share = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    return snapshot.read_at < intent.applied_at + share * float(done + 1 - KEPT)
+
+
+def told(spec: ProfileSpec, decision: Decision, forbidden: NotEvicted, *, rolls_out: bool) -> Decision:
+    """The decision as it is said: what it waits for, or what is done in the place of an eviction. At rest it is tried
+    again once per interval."""
+    text = f"{SENTENCES[Reason.EVICTION_FORBIDDEN]}: {forbidden}"
+    if rolls_out:
+        event = Event(Reason.EVICTION_FORBIDDEN, f"{text}; a rollout restarts the pods instead", warning=True)
+        return replace(decision, events=(*decision.events, event))
+    if decision.reason is Reason.NOT_ACKNOWLEDGED:  # which degrades the profile: that is not taken back
+        return replace(decision, message=f"{decision.message}; {text}")
+    wake = looks.at_rest(spec) if decision.ledger.intent is None else decision.wake_after
+    return replace(decision, reason=Reason.EVICTION_FORBIDDEN, message=text, wake_after=wake)
