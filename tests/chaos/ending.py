@@ -85,9 +85,17 @@ def _every_pod_runs(world: World, name: str, incumbent: Setting) -> None:
             raise Violation(f"{pod.name} runs {pod.runs}, the incumbent has {hot}")
         if VARIABLE in space and VARIABLE in incumbent and pod.env[VARIABLE] != incumbent.number(VARIABLE):
             raise Violation(f"{pod.name} started with {pod.env}, the incumbent has {incumbent.number(VARIABLE)}")
-        if "cpu_request" in incumbent and (at := cores({"spec": {"containers": [{"resources": pod.sizes}]}})) is not None:
-            if at != incumbent.number("cpu_request"):
-                raise Violation(f"{pod.name} has {at} cores, the incumbent {incumbent.number('cpu_request')}")
+    _every_pod_has(world, name, incumbent)
+
+
+def _every_pod_has(world: World, name: str, incumbent: Setting) -> None:
+    """Each pod's container has the incumbent's size. Where a ledger that knew another one was lost, nobody can tell that from
+    one that somebody else gave the pod: it is left alone, and the condition Conflict names the pod (seed 901000199)."""
+    said = world.condition_message(name, "Conflict") if name in world.lapsed else ""
+    for pod in world.apps[name].pods if "cpu_request" in incumbent else ():
+        at = cores({"spec": {"containers": [{"resources": pod.sizes}]}})
+        if at is not None and at != incumbent.number("cpu_request") and pod.name not in said:
+            raise Violation(f"{pod.name} has {at} cores, the incumbent {incumbent.number('cpu_request')}")
 
 
 def _only_our_bytes(world: World, name: str, here: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pegbox.model.trials import BreakerState
-from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
 from pegbox.runtime.actuate import RESTARTED
 from pegbox.runtime.fence import FENCE
 from tests.chaos.invariants import Watch
@@ -168,6 +168,22 @@ def test_a_deletion_of_our_variables_that_names_no_uid_is_found(uid: str, found:
         return [line.partition(":")[0] for line in watch.found]
 
     assert asyncio.run(run()) == found
+
+
+@pytest.mark.parametrize(("lapsed", "said", "lost"), [(True, True, 0), (True, False, 1), (False, True, 1)])
+def test_a_size_that_no_ledger_knows_is_no_loss_where_its_pod_is_named(lapsed: bool, said: bool, lost: int) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("sized")
+        watch, pod = Watch(world), _pod(world)
+        await _patched(_pod, CPU, "3", "resize")(world)
+        await world.others_step()
+        world.lapsed |= {NAME: "the ledger is older"} if lapsed else {}
+        named = {"type": "Conflict", "status": "True", "reason": "OwnedByOther", "message": pod.name if said else ""}
+        place = Ref(PROFILE, NAMESPACE, NAME)
+        await _patched(lambda world: place, "/status/conditions", [named], "status")(world)
+        return unfinished(world, watch)
+
+    assert len(asyncio.run(run())) == lost
 
 
 @pytest.mark.parametrize(
