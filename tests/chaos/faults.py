@@ -26,8 +26,8 @@ from pegbox.ports import (
     Kind,
     Object,
 )
-from pegbox.runtime.reading import KINDS
 from pegbox.runtime.points import Point
+from pegbox.runtime.reading import KINDS
 from pegbox.testing.faults import Faults
 from tests.chaos import network
 from tests.chaos.application import RESTARTS, VARIABLE

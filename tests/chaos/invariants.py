@@ -293,9 +293,9 @@ def bounds_hold(world: World, name: str) -> None:
         low, high = LIMITS[knob]
         if not low <= value <= high:
             raise Violation(f"{name}: {knob}={value} is outside of {low} to {high}")
-    for pod, cores in world.sizes(name).items():
-        if not LIMITS["cpu_request"][0] <= cores <= LIMITS["cpu_request"][1]:
-            raise Violation(f"{pod}: a request of {cores} cores is out of bounds")
+    for pod, requested in world.sizes(name).items():
+        if not LIMITS["cpu_request"][0] <= requested <= LIMITS["cpu_request"][1]:
+            raise Violation(f"{pod}: a request of {requested} cores is out of bounds")
     for told in _cohorts(world, name):
         for knob, value in told.items():
             if not LIMITS[knob][0] <= value <= LIMITS[knob][1]:
@@ -333,9 +333,7 @@ def only_its_places(tenant: Tenant, record: WriteRecord, before: Object | None, 
         raise Violation(f"{record.verb} {record.kind} {record.name}: {done}")
 
 
-def still_under_a_brake(
-    world: World, name: str, brake: str, record: WriteRecord, moves: bool, touched: bool
-) -> None:
+def still_under_a_brake(world: World, name: str, brake: str, record: WriteRecord, moves: bool, touched: bool) -> None:
     """Where all is stopped, or the workload opted out, nothing is written but a way back, or what fences it; pods are
     restarted for no other. A stop lets the rest of what is ours be put right, an opt-out nothing at all."""
     ledger = world.ledger(name)
@@ -343,7 +341,9 @@ def still_under_a_brake(
     if not brake or ledger is None or kind in (IntentKind.ROLLBACK, IntentKind.RESTORE):
         return
     if moves or record.verb == "evict" or (touched and (kind is not None or brake == "opt-out")):
-        raise Violation(f"{name}: {record.verb} {record.kind} {record.name} under {brake}, in {world.intent_text(name)}")
+        raise Violation(
+            f"{name}: {record.verb} {record.kind} {record.name} under {brake}, in {world.intent_text(name)}"
+        )
 
 
 def nothing_new_in_a_freeze(world: World, name: str, moves: bool) -> None:

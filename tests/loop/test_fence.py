@@ -436,7 +436,9 @@ async def test_not_in_recommend_and_not_where_the_workload_opted_out() -> None:
     world = await _with_a_note_left()
     await world.turns(3)
     assert await _noted(world) == ["the HPA"]
-    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/metadata/annotations", {OPT_OUT_ANNOTATION: "true"})
+    await world.patch(
+        Ref(DEPLOYMENT, world.namespace, "checkout"), "/metadata/annotations", {OPT_OUT_ANNOTATION: "true"}
+    )
     await world.edit(mode="Auto")
     await world.turns(3)
     assert await _noted(world) == ["the HPA"]

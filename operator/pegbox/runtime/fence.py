@@ -47,7 +47,7 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
 
 
 async def clear(cluster: Cluster, found: Objects) -> bool:
-    """Take away the notes of a fence that broke off between its two writes, whose intent is over by now: whoever goes on
+    """Take away the notes of a fence that broke off between its two writes, where the intent is over: whoever goes on
     with one fences again. True where any was there. Raises WriteConflict etc."""
     spec, target = found.spec, found.target
     held = [(Ref(CONFIG_MAP, spec.namespace, n), body) for n, body in sorted(found.config_maps.items())]
