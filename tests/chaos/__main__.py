@@ -40,10 +40,10 @@ class Totals:
             self.said.setdefault(name, Counter()).update(reasons)
 
     def text(self) -> str:
-        rows = [f"{'fault':<40} {'runs':>8} {'lost':>6}  most said in its steps"]
+        rows = [f"{'fault':<50} {'runs':>8} {'lost':>6}  most said in its steps"]
         for name, fault in TABLE.items():
             said = ", ".join(reason for reason, _ in self.said.get(name, Counter()).most_common(4))
-            rows.append(f"{name:<40} {self.runs[name]:>8} {self.lost[name]:>6}  {fault.group}: {said}")
+            rows.append(f"{name:<50} {self.runs[name]:>8} {self.lost[name]:>6}  {fault.group}: {said}")
         return "\n".join(rows)
 
 

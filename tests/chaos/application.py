@@ -1,4 +1,4 @@
-"""One application as the cluster runs it: Deployment controller, autoscaler, kubelet and the program itself.
+"""One application as the cluster runs it: controllers, autoscaler, kubelet and the program itself.
 
 It is told nothing by the operator but what stands on the API server. What each pod runs is known here exactly, so the
 invariants can count it; what pods say of themselves is what the operator sees.
@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pegbox.adapters.kube import environment
-from pegbox.model import settings_document
+from pegbox.model import settings_document, units
 from pegbox.model.knobs import values_hash
 from pegbox.model.snapshot import Acknowledgement
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, POD_ENVIRONMENT, REPLICA_SET, Object, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, REPLICA_SET, Object, Ref
+from pegbox.runtime.reading import KINDS
 from pegbox.testing.metrics import FakeMetrics
 from tests.chaos.server import Server
 from tests.loop.service import Group, Service
@@ -33,7 +34,7 @@ START = 2  # what a pod makes of a variable that nobody states
 
 @dataclass
 class Pod:
-    """`target` is the uid of the Deployment that it was made for, `runs` are the values of the document that it read,
+    """`target` is the uid of the Deployment or StatefulSet that it was made for, `runs` are the values of the document that it read,
     `env` those with which its container started. `leaving`: the garbage collector has taken note."""
 
     name: str
@@ -50,6 +51,13 @@ class Pod:
     ready: bool = True
     leaving: bool = False
     cohort: str = ""  # that lists it in the document which it runs
+    sizes: Object = field(default_factory=dict)  # the resources that its container has
+
+
+def cores(pod: Object) -> int | None:
+    """What the container of a pod or template requests; None where it states nothing."""
+    text = (pod["spec"]["containers"][0].get("resources") or {}).get("requests", {}).get("cpu")
+    return None if text is None else int(units.parse_quantity(text, "cpu"))
 
 
 def told_by(document: Object, pod: str) -> tuple[dict[str, str], str]:
@@ -63,12 +71,13 @@ def told_by(document: Object, pod: str) -> tuple[dict[str, str], str]:
 @dataclass
 class Application:
     """`deaf`: its pods neither read nor acknowledge. `stuck`: new pods never become ready. `kills_at`: a pod that runs a
-    value as large as this is killed for memory."""
+    value as large as this is killed for memory. `no_room`: why a node resizes nothing."""
 
     name: str
     namespace: str
     server: Server
     service: Service
+    kind: str = "Deployment"
     pods: list[Pod] = field(default_factory=list)
     deaf: bool = False
     lag: int = 1  # steps between two looks of a kubelet; each pod's has its own turn
@@ -76,9 +85,13 @@ class Application:
     stuck: bool = False
     crashing: bool = False
     kills_at: int = 0
+    no_room: str = ""
+    newest: str = ""  # revision, that its controller has seen
+    current: str = ""  # of a StatefulSet: the revision before a rollout, until that is complete
     idle: bool = False  # the autoscaler wants the least
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     digest: tuple[str, str] = ("", "")
+    templates: dict[str, Object] = field(default_factory=dict)  # by revision
     reported: dict[str, str] = field(default_factory=dict)  # what was last written of each object's status
     shown: Mapping[str, str] = field(default_factory=dict)  # pod -> cohort, as the operator exports it for the join
 
@@ -86,7 +99,7 @@ class Application:
 
     @property
     def target(self) -> Ref:
-        return Ref(DEPLOYMENT, self.namespace, self.name)
+        return Ref(KINDS[self.kind], self.namespace, self.name)
 
     @property
     def own_ref(self) -> Ref:
@@ -154,7 +167,10 @@ class Application:
             self._say(metrics)
             return
         await self._autoscale(target)
-        await self._roll(target, now)
+        live = {p["metadata"]["name"]: p["metadata"]["uid"] for p in self.server.peek_all(POD, self.namespace)}
+        self.pods = [p for p in self.pods if live.get(p.name) == p.uid]  # what was evicted is gone
+        await self._collect(target)
+        await (self._roll_in_order if self.kind == "StatefulSet" else self._roll)(target, now)
         self._read(now)
         for pod in self.pods:
             await self._tell(pod)
@@ -172,10 +188,7 @@ class Application:
     async def _roll(self, target: Object, now: str) -> None:
         """A rollout takes two steps: first one pod more of the new revision, then the rest."""
         wanted = int(target["spec"]["replicas"])
-        live = {p["metadata"]["name"] for p in self.server.peek_all(POD, self.namespace)}
-        self.pods = [p for p in self.pods if p.name in live]  # what was evicted is gone
-        await self._collect(target)
-        revision = await self._revision(target)
+        revision = self.newest = await self._revision(target)
         fresh = [p for p in self.own() if p.revision == revision]
         stale = [p for p in self.own() if p.revision != revision]
         if stale and not fresh and wanted:
@@ -189,6 +202,24 @@ class Application:
             await self._end(self.own()[-1])
         while len(self.own()) < wanted:
             await self._start(revision, now, target)
+
+    async def _roll_in_order(self, target: Object, now: str) -> None:
+        """A StatefulSet: what is missing starts first; then one pod per step is replaced, the last one first, and the
+        next one not before it is ready. No two pods of one name: the old one goes before the new one starts."""
+        wanted, revision = int(target["spec"]["replicas"]), self._digest(target)
+        self.newest = revision
+        for pod in [p for p in self.own() if _ordinal(p.name) >= wanted]:
+            await self._end(pod)
+        own = {_ordinal(p.name): p for p in self.own()}
+        stale = [n for n, p in own.items() if p.revision != revision]
+        self.current = self.current if stale and self.current else revision
+        if stale and len(own) == wanted and all(p.ready for p in own.values()):
+            await self._end(own.pop(max(stale)))
+        for at in (n for n in range(wanted) if n not in own):
+            due = self.current if any(n > at for n in stale if n in own) else revision
+            if not any(p.name == f"{self.name}-{at}" for p in self.pods):  # one of a former set drains
+                await self._start(due, now, target, f"{self.name}-{at}")
+        self.pods.sort(key=lambda p: _ordinal(p.name))
 
     async def _collect(self, target: Object) -> None:
         """The garbage collector: pods of a deleted Deployment drain for a step beside those of the new one, and go, also
@@ -223,14 +254,19 @@ class Application:
         await self.server.apply(body, force=True)
         return digest
 
-    async def _start(self, revision: str, now: str, target: Object) -> None:
-        name = f"{revision}-{next(self.numbers)}"
-        replica_set = self.server.peek(Ref(REPLICA_SET, self.namespace, revision))
-        assert replica_set is not None
-        labels = replica_set["metadata"]["labels"]
+    async def _start(self, revision: str, now: str, target: Object, name: str = "") -> None:
+        """`name` is that of a StatefulSet's pod."""
+        name, owner = name or f"{revision}-{next(self.numbers)}", target
+        if self.kind != "StatefulSet":
+            found = self.server.peek(Ref(REPLICA_SET, self.namespace, revision))
+            assert found is not None
+            owner = found
+        template = self.templates[revision]
+        labels = owner["metadata"].get("labels") or template["metadata"]["labels"] | {_NUMBERED: revision}
         head = {"name": name, "namespace": self.namespace, "labels": labels}
-        head |= {"ownerReferences": [_reference(replica_set)]}
-        spec = {"containers": [{"name": "app", "image": "example.invalid/app:1"}]}
+        head |= {"ownerReferences": [_reference(owner)]}
+        sizes = template["spec"]["containers"][0].get("resources", {})
+        spec = {"containers": [{"name": "app", "image": "example.invalid/app:1", "resources": sizes}]}
         made = await self.server.create({"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec})
         written, first = self.written(), dict(self.service.values)
         document = (self.document or {}).get("values", {})
@@ -238,7 +274,8 @@ class Application:
         env = {ENV: written.get(ENV, int(first[ENV]))} if ENV in first else {}
         if VARIABLE in first:
             env[VARIABLE] = int(environment.stated(made, "app").get(VARIABLE.upper()) or START)
-        self.pods.append(Pod(name, made["metadata"]["uid"], target["metadata"]["uid"], revision, now, runs, env))
+        ids = made["metadata"]["uid"], target["metadata"]["uid"]
+        self.pods.append(Pod(name, *ids, revision, now, runs, env, sizes=sizes))
 
     async def _end(self, pod: Pod) -> None:
         self.pods.remove(pod)
@@ -263,9 +300,15 @@ class Application:
                 # envFrom is read again; what admission put into the pod is there for as long as the pod is.
                 pod.env = {n: v if n == VARIABLE else written.get(n, v) for n, v in pod.env.items()}
             pod.waiting = "CrashLoopBackOff" if self.crashing else ""
-            own = self.own() or [pod]
-            newest = own[-1].revision
-            pod.ready = not self.crashing and not (self.stuck and pod.revision == newest != own[0].revision)
+            mixed = any(p.revision != self.newest for p in self.own())
+            pod.ready = not self.crashing and not (self.stuck and mixed and pod.revision == self.newest)
+            self._resize(pod)
+
+    def _resize(self, pod: Pod) -> None:
+        """The kubelet makes a container what its pod's spec asks for."""
+        body = self.server.peek(Ref(POD, self.namespace, pod.name))
+        if body is not None and not self.no_room:
+            pod.sizes = body["spec"]["containers"][0].get("resources", {})
 
     # --- what is said
 
@@ -276,16 +319,20 @@ class Application:
             state = {"waiting": {"reason": pod.waiting}}
         last = {"terminated": {"reason": "OOMKilled", "finishedAt": pod.killed_at}} if pod.killed_at else {}
         container = {"name": "app", "ready": pod.ready, "restartCount": pod.restarts, "state": state, "lastState": last}
-        ready = {"type": "Ready", "status": "True" if pod.ready else "False"}
-        status = {"phase": "Running", "startTime": pod.started, "conditions": [ready], "containerStatuses": [container]}
+        container |= {"resources": pod.sizes} if pod.sizes else {}
+        conditions = [{"type": "Ready", "status": "True" if pod.ready else "False"}]
+        body = self.server.peek(ref)
+        if body is not None and body["spec"]["containers"][0].get("resources", {}) != pod.sizes:
+            conditions.append({"type": "PodResizePending", "status": "True", "reason": self.no_room})
+        status = {"phase": "Running", "startTime": pod.started, "conditions": conditions}
+        status |= {"containerStatuses": [container]}
         await self._write_status(ref, "v1", "Pod", status)
 
     async def _tell_target(self) -> None:
         target = self.server.peek(self.target)
         assert target is not None
         own = self.own()
-        newest = own[-1].revision if own else ""
-        updated = sum(p.revision == newest for p in own)
+        updated = sum(p.revision == self.newest for p in own)
         reason = "NewReplicaSetAvailable" if updated == len(own) else "ReplicaSetUpdated"
         state = "True"
         if self.stuck and reason != "NewReplicaSetAvailable":
@@ -293,8 +340,11 @@ class Application:
         ready = sum(p.ready for p in own)
         counts = {"replicas": len(own), "updatedReplicas": updated, "readyReplicas": ready}
         status: Object = {"observedGeneration": target["metadata"]["generation"], **counts, "availableReplicas": ready}
-        status["conditions"] = [{"type": "Progressing", "status": state, "reason": reason}]
-        await self._write_status(self.target, "apps/v1", "Deployment", status)
+        if self.kind == "StatefulSet":  # which knows no such condition
+            status |= {"currentRevision": self.current, "updateRevision": self.newest}
+        else:
+            status["conditions"] = [{"type": "Progressing", "status": state, "reason": reason}]
+        await self._write_status(self.target, "apps/v1", self.kind, status)
 
     async def _write_status(self, ref: Ref, version: str, kind: str, status: Object) -> None:
         body = self.server.peek(ref)
@@ -364,21 +414,23 @@ class Application:
     def _rollout_ahead(self, written: dict[str, int]) -> int:
         """The one pod more of a rollout that a write of ours began, and no controller has seen yet."""
         target = self.server.peek(self.target)
-        if not RESTARTS & written.keys() or target is None or not self.own():
+        if not RESTARTS & written.keys() or target is None or not self.own() or self.kind == "StatefulSet":
             return 0
         return int(self._digest(target) not in {p.revision for p in self.own()})
 
     def _digest(self, target: Object) -> str:
-        """The name of the ReplicaSet for the template as it stands."""
+        """The name of the ReplicaSet, or of the revision, for the template as it stands."""
         version = f"{target['metadata']['uid']} {target['metadata']['generation']}"
         if self.digest[0] != version:
             text = json.dumps(target["spec"]["template"], sort_keys=True)
             self.digest = version, f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+            self.templates[self.digest[1]] = target["spec"]["template"]
         return self.digest[1]
 
     def copy(self, server: Server, service: Service) -> Application:
         pods = [replace(p, runs=dict(p.runs), env=dict(p.env)) for p in self.pods]
         out = replace(self, server=server, service=service, pods=pods, reported=dict(self.reported))
+        out.templates = dict(self.templates)
         out.numbers = itertools.count(next(self.numbers) + 1000)
         return out
 
@@ -391,6 +443,11 @@ def _stale(known: Acknowledgement | None, told: Acknowledgement) -> bool:
 
 
 _REVISION = "deployment.kubernetes.io/revision"
+_NUMBERED = "controller-revision-hash"
+
+
+def _ordinal(name: str) -> int:
+    return int(name.rpartition("-")[2])
 
 
 def _reference(body: Object) -> Object:

@@ -13,10 +13,24 @@ from dataclasses import dataclass
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Kind, Object
+from pegbox.ports import (
+    BUDGET,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    HPA,
+    LEDGER,
+    POD,
+    POD_ENVIRONMENT,
+    PROFILE,
+    STATEFUL_SET,
+    Kind,
+    Object,
+)
 from pegbox.runtime.points import Point
+from pegbox.runtime.reading import KINDS
 from pegbox.testing.faults import Faults
 from tests.chaos import network
+from tests.chaos.application import RESTARTS, VARIABLE
 from tests.chaos.prometheus import LIES
 from tests.chaos.world import NAMESPACE, Operator, World
 from tests.loop import documents
@@ -24,14 +38,31 @@ from tests.loop import documents
 Act = Callable[[World, random.Random, str], Awaitable[str]]
 ERRORS: dict[str, PegboxError] = {
     "409": WriteConflict("the object has been modified"),
-    "422": Refused("denied the request: admission webhook", status=422),
+    "422": Refused("is invalid: spec: Invalid value", status=422),
     "429": NotAvailable("too many requests (429)"),
+    "webhook (403)": Refused('admission webhook "x.example.invalid" denied the request: no', status=403),
     "quota (403)": Refused('"x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=9', status=403),
     "LimitRange (403)": Refused('"x" is forbidden: maximum memory usage per Container is 512Mi', status=403),
+    "too large (413)": Refused("the body is over 1048576 bytes", status=413),
     "500": NotAvailable("etcdserver: request timed out (500)"),
     "timeout": NotAvailable("the request timed out"),
+    "connection reset": NotAvailable("ClientOSError: [Errno 104] Connection reset by peer"),
 }
-KINDS: tuple[Kind, ...] = (CONFIG_MAP, HPA, LEDGER, PROFILE, BUDGET, DEPLOYMENT, POD)
+LOST = ("timeout", "connection reset")  # whoever gets these cannot know whether the write was carried out
+_WORKLOAD = ("apply", "json_patch")  # a rollout; scale, fence, and what is given back to its owner
+WRITES: dict[Kind, tuple[str, ...]] = {
+    CONFIG_MAP: ("apply", "apply", "json_patch"),
+    HPA: ("apply", "create", "json_patch"),
+    LEDGER: ("apply", "create", "json_patch"),
+    PROFILE: ("apply", "json_patch"),
+    BUDGET: ("json_patch",),
+    POD: ("evict", "json_patch"),
+    POD_ENVIRONMENT: ("apply", "create", "json_patch", "delete"),
+    DEPLOYMENT: _WORKLOAD,
+    STATEFUL_SET: _WORKLOAD,
+}
+"""The verbs by which the operator writes each kind."""
+FOR_LONG = 40  # calls: longer than a trial waits for its write
 
 
 @dataclass(frozen=True)
@@ -58,11 +89,26 @@ def fault(name: str, group: str, weight: int = 2) -> Callable[[Act], Act]:
 # --- API server
 
 
+def _written(world: World, chance: random.Random, tenant: str) -> tuple[Kind, str]:
+    """A kind that the operator writes in this shop, and how; once in six times any call at all."""
+    here = world.tenant(tenant)
+    kinds = [CONFIG_MAP, LEDGER, PROFILE, KINDS[here.kind]]
+    kinds += [HPA] if {"min_replicas", "max_replicas"} & set(here.knobs) else []
+    kinds += [BUDGET] if "budgetRef" in str(here.profile["spec"]["budgets"]) else []
+    kinds += [POD] if RESTARTS & set(here.knobs) or here.sizes else []
+    kinds += [POD_ENVIRONMENT] if VARIABLE in here.knobs else []
+    kind = chance.choice(kinds)
+    return kind, chance.choice(WRITES[kind]) if chance.random() < 0.84 else "*"
+
+
 def _fails(name: str, *, lost: bool) -> Act:
     async def act(world: World, chance: random.Random, tenant: str) -> str:
-        kind, times = chance.choice(KINDS), chance.choice((1, 1, 2, 5))
-        verb = chance.choice(("apply", "apply", "json_patch", "create", "evict", "*")) if not lost else "apply"
-        world.server.faults.fail_next(verb, kind, ERRORS[name], times, lost=lost)
+        (kind, verb), times = _written(world, chance, tenant), chance.choice((1, 1, 2, 5, FOR_LONG))
+        error = ERRORS[name]
+        if (name, verb) == ("429", "evict"):
+            error = Refused("the disruption budget needs 1 healthy pod and has 1", status=429)
+        times = min(times, 5) if lost else times
+        world.server.faults.fail_next(verb, kind, error, times, lost=lost)
         return f"the next {times} {verb} {kind.kind}" + (" take effect, the answer is lost" if lost else "")
 
     return act
@@ -70,19 +116,19 @@ def _fails(name: str, *, lost: bool) -> Act:
 
 for _name in ERRORS:
     fault(f"write fails: {_name}", "API server", 2)(_fails(_name, lost=False))
-fault("write takes effect, answer lost", "API server", 4)(_fails("timeout", lost=True))
+for _name in LOST:
+    fault(f"write takes effect, answer lost: {_name}", "API server", 2)(_fails(_name, lost=True))
 
 
 @fault("write role revoked (403)", "API server", 3)
 async def _revoked(world: World, chance: random.Random, tenant: str) -> str:
-    what = chance.choice((("", "configmaps"), ("autoscaling", "horizontalpodautoscalers"), ("apps", "*"), ("*", "*")))
-    if what == ("*", "*"):
-        for group in ("", "autoscaling", "apps", "policy"):
-            for verb in ("patch", "create"):
-                world.server.faults.deny(verb, group, "*")
-        return "every workload write"
-    world.server.faults.deny("patch", *what)
-    return f"patch {what[1]}"
+    places = (("", "configmaps"), ("autoscaling", "horizontalpodautoscalers"), ("apps", "*"), ("", "pods/eviction"))
+    what = chance.choice((*places, ("", "pods/resize"), ("pegbox.dev", "podenvironments"), ("*", "*"), ("*", "*")))
+    groups = (("", "*"), ("autoscaling", "*"), ("apps", "*"), ("policy", "*"), ("pegbox.dev", "podenvironments"))
+    for group, resource in groups if what == ("*", "*") else (what,):
+        for verb in ("patch", "create"):
+            world.server.faults.deny(verb, group, resource)
+    return "every workload write" if what == ("*", "*") else f"writing {what[1]}"
 
 
 @fault("write role granted again", "API server", 1)
@@ -129,8 +175,7 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     old = world.operator
     if chance.random() < 0.8 and world.profile(tenant) is not None:
         # A change set of several objects, so that it may stop between two of them.
-        values = {n: v for n, v in world.values(tenant).items() if n in world.tenant(tenant).knobs}
-        wanted = {n: v + chance.choice((-1, 1)) for n, v in values.items() if v > 1}
+        wanted = {n: v + chance.choice((-1, 1)) for n, v in world.tunable(tenant).items() if v > 1}
         await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
     kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST, network.LAST))
     old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
@@ -257,7 +302,7 @@ async def _recreated(world: World, chance: random.Random, tenant: str) -> str:
     if gone:
         await world.others_step()
         await world.turn()
-    await world.helm.apply(documents.placed(documents.deployment(tenant), NAMESPACE))
+    await world.helm.apply(world.tenant(tenant).target())
     return "seen absent in between" if gone else "at once"
 
 
@@ -278,6 +323,13 @@ async def _pdb(world: World, chance: random.Random, tenant: str) -> str:
     body = documents.placed(documents.pdb(tenant), NAMESPACE)
     await world.helm.apply(body)
     return "no disruption allowed"
+
+
+@fault("a node has no room to resize", "workload", 2)
+async def _no_room(world: World, chance: random.Random, tenant: str) -> str:
+    app = world.apps[tenant]
+    app.no_room = "" if app.no_room else chance.choice(("Infeasible", "Deferred"))
+    return app.no_room or "there is room again"
 
 
 @fault("HPA falls to its least, and rises again", "workload", 3)

@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos.application import CACHE, RESTARTS, VARIABLE
-from tests.chaos.shops import MOST
+from tests.chaos import places
+from tests.chaos.application import RESTARTS, cores
+from tests.chaos.shops import MOST, Tenant
 from tests.chaos.world import World
-from tests.loop import documents
 
 OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "Event", "Lease"})
-IDENTIFIED = frozenset({"ConfigMap", "HorizontalPodAutoscaler", "Deployment"})
+TARGETS = frozenset({"Deployment", "StatefulSet"})
+IDENTIFIED = TARGETS | {"ConfigMap", "HorizontalPodAutoscaler", "PodEnvironment"}
 LIMITS: Mapping[str, tuple[int, int]] = {
     "workers": (1, 8),
     "pool": (1, 8),
@@ -32,7 +32,9 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "replicas": (0, MOST),  # none: scaled to zero by its owner
     "min_replicas": (1, MOST),
     "max_replicas": (1, MOST),
+    "cpu_request": (1, 4),
 }
+IN_PLACE = "the values of the adoption are in place"  # as the operator says it of a global restore
 
 
 class Violation(AssertionError):
@@ -55,6 +57,12 @@ class Watch:
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
+    policies: dict[str, str] = field(default_factory=dict)  # of deletion, as the newest wake read it
+    theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
+    braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
+    frozen: dict[str, bool] = field(default_factory=dict)
+    was: Object | None = None  # what the write under way is about, before it
+    moved: dict[str, Moved] = field(default_factory=dict)  # where the newest write left everything that trials move
     found: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,6 +72,8 @@ class Watch:
         self.world.on_others = self.others
         self.before = {t.name: self.world.values(t.name) for t in self.world.shop.tenants}
         self.good = {name: set(values.items()) for name, values in self.before.items()}
+        self.theirs = {name: set(values.items()) for name, values in self.before.items()}
+        self.moved = {name: _moved(self.world, name) for name in self.before}
         self.worsts = {t.name: self._worst(t.name) for t in self.world.shop.tenants}
         self.known = dict(self.worsts)
         self.others()
@@ -78,9 +88,11 @@ class Watch:
 
     def wrote(self, when: str, record: WriteRecord) -> None:
         if when != "after":
+            self.was = places.written(self.world, record)
             return
         if record.kind == "PerformanceProfile":
             self._check(no_nan, self.world, record.name)
+            self._let_go(record.name)
         if record.kind == "SharedBudget" and self.waking:
             self.told(self.waking)
         if record.kind == "TuningLedger":
@@ -88,9 +100,15 @@ class Watch:
         if record.kind in OURS:
             return
         name = tenant_of(self.world, record)
+        after = places.written(self.world, record)
+        self._check(only_its_places, self.world.tenant(name), record, self.was, after)
+        moves = _moved(self.world, name) != self.moved[name]
+        touched = places.content(self.was) != places.content(after)
+        self._check(still_under_a_brake, self.world, name, self.braked.get(name, ""), record, moves, touched)
+        self._check(nothing_new_in_a_freeze, self.world, name, self.frozen.get(name, False) and moves)
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
-        self._check(steps_hold, self.world, name, self.before[name])
+        self._check(steps_hold, self.world, name, self.before[name], self.moved[name].sizes)
         unseen = self._unseen(name)
         excused = max(self._originals(name), self._restarting(name))
         self._check(budgets_hold, self.world, max(self.allowed + unseen, excused))
@@ -98,12 +116,18 @@ class Watch:
             self.allowed = max(self.allowed, min(self.world.worst(), self.allowed + unseen))
         self._check(generation_grows, self.world, name, self.generations)
         self._check(foreign_kept, self.world, name, self.foreign)
-        if record.kind == "Deployment":
+        if record.kind in TARGETS:
             self._check(target_is_the_recorded_one, self.world, name)
         before, self.worsts[name] = self.worsts[name], self._worst(name)
         for seen in (self.known, self.looking):  # what we raise was claimed before
             seen[name] = seen.get(name, before) + max(0, self.worsts[name] - before)
         self.before[name] = self.world.values(name)
+        self.moved[name] = _moved(self.world, name)
+
+    def _let_go(self, name: str) -> None:
+        """The profile may have gone, and what it leaves follows from what its last wake read."""
+        if self.world.profile(name) is None and self.braked.get(name) == "opt-out":
+            self.world.lapsed[name] = "deleted while its workload was opted out: nothing is restored"
 
     def _worst(self, name: str) -> int:
         return self.world.apps[name].worst(self.world.tenant(name).per_pod)
@@ -111,6 +135,10 @@ class Watch:
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads. Who is scaled to zero keeps his claim."""
         self.modes[name] = self.world.mode(name)
+        profile = self.world.profile(name)
+        if profile is not None:
+            self.policies[name] = profile["spec"].get("deletionPolicy", "Restore")
+        self.braked[name], self.frozen[name] = self.world.brake_of(name), self.world.frozen(name)
         paused = self.world.apps[name].written().get("replicas") == 0
         self.looking[name], self.waking = max(self._worst(name), self.known[name] if paused else 0), name
 
@@ -118,6 +146,7 @@ class Watch:
         """What the wake could see is claimed: it wrote its claim, or went through and had none to write. A wake that
         fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
         self.known[name] = self.looking.get(name, self.known[name])
+        self._check(adoption_is_in_place, self.world, name, self.theirs[name])
 
     # --- after each act of others
 
@@ -127,8 +156,10 @@ class Watch:
             changed = {n: v for n, v in now.items() if self.before[name].get(n, v) != v}
             self.before[name] |= now
             self.worsts[name] = self._worst(name)
+            self.moved[name] = _moved(self.world, name)
             if changed:
                 self.good[name] |= set(changed.items())
+                self.theirs[name] |= set(changed.items())
                 self._note(name, changed)
         self._allow()
 
@@ -226,8 +257,23 @@ class Watch:
             self.found.append(f"{check.__name__}: {error}")
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What trials move, wherever it lives."""
+
+    values: Mapping[str, int]
+    cohorts: Any
+    sizes: Mapping[str, int]
+
+
+def _moved(world: World, name: str) -> Moved:
+    return Moved(world.values(name), (world.apps[name].document or {}).get("cohorts"), world.sizes(name))
+
+
 def tenant_of(world: World, record: WriteRecord) -> str:
-    return next(t.name for t in world.shop.tenants if record.name.startswith(t.name))
+    """Whose object it is; the first one's where it is nobody's, so that a write to it is found."""
+    owners = (t.name for t in world.shop.tenants if record.name.startswith(t.name))
+    return next(owners, world.shop.tenants[0].name)
 
 
 # --- the invariants at each write
@@ -247,6 +293,9 @@ def bounds_hold(world: World, name: str) -> None:
         low, high = LIMITS[knob]
         if not low <= value <= high:
             raise Violation(f"{name}: {knob}={value} is outside of {low} to {high}")
+    for pod, requested in world.sizes(name).items():
+        if not LIMITS["cpu_request"][0] <= requested <= LIMITS["cpu_request"][1]:
+            raise Violation(f"{pod}: a request of {requested} cores is out of bounds")
     for told in _cohorts(world, name):
         for knob, value in told.items():
             if not LIMITS[knob][0] <= value <= LIMITS[knob][1]:
@@ -259,7 +308,7 @@ def _cohorts(world: World, name: str) -> list[dict[str, int]]:
     return [{n: int(text) for n, text in cohort["values"].items()} for cohort in cohorts]
 
 
-def steps_hold(world: World, name: str, before: Mapping[str, int]) -> None:
+def steps_hold(world: World, name: str, before: Mapping[str, int], seen: Mapping[str, int]) -> None:
     """No write of a trial takes a value further from its parent's than maxStep (the whole value, in these shops); a
     probe's, while the breaker is HalfOpen, no further than a tenth. One unit may always be moved; what puts back is exempt."""
     ledger = world.ledger(name)
@@ -268,12 +317,54 @@ def steps_hold(world: World, name: str, before: Mapping[str, int]) -> None:
         return
     share = 0.1 if ledger.breaker.state is BreakerState.HALF_OPEN else 1.0
     here = {n: v for n, v in world.values(name).items() if before.get(n, v) != v}
-    for knob, value in (item for values in (here, *_cohorts(world, name)) for item in values.items()):
+    resized = [{"cpu_request": v} for pod, v in world.sizes(name).items() if v != seen.get(pod, v)]
+    for knob, value in (item for values in (here, *_cohorts(world, name), *resized) for item in values.items()):
         if knob not in intent.parent:
             continue
         start = int(intent.parent.number(knob))
         if abs(value - start) > max(1, int(share * start)):
             raise Violation(f"{name}: {knob} goes from {start} to {value} in one trial")
+
+
+def only_its_places(tenant: Tenant, record: WriteRecord, before: Object | None, after: Object | None) -> None:
+    """No write changes a byte of an object of others, but for the values of its knobs, its notes, and what restarts pods."""
+    done = places.intruded(tenant, record, before, after)
+    if done:
+        raise Violation(f"{record.verb} {record.kind} {record.name}: {done}")
+
+
+def still_under_a_brake(world: World, name: str, brake: str, record: WriteRecord, moves: bool, touched: bool) -> None:
+    """Where all is stopped, or the workload opted out, nothing is written but a way back, or what fences it; pods are
+    restarted for no other. A stop lets the rest of what is ours be put right, an opt-out nothing at all."""
+    ledger = world.ledger(name)
+    kind = ledger.intent.kind if ledger is not None and ledger.intent is not None else None
+    if not brake or ledger is None or kind in (IntentKind.ROLLBACK, IntentKind.RESTORE):
+        return
+    if moves or record.verb == "evict" or (touched and (kind is not None or brake == "opt-out")):
+        raise Violation(
+            f"{name}: {record.verb} {record.kind} {record.name} under {brake}, in {world.intent_text(name)}"
+        )
+
+
+def nothing_new_in_a_freeze(world: World, name: str, moves: bool) -> None:
+    """In a freeze that lets nothing through no trial of our own accord writes a value; what stands is judged, or goes back."""
+    ledger = world.ledger(name)
+    intent = ledger.intent if ledger is not None else None
+    if moves and intent is not None and intent.kind is IntentKind.TRIAL and not intent.requested:
+        raise Violation(f"{name}: trial {intent.id} writes in a freeze")
+
+
+def adoption_is_in_place(world: World, name: str, theirs: set[tuple[str, int]]) -> None:
+    """Where all is stopped and restored, and the operator says that it is done, every value is one that others set."""
+    said = str(world.condition_message(name, "Progressing"))
+    if IN_PLACE not in said or name in world.lapsed:
+        return
+    left = {n: v for n, v in world.values(name).items() if (n, v) not in theirs}
+    target = world.server.peek(world.apps[name].target)
+    stated = cores(target["spec"]["template"]) if target is not None else None
+    left |= {pod: v for pod, v in world.sizes(name).items() if stated is not None and v != stated}
+    if left:
+        raise Violation(f"{name}: the adoption's values are said to be in place, but {left} stands")
 
 
 def accepted_on_evidence(world: World, name: str, seen: dict[str, set[str]]) -> None:
@@ -328,7 +419,7 @@ def identity_stated(verb: str, what: Ref | Object, body: Any) -> None:
     if verb == "create":
         return
     kind = what.kind.kind if isinstance(what, Ref) else str(what["kind"])
-    if verb == "evict":
+    if verb in ("evict", "delete"):
         stated = bool(body)
     elif isinstance(what, Ref):
         operations, _ = body if isinstance(body, tuple) else ((), "")
@@ -367,81 +458,3 @@ def nothing_escapes(world: World) -> None:
     """No exception leaves the reconciler, and none of its own making is told as InternalError."""
     if world.escaped:
         raise Violation("; ".join(world.escaped))
-
-
-# --- at the end, once faults have stopped
-
-
-def at_last_known_good(world: World, watch: Watch, name: str) -> None:
-    """The setting in the cluster is the incumbent, somebody stands for each value, and no intent is left."""
-    profile, ledger = world.profile(name), world.ledger(name)
-    if profile is None:
-        restored(world, watch, name)
-        return
-    if ledger is None or ledger.incumbent is None:
-        raise Violation(f"{name}: no ledger with an incumbent: {profile.get('status', {}).get('why')}")
-    if ledger.intent is not None:
-        raise Violation(f"{name}: {ledger.intent.kind.value} {ledger.intent.id} is left: {profile['status']['why']}")
-    here = world.values(name)
-    for knob, value in here.items():
-        if knob in ledger.incumbent and ledger.incumbent.number(knob) != value:
-            raise Violation(f"{name}: {knob} is {value}, but the incumbent has {ledger.incumbent.number(knob)}")
-    if name not in world.lapsed:
-        _somebody_stands(world, watch, name, here, ledger.owed or {})
-    if (world.apps[name].document or {}).get("cohorts"):
-        raise Violation(f"{name}: a cohort is left: {(world.apps[name].document or {})['cohorts']}")
-    _every_pod_runs(world, name, ledger.incumbent)
-    _only_our_bytes(world, name, here)
-
-
-def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, int], owed: Mapping[str, Any]) -> None:
-    """For each value somebody stands. Else it was lowered where the budget, or a maximum that somebody else set, had no
-    room for the one that somebody stands for: the ledger owes that, and it does not fit yet."""
-    for knob, value in here.items():
-        if (knob, value) in watch.good[name]:
-            continue
-        if knob not in owed or (knob, int(owed[knob])) not in watch.good[name]:
-            raise Violation(
-                f"{name}: nobody stands for {knob}={value}: neither adopted, nor accepted, nor set by others"
-            )
-        if _fits(world, name, {**here, knob: int(owed[knob])}):
-            raise Violation(f"{name}: {knob}={owed[knob]} is owed and fits, but {value} stands")
-
-
-def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
-    """Would these values fit the budget, beside what others use? Never where an HPA's minimum would be above its maximum:
-    the API server refuses that (seed 4010141)."""
-    if wanted.get("min_replicas", 0) > wanted.get("max_replicas", MOST):
-        return False
-    tenant = world.tenant(name)
-    others = world.worst() - world.apps[name].worst(tenant.per_pod)
-    pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
-    pods += bool(RESTARTS & wanted.keys())
-    return tenant.per_pod(wanted) * pods + others <= world.shop.limit
-
-
-def restored(world: World, watch: Watch, name: str) -> None:
-    """A deleted profile leaves the values of its adoption, but for those that others set."""
-    for knob, value in world.values(name).items():
-        if (knob, value) not in watch.good[name] and name not in world.lapsed:
-            raise Violation(f"{name}: {knob}={value} is left of a deleted profile")
-    _only_our_bytes(world, name, world.values(name))
-
-
-def _every_pod_runs(world: World, name: str, incumbent: Setting) -> None:
-    app, space = world.apps[name], world.tenant(name).knobs
-    hot = {n: int(incumbent.number(n)) for n in ("workers", "pool") if n in space and n in incumbent}
-    for pod in app.pods:
-        if {n: v for n, v in pod.runs.items() if n in hot} != hot:
-            raise Violation(f"{pod.name} runs {pod.runs}, the incumbent has {hot}")
-        if VARIABLE in space and VARIABLE in incumbent and pod.env[VARIABLE] != incumbent.number(VARIABLE):
-            raise Violation(f"{pod.name} started with {pod.env}, the incumbent has {incumbent.number(VARIABLE)}")
-
-
-def _only_our_bytes(world: World, name: str, here: Mapping[str, int]) -> None:
-    theirs = world.server.peek(world.apps[name].theirs_ref)
-    if theirs is None or "cache" not in here:
-        return
-    expected = CACHE.sub(rf"\g<1>{here['cache']}", documents.APP)
-    if theirs["data"]["app.yaml"] != expected:
-        raise Violation(f"{name}: their ConfigMap reads {theirs['data']['app.yaml']!r}, not {expected!r}")

@@ -20,8 +20,8 @@ def nobody(verb: str, what: Ref | Object, body: Any) -> None:
 
 
 ANY: frozenset[str] = frozenset()
-WORKLOAD = frozenset({"ConfigMap", "HorizontalPodAutoscaler", "Deployment", "Pod"})
-LAST = frozenset({"HorizontalPodAutoscaler", "Deployment"})  # what a change set writes after all ConfigMaps
+LAST = frozenset({"HorizontalPodAutoscaler", "Deployment", "StatefulSet", "PodEnvironment"})  # after our ConfigMap
+WORKLOAD = LAST | {"ConfigMap", "Pod"}
 Late = Callable[[Ref, frozenset[Ref]], None]
 
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import json
 
+from pegbox.api import ledger_codec
 from pegbox.model.knobs import values_hash
-from tests.chaos.world import World
+from pegbox.model.trials import Ledger
+from tests.chaos.world import NAMESPACE, World
+
+
+async def remembered(world: World, ledger: Ledger, name: str = "checkout") -> None:
+    """This ledger stands on the server."""
+    body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=name, profile=name, written_at=world.clock.now())
+    await world.server.apply(body, force=True)
 
 
 async def written(world: World, generation: int = 0, name: str = "checkout", **values: int) -> None:

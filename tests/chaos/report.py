@@ -12,11 +12,12 @@ from tests.chaos.faults import TABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- schedules: begin -->", "<!-- schedules: end -->"
-ROW = re.compile(r"^(?P<name>.{40}) +(?P<runs>\d+) +(?P<lost>\d+)  ")
+ROW = re.compile(r"^(?P<name>.{50}) +(?P<runs>\d+) +(?P<lost>\d+)  ")
 TOTAL = re.compile(r"^(\d+) schedules, seeds (\d+) to (\d+), lost: (\d+), at most (\d+) wakes to recover")
 
 RETRIED = "Tried again after 1, 2, 4 ... 60 s; the ledger says where it stood."
 FAILED, REFUSED = "Degraded, WriteFailed", "Degraded, WriteRefused"
+FOUND = "The next wake finds what stands, and writes what is missing."
 HOLDS = "No trial starts; one under way is judged by each SLO's `onNoData`, and ends at `trialTimeout`."
 GOES_ON = "The next process reads the ledger, fences what the intent names, and goes on."
 THEIRS = "His value stays and ends the trial; only our other values go back."
@@ -25,11 +26,15 @@ WHAT: dict[str, tuple[str, str]] = {
     "write fails: 409": ("Read again, decided again.", "pegbox_reconcile_errors"),
     "write fails: 422": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: 429": (RETRIED + " An eviction that is refused becomes a rollout.", FAILED),
+    "write fails: webhook (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: quota (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: LimitRange (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
+    "write fails: too large (413)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: 500": (RETRIED, FAILED),
     "write fails: timeout": (RETRIED, FAILED),
-    "write takes effect, answer lost": ("The next wake finds what stands, and writes what is missing.", FAILED),
+    "write fails: connection reset": (RETRIED, FAILED),
+    "write takes effect, answer lost: timeout": (FOUND, FAILED),
+    "write takes effect, answer lost: connection reset": (FOUND, FAILED),
     "write role revoked (403)": ("Nothing is lost; the way back is finished when the role is back.", REFUSED),
     "write role granted again": ("What was pending is written.", "Progressing"),
     "conflict storm": ("Each write is a conflict: read again, decided again.", "pegbox_reconcile_errors"),
@@ -64,6 +69,7 @@ WHAT: dict[str, tuple[str, str]] = {
     ),
     "pods read late, one after the other": ("Each stage waits until every pod acknowledged it.", "WaitingForPods"),
     "eviction forbidden by a PDB": ("One rollout per stage instead.", "Progressing"),
+    "a node has no room to resize": ("The trial is put back; pods that wait are told.", "ResizeNotPossible"),
     "HPA falls to its least, and rises again": (
         "Windows with scaling teach nothing; budgets count its maximum throughout.",
         "Progressing",
@@ -73,6 +79,7 @@ WHAT: dict[str, tuple[str, str]] = {
     "user edits the HPA": (THEIRS, "ForeignChange"),
     "user edits his ConfigMap": (THEIRS, "ForeignChange"),
     "user scales the target": (THEIRS, "ForeignChange"),
+    "user edits the requests of the template": ("The trial ends as Deployed; new pods have his value.", "Deployed"),
     "self-heal puts values back": ("The trial ends; there is no second write.", "ForeignChange"),
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
@@ -80,7 +87,17 @@ WHAT: dict[str, tuple[str, str]] = {
     "profile suspended (mode Recommend)": ("Nothing more is written; what stands is the incumbent.", "ModeRecommend"),
     "profile resumed (mode Auto)": ("Goes on from what stands.", "Progressing"),
     "profile deleted": ("The values of the adoption come back, then the finalizer goes.", "Restored"),
-    "class changed": ("New limits hold from the next wake on; nothing is written for it.", "status"),
+    "class changed": (
+        "New limits hold from the next wake on; a trial beyond them goes back, and so does one whose profile they refuse.",
+        "ProfileChanged; Accepted",
+    ),
+    "a freeze begins in mid-trial": ("What is in force is judged; what would still be written goes back.", "Frozen"),
+    "a freeze ends": ("Trials may start again.", "Progressing"),
+    "workload opts out in mid-trial": ("The trial goes back; nothing more is written.", "OptedOut"),
+    "workload opts in again": ("Goes on from what stands.", "Progressing"),
+    "everything is stopped": ("Trials go back; none starts.", "Stopped"),
+    "everything is stopped and restored": ("The values of the adoption come back.", "Stopped"),
+    "the stop ends": ("Adopted anew where all was restored; trials may start.", "Progressing"),
     "class deleted": ("Nothing is written until it is back.", "Accepted, ClassNotFound"),
     "ledger deleted": (ADOPTED + " A process that remembers finishes its intent first.", "LedgerLost"),
     "ledger corrupted": (ADOPTED, "LedgerLost"),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pegbox.model.errors import Refused
-from pegbox.ports import CLASS, Ref
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
-from tests.chaos.invariants import Violation, Watch, at_last_known_good
+from tests.chaos.ending import at_last_known_good
+from tests.chaos.invariants import Violation, Watch
 from tests.chaos.shops import CANARIES, SHOPS
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
@@ -137,27 +137,28 @@ async def stop_faults(world: World) -> None:
     world.metrics.lie, world.metrics.down = "", None
     world.wishes.clear()
     world.healing.clear()
-    if world.server.peek(Ref(CLASS, "", documents.CLASS["metadata"]["name"])) is None:
-        await world.helm.apply(documents.CLASS)
+    world.brake(None)
+    await world.helm.apply(documents.CLASS, force=True)
     world.server.recreate(NAMESPACE)
     for name, app in world.apps.items():
         app.deaf = app.stuck = app.crashing = app.idle = False
-        app.kills_at, app.lag = 0, 1
+        app.kills_at, app.lag, app.no_room = 0, 1, ""
         if world.server.peek(app.target) is None:
-            await world.helm.apply(documents.placed(documents.deployment(name), NAMESPACE))
+            await world.helm.apply(world.tenant(name).target())
         target = world.server.peek(app.target)
         if target is not None and target["spec"]["replicas"] == 0:
             operation = {"op": "replace", "path": "/spec/replicas", "value": 2}
             await world.alice.json_patch(app.target, [operation], subresource="scale")
         profile = world.profile(name)
         if profile is not None and "deletionTimestamp" not in profile["metadata"]:
-            await world.edit_spec(name, mode="Auto")
+            await world.edit_spec(name, mode="Auto", freezes=[])
+        await users.opted(world, name, None)
 
 
 def table(outcome: Outcome) -> str:
     """The schedule as it ran, for people."""
     head = f"seed {outcome.schedule.seed}, shop {outcome.schedule.shop}"
-    rows = [f"  {n:>2}  {name:<38} {did:<46} {said}" for n, (name, did, said) in enumerate(outcome.log)]
+    rows = [f"  {n:>2}  {name:<48} {did:<46} {said}" for n, (name, did, said) in enumerate(outcome.log)]
     found = [f"  ** {line}" for line in outcome.violations]
     replay = f"  replay: python -m tests.chaos --seed {outcome.schedule.seed} --schedules 1"
     return "\n".join([head, *rows, *found, replay])

@@ -8,22 +8,31 @@ from dataclasses import dataclass, replace
 
 from pegbox.ports import Object
 from tests.loop import documents
+from tests.loop.documents import NAMESPACE
 
 PerPod = Callable[[Mapping[str, int]], int]
 GUARDS = documents.QUICK | {"failuresToOpen": 4, "breakerBase": "1m"}
 BOUND = {"name": "max_replicas", "min": 1, "max": 6}
 MOST = 6  # pods, and replicas
+CORES = 2  # that a template states where they are tuned; whole ones, as all numbers here
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """One profile with its Deployment, ConfigMap and HPA, all of the profile's name."""
+    """One profile with its workload, ConfigMap and HPA, all of the profile's name. `sizes` are knobs that live in pods."""
 
     name: str
     knobs: tuple[str, ...]
     per_pod: PerPod
     profile: Object
     others: tuple[Object, ...] = ()
+    kind: str = "Deployment"
+    sizes: tuple[str, ...] = ()
+
+    def target(self) -> Object:
+        """The workload as its owner applies it."""
+        body = documents.stateful_set(self.name) if self.kind == "StatefulSet" else documents.deployment(self.name)
+        return documents.placed(documents.sized(body, requests={"cpu": str(CORES)}) if self.sizes else body, NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -142,8 +151,7 @@ def _lanes(values: Mapping[str, int]) -> int:
 
 
 def _admitted() -> Shop:
-    """Admission puts a value into new pods, which is counted with a hot one: (2 + 1) x 2 x 2 = 12 of 27. Of no weight: it
-    has schedules of its own, and those of all others stay what they were."""
+    """Admission puts a value into new pods, which is counted with a hot one: (2 + 1) x 2 x 2 = 12 of 27."""
     body = documents.profile(
         "checkout",
         documents.hot("workers", max=8),
@@ -153,7 +161,37 @@ def _admitted() -> Shop:
         guards=GUARDS,
     )
     tenant = Tenant("checkout", ("workers", "lanes"), _lanes, body)
-    return Shop("admitted", 0, 27, (tenant,), tuple(documents.policy()))
+    return Shop("admitted", 2, 27, (tenant,), tuple(documents.policy()))
+
+
+def _numbered() -> Shop:
+    """A StatefulSet, whose pods are replaced in order, each by one of its name: no pod more for a restart, so that
+    (2 pods) x 2 = 4 of 12 may become 6 x 2."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        documents.env("threads"),
+        {"name": "replicas", "min": 1, "max": MOST},
+        kind="StatefulSet",
+        conflictPolicy="Take",
+        budgets=_local("pods * workers", 12),
+        guards=GUARDS,
+    )
+    tenant = Tenant("checkout", ("workers", "threads", "replicas"), _workers, body, kind="StatefulSet")
+    return Shop("numbered", 3, 12, (tenant,))
+
+
+def _sized() -> Shop:
+    """Running pods are resized: 2 x 2 = 4 of 12."""
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", max=8),
+        {"name": "cpu_request", "min": "1", "max": "4"},
+        conflictPolicy="Take",
+        budgets=_local("pods * workers", 12),
+        guards=GUARDS,
+    )
+    return Shop("sized", 2, 12, (Tenant("checkout", ("workers",), _workers, body, sizes=("cpu_request",)),))
 
 
 def with_canaries(shop: Shop) -> Shop:
@@ -167,7 +205,6 @@ def with_canaries(shop: Shop) -> Shop:
 
 
 CANARIES = ", canaries"
-_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing())
-_ADMITTED = _admitted(), with_canaries(_admitted())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), *_ADMITTED)}
+_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized())
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN))}
 """Those with canaries are drawn beside the rest, by seed: what is drawn for a seed does not change with them."""

@@ -12,13 +12,13 @@ from fractions import Fraction
 
 import pytest
 
-from pegbox.api import ledger_codec
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, Ledger, TrialState, TrialSummary
+from pegbox.model.trials import BreakerState, TrialState, TrialSummary
 from pegbox.ports import HPA, PROFILE, Object, Ref
+from pegbox.runtime.fence import FENCE
 from tests.chaos.invariants import Watch
-from tests.chaos.planting import written
+from tests.chaos.planting import remembered, written
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
@@ -68,7 +68,7 @@ async def _further_than_a_probe(world: World, watch: Watch) -> None:
     await world.turn()
     ledger = world.ledger(NAME)
     assert ledger is not None
-    await _remembered(world, replace(ledger, breaker=replace(ledger.breaker, state=BreakerState.HALF_OPEN)))
+    await remembered(world, replace(ledger, breaker=replace(ledger.breaker, state=BreakerState.HALF_OPEN)))
     await written(world, workers=1, pool=4)  # a tenth of 2 is one unit: 3
 
 
@@ -96,7 +96,7 @@ async def _accepted_unseen(world: World, watch: Watch) -> None:
         started_at=now,
         ended_at=now,
     )
-    await _remembered(world, replace(ledger, trials=(*ledger.trials, trial)))
+    await remembered(world, replace(ledger, trials=(*ledger.trials, trial)))
 
 
 async def _over_budget_in_a_cohort(world: World, watch: Watch) -> None:
@@ -209,11 +209,11 @@ def test_a_late_write_of_a_leader_that_was_replaced_is_found() -> None:
         watch, old = Watch(world), world.operator.network
         watch.woken(NAME)
         target = world.apps[NAME].target
-        patch = [{"op": "add", "path": "/metadata/annotations", "value": {"late": "1"}}]
+        patch = [{"op": "add", "path": "/metadata/annotations", "value": {FENCE: "1"}}]
         await old.json_patch(target, [*patch, {"op": "test", "path": "/metadata/uid", "value": _uid(world)}])
         assert not watch.found  # before it was fenced it may
         old.fenced = frozenset({target})
-        patch[0]["value"] = {"late": "2"}
+        patch[0]["value"] = {FENCE: "2"}
         await old.json_patch(target, [*patch, {"op": "test", "path": "/metadata/uid", "value": _uid(world)}])
         return watch.found
 
@@ -238,12 +238,7 @@ async def _left_lowered(world: World, wanted: int | None) -> None:
     ledger = world.ledger(NAME)
     assert ledger is not None and ledger.incumbent is not None
     owed = None if wanted is None else Setting({"workers": Fraction(wanted)})
-    await _remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(workers=Fraction(1)), owed=owed))
-
-
-async def _remembered(world: World, ledger: Ledger) -> None:
-    body = ledger_codec.encode(ledger, namespace=NAMESPACE, name=NAME, profile=NAME, written_at=world.clock.now())
-    await world.server.apply(body, force=True)
+    await remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(workers=Fraction(1)), owed=owed))
 
 
 def _hpa(world: World) -> Ref:
@@ -304,6 +299,7 @@ def test_an_end_that_is_not_in_one_piece_is_found(plant: Callable[[World], Await
     async def run() -> list[str]:
         world = await RUNNER.world("hot")
         watch = Watch(world)
+        watch.woken(NAME)
         assert unfinished(world, watch) == []
         await plant(world)
         return unfinished(world, watch)
@@ -321,7 +317,7 @@ def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
         await written(world, pool=5)
         ledger = world.ledger(NAME)
         assert ledger is not None and ledger.incumbent is not None
-        await _remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5))))
+        await remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5))))
         watch.good[NAME].add(("pool", 5))
         await world.others_step()
         return unfinished(world, watch)
@@ -348,7 +344,7 @@ def test_a_minimum_that_is_owed_is_missed_once_the_maximum_lets_it_stand(most: i
         ledger = world.ledger(NAME)
         assert ledger is not None and ledger.incumbent is not None
         here = ledger.incumbent.with_values(min_replicas=Fraction(1), max_replicas=Fraction(most))
-        await _remembered(world, replace(ledger, incumbent=here, owed=Setting({"min_replicas": Fraction(2)})))
+        await remembered(world, replace(ledger, incumbent=here, owed=Setting({"min_replicas": Fraction(2)})))
         await world.others_step()
         return [line.partition(f"{NAME}: ")[2] for line in unfinished(world, watch)]
 

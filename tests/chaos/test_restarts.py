@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from pegbox.ports import HPA, POD_ENVIRONMENT, Ref
+from pegbox.runtime.actuate import RESTARTED
 from pegbox.testing.faults import WriteRecord
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner
@@ -52,7 +53,9 @@ async def _way_back(trial: Mapping[str, int], shop: str = "places") -> tuple[Wor
 async def _rolls_out(world: World) -> None:
     """The operator's own client changes the template."""
     path = "/spec/template/metadata/annotations"
-    await world.server.json_patch(world.apps[NAME].target, [{"op": "add", "path": path, "value": {"planted": "1"}}])
+    await world.server.json_patch(
+        world.apps[NAME].target, [{"op": "add", "path": path, "value": {RESTARTED: "planted"}}]
+    )
 
 
 def test_the_way_back_is_not_lost_to_it_and_counts_one_pod_more() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 
+from pegbox.model.brakes import OPT_OUT_ANNOTATION
 from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import values_hash
 from pegbox.ports import CLASS, HPA, LEDGER, PROFILE, Object, Ref
@@ -61,6 +63,15 @@ async def _scales(world: World, chance: random.Random, tenant: str) -> str:
     ops: list[Object] = [{"op": "replace", "path": "/spec/replicas", "value": value}]
     await world.alice.json_patch(app.target, ops, subresource="scale")
     return f"replicas={value}"
+
+
+@fault("user edits the requests of the template", "users", 2)
+async def _edits_requests(world: World, chance: random.Random, tenant: str) -> str:
+    app, cores = world.apps[tenant], chance.randrange(1, 5)
+    if world.server.peek(app.target) is None or not world.tenant(tenant).sizes:
+        return "there is no target, or they are not tuned"
+    await world.patch(app.target, "/spec/template/spec/containers/0/resources", {"requests": {"cpu": str(cores)}})
+    return f"cpu={cores}"
 
 
 @fault("self-heal puts values back", "users", 3)
@@ -128,12 +139,89 @@ async def _deleted(world: World, chance: random.Random, tenant: str) -> str:
     return "deletion begins"
 
 
+async def _begin(world: World, chance: random.Random, tenant: str) -> None:
+    """A trial begins, most of the time, and goes on for a while: what follows strikes in its middle."""
+    if chance.random() < 0.7:
+        await _wish(world, chance, tenant)
+        for _ in range(chance.choice((1, 1, 2, 3))):
+            await world.turn()
+
+
 @fault("class changed", "users", 2)
 async def _class_changed(world: World, chance: random.Random, tenant: str) -> str:
-    body = copied(documents.CLASS)
-    body["spec"]["knobs"][0]["max"] = chance.choice((16, 32, 64))
+    """Wider, or narrower than a trial may want; narrower than the profile allows itself, too, which is then refused."""
+    await _begin(world, chance, tenant)
+    body, name = copied(documents.CLASS), chance.choice(("workers", "threads", "cache", "lanes"))
+    knob = next(k for k in body["spec"]["knobs"] if k["name"] == name)
+    knob["max"] = chance.choice((2, 3, 16, 32))
     await world.helm.apply(body, force=True)
-    return f"workers up to {body['spec']['knobs'][0]['max']}"
+    return f"{knob['name']} up to {knob['max']}"
+
+
+@fault("a freeze begins in mid-trial", "users", 3)
+async def _freeze(world: World, chance: random.Random, tenant: str) -> str:
+    await _begin(world, chance, tenant)
+    if world.profile(tenant) is None:
+        return "there is no profile"
+    now, lasts = world.own_clock.now(), chance.choice((60, 600, 86_400))
+    dates = {"from": now.isoformat(), "until": (now + timedelta(seconds=lasts)).isoformat()}
+    allow = chance.choice(("None", "None", "None", "Urgent"))
+    await world.edit_spec(tenant, freezes=[{"name": "now", **dates, "allow": allow}])
+    return f"for {lasts} s, {allow} goes through"
+
+
+@fault("a freeze ends", "users", 1)
+async def _thaw(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "there is no profile"
+    await world.edit_spec(tenant, freezes=[])
+    return "none is left"
+
+
+@fault("workload opts out in mid-trial", "users", 3)
+async def _opts_out(world: World, chance: random.Random, tenant: str) -> str:
+    await _begin(world, chance, tenant)
+    return await opted(world, tenant, chance.choice(("true", "true", "yes")))
+
+
+@fault("workload opts in again", "users", 2)
+async def _opts_in(world: World, chance: random.Random, tenant: str) -> str:
+    return await opted(world, tenant, chance.choice((None, "false")))
+
+
+async def opted(world: World, tenant: str, text: str | None) -> str:
+    """The owner's note on his workload."""
+    app = world.apps[tenant]
+    body = world.server.peek(app.target)
+    if body is None:
+        return "there is no target"
+    notes = {n: t for n, t in (body["metadata"].get("annotations") or {}).items() if n != OPT_OUT_ANNOTATION}
+    await world.patch(app.target, "/metadata/annotations", notes | ({OPT_OUT_ANNOTATION: text} if text else {}))
+    return str(text)
+
+
+@fault("everything is stopped", "platform", 3)
+async def _stop(world: World, chance: random.Random, tenant: str) -> str:
+    await _begin(world, chance, tenant)
+    text = chance.choice(("stop", "stop", "no"))
+    world.brake(text)
+    return text
+
+
+@fault("everything is stopped and restored", "platform", 4)
+async def _stop_and_restore(world: World, chance: random.Random, tenant: str) -> str:
+    await _begin(world, chance, tenant)
+    world.brake("restore")
+    turns = chance.choice((0, 4, 12, 30))
+    for _ in range(turns):
+        await world.turn()
+    return f"{turns} turns"
+
+
+@fault("the stop ends", "platform", 3)
+async def _stop_ends(world: World, chance: random.Random, tenant: str) -> str:
+    world.brake(None)
+    return "everything goes on"
 
 
 @fault("class deleted", "users", 1)
@@ -220,7 +308,7 @@ async def _trade(world: World, chance: random.Random, tenant: str) -> str:
 
 @fault("verb try", "verbs", 10)
 async def _try(world: World, chance: random.Random, tenant: str) -> str:
-    values = {n: v for n, v in world.values(tenant).items() if n in world.tenant(tenant).knobs}
+    values = world.tunable(tenant)
     if world.profile(tenant) is None or not values:
         return "there is no profile"
     knobs = chance.sample(sorted(values), k=min(len(values), chance.choice((1, 1, 2, 3))))
@@ -232,7 +320,7 @@ async def _try(world: World, chance: random.Random, tenant: str) -> str:
 
 @fault("proposal of the model", "verbs", 12)
 async def _wish(world: World, chance: random.Random, tenant: str) -> str:
-    knobs = world.tenant(tenant).knobs
+    knobs = (*world.tenant(tenant).knobs, *world.tenant(tenant).sizes)
     chosen = chance.sample(knobs, k=min(len(knobs), chance.choice((1, 2, 2, 3))))
     world.wishes[tenant] = {n: chance.choice((-1, -1, 1, 1, 2)) for n in chosen}
     if chance.random() < 0.5:  # who shares a budget wants the same at the same time

@@ -16,13 +16,14 @@ from pegbox.adapters.kube.gate import GuardedCluster
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.core import decide
+from pegbox.model.brakes import OPT_OUT_ANNOTATION, STOP_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput
 from pegbox.model.observations import Missing
 from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger
-from pegbox.ports import HPA, LEDGER, PROFILE, Object, Ref
+from pegbox.ports import HPA, LEDGER, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
@@ -35,7 +36,7 @@ from pegbox.testing.copying import copied
 from pegbox.testing.events import FakeEvents
 from pegbox.testing.faults import Killed
 from pegbox.testing.store import Entry
-from tests.chaos.application import Application
+from tests.chaos.application import RESTARTS, Application, cores
 from tests.chaos.network import Network
 from tests.chaos.prometheus import LyingMetrics
 from tests.chaos.server import Server
@@ -89,6 +90,7 @@ class Operator:
     reconciler: Reconciler
     network: Network
     events: FakeEvents
+    brakes: Brakes
     killed: bool = False
 
 
@@ -113,6 +115,7 @@ class World:
     on_wake: Callable[[str], None] = lambda name: None  # told before each wake
     on_slept: Callable[[str], None] = lambda name: None  # told after each that went through
     escaped: list[str] = field(default_factory=list)
+    lease: dict[str, str] = field(default_factory=dict)  # annotations of the operator's Lease
     went: bool = False  # through its end, the newest wake
 
     def __post_init__(self) -> None:
@@ -146,7 +149,7 @@ class World:
         telemetry = Telemetry()
         events = FakeEvents()
         brakes = Brakes(self.own_clock, telemetry, BrakeLimits())
-        brakes.notice({}, leading=False)
+        brakes.notice(self.lease, leading=False)
         reconciler = Reconciler(
             cluster=gate,
             sources={"default": self.metrics},
@@ -161,7 +164,12 @@ class World:
             reached=self._reached,
             jitter=lambda: 0.0,
         )
-        return Operator(reconciler, network, events)
+        return Operator(reconciler, network, events, brakes)
+
+    def brake(self, text: str | None) -> None:
+        """The stop on the operator's Lease, as its leader reads it at its next renewal; None takes it away."""
+        self.lease = {} if text is None else {STOP_ANNOTATION: text}
+        self.operator.brakes.notice(self.lease, leading=True)
 
     def _reached(self, point: Point) -> None:
         if self.kill_in <= 0 or self.kill_at not in (None, point):
@@ -183,7 +191,9 @@ class World:
             found.add(app.theirs_ref)
         if moved & {"min_replicas", "max_replicas"} and hpa is not None:
             found.add(Ref(HPA, NAMESPACE, hpa["metadata"]["name"]))
-        if moved & {"replicas", "threads"}:
+        if "lanes" in moved and self.server.peek(Ref(POD_ENVIRONMENT, NAMESPACE, name)) is not None:
+            found.add(Ref(POD_ENVIRONMENT, NAMESPACE, name))
+        if moved & ({"replicas"} | RESTARTS):
             found.add(app.target)
         return intent.id, frozenset(found)
 
@@ -291,9 +301,39 @@ class World:
         written = self.apps[name].written()
         return {n: written[n] for n in self.tenant(name).knobs if n in written}
 
+    def sizes(self, name: str) -> dict[str, int]:
+        """What each running pod requests, where that is tuned."""
+        if not self.tenant(name).sizes:
+            return {}
+        bodies = {p.name: self.server.peek(Ref(POD, NAMESPACE, p.name)) for p in self.apps[name].own()}
+        return {n: c for n, body in bodies.items() if body is not None and (c := cores(body)) is not None}
+
+    def brake_of(self, name: str) -> str:
+        """The brake that a wake reads now: "stop", "restore" or "opt-out"; "" without one."""
+        target = self.server.peek(self.apps[name].target) or {"metadata": {}}
+        opted_out, _ = parse_opt_out((target["metadata"].get("annotations") or {}).get(OPT_OUT_ANNOTATION))
+        return "opt-out" if opted_out else self.lease.get(STOP_ANNOTATION, "")
+
+    def frozen(self, name: str) -> bool:
+        """Is a freeze in force, by the operator's own clock, that lets nothing through?"""
+        now = self.own_clock.now()
+        stated = (self.profile(name) or {}).get("spec", {}).get("freezes", [])
+        dates = ((f, datetime.fromisoformat(f["from"]), datetime.fromisoformat(f["until"])) for f in stated)
+        return any(start <= now < end and f.get("allow") != "Urgent" for f, start, end in dates)
+
+    def tunable(self, name: str) -> dict[str, int]:
+        """What a trial may move, at what stands; of sizes, at what the ledger knows."""
+        ledger = self.ledger(name)
+        incumbent = ledger.incumbent if ledger is not None and ledger.incumbent is not None else {}
+        return self.values(name) | {n: int(incumbent[n]) for n in self.tenant(name).sizes if n in incumbent}
+
     def condition(self, name: str, kind: str) -> tuple[str, str]:
         listed = (self.profile(name) or {}).get("status", {}).get("conditions", [])
         return next(((c["status"], c["reason"]) for c in listed if c["type"] == kind), ("", ""))
+
+    def condition_message(self, name: str, kind: str) -> str:
+        listed = (self.profile(name) or {}).get("status", {}).get("conditions", [])
+        return next((str(c["message"]) for c in listed if c["type"] == kind), "")
 
     def worst(self, *, alike: bool = False) -> int:
         """Use of the budget at the most, over all tenants that have a profile."""
@@ -326,8 +366,8 @@ class World:
         for tenant in self.shop.tenants:
             service = self.services[tenant.name] = Service(f"{NAMESPACE}/{tenant.name}")
             service.values = {n: 2.0 for n in tenant.knobs if not n.endswith("replicas")}
-            self.apps[tenant.name] = Application(tenant.name, NAMESPACE, self.kubelet, service)
-            for body in (documents.deployment(tenant.name), *tenant.others, tenant.profile):
+            self.apps[tenant.name] = Application(tenant.name, NAMESPACE, self.kubelet, service, tenant.kind)
+            for body in (tenant.target(), *tenant.others, tenant.profile):
                 await self.helm.apply(documents.placed(body, NAMESPACE))
         await self.others_step()
         for _ in range(40):

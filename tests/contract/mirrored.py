@@ -22,6 +22,7 @@ from pegbox.ports import (
     POD_ENVIRONMENT,
     PROFILE,
     REPLICA_SET,
+    STATEFUL_SET,
     Kind,
     Object,
     Ref,
@@ -30,7 +31,7 @@ from pegbox.testing.cluster import kind_of
 from pegbox.testing.faults import Faults, WriteRecord
 
 T = TypeVar("T")
-KINDS = (PROFILE, LEDGER, BUDGET, POD_ENVIRONMENT, CONFIG_MAP, HPA, PDB, POD, REPLICA_SET, DEPLOYMENT)
+KINDS = (PROFILE, LEDGER, BUDGET, POD_ENVIRONMENT, CONFIG_MAP, HPA, PDB, POD, REPLICA_SET, DEPLOYMENT, STATEFUL_SET)
 """What schedules leave in their namespace."""
 
 

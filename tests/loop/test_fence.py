@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from pegbox.model.errors import Refused, WriteConflict
+from pegbox.model.brakes import OPT_OUT_ANNOTATION
+from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import fence, leaving, reading
@@ -401,3 +402,43 @@ async def test_an_intent_that_a_stale_leader_wrote_down_after_the_takeover_is_fe
     assert await world.intent() is not None
     await world.wake()
     assert written(server).count(("json_patch", "ConfigMap", "")) == begun + 2  # set and taken away again
+
+
+async def _with_a_note_left() -> World:
+    """A new leader noted the HPA, whose answer was lost; then Auto was withdrawn, which ended the trial, and given again."""
+    world = await in_mid_trial()
+    world.restart()
+    cast("FakeCluster", world.pegbox).faults.fail_next("json_patch", HPA, NotAvailable("reset"), lost=True)
+    assert await world.wake() == -1.0
+    await world.edit(mode="Recommend")
+    await world.turns(2)
+    assert await world.intent() is None and await _noted(world) == ["the HPA"]
+    return world
+
+
+async def _noted(world: World) -> list[str]:
+    return [n for n, body in (await seen(world)).items() if fence.FENCE in (body["metadata"].get("annotations") or {})]
+
+
+async def test_the_note_of_a_fence_that_broke_off_is_taken_away_once_writing_is_allowed() -> None:
+    world = await _with_a_note_left()
+    before = await seen(world)
+    await world.edit(mode="Auto")
+    await world.turns(2)
+    assert await _noted(world) == []
+    after = await seen(world)
+    assert [b.get("spec", b.get("data")) for b in after.values()] == [
+        b.get("spec", b.get("data")) for b in before.values()
+    ]
+
+
+async def test_not_in_recommend_and_not_where_the_workload_opted_out() -> None:
+    world = await _with_a_note_left()
+    await world.turns(3)
+    assert await _noted(world) == ["the HPA"]
+    await world.patch(
+        Ref(DEPLOYMENT, world.namespace, "checkout"), "/metadata/annotations", {OPT_OUT_ANNOTATION: "true"}
+    )
+    await world.edit(mode="Auto")
+    await world.turns(3)
+    assert await _noted(world) == ["the HPA"]

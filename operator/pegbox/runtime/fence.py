@@ -46,6 +46,25 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
         await _move(cluster, pod, container, size, reached)
 
 
+async def clear(cluster: Cluster, found: Objects) -> bool:
+    """Take away the notes of a fence that broke off between its two writes, where the intent is over: whoever goes on
+    with one fences again. True where any was there. Raises WriteConflict etc."""
+    spec, target = found.spec, found.target
+    held = [(Ref(CONFIG_MAP, spec.namespace, n), body) for n, body in sorted(found.config_maps.items())]
+    if found.own_config_map is not None:
+        held.append((Ref(CONFIG_MAP, spec.namespace, spec.config_map_name), found.own_config_map))
+    if found.pod_environment is not None:
+        held.append((Ref(POD_ENVIRONMENT, spec.namespace, spec.name), found.pod_environment))
+    if found.hpa is not None:
+        held.append((Ref(HPA, spec.namespace, found.hpa["metadata"]["name"]), found.hpa))
+    if target is not None:
+        held.append((Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), target))
+    noted = [(ref, body) for ref, body in held if FENCE in (body["metadata"].get("annotations") or {})]
+    for ref, body in noted:
+        await cluster.json_patch(ref, patches.annotated(body, FENCE, None))
+    return bool(noted)
+
+
 def patient(found: Objects, fenced: str, now: datetime) -> Objects:
     """Whoever takes a restore over waits for pods that want their restart as long as whoever began it: nobody restarted
     one meanwhile."""

@@ -153,8 +153,13 @@ class Reconciler:
         """An intent that another process began is fenced once, before anything of it is decided or written. That may be
         one which a stale leader wrote down only after this process took over."""
         intent = found.stored.intent if found.stored is not None else None
-        if intent is None or intent.id == memory.fenced or not self.leading():
+        if not self.leading():
             return found
+        if intent is None or intent.id == memory.fenced:
+            free = reading.gate_reads_writes(found.spec, self.allow_writes) and not reading.opt_out(found.target)[0]
+            if not free or not await fencing.clear(self.cluster, found):
+                return found
+            return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
         restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
         if not restoring and not reading.gate_reads_writes(found.spec, self.allow_writes):
             return found  # nothing of it is written now
