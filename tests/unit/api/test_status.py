@@ -336,7 +336,9 @@ NAMED = "failed to create typed patch object (shop/checkout; pegbox.dev/v1alpha1
             id="several, one of them in a list",
         ),
         pytest.param(".spec.later: field not declared in schema", set(), id="not of the status"),
-        pytest.param(".status.why: expected string, got &value.valueUnstructured{Value:1}", set(), id="another refusal"),
+        pytest.param(
+            ".status.why: expected string, got &value.valueUnstructured{Value:1}", set(), id="another refusal"
+        ),
     ],
 )
 def test_the_fields_that_a_definition_lacks_are_those_that_the_server_names(said: str, paths: set[Any]) -> None:
