@@ -11,15 +11,21 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import yaml
 
 from dev import chart
 from dev.cluster.control import ControlPlane
 from dev.cluster.errors import ClusterError
 from dev.cluster.paths import REPOSITORY
+from pegbox.api import ledger_codec
+from tests.contract import older
+from tests.loop import documents
+from tests.unit.api.ledgers import full_ledger
 
 OWN = "pegbox-system"
 
@@ -50,6 +56,22 @@ class Release:
     def names(self, kind: str) -> set[str]:
         return {item["metadata"]["name"] for item in self.read(kind)["items"]}
 
+    def kept(self) -> dict[str, Any]:
+        """uid, and what is in it that people or Pegbox wrote, of everything that must outlive a change of releases."""
+        found = {}
+        for kind in ("customresourcedefinitions", "performanceclasses", "perfp", "tuningledgers", "sharedbudgets"):
+            for item in self.read(kind, "-A")["items"]:
+                spec = {k: v for k, v in item.get("spec", {}).items() if k not in ("prices", "versions", "conversion")}
+                text = "" if kind == "performanceclasses" else json.dumps([spec, item.get("data")], sort_keys=True)
+                found[f"{kind}/{item['metadata']['name']}"] = item["metadata"]["uid"], text
+        return found
+
+    def knows(self, field: str) -> bool:
+        """Does the definition of PerformanceProfile have this field of a spec?"""
+        crd = self.read("customresourcedefinition", "performanceprofiles.pegbox.dev")
+        properties = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        return field in properties["spec"]["properties"]
+
 
 def _missing(reason: str) -> NoReturn:
     text = f"THE CHART WAS NOT INSTALLED ON A REAL API SERVER: {reason}"
@@ -68,6 +90,19 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         _missing(str(error))
     with plane:
         yield Release(plane, state)
+
+
+def _profile(**spec: Any) -> dict[str, Any]:
+    """The smallest one, as its team applies it."""
+    body: dict[str, Any] = yaml.safe_load((REPOSITORY / "manifests/samples/smallest.yaml").read_text())
+    return body | {"metadata": {**body["metadata"], "namespace": "default"}, "spec": body["spec"] | spec}
+
+
+LEDGER = ledger_codec.encode(
+    full_ledger(), namespace="default", name="checkout", profile="default/checkout", written_at=datetime.now(UTC)
+)
+BUDGET = {**documents.budget(capacity=100), "metadata": {"name": "postgres", "namespace": "default"}}
+RESOURCES = (_profile(), LEDGER, BUDGET)
 
 
 def _with_another_description(folder: Path) -> Path:
@@ -106,6 +141,35 @@ def test_a_release_lives_and_dies_without_losing_a_profile_or_a_class(release: R
     release.put("install", present)
     again = release.read("performanceclass", "python-worker")["metadata"]
     assert again["uid"] == first["uid"], "a second install takes over what the first one left"
+
+
+def test_an_older_release_is_upgraded_by_helm_and_rolled_back_and_no_object_is_lost(release: Release) -> None:
+    """The chart of a real older release. What today's definition has beyond its own is not served after the way back."""
+    try:
+        before = older.unpacked() / chart.CHART
+    except older.Absent as error:
+        pytest.skip(f"NO OLDER CHART WAS UPGRADED: {error}")
+    release.helm("uninstall", "pegbox", "--wait", "--timeout", "60s", "--ignore-not-found")
+    release.put("install", before, "mode.allowWrites=true")
+    for body in RESOURCES:
+        release.plane.apply(json.dumps(body))
+    kept = release.kept()
+    assert not release.knows("prices")
+
+    release.put("upgrade", REPOSITORY / chart.CHART, "mode.allowWrites=true")
+    assert release.kept() == kept, "definitions, classes, profiles, ledgers and budgets are the same objects"
+    assert release.knows("prices")
+    release.plane.apply(json.dumps(_profile(prices={"cpu": "2"})))
+    assert release.read("perfp", "checkout", "-n", "default")["spec"]["prices"]["cpu"] == "2"
+
+    release.helm("rollback", "pegbox", "--wait", "--timeout", "60s")
+    assert release.kept() == kept
+    assert not release.knows("prices")
+    assert "prices" not in release.read("perfp", "checkout", "-n", "default")["spec"], "the older one never sees it"
+    release.plane.apply(json.dumps(_profile()))  # and whoever applies the profile again may
+
+    release.put("upgrade", REPOSITORY / chart.CHART)
+    assert release.kept() == kept
 
 
 def test_the_install_for_kubectl_is_taken_by_a_real_server_twice_alike(release: Release) -> None:

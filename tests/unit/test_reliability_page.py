@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in re.search(r"^\| \| fault \| what happens \| seen as \| shown by \|\n.*?\n\n", PAGE, re.M | re.S)[0]  # type: ignore[index]
+    for line in re.search(
+        r"^\| \| fault \| what happens \| seen as \| shown by \| cases \| lost \|\n.*?\n\n", PAGE, re.M | re.S
+    )[0]  # type: ignore[index]
     .strip()
     .splitlines()[2:]
 ]
@@ -43,7 +45,7 @@ def test_a_test_that_the_page_names_exists(cited: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[1][:60] for row in ROWS])
 def test_a_fault_says_what_happens_where_it_is_seen_and_what_shows_it(row: list[str]) -> None:
-    assert len(row) == 5 and all(row)
+    assert len(row) == 7 and all(row) and int(row[5]) > 0 and row[6] == "0"
     assert re.search(r"`(tests|benchmarks)/", row[4])
 
 

@@ -23,7 +23,7 @@ KINDS = {name: value for name, value in vars(ports).items() if isinstance(value,
 
 WRITES: dict[Right, tuple[str, str]] = {
     ("pegbox.dev", "performanceprofiles", "patch"): ("runtime/leaving.py", "await cluster.json_patch(\n"),
-    ("pegbox.dev", "performanceprofiles/status", "patch"): ("runtime/reconcile.py", 'apply(body, force=True, subresource="status")'),
+    ("pegbox.dev", "performanceprofiles/status", "patch"): ("runtime/saying.py", 'apply(_body(profile, told), force=True, subresource="status")'),
     ("pegbox.dev", "sharedbudgets/status", "patch"): ("runtime/claims.py", "await cluster.json_patch(\n"),
     ("pegbox.dev", "tuningledgers", "create"): ("runtime/reconcile.py", "saved = await self.cluster.create(body)"),
     ("pegbox.dev", "tuningledgers", "patch"): ("runtime/reconcile.py", "saved = await self.cluster.apply(body, force=True)"),

@@ -19,11 +19,15 @@ from pegbox.api.wire import API_VERSION, read
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.prediction import Row
+from pegbox.model.reasons import Reason
 from pegbox.model.trials import MAX_TRIALS, Ledger
 
 SCHEMA_VERSION = 3
 """2: an intent may have a cohort, which a release that does not know of it would misread. 3: admission makes
 its pods. Without the one it is still 1, and without the other 2, so that an older release can go on."""
+LATER_REASONS: Mapping[Reason, Reason] = {Reason.AHEAD_OF_LOAD: Reason.REQUESTED}
+"""Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
+would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
@@ -154,11 +158,20 @@ def _packed(ledger: Ledger) -> str:
         body["columns"] = {"numbers": _COLUMNS, "signals": signals}
         body["rows"] = [_row_out(row, table, signals) for row in ledger.rows]
         body["settings"] = table.entries
+        for part in _with_reasons(body):
+            later = LATER_REASONS.get(part["reason"])
+            if later is not None:
+                part |= {"reason": later.value, "exactly": part["reason"]}
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise InvalidInput(
             "ledger", str(error), "keep numbers that are not finite and times without a zone out"
         ) from error
+
+
+def _with_reasons(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The intent, if any, and the trials."""
+    return [part for part in (body.get("intent"), *body.get("trials", ())) if part is not None]
 
 
 def _row_out(row: Row, table: Table, signals: list[str]) -> list[Any]:
@@ -175,6 +188,9 @@ def _unpacked(body: dict[str, Any]) -> Ledger:
     settings = [setting_in(entry) for entry in body.pop("settings")]
     columns = body.pop("columns")
     rows = tuple(_row_in(entry, columns, settings) for entry in body.pop("rows"))
+    for part in _with_reasons(body):
+        if part.get("exactly") in LATER_REASONS:
+            part["reason"] = part["exactly"]
     ledger: Ledger = unpack(Ledger, body, settings)
     return replace(ledger, rows=rows)
 

@@ -273,7 +273,7 @@ class ProfileSpecWire(Wire):
     preset: Annotated[Preset, by_value(Preset)] = Preset.BALANCED
     mode: Annotated[Mode, by_value(Mode)] = Mode.RECOMMEND
     objective: Annotated[Objective, by_value(Objective)] = Objective.MINIMIZE_COST
-    prices: Prices = Prices()
+    prices: Prices | None = None  # no default of the server: an older release refuses a field that it does not know
     interval: Duration = "30s"
     slos: Annotated[list[Slo], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     knobs: Annotated[list[KnobOverride], Field(default_factory=list, max_length=64, json_schema_extra=list_map())]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -82,6 +83,28 @@ def read_conditions(status: Mapping[str, Any]) -> dict[ConditionType, Condition]
             continue
         found[item.type] = Condition(item.type, item.status, reason, item.message, item.observed_generation, since)
     return found
+
+
+_UNDECLARED = re.compile(r"\.status\.(\S+): field not declared in schema")
+
+
+def undeclared(refusal: str) -> frozenset[tuple[str, ...]]:
+    """The fields that an API server names where an apply has what its definition lacks: of
+    `.status.slos[name="p95"].later: field not declared in schema` the path (slos, later), in every entry."""
+    return frozenset(tuple(re.sub(r"\[[^]]*\]", "", path).split(".")) for path in _UNDECLARED.findall(refusal))
+
+
+def without(status: Mapping[str, Any], paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
+    """The status without these fields."""
+    return {
+        key: _within(item, [p[1:] for p in paths if p[0] == key]) for key, item in status.items() if (key,) not in paths
+    }
+
+
+def _within(item: Any, paths: list[tuple[str, ...]]) -> Any:
+    if isinstance(item, list):
+        return [_within(each, paths) for each in item]
+    return without(item, paths) if paths and isinstance(item, Mapping) else item
 
 
 def significant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -154,7 +154,8 @@ def _canary(wire: profile_wire.Canary) -> Canary:
     return Canary(share, wire.min_pods)
 
 
-def _prices(wire: profile_wire.Prices) -> Prices:
+def _prices(wire: profile_wire.Prices | None) -> Prices:
+    wire = wire or profile_wire.Prices()
     found = {f.name: units.parse_decimal(getattr(wire, f.name), f"spec.prices.{f.name}") for f in fields(Prices)}
     for name, value in found.items():
         if value < 0:

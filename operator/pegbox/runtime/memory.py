@@ -91,6 +91,7 @@ class Memory:
     ledger_saved_at: datetime | None = None
     ledger_text: str = ""
     status_saved_at: datetime | None = None
+    undeclared: frozenset[tuple[str, ...]] = frozenset()  # fields of the status that the server's definition lacks
     predictor: Predictor | Missing = Missing(Reason.LEARNING, "no window yet")
     fitted: Fitted | None = None
     fitting: Fitting | None = None

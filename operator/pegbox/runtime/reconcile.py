@@ -28,7 +28,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref
-from pegbox.runtime import braking, claims, finishing, leaving, observing, pod_env, reading, splitting, telling
+from pegbox.runtime import braking, claims, finishing, leaving, observing, pod_env, reading, saying, splitting, telling
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -37,10 +37,10 @@ from pegbox.runtime.memory import Memory
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.predicting import Predicting
 from pegbox.runtime.reading import Objects, ProfileGone, Unacceptable
+from pegbox.runtime.saying import SAVE_EVERY
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY = timedelta(minutes=30)  # statistics alone are saved this often: frequent writes fill etcd
 CONFLICTS = 3  # one is nothing: somebody else wrote at the same moment
 AGAIN = -1.0  # the queue's sign for "failed: back off"
 
@@ -409,23 +409,7 @@ class Reconciler:
         await self._write_status(found.profile, body, memory)
 
     async def _write_status(self, profile: Object, status: Object, memory: Memory) -> None:
-        """Only what changed, and figures alone now and then: an idle cycle writes nothing."""
-        before, now = profile.get("status") or {}, self.clock.now()
-        if not status_api.significant(before, status):
-            stale = memory.status_saved_at is None or now - memory.status_saved_at > SAVE_EVERY
-            if before == status or not stale:
-                return
-        meta = profile["metadata"]
-        body = {
-            "apiVersion": profile["apiVersion"],
-            "kind": profile["kind"],
-            "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
-            "status": status,
-        }
-        self.reached(Point.BEFORE_STATUS)
-        await self.cluster.apply(body, force=True, subresource="status")
-        self.reached(Point.AFTER_STATUS)
-        memory.status_saved_at = now
+        await saying.write(self.cluster, profile, status, memory, self.clock.now(), self.reached)
 
     async def _unacceptable(self, key: str, memory: Memory, refusal: Unacceptable) -> float | None:
         """Said in conditions; looked at again when it changes, and now and then. Nothing of the workload moves."""

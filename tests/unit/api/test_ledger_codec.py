@@ -14,6 +14,7 @@ import pytest
 from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, state_of
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
+from pegbox.model.reasons import Reason
 from pegbox.model.trials import MAX_TRIALS, Added, Cohort, Intent, Ledger
 from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, WAY_BACK, full_ledger
 from tests.unit.api.moments import NOON
@@ -242,6 +243,24 @@ def test_only_an_intent_with_a_cohort_needs_the_newer_version() -> None:
     admitted = stored(replace(full_ledger(), intent=replace(INTENT, cohort=made)))
     assert admitted["data"]["schemaVersion"] == 3
     assert decode(admitted).intent == replace(INTENT, cohort=made)
+
+
+def test_a_reason_that_came_later_is_written_as_a_word_that_older_releases_know_and_comes_back_as_itself() -> None:
+    said = {"reason": Reason.AHEAD_OF_LOAD}
+    ledger = replace(BARE, intent=replace(INTENT, **said), trials=(TRIAL, replace(TRIAL, **said)))
+    body = stored(ledger)
+    state = json.loads(body["data"]["state"])
+    assert [part["reason"] for part in (state["intent"], *state["trials"])] == ["Requested", TRIAL.reason, "Requested"]
+    assert decode(body) == ledger
+
+
+def test_a_later_word_that_this_release_does_not_know_either_leaves_what_it_may_read() -> None:
+    """As of a release to come: the ledger is kept, and the reason is the one that stands in the old place."""
+
+    def change(state: Any) -> None:
+        state["trials"][0] |= {"reason": "Requested", "exactly": "OfTheYear2030"}
+
+    assert decode(with_state(change)).trials[0].reason is Reason.REQUESTED
 
 
 def test_a_ledger_from_before_cohorts_still_reads() -> None:

@@ -317,3 +317,37 @@ def test_numbers_are_texts() -> None:
 def test_more_coefficients_than_the_wire_holds_are_cut_and_not_refused() -> None:
     report = replace(REPORT, coefficients={f"c{i:03}": 1.0 for i in range(100)})
     assert len(rendered(report=report)["model"]["coefficients"]) == 64
+
+
+# --- under an older definition
+
+NAMED = "failed to create typed patch object (shop/checkout; pegbox.dev/v1alpha1, Kind=PerformanceProfile): "
+
+
+@pytest.mark.parametrize(
+    ("said", "paths"),
+    [
+        pytest.param(".status.later: field not declared in schema", {("later",)}, id="one of the status"),
+        pytest.param(".status.model.forecast: field not declared in schema", {("model", "forecast")}, id="one within"),
+        pytest.param(
+            'errors:\n  .status.slos[name="p95"].later: field not declared in schema\n'
+            "  .status.next: field not declared in schema",
+            {("slos", "later"), ("next",)},
+            id="several, one of them in a list",
+        ),
+        pytest.param(".spec.later: field not declared in schema", set(), id="not of the status"),
+        pytest.param(
+            ".status.why: expected string, got &value.valueUnstructured{Value:1}", set(), id="another refusal"
+        ),
+    ],
+)
+def test_the_fields_that_a_definition_lacks_are_those_that_the_server_names(said: str, paths: set[Any]) -> None:
+    assert status.undeclared(NAMED + said) == paths
+
+
+def test_what_is_named_is_left_out_in_every_entry_and_nothing_else_is() -> None:
+    body = {"why": "w", "model": {"trusted": "True", "forecast": {}}, "slos": [{"name": "a", "x": 1}, {"name": "b"}]}
+    found = status.without(body, {("model", "forecast"), ("slos", "x"), ("gone", "x"), ("why", "x")})
+    assert found == {"why": "w", "model": {"trusted": "True"}, "slos": [{"name": "a"}, {"name": "b"}]}
+    assert status.without(body, {("model",), ("slos",)}) == {"why": "w"}
+    assert status.without(body, ()) == body
