@@ -5,10 +5,13 @@ PegboxError
 ├── NotAvailable      an outside system could not be asked (server down, timeout)
 ├── WriteConflict     the object moved since it was read (409 on resourceVersion, uid or ownership)
 ├── Refused           the server understood and will not do it (403, 422, quota, webhook)
+│   └── ResizeRefused it will not resize some pods; everything else was written
 └── NotFound          the object is gone
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 MAX_SHOWN = 300
 """Characters of a value that an error shows: it ends in conditions, Events and logs, which all have limits."""
@@ -63,6 +66,14 @@ class Refused(PegboxError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ResizeRefused(Refused):
+    """Pods that the server will not resize, by uid, with its words. Everything else was written."""
+
+    def __init__(self, pods: Mapping[str, str]) -> None:
+        super().__init__("; ".join(pods.values()))
+        self.pods = pods
 
 
 class WriteConflict(PegboxError):
