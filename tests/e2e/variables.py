@@ -46,8 +46,9 @@ def lanes(world: World) -> dict[str, float]:
 def standing(world: World) -> Seen:
     """One look: which pods are ready, and what stands in each pod's own environment."""
     found = world.pods()
-    ready = [p for p in found if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]
-    return {"ready": len(ready), "env": {p["metadata"]["uid"]: variable(p) for p in found}}
+    conditions = [c for p in found for c in p["status"].get("conditions", [])]  # each pod has one of a type
+    ready = sum(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return {"ready": ready, "env": {p["metadata"]["uid"]: variable(p) for p in found}}
 
 
 def variable(pod: Object) -> str | None:
