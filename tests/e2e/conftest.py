@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,15 +21,19 @@ from dev.cluster.choose import choose, docker_works
 from dev.demo import cluster as demo
 from tests import releases
 from tests.e2e import api as access
-from tests.e2e import firewall, installed, kills, owners, scenarios, uninstalls
+from tests.e2e import canaries as cohorts
+from tests.e2e import firewall, installed, kills, owners, scenarios, sizes, uninstalls, variables
+from tests.e2e import stateful as sets
 from tests.e2e.api import Api, Object, required, wait_for
 from tests.e2e.operators import SYSTEM, NotHere, Operator
 from tests.e2e.running import Ongoing, Running
 from tests.e2e.worlds import Application, World
 
 # First what is at work itself while the worlds go on; then what waits for them; last what takes the operator away.
-ORDER = ("network", "pods", "changes", "guards", "owners", "kills", "uninstall")
-AT_ONCE = ("running", "owned", "leaving")  # fixtures whose worlds go on by themselves
+WORLDS = ("changes", "guards", "sizes", "variables", "canaries", "stateful", "owners")
+ORDER = ("network", "pods", *WORLDS, "kills", "uninstall")
+# Fixtures whose worlds go on by themselves.
+AT_ONCE = ("running", "sized", "admitted", "canaries", "stateful", "owned", "leaving")
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
 
 
@@ -179,6 +184,55 @@ def running(api: Api, operator: Operator, ongoing: Ongoing) -> Iterator[Running]
     finally:
         ongoing.all_ended()
         installed.remove(api, namespaces)
+
+
+@contextmanager
+def begun(
+    api: Api, ongoing: Ongoing, worlds: dict[str, World], work: dict[str, Callable[[], Any]], *others: Object
+) -> Iterator[Running]:
+    """Worlds with what else stands in them, all at the same time; removed in the end."""
+    namespaces = [w.namespace for w in worlds.values()]
+    try:
+        installed.remove(api, namespaces)
+        installed.apply(namespaces, [*others, *(m for w in worlds.values() for m in w.manifests())])
+        yield Running(worlds, ongoing.begin({name: partial(once_ready, worlds[name], work[name]) for name in work}))
+    finally:
+        ongoing.all_ended()
+        installed.remove(api, namespaces)
+
+
+def once_ready(world: World, act: Callable[[], Any]) -> Any:
+    world.until("its pods", world.ready, 300, 2)
+    return act()
+
+
+@pytest.fixture(scope="session")
+def sized(api: Api, ongoing: Ongoing) -> Iterator[Running]:
+    worlds = sizes.worlds_of(api)
+    with begun(api, ongoing, worlds, sizes.work(worlds)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def admitted(api: Api, ongoing: Ongoing) -> Iterator[Running]:
+    worlds = variables.worlds_of(api)
+    budgets = [variables.disruptions(world, 1) for world in worlds.values()]
+    with begun(api, ongoing, worlds, variables.work(worlds), *budgets) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def canaries(api: Api, ongoing: Ongoing) -> Iterator[Running]:
+    worlds = cohorts.worlds_of(api)
+    with begun(api, ongoing, worlds, cohorts.work(worlds)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stateful(api: Api, ongoing: Ongoing) -> Iterator[Running]:
+    worlds = sets.worlds_of(api)
+    with begun(api, ongoing, worlds, sets.work(worlds), variables.disruptions(worlds["rolled"], 0)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

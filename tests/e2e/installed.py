@@ -19,6 +19,7 @@ FAST = (
     "brakes.maxConcurrentRestarts=0",
     "brakes.fleetBreaker.profiles=0",
     "networkPolicy.enabled=true",
+    "podEnvironment.enabled=true",
 )
 
 

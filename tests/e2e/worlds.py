@@ -37,11 +37,16 @@ class Application:
     pause: str = "1ms"
     acknowledge_after: float = 0.0
     cpu: str = "10m"
+    cores: float = 0.0  # in the limit of a container, or its tasks take longer
+    kind: str = "Deployment"
+    container: Object = field(default_factory=dict)  # fields in place of those in the manifest
 
-    def manifest(self, namespace: str) -> str:
+    def manifest(self, namespace: str) -> Object:
         lines = "" if self.replicas is None else f"  replicas: {self.replicas}"
         text = (WORKLOAD / "deployment.yaml").read_text()
-        return Template(text).substitute(vars(self), replicas=lines, namespace=namespace)
+        body = dict(yaml.safe_load(Template(text).substitute(vars(self), replicas=lines, namespace=namespace)))
+        body["spec"]["template"]["spec"]["containers"][0] |= self.container
+        return body
 
 
 @dataclass
@@ -68,12 +73,12 @@ class World:
         config = {"metadata": {"name": "application", "namespace": self.namespace}, "data": program}
         return [
             {"apiVersion": "v1", "kind": "ConfigMap", **config},
-            yaml.safe_load(self.application.manifest(self.namespace)),
+            self.application.manifest(self.namespace),
         ]
 
     def profile(self) -> Object:
         spec: Object = {
-            "targetRef": {"kind": "Deployment", "name": self.application.name},
+            "targetRef": {"kind": self.application.kind, "name": self.application.name},
             "classRef": {"name": "e2e-app"},
             "preset": "Custom",
             "mode": "Auto",
@@ -116,6 +121,13 @@ class World:
 
     def get(self, kind: str, name: str = "") -> Object:
         return self.api.get(kind, self.namespace, name or self.application.name)
+
+    def target(self) -> Object:
+        return self.get(self.application.kind.lower())
+
+    def ready(self) -> bool:
+        body = self.target()
+        return bool(body["status"].get("readyReplicas", 0) == body["spec"]["replicas"])
 
     def status(self) -> Object:
         return dict(self.get("profile").get("status") or {})
@@ -170,11 +182,12 @@ class World:
 
     def reported(self, knob: str) -> list[float]:
         """The knob's value in force by every pod's own metrics."""
-        out = []
-        for pod in self.pods():
-            text = self.api.metrics(self.namespace, pod["metadata"]["name"])
-            out += [v for labels, v in samples(text, "pegbox_setting_value") if labels["knob"] == knob]
-        return out
+        return [value for pod in self.pods() for value in self.of_pod(pod, knob)]
+
+    def of_pod(self, pod: Object, knob: str) -> list[float]:
+        """What one pod says; empty before it says anything."""
+        text = self.api.metrics(self.namespace, pod["metadata"]["name"])
+        return [v for labels, v in samples(text, "pegbox_setting_value") if labels["knob"] == knob]
 
     def events(self) -> list[str]:
         """reason: message, of the events on the profile."""
@@ -240,18 +253,26 @@ class World:
             time.sleep(WINDOW)
         return said
 
-    def accepted(self, argument: str) -> None:
-        """`pegbox try`, asked again where a stall of the machine ended the trial before it could be judged."""
+    def trial(self, argument: str, seconds: float = 2 * PATIENCE) -> Object:
+        """`pegbox try`, and what the ledger says of the trial once all is done, the way back too."""
+        count = len(self.ledger()["trials"])
+        self.try_(argument)
+        self.until("the trial's end", lambda: len(self.ledger()["trials"]) > count and not self.intent(), seconds)
+        return dict(self.ledger()["trials"][-1])
+
+    def judged(self, argument: str, seconds: float = 2 * PATIENCE) -> Object:
+        """The same, asked again where a stall of the machine ended the trial before it could be judged."""
         for _ in range(ASKED):
-            count = len(self.ledger()["trials"])
-            self.try_(argument)
-            self.until("the trial's end", lambda n=count: len(self.ledger()["trials"]) > n and not self.intent(), 240)
-            ended = self.ledger()["trials"][-1]["state"]
-            if ended != "Inconclusive":
+            ended = self.trial(argument, seconds)
+            if ended["state"] != "Inconclusive":
                 break
             self.at_rest()
             self.measured()
-        assert ended == "Accepted", f"{self.namespace}: {argument} ended {ended}; {self._state()}"
+        return ended
+
+    def accepted(self, argument: str, seconds: float = 2 * PATIENCE) -> None:
+        ended = self.judged(argument, seconds)
+        assert ended["state"] == "Accepted", f"{self.namespace}: {argument} ended {ended}; {self._state()}"
 
     def _token(self, verb: str) -> str:
         """Of the last request that was taken up."""

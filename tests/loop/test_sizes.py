@@ -22,6 +22,7 @@ TAKE = {"conflictPolicy": "Take"}
 SMALL = {"cpu": "0.5", "memory": "256Mi"}  # 0.5 is 500m: what is put back has to read as it was written
 LARGE = {"cpu": "2", "memory": "1Gi"}
 RESIZE = ("json_patch", "Pod", "resize")
+FORBIDDEN = Refused("node didn't have enough allocatable resources: cpu, requested: 4, allocatable: 2", status=403)
 
 
 def size(name: str = "cpu_request", **fields: Any) -> Object:
@@ -448,24 +449,17 @@ async def test_a_new_pod_without_room_is_said_and_no_trial_starts_until_there_is
 @pytest.mark.parametrize(
     ("error", "wanted"),
     [
-        pytest.param(Refused("a LimitRange allows at most 600m", status=403), Reason.WRITE_FAILED, id="a LimitRange"),
+        pytest.param(Refused("a LimitRange: 600m", status=403), Reason.RESIZE_NOT_POSSIBLE, id="a LimitRange"),
+        pytest.param(FORBIDDEN, Reason.RESIZE_NOT_POSSIBLE, id="more than the node can ever hold"),
         pytest.param(NotAvailable("this server does not serve pods/resize"), Reason.WRITE_FAILED, id="not served"),
     ],
 )
 async def test_a_resize_that_the_server_keeps_refusing_ends_the_trial_and_nothing_is_half_done(
     error: PegboxError, wanted: Reason
 ) -> None:
-    """The first pod takes it, the second never: after ackTimeout the first goes back."""
+    """The first pod takes it, the second never: the first goes back, at once or after ackTimeout."""
     world, app = await start(size())
-    cluster = world.pegbox
-    assert isinstance(cluster, FakeCluster)
-    second = (await app.pods.pods())[1]["metadata"]["name"]
-
-    def refuse(when: str, write: WriteRecord) -> None:
-        if (when, write.subresource, write.name) == ("before", "resize", second):
-            raise error
-
-    cluster.faults.on_write(refuse)
+    refuse_resizes(world, error, (await app.pods.pods())[1]["metadata"]["name"])
     await world.annotate("try", "cpu_request=750m,workers=3")
     await world.turn()
     assert await pod_sizes(app) == ["750m", "0.5"]
@@ -473,6 +467,54 @@ async def test_a_resize_that_the_server_keeps_refusing_ends_the_trial_and_nothin
     assert [(t.state.value, t.reason) for t in ledger.trials] == [("Inconclusive", wanted)]
     assert await pod_sizes(app) == ["0.5", "0.5"]
     assert ledger.breaker.failures == 0
+
+
+async def test_whoever_the_server_resizes_is_resized_the_trial_ends_at_the_next_look_and_its_words_are_told() -> None:
+    """The first pod in name order is refused: the second is tried all the same, and the look goes through."""
+    world, app = await start(size())
+    refuse_resizes(world, FORBIDDEN, (await app.pods.pods())[0]["metadata"]["name"])
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    assert await world.turn() >= 0.0, "not a failed look, which would be tried again more and more seldom"
+    assert await pod_sizes(app) == ["0.5", "750m"]
+    await world.turn()
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.trials[-1].reason is Reason.RESIZE_NOT_POSSIBLE
+    told = [event.message for _, event in world.events.emitted if event.reason is Reason.TRIAL_INCONCLUSIVE]
+    assert any("allocatable: 2" in message for message in told), told
+    await world.rest()
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def test_a_new_pod_on_a_node_that_is_too_small_is_said_and_holds_no_look_up() -> None:
+    """At rest: the server refuses the accepted size each time. Nothing is tried, and all else goes on."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    small = next(p["metadata"]["name"] for p in await app.pods.pods() if "0.5" in str(p["spec"]["containers"]))
+    refused = refuse_resizes(world, FORBIDDEN, small)
+    assert min([await world.turn() for _ in range(4)]) >= 0.0
+    assert "no room" in await world.why()
+    await world.annotate("try", "workers=2")
+    await world.turns(6)
+    assert len((await world.rest()).trials) == 1
+    refused.clear()
+    await world.turns(8)
+    assert await pod_sizes(app) == ["750m"] * 3
+    assert "no room" not in await world.why()
+
+
+def refuse_resizes(world: World, error: PegboxError, name: str) -> set[str]:
+    """From now on the server refuses to resize the pods of this set."""
+    cluster, names = world.pegbox, {name}
+    assert isinstance(cluster, FakeCluster)
+
+    def refuse(when: str, write: WriteRecord) -> None:
+        if (when, write.subresource) == ("before", "resize") and write.name in names:
+            raise error
+
+    cluster.faults.on_write(refuse)
+    return names
 
 
 async def test_a_pod_that_moves_under_the_write_is_read_again_and_written() -> None:

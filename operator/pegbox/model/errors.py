@@ -5,11 +5,14 @@ PegboxError
 ├── NotAvailable      an outside system could not be asked (server down, timeout)
 ├── WriteConflict     the object moved since it was read (409 on resourceVersion, uid or ownership)
 ├── Refused           the server understood and will not do it (403, 422, quota, webhook)
-│   └── NotEvicted    a PodDisruptionBudget, or a webhook in its place, keeps a pod from being evicted now
+│   ├── NotEvicted    a PodDisruptionBudget, or a webhook in its place, keeps a pod from being evicted now
+│   └── ResizeRefused it will not resize some pods; everything else was written
 └── NotFound          the object is gone
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 MAX_SHOWN = 300
 """Characters of a value that an error shows: it ends in conditions, Events and logs, which all have limits."""
@@ -74,6 +77,14 @@ class NotEvicted(Refused):
     def __init__(self, message: str, *, status: int = 0, budget: str = "", lasting: bool = False) -> None:
         super().__init__(message, status=status)
         self.budget, self.lasting = budget, lasting
+
+
+class ResizeRefused(Refused):
+    """Pods that the server will not resize, by uid, with its words. Everything else was written."""
+
+    def __init__(self, pods: Mapping[str, str]) -> None:
+        super().__init__("; ".join(pods.values()))
+        self.pods = pods
 
 
 class WriteConflict(PegboxError):

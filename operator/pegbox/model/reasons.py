@@ -206,7 +206,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.ERROR_SURGE: "errors rose beyond what noise explains",
     Reason.ERROR_BUDGET_SPENT: "trials spent their share of an SLO's error budget",
     Reason.OOM_KILLED: "a container was killed for memory",
-    Reason.RESIZE_NOT_POSSIBLE: "a node has no room for the new size of a pod, now or at all",
+    Reason.RESIZE_NOT_POSSIBLE: "a node has no room for the new size of a pod, now or at all, or the server refused it",
     Reason.NOT_ACKNOWLEDGED: "pods did not acknowledge the setting in time",
     Reason.DEPLOYED: "a new revision of the workload was rolled out",
     Reason.LOAD_CHANGED: "offered load left the range in which the settings can be compared",

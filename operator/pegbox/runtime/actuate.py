@@ -16,7 +16,7 @@ from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
-from pegbox.model.errors import NotEvicted, NotFound, Refused
+from pegbox.model.errors import NotEvicted, NotFound, Refused, ResizeRefused
 from pegbox.model.knobs import Knob, LocationKind, Setting, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
@@ -104,7 +104,7 @@ async def nothing(change: Change) -> Acted:
 
 @dataclass(frozen=True, slots=True)
 class LiveActuator:
-    """Writes through the Cluster port. Raises WriteConflict, Refused, NotAvailable."""
+    """Writes through the Cluster port. Raises WriteConflict, NotAvailable, Refused; ResizeRefused after all writes."""
 
     cluster: Cluster
     reached: Reached
@@ -116,9 +116,11 @@ class LiveActuator:
         wrote = await self._config_maps(change) or wrote
         wrote = await self._hpa(change) or wrote
         wrote = await self._replicas(change) or wrote
-        wrote = await self._resize(change) or wrote
+        resized, refused = await self._resize(change)
         restarted = await self._restart(change)
-        return replace(restarted, wrote=restarted.wrote or wrote)
+        if refused:
+            raise ResizeRefused(refused)
+        return replace(restarted, wrote=restarted.wrote or resized or wrote)
 
     async def _own_config_map(self, change: Change) -> bool:
         spec = change.spec
@@ -242,9 +244,13 @@ class LiveActuator:
         self.reached(Point.AFTER_SCALE)
         return True
 
-    async def _resize(self, change: Change) -> bool:
-        """Pod after pod, all sizes of the container in one patch. The template stays as its owner wrote it."""
-        wrote = False
+    async def _resize(self, change: Change) -> tuple[bool, dict[str, str]]:
+        """Pod after pod, all sizes of the container in one patch. The template stays as its owner wrote it.
+
+        And the pods that the server would not resize: since Kubernetes 1.36 it knows what a node can never hold, and
+        says so before any kubelet does. The others are resized all the same. A way back is held up by it.
+        """
+        wrote, refused = False, dict[str, str]()
         for name, pod in sorted(sizes.resizable(change.found).items()):
             container, texts = change.sizes(name, pod)
             if texts:
@@ -254,9 +260,14 @@ class LiveActuator:
                     await self.cluster.json_patch(ref, resources.resize(pod, container, texts), subresource="resize")
                 except NotFound:
                     continue  # it went meanwhile: the pod that follows is resized on a later wake
+                except Refused as error:
+                    if change.intent.kind in sizes.WAYS_BACK:
+                        raise
+                    refused[pod["metadata"]["uid"]] = str(error)
+                    continue
                 self.reached(Point.AFTER_RESIZE)
                 wrote = True
-        return wrote
+        return wrote, refused
 
     async def _restart(self, change: Change) -> Acted:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""

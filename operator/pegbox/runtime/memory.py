@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -101,6 +102,7 @@ class Memory:
     written: int = 0  # generation of the newest stage whose every place was written
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one
     rewritten_at: datetime | None = None
+    unsized: Mapping[str, str] = field(default_factory=dict)  # uid -> why the server refused a resize at the last look
     conflicts: int = 0  # wakes in a row that ended because an object moved
     intent: Intent | None = None  # under way, as it was last read or written
     reported: frozenset[str] | None = None

@@ -20,7 +20,15 @@ from pegbox.core import cohorts, decide, error_budget, evictions, looks, read_ba
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
-from pegbox.model.errors import InvalidInput, NotAvailable, NotFound, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import (
+    InvalidInput,
+    NotAvailable,
+    NotFound,
+    PegboxError,
+    Refused,
+    ResizeRefused,
+    WriteConflict,
+)
 from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
@@ -28,7 +36,19 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Original
 from pegbox.ports import PROFILE, Clock, Cluster, EventSink, MetricsSource, Object, Ref
-from pegbox.runtime import braking, claims, finishing, leaving, observing, pod_env, reading, saying, splitting, telling
+from pegbox.runtime import (
+    braking,
+    claims,
+    finishing,
+    leaving,
+    observing,
+    pod_env,
+    reading,
+    saying,
+    sizes,
+    splitting,
+    telling,
+)
 from pegbox.runtime import fence as fencing
 from pegbox.runtime.actuate import Actuator, Change
 from pegbox.runtime.brakes import Brakes
@@ -174,7 +194,8 @@ class Reconciler:
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
         reported = await source.setting_values(spec.namespace, now, max_age=looks.AT_REST * float(spec.interval))
-        found = reading.with_acknowledgements(found, acks)
+        found = sizes.with_refused(reading.with_acknowledgements(found, acks), memory.unsized)
+        memory.unsized = {}
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
             known = memory.reported or frozenset()
@@ -335,10 +356,14 @@ class Reconciler:
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
             due = memory.documents(intent.generation, found.document, now)
             change = Change(found, decided, intent, decision.desired, due)
-            acted = await self.actuator(change)
-            if acted.forbidden is not None:
-                decision = evictions.told(snapshot.spec, decision, acted.forbidden, rolls_out=acted.rolls_out)
-            memory.written = change.intent.generation
+            try:
+                acted = await self.actuator(change)
+            except ResizeRefused as refusal:
+                memory.unsized = refusal.pods  # the next look tells it, and ends a trial
+            else:
+                if acted.forbidden is not None:
+                    decision = evictions.told(snapshot.spec, decision, acted.forbidden, rolls_out=acted.rolls_out)
+                memory.written = change.intent.generation
         return decision
 
     async def _last_write(

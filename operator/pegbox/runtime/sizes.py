@@ -22,7 +22,7 @@ from pegbox.model.trials import IntentKind, Ledger
 from pegbox.ports import Object
 from pegbox.runtime.reading import Objects
 
-_WAYS_BACK = (IntentKind.ROLLBACK, IntentKind.RESTORE)
+WAYS_BACK = (IntentKind.ROLLBACK, IntentKind.RESTORE)
 Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 
 
@@ -114,6 +114,14 @@ def resizable(found: Objects) -> Mapping[str, Object]:
     }
 
 
+def with_refused(found: Objects, words: Mapping[str, str]) -> Objects:
+    """Pods, by uid, whose resize the server refused at the last look: told as a kubelet tells what it cannot do."""
+    if not words or isinstance(found.workload, Missing):
+        return found
+    pods = (replace(p, resizing=f"Infeasible: {words[p.uid]}") if p.uid in words else p for p in found.workload.pods)
+    return replace(found, workload=replace(found.workload, pods=tuple(pods)))
+
+
 def pod_values(found: Objects, knob: Knob) -> dict[str, Fraction]:
     """pod -> what its spec asks for now."""
     size, out = knob.location.size, {}
@@ -145,7 +153,7 @@ def _unsupported(found: Objects, template: Object, container: Object, size: Size
 
 def _utilization(found: Objects, container: str, size: Size, ledger: Ledger | None) -> Missing | None:
     """A share of the requests means something else once the requests move; the way back gives it its meaning again."""
-    back = ledger is not None and ledger.intent is not None and ledger.intent.kind in _WAYS_BACK
+    back = ledger is not None and ledger.intent is not None and ledger.intent.kind in WAYS_BACK
     if size.side is not Side.REQUESTS or back:
         return None
     what = resources.utilization_metric(found.hpas, size.resource, container)

@@ -2,14 +2,18 @@
 
 ARRIVALS tasks a second come in evenly; each holds one of `worker_count` workers for SERVICE seconds. What finds QUEUE
 tasks waiting is rejected. So one worker too few makes latency grow within a second, and one more mends it.
-`pause` lengthens each task. `chunk` comes by env and needs a restart. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
-Its clock stands still while the machine stalls: the tests ask what Pegbox does, not how busy two cores are.
+`pause` lengthens each task. `chunk` and `lanes` come by env and need a restart; with twice the lanes a task takes half of
+its time. So it does with fewer than CORES in the limit of the container's own cgroup, the other way round: what a real
+lack of cores does the clock hides, since it stands still while the machine stalls. The tests ask what Pegbox does, not
+how busy two cores are. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
 """
 
 import asyncio
 import logging
+import math
 import os
 import signal
+from pathlib import Path
 
 from prometheus_client import REGISTRY, start_http_server
 
@@ -29,9 +33,12 @@ SERVICE = float(os.environ["SERVICE"])
 QUEUE = int(os.environ["QUEUE"])
 ACKNOWLEDGE_AFTER = float(os.environ.get("ACKNOWLEDGE_AFTER", "0"))
 WORKERS = integer("worker_count", default=int(os.environ["START_WORKER_COUNT"]), minimum=1, maximum=64)
+CORES = float(os.environ["CORES"])
 # Known to the document never, to the metrics always: an env knob's value in force is what the process started with.
 CHUNK = integer("chunk", default=int(os.environ.get("CHUNK", "4")), minimum=1, maximum=64)
+LANES = integer("lanes", default=int(os.environ.get("LANES", "4")), minimum=1, maximum=64)
 PAUSE = duration("pause", default=os.environ.get("START_PAUSE", "1ms"), minimum="1ms", maximum="400ms")
+CGROUP = Path("/sys/fs/cgroup")
 BEAT, STALL = 0.02, 0.05  # seconds between two looks at the clock, and of a gap between them that is a stall
 
 
@@ -46,6 +53,26 @@ class Loop(asyncio.SelectorEventLoop):
             self._lost += max(0.0, now - self._seen - STALL)
         self._seen = now
         return now - self._lost
+
+
+def cores() -> float:
+    """The limit of cores that the container's cgroup has now; infinite without one."""
+    if (CGROUP / "cpu.max").exists():
+        quota, period = (CGROUP / "cpu.max").read_text().split()
+    else:  # cgroup v1
+        quota, period = ((CGROUP / f"cpu/cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    return math.inf if quota in ("max", "-1") else int(quota) / int(period)
+
+
+def memory() -> float:
+    """Likewise of bytes."""
+    v2, v1 = CGROUP / "memory.max", CGROUP / "memory/memory.limit_in_bytes"
+    return float((v2 if v2.exists() else v1).read_text().strip().replace("max", "inf"))
+
+
+def service() -> float:
+    """Seconds of one task."""
+    return SERVICE * 4 / LANES.default * max(1.0, CORES / cores())
 
 
 def clock() -> float:
@@ -65,14 +92,16 @@ async def main() -> None:
     queue: ResizableQueue[float] = ResizableQueue(QUEUE)
 
     async def work(due: float) -> None:
-        await asyncio.sleep(SERVICE + settings.current[PAUSE])
+        await asyncio.sleep(service() + settings.current[PAUSE])
         tasks.duration.observe(clock() - due)
         tasks.outcomes.labels("success").inc()
 
     group = WorkerGroup(queue.get, work, lambda error: logging.error("a task failed: %r", error))
     workload.add(Gauge("pegbox_workers_busy", "Workers at work.", lambda: group.busy))
     workload.add(Gauge("pegbox_workers_limit", "Workers.", lambda: group.limit))
-    settings = LiveSettings([WORKERS, CHUNK, PAUSE])
+    workload.add(Gauge("e2e_cgroup_cores", "Limit of the container's cgroup.", cores))
+    workload.add(Gauge("e2e_cgroup_bytes", "Limit of the container's cgroup.", memory))
+    settings = LiveSettings([WORKERS, CHUNK, LANES, PAUSE])
 
     async def settled() -> None:
         await group.settled()
