@@ -29,6 +29,7 @@ from pegbox.model.trials import (
     Ledger,
     Original,
     Rung,
+    Spending,
     TrialState,
     TrialSummary,
 )
@@ -83,6 +84,9 @@ intents = st.builds(
     reason=st.sampled_from(Reason),
     why=names,
     baseline=st.none() | baselines,
+    spent=st.dictionaries(names, finite, max_size=2),
+    variance=st.dictionaries(names, finite, max_size=2),
+    looks=st.dictionaries(names, st.lists(st.tuples(finite, finite), max_size=2).map(tuple), max_size=2),
     state=st.none() | st.sampled_from(TrialState),
     counted=st.booleans(),
     predicted=st.none() | finite,
@@ -105,6 +109,9 @@ ledgers = st.builds(
     halted=st.none() | st.sampled_from(Reason),
     halted_at=st.none() | moments,
     forecasts=st.lists(st.tuples(finite, finite, finite), max_size=3).map(tuple),
+    spent=st.dictionaries(
+        names, st.lists(st.builds(Spending, moments, moments, finite, finite), max_size=2).map(tuple), max_size=2
+    ),
 )
 
 

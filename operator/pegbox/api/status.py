@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from pegbox.api import status_wire as wire
 from pegbox.api.packing import stamp
 from pegbox.api.wire import read
-from pegbox.core import cohorts, usage
+from pegbox.core import cohorts, error_budget, usage
 from pegbox.model import units
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.knobs import Knob, KnobMode, KnobValue, SearchSpace, Setting
@@ -41,7 +41,7 @@ def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing)
             "slo": _worst(slos),
         },
         "why": _cut(f"{decision.reason.value}: {decision.message}", 1024),
-        "next": _cut(_next_braked(snapshot, ledger) or _next(ledger, spec.mode), 1024),
+        "next": _cut(_next_braked(snapshot, ledger) or _next(snapshot, ledger), 1024),
         "setting": values(spec.space, setting),
         "proposal": values(spec.space, decision.proposal),
         "knobs": [_knob(knob, snapshot, decision.proposal) for knob in spec.space.knobs],
@@ -315,8 +315,9 @@ def _next_braked(snapshot: Snapshot, ledger: Ledger) -> str:
     return "nothing until the workload no longer opts out" if brakes.opted_out else ""
 
 
-def _next(ledger: Ledger, mode: Mode) -> str:
+def _next(snapshot: Snapshot, ledger: Ledger) -> str:
     """What comes next, with times of day: a text that counted down would be a write at every wake."""
+    mode = snapshot.spec.mode
     if ledger.intent is not None:
         back = ledger.intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
         if ledger.intent.opening:
@@ -340,8 +341,10 @@ def _next(ledger: Ledger, mode: Mode) -> str:
         return "recommend; set mode Auto to let Pegbox try it"
     if ledger.breaker.state is BreakerState.OPEN and ledger.breaker.until is not None:
         return f"one smallest step after {_second(ledger.breaker.until)}"
-    if ledger.cooldown_until is not None:
-        return f"the next trial not before {_second(ledger.cooldown_until)}"
+    used = error_budget.used_up(replace(snapshot, ledger=ledger), snapshot.read_at) if snapshot.read_at else None
+    waits = [m for m in (ledger.cooldown_until, used.until if used else None) if m is not None]
+    if waits:
+        return f"the next trial not before {_second(max(waits))}"
     return "try the next proposal that passes the guards"
 
 

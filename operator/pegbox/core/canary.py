@@ -43,9 +43,9 @@ def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -
         reason = bad(spec, intent, snapshot.split) or Reason.REGRESSION
         why = f"{intent.bad_samples} bad samples beside the rest since {intent.first_bad_at}"
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
-    over = _overspent(spec, intent, snapshot.split)
+    over = _overspent(snapshot, intent)
     if over is not None:
-        return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
+        return error_budget.ending(over, now, jitter)
     return _nothing_to_compare(snapshot, intent, workload, now)
 
 
@@ -82,12 +82,12 @@ def noted(snapshot: Snapshot, intent: Intent) -> Intent:
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return intent
     found = bad(snapshot.spec, intent, split) is not None
+    noted = error_budget.noted(snapshot.spec, intent, split.cohort, _beside(snapshot.spec, intent, split.rest))
     return replace(
-        intent,
+        noted,
         last_sample_at=newest,
         bad_samples=intent.bad_samples + 1 if found else 0,
         first_bad_at=(intent.first_bad_at or newest) if found else None,
-        spent=error_budget.spent(snapshot.spec, intent, split.cohort, _beside(snapshot.spec, intent, split.rest)),
     )
 
 
@@ -256,13 +256,14 @@ def _events(seen: Observation) -> float:
     return 0.0 if isinstance(seen.throughput, Missing) else seen.throughput * seen.window.seconds
 
 
-def _overspent(spec: ProfileSpec, intent: Intent, split: Split | None) -> error_budget.Overspent | None:
+def _overspent(snapshot: Snapshot, intent: Intent) -> error_budget.Overspent | None:
+    spec, split = snapshot.spec, snapshot.split
     if split is None or isinstance(split.cohort, Missing) or isinstance(split.rest, Missing):
         return None
     parent = _beside(spec, intent, split.rest)
     if intent.baseline is None or parent is None or not served(intent.baseline):
         return None  # a backlog makes bad events by itself
-    return error_budget.overspent(spec, intent, split.cohort, (parent, split.rest))
+    return error_budget.overspent(spec, intent, split.cohort, snapshot.ledger.spent, (parent, split.rest))
 
 
 def _beside(spec: ProfileSpec, intent: Intent, rest: Observation) -> Baseline | None:

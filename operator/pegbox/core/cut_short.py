@@ -34,7 +34,7 @@ def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
 
 def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """Harm that shows in the whole workload."""
-    _, intent = ledger_and_intent(snapshot)
+    ledger, intent = ledger_and_intent(snapshot)
     damage = verify.damage(intent.started_at, workload)
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
@@ -44,12 +44,12 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
-    over = error_budget.overspent(snapshot.spec, intent, snapshot.observation)
     seen = snapshot.observation
+    over = error_budget.overspent(snapshot.spec, intent, seen, ledger.spent)
     if over is not None and not (isinstance(seen, Observation) and verify.more_came(intent, [seen])):
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
-        return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
+        return error_budget.ending(over, now, jitter)
     return None
 
 
@@ -108,23 +108,42 @@ def _still_to_write(snapshot: Snapshot, intent: Intent) -> bool:
 
 
 def note_sample(snapshot: Snapshot) -> Snapshot:
-    """Count the newest window for the hard guards, once per window; a good one starts the count again."""
+    """Count the newest window for the hard guards, once per window; a good one starts the count again. On a trial's way
+    back only what it spends is counted on: until its parent is in force it is its time."""
     intent, seen = snapshot.ledger.intent, snapshot.observation
-    if intent is None or intent.kind is not IntentKind.TRIAL or intent.stage_at is None:
+    if intent is None or intent.stage_at is None:
+        return snapshot
+    if intent.kind is IntentKind.ROLLBACK and intent.state is not None:
+        return _with(snapshot, _spending(snapshot, intent))
+    if intent.kind is not IntentKind.TRIAL:
         return snapshot
     if intent.canary:
-        return replace(snapshot, ledger=replace(snapshot.ledger, intent=canary.noted(snapshot, intent)))
-    if not isinstance(seen, Observation):
-        return snapshot
-    newest = seen.window.end
-    if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
+        return _with(snapshot, canary.noted(snapshot, intent))
+    if not isinstance(seen, Observation) or seen.window.end <= intent.stage_at or not _newer(seen, intent):
         return snapshot
     bad = verify.bad_for(intent, seen, snapshot.spec) is not None
+    noted = _spending(snapshot, intent)
     noted = replace(
-        intent,
-        last_sample_at=newest,
+        noted,
+        last_sample_at=seen.window.end,
         bad_samples=intent.bad_samples + 1 if bad else 0,
-        first_bad_at=(intent.first_bad_at or newest) if bad else None,
-        spent=error_budget.spent(snapshot.spec, intent, seen),
+        first_bad_at=(intent.first_bad_at or seen.window.end) if bad else None,
     )
-    return replace(snapshot, ledger=replace(snapshot.ledger, intent=noted))
+    return _with(snapshot, noted)
+
+
+def _newer(seen: Observation, intent: Intent) -> bool:
+    return intent.last_sample_at is None or seen.window.end > intent.last_sample_at
+
+
+def _spending(snapshot: Snapshot, intent: Intent) -> Intent:
+    seen = snapshot.observation
+    if not isinstance(seen, Observation) or not _newer(seen, intent):
+        return intent
+    if verify.more_came(intent, [seen]):  # what that load does, the trial does not
+        return replace(intent, last_sample_at=seen.window.end)
+    return replace(error_budget.noted(snapshot.spec, intent, seen), last_sample_at=seen.window.end)
+
+
+def _with(snapshot: Snapshot, intent: Intent) -> Snapshot:
+    return replace(snapshot, ledger=replace(snapshot.ledger, intent=intent))

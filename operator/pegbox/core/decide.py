@@ -15,6 +15,7 @@ from pegbox.core import (
     brakes,
     breaker,
     cut_short,
+    error_budget,
     force,
     guards,
     looks,
@@ -65,16 +66,18 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
         return _hold(snapshot, snapshot.workload.reason, snapshot.workload.detail)
     workload = snapshot.workload
     snapshot, note = requests.absorb(snapshot, now)
+    snapshot = cut_short.note_sample(snapshot)
     braked = brakes.overrule(snapshot, workload, now)
     if braked is not None:
         decision = braked
     elif snapshot.ledger.intent is not None:
-        decision = under_way.proceed(cut_short.note_sample(snapshot), workload, now, chance.jitter)
+        decision = under_way.proceed(snapshot, workload, now, chance.jitter)
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:
         decision = _upkeep(snapshot, _at_rest(snapshot, workload, proposal, now, chance.jitter), now)
-    return replace(decision, events=replaced + note + decision.events)
+    ledger = error_budget.remembered(snapshot.spec, snapshot.ledger, decision.ledger, now)
+    return replace(decision, ledger=ledger, events=replaced + note + decision.events)
 
 
 def _upkeep(snapshot: Snapshot, decision: Decision, now: datetime) -> Decision:
@@ -133,6 +136,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
         originals=tuple(o for o in ledger.originals if o.uid != ledger.target_uid),
         owed=transitions.owing(ledger, foreign=theirs).owed,
         way_back=ledger.way_back,
+        spent=ledger.spent,  # by trials, of the same service
     )
     if intent is None or intent.kind is IntentKind.ADOPT:
         return fresh

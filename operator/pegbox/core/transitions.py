@@ -151,7 +151,11 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
     wait, intent = ledger.cooldown_until, ledger.intent
     if wait is not None:
         ledger = replace(ledger, cooldown_until=min(wait, now + timedelta(seconds=float(guards.cooldown))))
-    ledger = replace(ledger, halted_at=_by(ledger.halted_at, now))
+    spent = {
+        name: tuple(replace(item, since=min(item.since, now), until=min(item.until, now)) for item in items)
+        for name, items in ledger.spent.items()
+    }
+    ledger = replace(ledger, halted_at=_by(ledger.halted_at, now), spent=spent)
     if ledger.breaker.until is not None:
         until = min(ledger.breaker.until, now + breaker.LONGEST)
         ledger = replace(ledger, breaker=replace(ledger.breaker, until=until))
@@ -224,7 +228,6 @@ def turn_back(spec: ProfileSpec, ledger: Ledger, intent: Intent, ending: Ending)
         why=ending.why,
         state=ending.state,
         counted=ending.counted,
-        spent={},
         keep=tuple(sorted(ending.foreign)),
     )
     ledger = owing(ledger, keeping(intent.parent, ending.foreign), goal, ending.foreign)

@@ -202,7 +202,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SLO_BREACHED: "an SLO was breached",
     Reason.REGRESSION: "mean latency rose beyond what noise explains",
     Reason.ERROR_SURGE: "errors rose beyond what noise explains",
-    Reason.ERROR_BUDGET_SPENT: "the trial spent its share of an SLO's error budget",
+    Reason.ERROR_BUDGET_SPENT: "trials spent their share of an SLO's error budget",
     Reason.OOM_KILLED: "a container was killed for memory",
     Reason.RESIZE_NOT_POSSIBLE: "a node has no room for the new size of a pod, now or at all",
     Reason.NOT_ACKNOWLEDGED: "pods did not acknowledge the setting in time",

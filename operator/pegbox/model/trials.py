@@ -106,6 +106,8 @@ class Intent:
     first_bad_at: datetime | None = None
     last_sample_at: datetime | None = None  # end of the newest window that a hard guard looked at
     spent: Mapping[str, float] = field(default_factory=dict)  # SLO -> bad events beyond the parent's, since started_at
+    variance: Mapping[str, float] = field(default_factory=dict)  # of `spent`, where only chance is at work
+    looks: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)  # (seconds, spent) of a window
     old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
     cohort: Cohort | None = None  # `parent` and `stages` are the rest's then
@@ -204,6 +206,17 @@ class Rung:
     proven_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What trials that ended from `since` to `until` spent of an SLO's error budget: bad events beyond their parents',
+    and the variance of that count where only chance is at work."""
+
+    since: datetime
+    until: datetime
+    events: float
+    variance: float
+
+
 class BreakerState(StrEnum):
     CLOSED = "Closed"
     OPEN = "Open"
@@ -281,3 +294,4 @@ class Ledger:
     owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more
     forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last
     way_back: WayBack | None = None  # None in a ledger of before, until its class was read once
+    spent: Mapping[str, tuple[Spending, ...]] = field(default_factory=dict)  # by SLO, oldest first (core.error_budget)

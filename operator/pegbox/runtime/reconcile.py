@@ -16,7 +16,7 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, looks, read_back, transitions, under_way, way_back
+from pegbox.core import cohorts, decide, error_budget, looks, read_back, transitions, under_way, way_back
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
@@ -477,7 +477,8 @@ def _transition(ledger: Ledger | None) -> tuple[object, ...] | None:
         return None
     intent = ledger.intent
     if intent is not None:
-        intent = replace(intent, last_sample_at=None, spent={})
+        spent = error_budget.told(intent)
+        intent = replace(intent, last_sample_at=None, spent=spent, variance={}, looks={})
     settings = tuple((r.setting, r.replicates >= transitions.REPLICATES) for r in ledger.ladder)
     return replace(ledger, rows=(), ladder=(), intent=intent), settings
 

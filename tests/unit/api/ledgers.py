@@ -18,6 +18,7 @@ from pegbox.model.trials import (
     Original,
     Place,
     Rung,
+    Spending,
     TrialState,
     TrialSummary,
     WayBack,
@@ -53,6 +54,9 @@ INTENT = Intent(
     pods=3,
     baseline=Baseline(60.0, 59.5, 0.125, errors=0.001, slo_shares={"fast": 0.99}, latency_sd=0.05, windows=3),
     requested=True,
+    spent={"fast": 12.5},
+    variance={"fast": 36.0},
+    looks={"fast": ((0.0, 0.0), (30.5, 12.5))},
 )
 ROW = Row(PARENT, 3.0, 60.0, 59.5, 0.125, 7, 1.25, 0.001, 1.79e9, {"busy:workers": 0.75})
 
@@ -108,4 +112,5 @@ def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
         forecasts=((1.0, 2.0, 3.0), (4.5, 5.5, 6.5)),
         owed=PARENT,
         way_back=WAY_BACK,
+        spent={"fast": (Spending(NOON - HOUR, NOON, 26.5, 36.0),)},
     )

@@ -70,6 +70,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "IntentKind": INTENT.kind.ROLLBACK,
         "Reason": INTENT.reason.DEPLOYED,
         "Mapping[str, float]": {"fast": 1.25},
+        "Mapping[str, tuple[tuple[float, float], ...]]": {"fast": ((1.0, 2.5),)},
     }
     hint = next(str(f.type) for f in fields(Intent) if f.name == name)
     changed = replace(INTENT, **{name: others[hint]})
@@ -100,6 +101,23 @@ def test_an_old_ledger_without_a_newer_field_takes_its_default() -> None:
 def test_a_ledger_of_before_the_way_back_reads_well_and_says_that_it_knows_none() -> None:
     body = with_state(lambda state: state.pop("way_back"))
     assert decode(body) == replace(full_ledger(), way_back=None)
+
+
+def test_a_ledger_of_before_what_trials_spend_was_remembered_reads_well_and_starts_from_nothing() -> None:
+    def older(state: Any) -> None:
+        state.pop("spent")
+        for name in ("variance", "looks"):
+            state["intent"].pop(name)
+
+    intent = replace(INTENT, variance={}, looks={})
+    assert decode(with_state(older)) == replace(full_ledger(), spent={}, intent=intent)
+
+
+def test_what_trials_spent_survives_a_restart_and_needs_no_newer_schema() -> None:
+    """An older release goes on without it, and forgets it with its first write: each trial has a share to itself again."""
+    body = stored(replace(full_ledger(), intent=None))
+    assert body["data"]["schemaVersion"] == 1
+    assert decode(body).spent == full_ledger().spent != {}
 
 
 def test_places_need_no_newer_schema_so_that_an_older_release_can_go_on() -> None:

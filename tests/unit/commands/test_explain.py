@@ -54,7 +54,7 @@ async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
     body = await told(shop)
     assert [v["guard"] for v in body["verdicts"]] == [
         "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
-        "rollout-health", "freshness",
+        "error-budget", "rollout-health", "freshness",
         "ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget",
     ]  # fmt: skip
     assert verdict(body, "mode") == ("Admit", "WithinLimits")

@@ -89,8 +89,22 @@ def test_what_is_spent_adds_up_over_the_trial_and_each_stretch_of_time_counts_on
     second = after(bad(36, 150), first)  # 30 s more of a window that spends 24 in 120 s
     assert second.spent == pytest.approx({"fast": 30.0})
     assert after(bad(36, 150), second).spent == second.spent, "the same window again"
-    good = after(bad(12, 180), second)
-    assert good.spent == pytest.approx({"fast": 30.0}), "what was spent is not earned back by doing as before"
+
+
+def test_what_was_spent_is_not_earned_back_by_doing_as_before() -> None:
+    item = TRIAL
+    for end, count in ((30, 18), (60, 24), (90, 30), (120, 36), (150, 30), (180, 24), (210, 18), (240, 12), (270, 12)):
+        item = after(bad(count, end), item)  # 6 too many in each of four looks, and then none
+        assert item.spent == pytest.approx({"fast": min(end / 5, 24)})
+    assert len(item.looks["fast"]) == 5, "no more is kept than a window's"
+
+
+def test_two_bursts_count_in_full_whenever_they_come() -> None:
+    """36 in the first 30 s and 36 in the last: one window shows one of them, and what each look brought in neither."""
+    item = TRIAL
+    for end, count in ((30, 48), (60, 48), (90, 48), (120, 48), (150, 12), (180, 12), (210, 48)):
+        item = after(bad(count, end), item)
+    assert item.spent == pytest.approx({"fast": 72.0})
 
 
 def test_small_harm_adds_up_to_a_verdict() -> None:
@@ -119,7 +133,7 @@ def test_a_trial_that_overspends_is_reverted_and_counted() -> None:
         setting(workers=4, pool=4),
     )
     assert found.ledger.breaker.failures == 1
-    assert found.ledger.intent is not None and found.ledger.intent.spent == {}
+    assert found.ledger.intent is not None and found.ledger.intent.spent == {"fast": pytest.approx(48.0)}
 
 
 def test_under_a_surge_of_load_it_is_not_the_settings_fault() -> None:

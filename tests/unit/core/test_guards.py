@@ -228,7 +228,7 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
     seen = snapshot(spec(mode=Mode.OBSERVE), ledger(paused_until=at(9)))
     assert [v.guard for v in guards.readiness(seen, T0)] == [
         "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
-        "rollout-health", "freshness",
+        "error-budget", "rollout-health", "freshness",
     ]  # fmt: skip
     found = guards.setting(seen, NOW, setting(workers=40, pool=4))
     assert [v.guard for v in found] == ["ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget"]
@@ -242,4 +242,4 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
 def test_a_try_waits_for_no_cooldown_but_for_the_breaker() -> None:
     asked = {v.guard for v in guards.readiness(snapshot(), T0, requested=True)}
     brakes = {"stopped", "opted-out", "breaker", "fleet-breaker"}
-    assert asked == {"mode", "paused", "halted", "rollout-health"} | brakes
+    assert asked == {"mode", "paused", "halted", "error-budget", "rollout-health"} | brakes

@@ -29,6 +29,7 @@ READINESS: tuple[ReadinessGuard, ...] = (
     brakes.fleet,
     waiting.cooldown,
     waiting.frozen,
+    waiting.spent,
     workload.rollout_health,
     data.freshness,
 )

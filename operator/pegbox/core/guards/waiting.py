@@ -1,10 +1,10 @@
-"""Guards that only wait: mode, pause, halt, breaker, cool-down, freezes."""
+"""Guards that only wait: mode, pause, halt, breaker, cool-down, freezes, a spent error budget."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from pegbox.core import freeze, slo
+from pegbox.core import error_budget, freeze, slo
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
@@ -61,3 +61,9 @@ def _urgent(snapshot: Snapshot) -> bool:
     """A breach over the SLO's own window: a bad scrape or two are no reason to act in a freeze."""
     found = slo.standing(snapshot).values()
     return any(not isinstance(v, Missing) and v.state is slo.SloState.BREACHED for v in found)
+
+
+def spent(snapshot: Snapshot, now: datetime) -> Verdict:
+    """Earlier trials left too little of an SLO's error budget: nobody's wish, urgent or by a person, spends more."""
+    used = error_budget.used_up(snapshot, now)
+    return _verdict("error-budget", Reason.ERROR_BUDGET_SPENT if used is not None else None, str(used))
