@@ -39,6 +39,7 @@ class Service:
     load: float = LOAD
     slowed: float = 1.0  # by this factor, whatever runs: an upstream, a surge
     slowed_rest: float = 1.0  # the same for the pods outside of a cohort
+    failing: float = 0.001  # share of the events that fail, whatever runs
     groups: tuple[Group, ...] = ()  # pods that run different values; none: all run `values`
     labels: Mapping[str, int] = field(default_factory=dict)  # short generation -> pods that run it
 
@@ -76,7 +77,7 @@ class Service:
             yield row("sum", served * alone.latency() * slowed)
             yield row("count", served)
         elif name == "success":
-            yield row("good", served * 0.999)
+            yield row("good", served * (1 - self.failing))
             yield row("all", served)
 
 

@@ -1,6 +1,6 @@
 """An incident: the last known good setting fails where it is known to do well. What it measures is of the outage.
 
-Windows of 5 seconds, one look each. The SLO counts successes, so that a slow service still meets it, where nothing else is said.
+Windows of 5 seconds and 150 events, one look each. The SLO counts successes, so that a slow service still meets it, where nothing else is said.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.loop.world import World, make
 OK = {"name": "ok", "signal": "success", "goal": "99%", "minimumEvents": 10}
 FAST = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "90%", "minimumEvents": 10}
 WELL, SLOW = 0.3, 3.0  # mean seconds, and by which factor the outage makes them longer
+SURGE = 0.3  # share of the events that fail in an outage, 45 of 150; 0.001 at other times
 
 
 async def proven(slo: dict[str, object] = OK) -> World:
@@ -164,3 +165,54 @@ async def test_reset_ends_it_though_the_service_is_as_slow_as_before() -> None:
     await world.turns(10)
     assert known(world).halted is None
     assert learned(world)[1] == pytest.approx(WELL * SLOW) and record(world)[0] >= 3
+
+
+# --- told by failed events: the service is as fast as ever
+
+
+@pytest.mark.parametrize("slo", [OK, FAST], ids=["an SLO counts them", "the class's signal alone"])
+async def test_nothing_of_a_surge_of_errors_is_learned_and_it_ends_with_the_first_clean_look(
+    slo: dict[str, object],
+) -> None:
+    world = await proven(slo)
+    before = learned(world), record(world), tuple(memory(world).windows)
+    world.apps["checkout"].service.failing = SURGE
+    for turn in range(30):
+        await world.turn()
+        assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+        assert (learned(world), record(world)) == before[:2] and tuple(memory(world).windows) == before[2]
+        if turn == 15:
+            world.restart()
+            before = (*before[:2], ())  # what this process saw
+    assert "LastKnownGoodFailing" in await world.why()
+    world.apps["checkout"].service.failing, over = 0.001, world.clock.now()
+    await world.turns(10)
+    assert known(world).halted is None and learned(world)[0] > before[0][0]
+    assert memory(world).windows[-1].window.start >= over
+
+
+async def test_a_surge_under_more_load_than_ever_is_no_incident_and_is_learned() -> None:
+    world = await proven(FAST)
+    count, _ = learned(world)
+    world.apps["checkout"].service.failing, world.apps["checkout"].service.load = SURGE, LOAD * 1.5
+    await world.turns(10)
+    assert known(world).halted is None and learned(world)[0] > count
+
+
+async def test_three_failed_events_of_150_are_none() -> None:
+    """The twin: as often as two points more, and learned."""
+    world = await proven()
+    count, _ = learned(world)
+    world.apps["checkout"].service.failing = 0.02
+    await world.turns(10)
+    assert known(world).halted is None and learned(world)[0] > count
+
+
+async def test_a_surge_that_lasts_for_more_than_a_day_is_forgotten() -> None:
+    world = await proven(FAST)
+    world.apps["checkout"].service.failing = SURGE
+    await world.turns(5)
+    assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+    world.clock.skip(timedelta(hours=24, minutes=5).total_seconds())
+    await world.turns(10)
+    assert known(world).halted is None and record(world)[0] >= 3

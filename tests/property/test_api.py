@@ -17,7 +17,7 @@ from pegbox.api.packing import stamp
 from pegbox.api.translate import check_class
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
-from pegbox.model.observations import Missing
+from pegbox.model.observations import Attainment, Missing
 from pegbox.model.prediction import Row
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import (
@@ -92,13 +92,14 @@ intents = st.builds(
     predicted=st.none() | finite,
     keep=st.lists(names, max_size=2).map(tuple),
 )
+shares = st.dictionaries(names, st.builds(Attainment, finite, finite), max_size=2)
 ledgers = st.builds(
     Ledger,
     profile_uid=names,
     generation=counts,
     incumbent=st.none() | knob_settings,
     originals=st.lists(st.builds(Original, names, st.none() | names, names, names), max_size=3).map(tuple),
-    ladder=st.lists(st.builds(Rung, knob_settings, finite, counts, finite, moments), max_size=3).map(tuple),
+    ladder=st.lists(st.builds(Rung, knob_settings, finite, counts, finite, moments, shares), max_size=3).map(tuple),
     intent=st.none() | intents,
     breaker=st.builds(Breaker, st.sampled_from(BreakerState), counts, counts, st.none() | moments),
     trials=st.lists(trials, max_size=3).map(tuple),

@@ -112,7 +112,7 @@ async def _observe(source: MetricsSource, snapshot: Snapshot, now: datetime) -> 
     seen = await observing.look(source, asked)
     newest = seen.observation
     if setting == snapshot.ledger.incumbent:
-        newest = incumbent.set_apart(snapshot.ledger, newest)
+        newest = incumbent.set_apart(snapshot.spec, snapshot.ledger, newest)
     clean = (newest,) if isinstance(newest, Observation) and newest.clean else ()
     return replace(snapshot, observation=newest, baseline_windows=clean, slos=seen.slos)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, guards, slo, transitions, verify
-from pegbox.core.transitions import Begin
+from pegbox.core import breaker, error_share, guards, slo, transitions, verify
+from pegbox.core.transitions import COMPARABLE, Begin
 from pegbox.model.decisions import Admission
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
@@ -20,61 +20,67 @@ from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger, Rung, TrialState, TrialSummary
 
 WORSE = 2.0  # mean latency beyond this multiple of the record is failing
-COMPARABLE = 1.1  # offered load up to this multiple of the proven one can be held against a setting
 WINDOWS = 2  # in a row that have to say so
 UNSEEN = Missing(Reason.NO_DATA, "not observed before")
 LASTING = timedelta(days=1)  # what fails for longer is no incident: the workload is another one
 
 
-def failing(ledger: Ledger, seen: Observation | Missing) -> bool:
+def failing(spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing) -> bool:
     """Does the last known good setting do worse than it did under that load before, at no more than its proven load?
 
-    Its record is the mean of all loads: where rows know that it is slower under as much load per pod, that counts, and
-    more of it than they know is another load.
+    Worse is slower by WORSE, or a share of failed events far above its own (`core.error_share`). The record of latency
+    is the mean of all loads: where rows know that it is slower under as much load per pod, that counts. More load per
+    pod than they know is another load.
     """
     rung = _proven(ledger)
     if rung is None or isinstance(seen, Missing):
         return False
     load, latency = seen.offered_load, seen.latency
-    if isinstance(load, Missing) or isinstance(latency, Missing) or load > rung.proven_load * COMPARABLE:
+    if isinstance(load, Missing) or load > rung.proven_load * COMPARABLE:
         return False
     each = load / max(seen.pods, 1)
     known = [(row.load / max(row.pods, 1.0), row.latency) for row in ledger.rows if row.setting == ledger.incumbent]
     if known and each > COMPARABLE * max(carried for carried, _ in known):
         return False
-    return latency > WORSE * max([rung.latency, *(took for carried, took in known if carried <= COMPARABLE * each)])
+    if error_share.surged(spec, rung.counted, seen):
+        return True
+    record = max([rung.latency, *(took for carried, took in known if carried <= COMPARABLE * each)])
+    return not isinstance(latency, Missing) and latency > WORSE * record
 
 
 def set_apart(
-    ledger: Ledger, seen: Observation | Missing, before: Observation | Missing = UNSEEN
+    spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing, before: Observation | Missing = UNSEEN
 ) -> Observation | Missing:
     """A window of the incumbent, and what was seen at the look before: not clean where either fails like that.
 
     An incident ends somewhere between two looks: only what begins after one at which all was well is of the setting.
     """
-    if isinstance(seen, Missing) or not (failing(ledger, seen) or failing(ledger, before)):
+    if isinstance(seen, Missing) or not (failing(spec, ledger, seen) or failing(spec, ledger, before)):
         return seen
     return replace(seen, clean=False, unclean_reason=Reason.LAST_KNOWN_GOOD_FAILING)
 
 
 def watch(snapshot: Snapshot) -> Ledger:
-    """Halt while the last known good setting fails, and until a clean window shows that it is well again.
+    """Halt while the last known good setting fails, and until a clean window shows that it is well again: what is not
+    known ends no halt.
 
     What fails for longer than LASTING is no incident. As after a deploy, what was proven no longer holds then: else
     nothing would ever be learned again.
     """
-    ledger, seen = snapshot.ledger, snapshot.observation
-    if not isinstance(seen, Observation) or isinstance(seen.latency, Missing) or isinstance(seen.offered_load, Missing):
+    spec, ledger, seen = snapshot.spec, snapshot.ledger, snapshot.observation
+    if not isinstance(seen, Observation) or isinstance(seen.offered_load, Missing):
         return ledger
-    over = replace(ledger, halted=None, halted_at=None)
-    if _proven(ledger) is None:
+    over, rung = replace(ledger, halted=None, halted_at=None), _proven(ledger)
+    if rung is not None and failing(spec, ledger, seen):
+        since = ledger.halted_at if ledger.halted is not None and ledger.halted_at is not None else seen.window.end
+        if seen.window.end - since > LASTING:
+            return transitions.deployed(over, ledger.revision)
+        return replace(ledger, halted=Reason.LAST_KNOWN_GOOD_FAILING, halted_at=since)
+    if isinstance(seen.latency, Missing):
+        return ledger
+    if rung is None:
         return over
-    if not failing(ledger, seen):
-        return over if seen.clean else ledger
-    since = ledger.halted_at if ledger.halted is not None and ledger.halted_at is not None else seen.window.end
-    if seen.window.end - since > LASTING:
-        return transitions.deployed(over, ledger.revision)
-    return replace(ledger, halted=Reason.LAST_KNOWN_GOOD_FAILING, halted_at=since)
+    return over if seen.clean and error_share.told(spec, rung.counted, seen) else ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, cohorts, hpa_bounds, statistics, usage
+from pegbox.core import breaker, cohorts, error_share, hpa_bounds, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
@@ -26,6 +26,7 @@ from pegbox.model.trials import (
 )
 
 REPLICATES = 3  # clean windows that meet every SLO before a setting is last-known-good
+COMPARABLE = 1.1  # offered load up to this multiple of the proven one can be held against a setting
 MAX_FORECASTS = 30
 AFTER_DEPLOY = 0.5  # share of the weight that figures of older code keep: it is another workload, but not a stranger
 
@@ -396,20 +397,22 @@ def climb(spec: ProfileSpec, ledger: Ledger, window: Observation) -> Ledger:
     load, latency = window.offered_load, window.latency
     if ledger.incumbent is None or isinstance(load, Missing) or isinstance(latency, Missing):
         return ledger
-    same = [r for r in ledger.ladder if r.setting == ledger.incumbent]
+    old = next((r for r in ledger.ladder if r.setting == ledger.incumbent), None)
     others = tuple(r for r in ledger.ladder if r.setting != ledger.incumbent)
-    if same:
-        old = same[0]
+    fresh = error_share.counted(spec, window)
+    if old is not None:
         count = old.replicates + 1
+        before = old.counted if load <= old.proven_load * COMPARABLE else {}  # more load: another share may fail
         rung = Rung(
             old.setting,
             max(old.proven_load, load),
             count,
             old.latency + (latency - old.latency) / min(count, 20),
             window.window.end,
+            error_share.kept(before, fresh, count),
         )
     else:
-        rung = Rung(ledger.incumbent, load, 1, latency, window.window.end)
+        rung = Rung(ledger.incumbent, load, 1, latency, window.window.end, fresh)
     return replace(ledger, ladder=(rung, *others)[:MAX_LADDER])
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from pegbox.model.knobs import Effect, KnobType, Location, Setting
+from pegbox.model.observations import Attainment
 from pegbox.model.prediction import Row
 from pegbox.model.profile import Autoscaler, BudgetSpec, Target
 from pegbox.model.reasons import Reason
@@ -204,6 +205,7 @@ class Rung:
     replicates: int
     latency: float
     proven_at: datetime
+    counted: Mapping[str, Attainment] = field(default_factory=dict)  # by SLO, "" by the class (core.error_share)
 
 
 @dataclass(frozen=True, slots=True)

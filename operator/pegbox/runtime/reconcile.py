@@ -233,7 +233,7 @@ class Reconciler:
         seen = await observing.look(source, question, ages)
         newest = seen.observation
         if setting == snapshot.ledger.incumbent:
-            newest = incumbents.set_apart(snapshot.ledger, newest, memory.newest)
+            newest = incumbents.set_apart(spec, snapshot.ledger, newest, memory.newest)
             memory.note_incident(newest, now)
         ahead = memory.loads.look(snapshot, newest, now)
         snapshot = replace(snapshot, observation=newest, slos=seen.slos, forecast=ahead)

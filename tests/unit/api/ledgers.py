@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pegbox.model.knobs import Effect, KnobType, Location, LocationKind, ResourceName, Setting, Side, Size
+from pegbox.model.observations import Attainment
 from pegbox.model.prediction import Row
 from pegbox.model.profile import Autoscaler, BudgetSpec, Target
 from pegbox.model.reasons import Reason
@@ -97,7 +98,7 @@ def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
         incumbent=PARENT,
         adopted=PARENT,
         originals=(Original("ConfigMapKey(app/POOL)", "20", "helm", "c-1"), Original("Replicas", None)),
-        ladder=(Rung(PARENT, 60.0, 4, 0.125, NOON - HOUR),),
+        ladder=(Rung(PARENT, 60.0, 4, 0.125, NOON - HOUR, {"": Attainment(7180.5, 7200.0)}),),
         intent=INTENT,
         breaker=Breaker(BreakerState.OPEN, 3, 1, NOON + HOUR),
         trials=(TRIAL,) * trials,

@@ -113,6 +113,11 @@ def test_a_ledger_of_before_what_trials_spend_was_remembered_reads_well_and_star
     assert decode(with_state(older)) == replace(full_ledger(), spent={}, intent=intent)
 
 
+def test_a_rung_of_before_failed_events_were_counted_reads_well() -> None:
+    body = with_state(lambda state: state["ladder"][0].pop("counted"))
+    assert decode(body).ladder == (replace(full_ledger().ladder[0], counted={}),)
+
+
 def test_what_trials_spent_survives_a_restart_and_needs_no_newer_schema() -> None:
     """An older release goes on without it, and forgets it with its first write: each trial has a share to itself again."""
     body = stored(replace(full_ledger(), intent=None))

@@ -13,6 +13,7 @@ import pytest
 
 from pegbox.core import incumbent
 from pegbox.core.decide import decide
+from pegbox.core.error_share import ALL
 from pegbox.model.decisions import Action
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Attainment, Missing, Observation
@@ -154,26 +155,67 @@ FAILS = [
 ]  # fmt: skip
 
 
+# --- and where it is told by failed events: 0.1 % of 12000 before
+
+FEW = replace(OWN, counted={ALL: Attainment(11988.0, 12000.0)})
+SURGE = {"errors": 0.1}  # 120 of 1200
+SURGES = [
+    ("a tenth fails, as fast as ever", {}, {}, True),
+    ("a tenth fails, and nobody knows how fast", {}, {"latency": Missing(Reason.NO_DATA)}, True),
+    ("2 points more", {}, {"errors": 0.02}, False),
+    ("one among ten", {}, {"errors": 0.1, "throughput": 1 / 12}, False),
+    ("no record of failed events, as in an older ledger", {"ladder": (OWN,)}, {}, False),
+    ("not proven itself yet", {"ladder": (replace(FEW, replicates=2),)}, {}, False),
+    ("under more load than was proven", {}, {"offered_load": 12.0}, False),
+    ("more load for each pod than ever", {"rows": (replace(AT_10, pods=4.0),)}, {}, False),
+    ("nobody knows how many", {}, {"errors": Missing(Reason.NO_DATA)}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("memory", "seen", "fails"), [r[1:] for r in SURGES], ids=[r[0] for r in SURGES])
+def test_a_surge_of_failed_events_is_an_incident_too(memory: dict[str, Any], seen: dict[str, Any], fails: bool) -> None:
+    given, looked = kept(**({"ladder": (FEW,)} | memory)), window(**(SURGE | seen))
+    assert incumbent.failing(spec(), given, looked) is fails
+    found = incumbent.set_apart(spec(), given, looked)
+    assert isinstance(found, Observation) and found.clean is not fails
+    halted = incumbent.watch(probation({}, memory=given, observation=looked)).halted
+    assert halted is (HALTED if fails else None)
+
+
+def test_such_a_halt_ends_with_a_look_that_knows_the_errors_and_not_before() -> None:
+    given = kept(ladder=(FEW,), halted=HALTED, halted_at=at(0))
+    for silent in ({"errors": Missing(Reason.NO_DATA)}, {"latency": Missing(Reason.NO_DATA)}):
+        assert incumbent.watch(probation({}, memory=given, observation=window(400, **silent))) == given
+    assert incumbent.watch(probation({}, memory=given, observation=window(400))).halted is None
+
+
+def test_a_surge_that_lasts_for_more_than_a_day_is_how_the_workload_is_now() -> None:
+    given = kept(ladder=(FEW,), halted=HALTED, halted_at=at(0))
+    for hours, halted in ((23, HALTED), (25, None)):
+        found = incumbent.watch(probation({}, memory=given, observation=window(3600 * hours, **SURGE)))
+        assert found.halted is halted and bool(found.ladder) is (halted is HALTED)
+
+
 @pytest.mark.parametrize(("memory", "seen", "fails"), [r[1:] for r in FAILS], ids=[r[0] for r in FAILS])
 def test_what_makes_an_incident(memory: dict[str, Any], seen: dict[str, Any], fails: bool) -> None:
     given, looked = kept(**({"ladder": (OWN, RECORD)} | memory)), window(**(SLOW | seen))
-    assert incumbent.failing(given, looked) is fails
-    found = incumbent.set_apart(given, looked)
+    assert incumbent.failing(spec(), given, looked) is fails
+    found = incumbent.set_apart(spec(), given, looked)
     assert isinstance(found, Observation)
     assert (found.clean, found.unclean_reason) == ((False, HALTED) if fails else (True, None))
 
 
 def test_the_first_look_at_which_all_is_well_still_reaches_back_into_it() -> None:
     given = kept(ladder=(OWN,))
-    first = incumbent.set_apart(given, window(120), window(**SLOW))
+    first = incumbent.set_apart(spec(), given, window(120), window(**SLOW))
     assert isinstance(first, Observation) and not first.clean
-    second = incumbent.set_apart(given, window(240), first)
+    second = incumbent.set_apart(spec(), given, window(240), first)
     assert isinstance(second, Observation) and second.clean
 
 
 def test_what_is_not_known_is_no_window_of_an_incident() -> None:
     gone = Missing(Reason.STALE_DATA)
-    assert incumbent.set_apart(kept(ladder=(OWN,)), gone, window(**SLOW)) is gone
+    assert incumbent.set_apart(spec(), kept(ladder=(OWN,)), gone, window(**SLOW)) is gone
 
 
 def test_a_halt_ends_with_a_clean_window_and_not_before() -> None:
