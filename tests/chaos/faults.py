@@ -30,7 +30,7 @@ from pegbox.runtime.points import Point
 from pegbox.runtime.reading import KINDS
 from pegbox.testing.faults import Faults
 from tests.chaos import network
-from tests.chaos.application import RESTARTS, VARIABLE
+from tests.chaos.application import ENV, RESTARTS, VARIABLE
 from tests.chaos.prometheus import LIES
 from tests.chaos.world import NAMESPACE, Operator, World
 from tests.loop import documents
@@ -101,15 +101,48 @@ def _written(world: World, chance: random.Random, tenant: str) -> tuple[Kind, st
     return kind, chance.choice(WRITES[kind]) if chance.random() < 0.84 else "*"
 
 
+LIVES: dict[Kind, tuple[str, ...]] = {
+    CONFIG_MAP: ("workers", "pool", "threads", "cache"),
+    HPA: ("min_replicas", "max_replicas"),
+    POD: (*sorted(RESTARTS), "cpu_request"),
+    POD_ENVIRONMENT: (VARIABLE,),
+    DEPLOYMENT: ("replicas", ENV),
+    STATEFUL_SET: ("replicas", ENV),
+}
+"""The knobs whose trials write each kind; all of them write ledger, profile and budget."""
+
+
+async def _tried(world: World, chance: random.Random, tenant: str, kind: Kind) -> str:
+    """A trial is asked for that writes this kind."""
+    values = world.tunable(tenant)
+    names = [n for n in values if n in LIVES.get(kind, tuple(values))]
+    if world.profile(tenant) is None or not names:
+        return "nothing to try"
+    name = chance.choice(names)
+    await world.ask(tenant, "try", f"{name}={max(1, values[name] + chance.choice((-1, -1, 1)))}")
+    return f"{name} is tried"
+
+
 def _fails(name: str, *, lost: bool) -> Act:
+    """Most of the time a trial begins that writes the kind: before the fault, which then meets its way back, or after it."""
+
     async def act(world: World, chance: random.Random, tenant: str) -> str:
         (kind, verb), times = _written(world, chance, tenant), chance.choice((1, 1, 2, 5, FOR_LONG))
-        error = ERRORS[name]
+        error, when = ERRORS[name], chance.choice(("way back", "way back", "trial", "trial", ""))
         if (name, verb) == ("429", "evict"):
             error = Refused("the disruption budget needs 1 healthy pod and has 1", status=429)
         times = min(times, 5) if lost else times
+        did = await _tried(world, chance, tenant, kind) if when == "way back" else ""
+        for _ in range(chance.choice((1, 2, 3)) if did else 0):
+            await world.turn()
         world.server.faults.fail_next(verb, kind, error, times, lost=lost)
-        return f"the next {times} {verb} {kind.kind}" + (" take effect, the answer is lost" if lost else "")
+        if when == "trial":
+            did = await _tried(world, chance, tenant, kind)
+        elif did and world.profile(tenant) is not None:
+            await world.ask(tenant, "rollback")
+        for _ in range(chance.choice((1, 2, 4)) if did else 0):
+            await world.turn()
+        return f"the next {times} {verb} {kind.kind}{' are lost' if lost else ''} {when and f'of a {when}'}: {did}"
 
     return act
 

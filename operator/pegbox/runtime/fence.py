@@ -46,7 +46,7 @@ async def fence(cluster: Cluster, found: Objects, intent: Intent, token: str, re
         await _move(cluster, pod, container, size, reached)
 
 
-async def clear(cluster: Cluster, found: Objects) -> bool:
+async def clear(cluster: Cluster, found: Objects, reached: Reached) -> bool:
     """Take away the notes of a fence that broke off between its two writes, where the intent is over: whoever goes on
     with one fences again. True where any was there. Raises WriteConflict etc."""
     spec, target = found.spec, found.target
@@ -61,7 +61,9 @@ async def clear(cluster: Cluster, found: Objects) -> bool:
         held.append((Ref(KINDS[spec.target.kind], spec.namespace, spec.target.name), target))
     noted = [(ref, body) for ref, body in held if FENCE in (body["metadata"].get("annotations") or {})]
     for ref, body in noted:
+        reached(Point.BEFORE_FENCE)
         await cluster.json_patch(ref, patches.annotated(body, FENCE, None))
+        reached(Point.AFTER_FENCE)
     return bool(noted)
 
 

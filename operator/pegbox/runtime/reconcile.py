@@ -177,7 +177,7 @@ class Reconciler:
             return found
         if intent is None or intent.id == memory.fenced:
             free = reading.gate_reads_writes(found.spec, self.allow_writes) and not reading.opt_out(found.target)[0]
-            if not free or not await fencing.clear(self.cluster, found):
+            if not free or not await fencing.clear(self.cluster, found, self.reached):
                 return found
             return await reading.read_rest(self.cluster, await reading.target_again(self.cluster, found), memory.parsed)
         restoring = intent.kind is IntentKind.RESTORE and self.allow_writes
