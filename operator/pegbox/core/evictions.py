@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from pegbox.core import force, looks
@@ -18,23 +18,30 @@ KEPT = Fraction(1, 2)
 """Of a pod's ackTimeout: what is left for the rollout."""
 
 
-def waits(snapshot: Snapshot, workload: Workload, intent: Intent, forbidden: NotEvicted) -> bool:
+def waits(
+    snapshot: Snapshot, workload: Workload, intent: Intent, forbidden: NotEvicted, since: datetime | None = None
+) -> bool:
     """Is the eviction tried again at the next look, rather than a rollout begun in its place?
 
     A budget that others use up (a drain, a pod that starts) allows it again in a moment, and a rollout costs a
     revision and asks no budget. So a trial waits, while its time of ackTimeout per pod lasts: those that were
-    restarted have had theirs, and half of one is kept. At rest nothing is urgent, and a canary's values are for no
-    other pod: these wait as long as it takes. A way back does not, and nothing else waits for what no time will change.
+    restarted have had theirs, and half of one is kept. A canary's values are for no other pod: it waits to its
+    end. At rest it is one `ackTimeout` from the first refusal that this process met, `since`. A way back does not wait,
+    and nothing else waits for what no time will change.
     """
-    if snapshot.ledger.intent is None or intent.canary:
+    if intent.canary:
         return True
+    share = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    if snapshot.ledger.intent is None:
+        if since is None or snapshot.read_at is None:
+            return not forbidden.lasting
+        return not forbidden.lasting and snapshot.read_at < since + share
     if intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) or forbidden.lasting:
         return False
     if intent.applied_at is None or snapshot.read_at is None:
         return True
     pods = len(workload.unfinished)
     done = pods - len(force.outdated(snapshot.spec.space, intent, workload))
-    share = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     return snapshot.read_at < intent.applied_at + share * float(done + 1 - KEPT)
 
 

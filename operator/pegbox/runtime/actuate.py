@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
@@ -39,6 +40,7 @@ class Change:
     snapshot: Snapshot
     intent: Intent
     desired: Setting
+    forbidden_since: datetime | None = None  # at rest: when an eviction was refused for the first time in a row
     documents: bool = True  # False: somebody sets our document again, and its next writing has to wait
 
     @property
@@ -294,7 +296,7 @@ class LiveActuator:
             return Acted()
         except NotEvicted as error:
             forbidden = error.with_traceback(None)  # it is told later, and must not keep what was read here
-            if evictions.waits(change.snapshot, workload, change.intent, forbidden):
+            if evictions.waits(change.snapshot, workload, change.intent, forbidden, change.forbidden_since):
                 return Acted(False, forbidden)
             return Acted(await self._rollout(change), forbidden, rolls_out(change.found.target))
         self.reached(Point.AFTER_EVICTION)

@@ -103,6 +103,7 @@ class Memory:
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one
     rewritten_at: datetime | None = None
     unsized: Mapping[str, str] = field(default_factory=dict)  # uid -> why the server refused a resize at the last look
+    forbidden_since: datetime | None = None  # at rest, nothing may be evicted
     conflicts: int = 0  # wakes in a row that ended because an object moved
     intent: Intent | None = None  # under way, as it was last read or written
     reported: frozenset[str] | None = None

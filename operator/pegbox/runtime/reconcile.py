@@ -355,12 +355,14 @@ class Reconciler:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
             due = memory.documents(intent.generation, found.document, now)
-            change = Change(found, decided, intent, decision.desired, due)
+            change = Change(found, decided, intent, decision.desired, memory.forbidden_since, due)
             try:
                 acted = await self.actuator(change)
             except ResizeRefused as refusal:
                 memory.unsized = refusal.pods  # the next look tells it, and ends a trial
             else:
+                resting = acted.forbidden is not None and decision.ledger.intent is None
+                memory.forbidden_since = (memory.forbidden_since or now) if resting else None
                 if acted.forbidden is not None:
                     decision = evictions.told(snapshot.spec, decision, acted.forbidden, rolls_out=acted.rolls_out)
                 memory.written = change.intent.generation
@@ -375,7 +377,7 @@ class Reconciler:
         if intent is None or desired is None or not self.allow_writes:
             return closed
         due = memory.documents(intent.generation, found.document, now)
-        if not (await self.actuator(Change(found, snapshot, intent, desired, due))).wrote:
+        if not (await self.actuator(Change(found, snapshot, intent, desired, None, due))).wrote:
             return closed  # nothing is left that we could do
         return under_way.restarted_once_more(snapshot, now)
 

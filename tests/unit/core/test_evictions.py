@@ -42,11 +42,14 @@ def test_a_way_back_does_not_wait(kind: IntentKind) -> None:
     assert not waits(0, kind=kind)
 
 
-def test_nothing_waits_for_what_time_will_not_change_but_at_rest() -> None:
+def test_nothing_waits_for_what_time_will_not_change_and_at_rest_one_ack_timeout_is_waited() -> None:
     assert not waits(0, forbidden=LASTING)
     running, resting = workload(pod("a")), intent(IntentKind.ADOPT, parent=OLD, stages=(OLD,))
     at_rest = snapshot(PROFILE, Ledger(profile_uid=PROFILE.uid, incumbent=OLD), workload=running, read_at=at(9999))
-    assert evictions.waits(at_rest, running, resting, LASTING)
+    assert not evictions.waits(at_rest, running, resting, LASTING)
+    assert evictions.waits(at_rest, running, resting, FORBIDDEN)
+    assert evictions.waits(at_rest, running, resting, FORBIDDEN, at(9999 - 179))
+    assert not evictions.waits(at_rest, running, resting, FORBIDDEN, at(9999 - 180))
 
 
 def test_a_canary_waits_to_its_end() -> None:
