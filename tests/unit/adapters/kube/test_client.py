@@ -380,3 +380,28 @@ async def test_what_a_look_had_read_is_gone_with_the_error_that_ended_it(
         assert held[0]() is None
     finally:
         gc.enable()
+
+
+async def test_so_it_is_with_a_call_that_nobody_answers_in_time(server: Server, cluster: KubeCluster) -> None:
+    released, held = asyncio.Event(), []
+
+    async def slow(request: web.Request) -> web.Response:
+        await released.wait()
+        return web.Response()
+
+    async def look() -> None:
+        read = Read()
+        held.append(weakref.ref(read))
+        await cluster._send(client_module._Request(client_module._asked("get", REF), "GET", "/x", timeout=0.05))
+
+    server.answer = slow
+    gc.disable()
+    try:
+        with pytest.raises(NotAvailable, match="no answer within") as caught:
+            await look()
+        del caught
+        await asyncio.sleep(0)  # Python 3.13 lets go of it in the loop's next turn
+        assert held[0]() is None
+    finally:
+        gc.enable()
+        released.set()
