@@ -10,6 +10,9 @@ from pathlib import Path
 from dev.cluster.errors import ClusterError
 
 _MOUNT_POINT, _SEPARATOR = 4, "-"
+PROCESSES = 8
+"""Where everybody wants the processor, all pods together get as much as so many processes beside them. A fresh cgroup
+weighs no more than one: pods of tests starve then as soon as a dozen others are at work."""
 
 
 def hierarchies(mountinfo: str) -> list[Path]:
@@ -37,6 +40,14 @@ def create(root: str) -> None:
             # A fresh cpuset of cgroup v1 is empty, and no process can enter it.
             if file.exists() and parent.exists() and not file.read_text().strip():
                 file.write_text(parent.read_text())
+        weigh(directory)
+
+
+def weigh(directory: Path) -> None:
+    """In the hierarchy that has a weight: cgroup v1 counts 1024 for a process, v2 100."""
+    for name, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        if (directory / name).exists():
+            (directory / name).write_text(str(PROCESSES * one))
 
 
 def processes(root: str) -> set[int]:
