@@ -98,7 +98,7 @@ def test_the_search_lowers_latency_by_a_knob_that_no_physics_knows(running: Runn
     print(f"pause 200ms -> {seen['setting']['pause']}; the first step accepted after {seen['seconds']:.1f} s")
     assert seen["before"]["values"] == {"worker_count": "8", "pause": "200ms"}
     [pause] = set(seen["pause"])
-    assert 0.1 <= pause < 0.2, "one step, or two"
+    assert 0.08 <= pause < 0.2, "one step to two thirds, or two"
     assert any(event.startswith("TrialStarted") and "search: pause" in event for event in seen["events"])
     assert any(event.startswith("TrialAccepted") and "pause" in event for event in seen["events"])
 
