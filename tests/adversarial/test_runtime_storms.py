@@ -29,7 +29,8 @@ async def shop() -> World:
     """A knob in four kinds of place, and a shared budget."""
     world = await make()
     await world.apply(documents.config_map(), documents.budget(capacity=CAPACITY), documents.hpa())
-    guards = documents.QUICK | {"failuresToOpen": 50}  # a breaker that opens is not the point here
+    # Neither a breaker that opens is the point here, nor an error budget that is used up.
+    guards = documents.QUICK | {"failuresToOpen": 50, "errorBudgetShare": "100%"}
     knobs = documents.hot(), documents.path(), documents.env(), {"name": "max_replicas", "min": 1, "max": 8}
     body = documents.profile(
         "checkout",
