@@ -280,10 +280,13 @@ def tenant_of(world: World, record: WriteRecord) -> str:
 
 
 def nothing_written_without_auto(world: World, name: str, record: WriteRecord, modes: Mapping[str, str]) -> None:
-    """In Observe and Recommend nothing is written but objects of pegbox.dev, Events and the Lease; a deletion restores."""
-    profile = world.profile(name)
+    """In Observe and Recommend nothing is written but objects of pegbox.dev, Events and the Lease; a deletion restores,
+    and so does a stop with restore, and goes on when that has ended."""
+    profile, ledger = world.profile(name), world.ledger(name)
     deleting = profile is None or "deletionTimestamp" in profile["metadata"]
-    if record.kind not in OURS and modes.get(name) != "Auto" and not deleting:
+    intent = ledger.intent if ledger is not None else None
+    restoring = intent is not None and intent.kind is IntentKind.RESTORE and intent.reason is Reason.RESTORE_PENDING
+    if record.kind not in OURS and modes.get(name) != "Auto" and not deleting and not restoring:
         raise Violation(f"{record.verb} {record.kind} {record.name} in mode {modes.get(name)}")
 
 

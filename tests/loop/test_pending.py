@@ -384,3 +384,24 @@ async def test_an_install_that_may_not_write_any_more_says_what_is_pending_and_e
     world.restart()
     await world.rest()
     assert await world.values() == {"workers": "2"}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("begin", [deleted, stopped], ids=["a_deletion", "a_global_restore"])
+async def test_a_restore_ends_what_is_left_of_the_rollback_that_it_takes_the_place_of(
+    place: Place, begin: Callable[[World], Awaitable[None]]
+) -> None:
+    """The old values stand already, so the restore moves nothing; pods run the trial's. (tests/chaos, seed 80001432.)"""
+    world = await in_force(place)
+    refusing = Refusing(place, NotAvailable("500: etcdserver: request timed out"))
+    server(world).faults.on_write(refusing)
+    await world.annotate("rollback")
+    await refused(world, place, IntentKind.ROLLBACK, NotAvailable("500: etcdserver: request timed out"), "WriteFailed")
+    await begin(world)
+    refusing.error = None
+
+    async def over() -> bool:
+        return not await world.exists() or (await world.intent() is None and await place.stands(world) == place.before)
+
+    await world.until(over)
+    assert await place.stands(world) == place.before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import cohorts, left_behind, looks, read_back, room, transitions, under_way
+from pegbox.core import cohorts, force, left_behind, looks, read_back, room, transitions, under_way
 from pegbox.core.transitions import Begin
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.knobs import Setting
@@ -36,7 +36,8 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     ledger = snapshot.ledger
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = {**read_back.left_alone(ledger), **read_back.foreign_at_restore(snapshot, parent)}
-    parent, goal = transitions.keeping(_here(snapshot, parent), foreign), transitions.keeping(goal, foreign)
+    parent = _unfinished(snapshot, workload, _here(snapshot, parent), goal)
+    parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
         ledger = transitions.owing(replace(ledger, owed=None), wanted, goal)
@@ -52,6 +53,19 @@ def _here(snapshot: Snapshot, wanted: Setting) -> Setting:
     """Where the workload is now: what an intent wanted may not have been written yet, and what stands is ours, too."""
     late = {n for n, held in snapshot.held.items() if held.behind}
     return wanted.with_values(**{n: v for n, v in snapshot.known(wanted).items() if n not in late})
+
+
+def _unfinished(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
+    """A restart that the stage under way has not ended yet is the restore's to end: what stands is the goal already,
+    and pods still run what was before."""
+    intent, space = snapshot.ledger.intent, snapshot.spec.space
+    if intent is None or intent.in_force_at is not None:
+        return here
+    if intent.old_containers is not None and not force.outdated(space, intent, workload):
+        return here
+    late = (n for n in force.restarting(space, intent) if n in here and here[n] == goal.get(n))
+    before = {n: next((s[n] for s in (intent.before, intent.cohort_before) if s[n] != goal[n]), goal[n]) for n in late}
+    return here.with_values(**before)
 
 
 def _standing(snapshot: Snapshot) -> Setting:
