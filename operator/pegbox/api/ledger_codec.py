@@ -25,7 +25,10 @@ from pegbox.model.trials import MAX_TRIALS, Ledger
 SCHEMA_VERSION = 3
 """2: an intent may have a cohort, which a release that does not know of it would misread. 3: admission makes
 its pods. Without the one it is still 1, and without the other 2, so that an older release can go on."""
-LATER_REASONS: Mapping[Reason, Reason] = {Reason.AHEAD_OF_LOAD: Reason.REQUESTED}
+LATER_REASONS: Mapping[Reason, Reason] = {
+    Reason.AHEAD_OF_LOAD: Reason.REQUESTED,
+    Reason.EVICTION_FORBIDDEN: Reason.NOT_ACKNOWLEDGED,
+}
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""
 MAX_BYTES = MAX_STATE
