@@ -12,7 +12,7 @@ from tests.e2e.scenarios import TRIES, Seen, sampled, start
 from tests.e2e.variables import SLOW, environment, owned, standing, variable
 from tests.e2e.worlds import Application, World
 
-PODS = 3
+PODS = 2
 OFTEN = 0.5  # seconds: pods take longer to be replaced
 
 

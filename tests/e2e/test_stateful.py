@@ -21,14 +21,14 @@ def test_what_pods_read_when_they_start_is_brought_to_one_after_the_other(statef
     """By eviction, in the order of their names; no new revision."""
     seen = stateful.seen("set")
     assert seen["created"] == NAMES and not seen["kept"]
-    assert min(one["ready"] for one in seen["samples"]) >= PODS - 1
+    assert min(one["runs"] for one in seen["samples"]) >= PODS - 1
     assert seen["target"][0] == seen["target"][1]
 
 
 def test_where_no_pod_may_be_evicted_its_rollout_replaces_them_from_the_last_to_the_first(stateful: Running) -> None:
     seen = stateful.seen("rolled")
     assert seen["created"] == NAMES[::-1]
-    assert min(one["ready"] for one in seen["samples"]) >= PODS - 1
+    assert min(one["runs"] for one in seen["samples"]) >= PODS - 1
     assert seen["lanes"] == [8.0] * PODS
     assert seen["variables"] == ["8"] * PODS
 

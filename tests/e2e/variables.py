@@ -44,11 +44,13 @@ def lanes(world: World) -> dict[str, float]:
 
 
 def standing(world: World) -> Seen:
-    """One look: which pods are ready, and what stands in each pod's own environment."""
+    """One look: which pods are ready, how many run and stay (a machine that stalls makes pods unready by itself), and
+    what stands in each pod's own environment."""
     found = world.pods()
+    runs = sum("deletionTimestamp" not in p["metadata"] and p["status"].get("phase") == "Running" for p in found)
     conditions = [c for p in found for c in p["status"].get("conditions", [])]  # each pod has one of a type
     ready = sum(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return {"ready": ready, "env": {p["metadata"]["uid"]: variable(p) for p in found}}
+    return {"ready": ready, "runs": runs, "env": {p["metadata"]["uid"]: variable(p) for p in found}}
 
 
 def variable(pod: Object) -> str | None:
