@@ -158,3 +158,18 @@ async def test_old_pods_of_an_on_delete_set_take_a_size_that_the_owner_changed()
     await world.pods_step(app)
     await world.turns(4)
     assert {p["spec"]["containers"][0]["resources"]["requests"]["cpu"] for p in await app.pods.pods()} == {"600m"}
+
+
+async def test_while_the_new_pod_of_a_name_does_not_exist_yet_no_other_one_is_evicted() -> None:
+    """Nobody is unready then: the old pod has gone, and the controller has made none. (Seen on a real kubelet.)"""
+    world, app = await start(documents.env(), threads=2)
+    await world.annotate("try", "threads=3")
+    while EVICT not in written(world.pegbox):
+        await world.wake()
+    for _ in range(3):
+        assert len(await app.pods.pods()) == 1
+        world.clock.skip(2.0)
+        await world.wake()
+        assert written(world.pegbox).count(EVICT) == 1
+    assert (await world.rest()).trials[-1].state is TrialState.ACCEPTED
+    assert written(world.pegbox).count(EVICT) == 2

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from fractions import Fraction
 
-from pegbox.core import cohorts, force, left_behind, looks, read_back, room, transitions, under_way
+from pegbox.core import cohorts, left_behind, looks, read_back, room, transitions, under_way
 from pegbox.core.transitions import Begin
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.knobs import Setting
@@ -36,7 +37,7 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     ledger = snapshot.ledger
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = {**read_back.left_alone(ledger), **read_back.foreign_at_restore(snapshot, parent)}
-    parent = _unfinished(snapshot, workload, _here(snapshot, parent), goal)
+    parent = _unfinished(snapshot, _here(snapshot, parent), goal)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:
         wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
@@ -55,17 +56,20 @@ def _here(snapshot: Snapshot, wanted: Setting) -> Setting:
     return wanted.with_values(**{n: v for n, v in snapshot.known(wanted).items() if n not in late})
 
 
-def _unfinished(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
-    """A restart that the stage under way has not ended yet is the restore's to end: what stands is the goal already,
-    and pods still run what was before."""
-    intent, space = snapshot.ledger.intent, snapshot.spec.space
+def _unfinished(snapshot: Snapshot, here: Setting, goal: Setting) -> Setting:
+    """A stage that is not in force yet is the restore's to end: what stands may be the goal already, while pods still
+    run what was before, or more of them run than its bounds allow. Of two values that are not the goal the larger
+    counts: pods may still use as much."""
+    intent = snapshot.ledger.intent
     if intent is None or intent.in_force_at is not None:
         return here
-    if intent.old_containers is not None and not force.outdated(space, intent, workload):
-        return here
-    late = (n for n in force.restarting(space, intent) if n in here and here[n] == goal.get(n))
-    before = {n: next((s[n] for s in (intent.before, intent.cohort_before) if s[n] != goal[n]), goal[n]) for n in late}
-    return here.with_values(**before)
+    found = {}
+    for name in (n for n in here if n in goal):
+        ran = [s[name] for s in (intent.before, intent.cohort_before) if name in s]
+        left = [v for v in (here[name], *ran) if v != goal[name]]
+        if left:
+            found[name] = max((v for v in left if isinstance(v, Fraction)), default=left[0])
+    return here.with_values(**found)
 
 
 def _standing(snapshot: Snapshot) -> Setting:

@@ -280,8 +280,10 @@ class LiveActuator:
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling
-        leaving = any(p.terminating for p in workload.unfinished)  # it still holds its connections
-        if not old or leaving or (unhealthy(workload) is not None and not back):
+        leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
+        # Between the old pod and the new one of its name a StatefulSet has none, and all that are there are ready.
+        short = len(workload.unfinished) - len(leaving) < workload.replicas
+        if not old or leaving or ((short or unhealthy(workload) is not None) and not back):
             return Acted()
         # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
         if len(workload.unfinished) >= 2 or workload.kind == "StatefulSet":
