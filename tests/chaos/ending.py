@@ -89,9 +89,11 @@ def _every_pod_runs(world: World, name: str, incumbent: Setting) -> None:
 
 
 def _every_pod_has(world: World, name: str, incumbent: Setting) -> None:
-    """Each pod's container has the incumbent's size. Where a ledger that knew another one was lost, nobody can tell that from
-    one that somebody else gave the pod: it is left alone, and the condition Conflict names the pod (seed 901000199)."""
-    said = world.condition_message(name, "Conflict") if name in world.lapsed else ""
+    """Each pod's container has the incumbent's size. Where a ledger that knew another one was lost (also one of the template
+    that was, seed 71002894), nobody can tell that from one that somebody else gave the pod: it is left alone, and the
+    condition Conflict names the pod (seed 901000199)."""
+    known = name not in world.lapsed and name not in world.forgotten
+    said = "" if known else world.condition_message(name, "Conflict")
     for pod in world.apps[name].pods if "cpu_request" in incumbent else ():
         at = cores({"spec": {"containers": [{"resources": pod.sizes}]}})
         if at is not None and at != incumbent.number("cpu_request") and pod.name not in said:

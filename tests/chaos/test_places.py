@@ -170,14 +170,24 @@ def test_a_deletion_of_our_variables_that_names_no_uid_is_found(uid: str, found:
     assert asyncio.run(run()) == found
 
 
-@pytest.mark.parametrize(("lapsed", "said", "lost"), [(True, True, 0), (True, False, 1), (False, True, 1)])
-def test_a_size_that_no_ledger_knows_is_no_loss_where_its_pod_is_named(lapsed: bool, said: bool, lost: int) -> None:
+@pytest.mark.parametrize(
+    ("ledger", "said", "lost"),
+    [
+        ("older", True, 0),
+        ("older", False, 1),
+        ("lost at rest", True, 0),
+        ("lost at rest", False, 1),
+        ("whole", True, 1),
+    ],
+)
+def test_a_size_that_no_ledger_knows_is_no_loss_where_its_pod_is_named(ledger: str, said: bool, lost: int) -> None:
     async def run() -> list[str]:
         world = await RUNNER.world("sized")
         watch, pod = Watch(world), _pod(world)
         await _patched(_pod, CPU, "3", "resize")(world)
         await world.others_step()
-        world.lapsed |= {NAME: "the ledger is older"} if lapsed else {}
+        world.lapsed |= {NAME: "the ledger is older"} if ledger == "older" else {}
+        world.forgotten |= {NAME} if ledger == "lost at rest" else set()
         named = {"type": "Conflict", "status": "True", "reason": "OwnedByOther", "message": pod.name if said else ""}
         place = Ref(PROFILE, NAMESPACE, NAME)
         await _patched(lambda world: place, "/status/conditions", [named], "status")(world)

@@ -238,6 +238,7 @@ def _ledger(world: World, tenant: str) -> Ref | None:
     ref = Ref(LEDGER, NAMESPACE, tenant)
     if world.server.peek(ref) is None:
         return None
+    world.forgotten.add(tenant)
     if world.unsettled(tenant):
         world.lapsed[tenant] = "the ledger was lost in mid-trial: what stands is the incumbent"
     return ref

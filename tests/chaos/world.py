@@ -111,6 +111,7 @@ class World:
     read_ledgers: dict[str, tuple[str, Ledger | None]] = field(default_factory=dict)
     old_ledgers: dict[str, Object] = field(default_factory=dict)
     lapsed: dict[str, str] = field(default_factory=dict)  # tenant -> why its end is not a plain last-known-good
+    forgotten: set[str] = field(default_factory=set)  # whose ledger was lost or replaced at some time
     on_others: Callable[[], None] = lambda: None  # told after each act of others
     on_wake: Callable[[str], None] = lambda name: None  # told before each wake
     on_slept: Callable[[str], None] = lambda name: None  # told after each that went through
