@@ -21,7 +21,7 @@ from pegbox.model.prediction import LoadForecast, ModelReport
 from pegbox.model.profile import Mode, Slo
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Held, Snapshot, Workload
-from pegbox.model.trials import Breaker, BreakerState, IntentKind, Ledger, TrialSummary
+from pegbox.model.trials import Breaker, BreakerState, Ledger, TrialSummary
 
 UNKNOWN = "Unknown"
 _NOISY = ("attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper")
@@ -342,7 +342,7 @@ def _next(snapshot: Snapshot, ledger: Ledger) -> str:
     """What comes next, with times of day: a text that counted down would be a write at every wake."""
     mode = snapshot.spec.mode
     if ledger.intent is not None:
-        back = ledger.intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
+        back = ledger.intent.kind.goes_back
         if ledger.intent.opening:
             return "replace pods until the canary has its variables"
         if ledger.intent.in_force_at is None:

@@ -12,7 +12,7 @@ from pegbox.model.errors import NotEvicted
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import Intent, IntentKind
+from pegbox.model.trials import Intent
 
 KEPT = Fraction(1, 2)
 """Of a pod's ackTimeout: what is left for the rollout."""
@@ -33,10 +33,9 @@ def waits(
         return True
     share = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     if snapshot.ledger.intent is None:
-        if since is None or snapshot.read_at is None:
-            return not forbidden.lasting
-        return not forbidden.lasting and snapshot.read_at < since + share
-    if intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) or forbidden.lasting:
+        over = since is not None and snapshot.read_at is not None and snapshot.read_at >= since + share
+        return not forbidden.lasting and not over
+    if intent.kind.goes_back or forbidden.lasting:
         return False
     if intent.applied_at is None or snapshot.read_at is None:
         return True

@@ -66,7 +66,7 @@ def within(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
 def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent: int) -> bool:
     """May the way back go on beside pods that never acknowledged? Where they fit at their old values, it may:
     a silent pod holds up a raise of a trial, never a rollback."""
-    if intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.stage + 1 >= len(intent.stages):
+    if not intent.kind.goes_back or intent.stage + 1 >= len(intent.stages):
         return False
     ahead = [] if intent.cohort is None else [intent.cohort.stages[intent.stage + 1]]
     old, new = [intent.before, intent.cohort_before], [intent.stages[intent.stage + 1], *ahead]
@@ -97,7 +97,7 @@ def exceeds(snapshot: Snapshot, workload: Workload) -> str:
     It goes on all the same (`restart_waits`), and that is said.
     """
     intent = snapshot.ledger.intent
-    if intent is None or intent.kind not in (IntentKind.ROLLBACK, IntentKind.RESTORE) or intent.applied_at is None:
+    if intent is None or not intent.kind.goes_back or intent.applied_at is None:
         return ""
     if not force.to_restart(snapshot.spec.space, intent, workload) or restart_waits(snapshot, workload, intent):
         return ""

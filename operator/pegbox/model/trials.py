@@ -29,6 +29,10 @@ class IntentKind(StrEnum):
     ROLLBACK = "Rollback"  # put the parent back, whatever ended the trial
     RESTORE = "Restore"  # put the values recorded at adoption back
 
+    @property
+    def goes_back(self) -> bool:
+        return self in (IntentKind.ROLLBACK, IntentKind.RESTORE)
+
 
 class TrialState(StrEnum):
     ACCEPTED = "Accepted"

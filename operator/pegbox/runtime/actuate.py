@@ -22,7 +22,7 @@ from pegbox.model.knobs import Knob, LocationKind, Setting, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
-from pegbox.model.trials import Intent, IntentKind
+from pegbox.model.trials import Intent
 from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
 from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.points import Point, Reached
@@ -263,7 +263,7 @@ class LiveActuator:
                 except NotFound:
                     continue  # it went meanwhile: the pod that follows is resized on a later wake
                 except Refused as error:
-                    if change.intent.kind in sizes.WAYS_BACK:
+                    if change.intent.kind.goes_back:
                         raise
                     refused[pod["metadata"]["uid"]] = str(error)
                     continue
@@ -279,7 +279,7 @@ class LiveActuator:
         old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
-        back = intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE) and bool(sick) and not workload.rolling
+        back = intent.kind.goes_back and bool(sick) and not workload.rolling
         leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
         # Between the old pod and the new one of its name a StatefulSet has none, and all that are there are ready.
         short = len(workload.unfinished) - len(leaving) < workload.replicas

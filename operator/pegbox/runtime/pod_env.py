@@ -19,7 +19,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Snapshot, Workload
-from pegbox.model.trials import IntentKind, Ledger
+from pegbox.model.trials import Ledger
 from pegbox.ports import POD_ENVIRONMENT, Object
 from pegbox.runtime.reading import ORIGINALS, PARENTS, Objects, noted
 
@@ -27,7 +27,6 @@ LAG = timedelta(seconds=30)
 """A pod created later than this after the write was made by an API server that knew: informers lag by less than a
 second where all is well. Both moments are of the API server's clock."""
 THEIRS = frozenset({Reason.OWNED_BY_OTHER, Reason.ENV_UNREADABLE})
-_WAYS_BACK = (IntentKind.ROLLBACK, IntentKind.RESTORE)
 Agreed = Callable[[Objects, Knob], KnobValue | Missing]
 Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 
@@ -184,7 +183,7 @@ def _runs(found: Objects, knob: Knob, pod: Object, start: KnobValue | None) -> K
 
 def _refused(asking: Asking, knob: Knob, seen: Held) -> Missing | None:
     found, ledger = asking.found, asking.ledger
-    back = ledger is not None and ledger.intent is not None and ledger.intent.kind in _WAYS_BACK
+    back = ledger is not None and ledger.intent is not None and ledger.intent.kind.goes_back
     if found.admission is not None and not back:  # putting back needs no policy
         return found.admission
     body = found.pod_environment

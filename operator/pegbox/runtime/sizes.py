@@ -18,11 +18,10 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Workload
-from pegbox.model.trials import IntentKind, Ledger
+from pegbox.model.trials import Ledger
 from pegbox.ports import Object
 from pegbox.runtime.reading import Objects
 
-WAYS_BACK = (IntentKind.ROLLBACK, IntentKind.RESTORE)
 Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 
 
@@ -153,7 +152,7 @@ def _unsupported(found: Objects, template: Object, container: Object, size: Size
 
 def _utilization(found: Objects, container: str, size: Size, ledger: Ledger | None) -> Missing | None:
     """A share of the requests means something else once the requests move; the way back gives it its meaning again."""
-    back = ledger is not None and ledger.intent is not None and ledger.intent.kind in WAYS_BACK
+    back = ledger is not None and ledger.intent is not None and ledger.intent.kind.goes_back
     if size.side is not Side.REQUESTS or back:
         return None
     what = resources.utilization_metric(found.hpas, size.resource, container)

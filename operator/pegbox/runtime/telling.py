@@ -14,7 +14,7 @@ from pegbox.model.prediction import ModelReport
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
-from pegbox.model.trials import Intent, IntentKind
+from pegbox.model.trials import Intent
 from pegbox.ports import Object
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.reading import Objects
@@ -46,7 +46,7 @@ def held_up(found: Objects, decision: Decision) -> Event | None:
 
 def goes_back(intent: Intent | None) -> bool:
     """Is a rollback or a restore under way?"""
-    return intent is not None and intent.kind in (IntentKind.ROLLBACK, IntentKind.RESTORE)
+    return intent is not None and intent.kind.goes_back
 
 
 def failure(reason: Reason, text: str, intent: Intent | None) -> tuple[Reason, str]:
