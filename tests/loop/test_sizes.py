@@ -9,7 +9,7 @@ import pytest
 
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import TrialState
+from pegbox.model.trials import IntentKind, TrialState
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
@@ -311,6 +311,27 @@ async def test_another_value_in_the_template_is_the_owners_decision_and_is_not_t
     await world.steady()
     assert await trial(world, "cpu_request=700m,workers=4") is TrialState.REVERTED
     assert await pod_sizes(app) == ["600m", "600m"]
+
+
+async def test_an_owner_who_changes_his_mind_twice_in_mid_rollback_does_not_keep_it_from_its_end() -> None:
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=4")
+    await world.until(lambda: _under_way(world, IntentKind.ROLLBACK))
+    await redeployed(world, app, "600m")  # his, from here on: whatever it becomes
+    await world.turn()
+    await redeployed(world, app, "0.5")
+    ledger = await world.rest()
+    assert ledger.trials[-1].state is TrialState.REVERTED
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    assert ledger.incumbent is not None and ledger.incumbent["cpu_request"] * 2 == 1  # type: ignore[operator]
+    assert ledger.adopted is not None and ledger.adopted["cpu_request"] == ledger.incumbent["cpu_request"]
+    await world.steady()
+    assert await trial(world, "cpu_request=700m,workers=3") is TrialState.ACCEPTED
+
+
+async def _under_way(world: World, kind: IntentKind) -> bool:
+    intent = await world.intent()
+    return intent is not None and intent.kind is kind
 
 
 async def test_another_image_rolls_out_and_the_accepted_size_outlives_it() -> None:

@@ -76,7 +76,7 @@ def _standing(found: Objects, knob: Knob, ledger: Ledger | None, start: KnobValu
         value = agreed if remembered == start else start
         return Held(value, odd=tuple(sorted(n for n, v in pods.items() if v != value)))
     adopted = ledger.adopted.get(knob.name, start) if ledger.adopted is not None else start
-    if adopted != start:
+    if adopted != start or (ledger.intent is not None and knob.name in ledger.intent.keep):
         return Held(start)  # its owner wrote another value into the template: his decision, pods follow by the rollout
     ours = {start, *_known(ledger, knob.name)}
     odd = tuple(sorted(n for n, v in pods.items() if v not in ours))
