@@ -11,13 +11,16 @@ from pegbox.core import cohorts, force, usage
 from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import Intent, IntentKind
+from pegbox.model.trials import Intent
 
 
 def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     """A way back that raises a budget's use waits while there are more pods than the setting lets live, and it would
-    not fit with them: those of a rollout's surge, or such as still drain. "" where nothing stands in the way."""
-    if intent.kind is not IntentKind.ROLLBACK or intent.applied_at is not None:
+    not fit with them: those of a rollout's surge, or such as still drain. "" where nothing stands in the way.
+
+    A deletion waits for none of them: it promises the originals, and a rollout that is stuck would hold it for good.
+    """
+    if not intent.kind.goes_back or snapshot.deleting or intent.applied_at is not None:
         return ""
     fewer = usage.scaled(snapshot.spec, workload, intent.current)
     ahead = len(cohorts.members(snapshot.spec.space, intent, workload))

@@ -228,7 +228,8 @@ def test_silent_pods_of_a_canary_count_at_the_largest_of_what_any_side_runs() ->
         assert room.beside_silent(seen, pods(4), item, 2) is goes_on
 
 
-def test_a_cohort_is_not_raised_while_a_surge_leaves_no_room() -> None:
+@pytest.mark.parametrize("kind", [IntentKind.ROLLBACK, IntentKind.RESTORE])
+def test_a_cohort_is_not_raised_while_a_surge_leaves_no_room(kind: IntentKind) -> None:
     """4 pods of 4 x 4 = 64 of 64, 1 of them lowered to 2 x 4 by the canary. A deploy's fifth pod uses it up: 8 + 64."""
     parent, low = setting(workers=4, pool=4), setting(workers=2, pool=4)
     profile = spec(
@@ -236,10 +237,12 @@ def test_a_cohort_is_not_raised_while_a_surge_leaves_no_room() -> None:
     )
     here, there = (Setting({**s, "max_replicas": F(4)}) for s in (parent, low))
     stages, cohort = cohorts.together(profile, here, here, Standing(("p00",), there))
-    item = intent(IntentKind.ROLLBACK, parent=here, stages=stages, cohort=cohort)
+    item = intent(kind, parent=here, stages=stages, cohort=cohort)
     seen = snapshot(profile, under_way(item))
     assert "80 of 64" in room.crowded(seen, pods(5), item)
     assert room.crowded(seen, pods(4), item) == ""
+    assert room.crowded(replace(seen, deleting=True), pods(5), item) == "", "a deletion promises the originals"
+    assert room.crowded(seen, pods(5), replace(item, kind=IntentKind.TRIAL)) == "", "a trial is refused, not held up"
 
 
 def test_a_trial_that_begins_records_its_cohort_and_the_next_stage_keeps_it() -> None:

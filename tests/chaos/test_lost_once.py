@@ -1,4 +1,4 @@
-"""A restore that takes the place of a rollback: what of it is not in force yet is the restore's to end."""
+"""Schedules that the long form lost once, shortened: the state before each mend loses it again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.chaos.schedule import Runner, Schedule, Step, table
 
 LOST = (
+    # A restore that takes the place of a rollback ends what that left.
     pytest.param(
         Schedule(
             80001432,
@@ -53,6 +54,51 @@ LOST = (
         ),
         id="pods above a bound that it lowered",
     ),
+    # A restore that raises waits for the pods of somebody's deploy to go.
+    pytest.param(
+        Schedule(
+            83000375,
+            "hot",
+            (
+                Step("proposal of the model", 940344543, 0),
+                Step("profile edited", 326626790, 1),
+                Step("user scales the target", 260017868, 0),
+                Step("deploy", 711982724, 1),
+                Step("everything is stopped and restored", 340818233, 0),
+                Step("user edits the HPA", 611081968, 2),
+            ),
+        ),
+        id="a global restore in mid-deploy, everything at once",
+    ),
+    pytest.param(
+        Schedule(
+            83001132,
+            "hot",
+            (
+                Step("proposal of the model", 102702386, 2),
+                Step("Prometheus: no join", 29929749, 0),
+                Step("everything is stopped and restored", 472726359, 1),
+                Step("stale leader resumes after takeover", 618638612, 1),
+            ),
+        ),
+        id="a global restore in mid-deploy, in two stages",
+    ),
+    # What was left to others is theirs, whatever it becomes.
+    pytest.param(
+        Schedule(
+            83002122,
+            "sized",
+            (
+                Step("proposal of the model", 128376815, 1),
+                Step("stale leader resumes after takeover", 356946736, 2),
+                Step("a freeze begins in mid-trial", 904422501, 0),
+                Step("user edits the requests of the template", 350936546, 1),
+                Step("deleted and recreated", 493179449, 2),
+                Step("crash loop for its own reasons", 917246750, 0),
+            ),
+        ),
+        id="a request that its owner changes twice in mid-rollback",
+    ),
 )
 
 
@@ -63,7 +109,6 @@ def quiet() -> None:
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_what_the_rollback_left_is_ended(lost: Schedule) -> None:
-    """Found by the long form; the states before lost each."""
+def test_it_is_not_lost_again(lost: Schedule) -> None:
     outcome = asyncio.run(Runner().run(lost))
     assert not outcome.violations, table(outcome)
