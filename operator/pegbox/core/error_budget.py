@@ -7,7 +7,7 @@ of bad events explains: a setting pays only for what it made worse. Bad events a
     spent > share x (1 - goal) x events of the window + 3 x sqrt(2 x b x n x (1 + n / n0))
 
 with b the parent's share of bad events, n the events since the first write, and n0 those that the parent was measured
-on. The 2 stands for events that go bad in clumps, twice as noisy as Poisson's, as in `verify.p_more`.
+on (`core.bad_events`).
 
 Worked: goal 95 %, share 5 %, window 300 s, 10 events/s, a parent with 1 % bad of 2400. Allowed are 0.05 x 0.05 x 3000
 = 7.5 events. After 120 s (1200 events) chance may add 3 x sqrt(2 x 0.01 x 1200 x 1.5) = 18. So 38 bad events (12 are
@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from pegbox.core import bad_events
 from pegbox.core.baseline import baseline_of, served
 from pegbox.core.transitions import Ending
 from pegbox.model.observations import Attainment, Missing, Observation
@@ -36,8 +37,6 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Baseline, Intent, Ledger, Spending, TrialState
 
-CHANCE = 3.0  # standard deviations: it is looked at with every scrape
-CLUMPS = 2.0  # variance of counted events over Poisson's
 WORTH = 0.25  # of the share must be left for a trial to begin: with less, a little bad luck would end it
 MERGED = 8  # trials that ended within this part of a window are kept as one, until the last of them is out of it
 KEPT = 1.25  # what is beyond chance is stored whenever it grew by this factor
@@ -109,10 +108,8 @@ def _until(looks: Sequence[tuple[float, float]], moment: float) -> float:
 
 
 def _variance(spec: ProfileSpec, parent: Baseline, base: float, events: float) -> float:
-    """2 b n (1 + n / n0)."""
     measured = max(1.0, parent.throughput * float(spec.guards.trial_window) * parent.windows)
-    bad = max(1 - base, 1 / measured)  # none seen is not none there
-    return CLUMPS * bad * events * (1 + events / measured)
+    return bad_events.variance(1 - base, events, measured)
 
 
 def overspent(
@@ -141,7 +138,7 @@ def overspent(
         left = max(0.0, _left(budget, _within(item, before, seen.window.end), variance))
         used = intent.spent.get(item.name, 0.0)
         if events >= item.minimum_events and used > left:
-            return Overspent(item.name, used, left, guilty=used > _chance(variance))
+            return Overspent(item.name, used, left, guilty=used > bad_events.chance(variance))
     return None
 
 
@@ -217,21 +214,17 @@ def _added(known: tuple[Spending, ...], fresh: Spending, span: timedelta) -> tup
 
 def told(intent: Intent) -> Mapping[str, float]:
     """What is worth a write of the ledger in mid-trial: how often what is beyond chance has grown by KEPT."""
-    sure = {n: e - _chance(intent.variance.get(n, 0.0)) for n, e in intent.spent.items()}
+    sure = {n: e - bad_events.chance(intent.variance.get(n, 0.0)) for n, e in intent.spent.items()}
     return {n: float(math.floor(math.log(e, KEPT))) for n, e in sorted(sure.items()) if e > 1}
 
 
 def _left(share: float, before: Sequence[Spending], variance: float = 0.0) -> float:
     """The least of what the latest k trials before leave, for every k from none to all."""
-    left, events = share + _chance(variance), 0.0
+    left, events = share + bad_events.chance(variance), 0.0
     for item in reversed(before):
         events, variance = events + item.events, variance + item.variance
-        left = min(left, share + _chance(variance) - events)
+        left = min(left, share + bad_events.chance(variance) - events)
     return left
-
-
-def _chance(variance: float) -> float:
-    return CHANCE * math.sqrt(max(0.0, variance))
 
 
 def _share(spec: ProfileSpec, item: Slo, events: float) -> float:

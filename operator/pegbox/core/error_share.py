@@ -6,7 +6,7 @@ events are the latency's matter. With b the share of bad events before, of n0 ev
     k >= 10,   k > 2 x b x n,   k > b x n + 3 x sqrt(2 x b x n x (1 + n / n0))
 
 and where they matter: 2 points more than before, or for an SLO more than its goal allows. The chance is that of
-`core.error_budget`; a count below ten is no figure at all.
+`core.bad_events`; a count below ten is no figure at all.
 
 Worked: 0.1 % before of 12000, 1200 now. 2.4 are twice that, 1.2 + 3 x sqrt(2 x 1.2 x 1.1) = 6.1 is chance, and 2 points
 more are 25.2: 26 failed events are a surge, 25 are not. For an SLO of 99 % more than 12 are.
@@ -14,9 +14,9 @@ more are 25.2: 26 failed events are a surge, 25 are not. For an SLO of 99 % more
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
+from pegbox.core import bad_events
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import ProfileSpec, SignalKind
 
@@ -24,7 +24,6 @@ ALL = ""  # the class's own errors, beside the names of SLOs
 LEAST = 10.0  # failed events in a window; fewer are chance
 FAR = 2.0  # times the share of before
 MATTERS = 0.02  # more than before, where no SLO says what matters; as `verify.ERROR_RISE`
-CHANCE, CLUMPS = 3.0, 2.0  # standard deviations; variance of counted events over Poisson's
 WINDOWS = 20  # that a record is of: older ones fade
 
 
@@ -67,6 +66,6 @@ def _far(before: Attainment, now: Attainment, allowed: float | None) -> bool:
         return False
     share = max(1 - before.share, 1 / before.total)  # none seen is not none there
     bad, expected = now.total - now.good, share * now.total
-    chance = CHANCE * math.sqrt(CLUMPS * expected * (1 + now.total / before.total))
+    chance = bad_events.chance(bad_events.variance(share, now.total, before.total))
     matters = expected + MATTERS * now.total if allowed is None else allowed * now.total
     return bad >= LEAST and bad > max(FAR * expected, expected + chance, matters)
