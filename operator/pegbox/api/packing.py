@@ -79,8 +79,13 @@ def _whole(raw: Any) -> int:
     return raw
 
 
+_PLAIN = frozenset((type(None), bool, int, float, str))
+
+
 def pack(value: Any, table: Table) -> Any:
     """A JSON value. Raises ValueError for a naive time, TypeError for what has no JSON form."""
+    if type(value) in _PLAIN:  # most of a ledger; to ask for an abstract class is slow
+        return value
     match value:
         case Setting():
             return table.at(value)
@@ -90,7 +95,7 @@ def pack(value: Any, table: Table) -> Any:
             return _value_out(value)
         case datetime():
             return stamp(value)
-        case None | bool() | int() | float() | str():
+        case int() | float() | str():  # such as numpy's
             return value
         case Mapping():
             return {str(key): pack(item, table) for key, item in value.items()}
@@ -103,6 +108,8 @@ def pack(value: Any, table: Table) -> Any:
 
 def unpack(hint: Any, raw: Any, settings: list[Setting]) -> Any:
     """The value of a type hint. Raises TypeError, ValueError, KeyError or IndexError for anything else."""
+    if hint in _PLAIN:
+        return _scalar(hint, raw, settings)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if raw is None:
@@ -160,15 +167,16 @@ def _finite(value: float) -> float:
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: type[Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Of all fields, and the names of those without a default."""
+    required = frozenset(f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
+    return typing.get_type_hints(kind), required
 
 
 def _dataclass(kind: type[Any], raw: Any, settings: list[Setting]) -> Any:
     if not isinstance(raw, Mapping):
         raise TypeError(f"{raw!r:.40} where {kind.__name__} is expected")
-    hints = _hints(kind)  # type: ignore[arg-type]  # mypy: a class might not be hashable; dataclasses are
-    required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    hints, required = _hints(kind)  # type: ignore[arg-type]  # mypy: a class might not be hashable; dataclasses are
     missing = sorted(required - set(raw))
     if missing:
         raise KeyError(f"{kind.__name__}.{missing[0]}")
