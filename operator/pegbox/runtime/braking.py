@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pegbox.core import added
+from pegbox.core import change_per_hour
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import SENTENCES, Reason
@@ -21,7 +21,8 @@ def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decisio
     if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
         return decision
     if intent.kind is IntentKind.TRIAL and isinstance(snapshot.workload, Workload):
-        intent = replace(intent, added=added.of(snapshot, snapshot.workload, intent))
+        change = change_per_hour.of(snapshot, snapshot.workload, intent)
+        intent = replace(intent, added=change.added, removed=change.removed)
         decision = replace(decision, ledger=replace(decision.ledger, intent=intent))
     refused = brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
     if refused is None:
