@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.core.slots import SlotLimits
-from pegbox.model.trials import Amount, Change, Intent, TrialState
+from pegbox.model.trials import Amount, Amounts, Intent, TrialState
 from pegbox.ports import LEDGER, Ref
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.testing.clock import FakeClock
@@ -21,7 +20,7 @@ SIZES = {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"cpu": "2", 
 KNOBS = tuple({"name": name, "conflictPolicy": "Take"} for name in ("cpu_request", "memory_request"))
 
 
-async def shop(limit: Change, *names: str) -> World:
+async def shop(limit: Amounts, *names: str) -> World:
     """Profiles of two pods, each of 500m and 256Mi."""
     world = await make(limits=BrakeLimits(SlotLimits(0, 0, limit)))
     for name in names:
@@ -50,7 +49,7 @@ async def requests(world: World, name: str, resource: str = "cpu") -> list[str]:
 
 
 async def test_requests_of_cpu_add_up_over_all_profiles_and_the_figures_are_said() -> None:
-    world = await shop(Change(Amount(cpu=800)), "a", "b")
+    world = await shop(Amounts(Amount(cpu=800)), "a", "b")
     await attempt(world, "a", "cpu_request=750m")  # 2 pods x 250m
     await world.rest("a")
     reason, message = await attempt(world, "b", "cpu_request=750m")
@@ -64,7 +63,7 @@ async def test_requests_of_cpu_add_up_over_all_profiles_and_the_figures_are_said
 
 
 async def test_memory_is_counted_apart_from_cpu() -> None:
-    world = await shop(Change(Amount(memory=300 * 2**20)), "a", "b")
+    world = await shop(Amounts(Amount(memory=300 * 2**20)), "a", "b")
     await attempt(world, "a", "cpu_request=1")
     await world.rest("a")
     await attempt(world, "a", "memory_request=384Mi")  # 2 pods x 128Mi
@@ -75,7 +74,7 @@ async def test_memory_is_counted_apart_from_cpu() -> None:
 
 
 async def test_a_restart_forgets_nothing_that_was_added_and_waits_for_no_profile_to_be_seen_again() -> None:
-    world = await shop(Change(Amount(cpu=800)), "a", "b")
+    world = await shop(Amounts(Amount(cpu=800)), "a", "b")
     await attempt(world, "a", "cpu_request=750m")
     await world.rest("a")
     world.restart()
@@ -87,7 +86,7 @@ async def test_a_restart_forgets_nothing_that_was_added_and_waits_for_no_profile
 
 async def test_what_a_trial_added_and_took_back_counts_all_the_same() -> None:
     """It was there: the quota of an hour is of what was asked of the nodes, not of what is left."""
-    world = await shop(Change(Amount(cpu=800)), "a", "b")
+    world = await shop(Amounts(Amount(cpu=800)), "a", "b")
     await attempt(world, "a", "cpu_request=750m,workers=4")  # four workers do harm
     known = await world.rest("a")
     assert known.trials[-1].state is TrialState.REVERTED
@@ -95,7 +94,7 @@ async def test_what_a_trial_added_and_took_back_counts_all_the_same() -> None:
 
 
 async def test_a_way_back_that_raises_waits_for_no_limit_and_spends_none() -> None:
-    world = await shop(Change(Amount(cpu=100)), "a", "b")
+    world = await shop(Amounts(Amount(cpu=100)), "a", "b")
     await attempt(world, "a", "cpu_request=250m,workers=4")  # lowered, and put back for the harm of four workers
     assert await requests(world, "a") == ["250m", "250m"]
     await world.rest("a")
@@ -105,7 +104,7 @@ async def test_a_way_back_that_raises_waits_for_no_limit_and_spends_none() -> No
 
 
 async def test_a_restore_waits_for_no_limit() -> None:
-    world = await shop(Change(Amount(cpu=100)), "a")
+    world = await shop(Amounts(Amount(cpu=100)), "a")
     await attempt(world, "a", "cpu_request=250m,workers=3")
     await world.rest("a")
     assert await requests(world, "a") == ["250m", "250m"]
@@ -119,8 +118,8 @@ async def test_a_restore_waits_for_no_limit() -> None:
 # --- what is taken away
 
 
-def less(**limit: int) -> Change:
-    return Change(removed=Amount(**limit))
+def less(**limit: int) -> Amounts:
+    return Amounts(removed=Amount(**limit))
 
 
 async def test_two_profiles_that_shrink_share_one_hour_and_the_figures_are_said() -> None:
@@ -162,7 +161,7 @@ async def test_memory_that_is_taken_away_is_counted_apart_from_cpu() -> None:
 
 async def test_raising_one_thing_and_lowering_another_uses_both_directions() -> None:
     """Neither makes up for the other: 2 pods x 250m more, and 2 pods x 64Mi less."""
-    world = await shop(Change(Amount(cpu=800), Amount(memory=200 * 2**20)), "a", "b")
+    world = await shop(Amounts(Amount(cpu=800), Amount(memory=200 * 2**20)), "a", "b")
     await attempt(world, "a", "cpu_request=750m,memory_request=192Mi")
     await world.rest("a")
     assert "500m were added" in (await attempt(world, "b", "cpu_request=750m"))[1]
@@ -246,7 +245,7 @@ async def test_pods_that_an_hpa_may_run_fewer_of_share_one_hour() -> None:
 async def test_a_profile_that_is_deleted_and_made_anew_has_no_second_hour() -> None:
     """Keep: what it added stays, so it counts; first in the same process, then after a restart."""
     for restarted in (False, True):
-        world = await shop(Change(Amount(cpu=800)), "b")
+        world = await shop(Amounts(Amount(cpu=800)), "b")
         await add(world, "a", deletionPolicy="Keep")
         await world.steady("a")
         await attempt(world, "a", "cpu_request=750m,workers=3")
@@ -262,7 +261,7 @@ async def test_a_profile_that_is_deleted_and_made_anew_has_no_second_hour() -> N
 
 
 async def test_a_ledger_that_is_deleted_gives_no_second_hour() -> None:
-    world = await shop(Change(Amount(cpu=800)), "a")
+    world = await shop(Amounts(Amount(cpu=800)), "a")
     await attempt(world, "a", "cpu_request=750m,workers=3")
     await world.rest("a")
     await world.outside.delete(Ref(LEDGER, world.namespace, "a"))
@@ -273,8 +272,8 @@ async def test_a_ledger_that_is_deleted_gives_no_second_hour() -> None:
 def two_trials(direction: str) -> tuple[Brakes, Intent, Intent]:
     """Each uses all of an hour."""
     clock, hour = FakeClock(auto=False), Amount(cpu=500)
-    brakes = Brakes(clock, Telemetry(), BrakeLimits(SlotLimits(0, 0, Change(**{direction: hour}))))
-    a, b = (replace(intent(id=name, started_at=clock.now()), **{direction: hour}) for name in "ab")
+    brakes = Brakes(clock, Telemetry(), BrakeLimits(SlotLimits(0, 0, Amounts(**{direction: hour}))))
+    a, b = (intent(id=name, started_at=clock.now(), **{direction: hour}) for name in "ab")
     return brakes, a, b
 
 

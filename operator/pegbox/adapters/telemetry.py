@@ -18,7 +18,7 @@ from pegbox.adapters.pod_settings import PodSettings
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Condition, ConditionType, Truth
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, Change, TrialState
+from pegbox.model.trials import Amounts, BreakerState, TrialState
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
@@ -149,7 +149,7 @@ class Telemetry:
         self._in_flight.labels("trial").set(trials)
         self._in_flight.labels("restart").set(restarts)
 
-    def changed(self, lately: Change) -> None:
+    def changed(self, lately: Amounts) -> None:
         for gauge, amount in ((self._added, lately.added), (self._removed, lately.removed)):
             gauge.labels("replicas").set(amount.pods)
             gauge.labels("cpu").set(amount.cpu / 1000)

@@ -19,12 +19,12 @@ from pegbox.core import sizing, usage
 from pegbox.model import units
 from pegbox.model.knobs import LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.snapshot import ContainerSizes, Snapshot, Workload
-from pegbox.model.trials import Amount, Change, Intent
+from pegbox.model.trials import Amount, Amounts, Intent
 
 _ZERO = Fraction(0)
 
 
-def pods(space: SearchSpace, parent: Setting, target: Setting) -> Change:
+def pods(space: SearchSpace, parent: Setting, target: Setting) -> Amounts:
     """Pods that the target may have more than its parent, and fewer; an HPA and replicas are never both knobs.
 
     Added is what replicas or an HPA's maximum are raised by; a raised minimum starts pods that the maximum had allowed.
@@ -36,14 +36,14 @@ def pods(space: SearchSpace, parent: Setting, target: Setting) -> Change:
     bounds = (*most, *space.at(LocationKind.HPA_MIN))
     added = (_raised(parent.get(knob.name), target.get(knob.name)) for knob in most)
     removed = (_raised(target.get(knob.name), parent.get(knob.name)) for knob in bounds)
-    return Change(Amount(max(added, default=0)), Amount(max(removed, default=0)))
+    return Amounts(Amount(max(added, default=0)), Amount(max(removed, default=0)))
 
 
 def _raised(old: object, new: object) -> int:
     return max(0, int(new - old)) if isinstance(old, Fraction) and isinstance(new, Fraction) else 0
 
 
-def of(snapshot: Snapshot, workload: Workload, intent: Intent) -> Change:
+def of(snapshot: Snapshot, workload: Workload, intent: Intent) -> Amounts:
     """What an intent may change over its parent, all stages of it."""
     space, parent = snapshot.spec.space, intent.parent
     moved = [pods(space, parent, stage) for stage in intent.stages]
@@ -57,7 +57,7 @@ def of(snapshot: Snapshot, workload: Workload, intent: Intent) -> Change:
             asked[resource] = changed * largest[resource] + there * max(_ZERO, *(sign * each for each in tuned))
         return Amount(changed, _whole(asked[ResourceName.CPU] * 1000), _whole(asked[ResourceName.MEMORY]))
 
-    return Change(amount(max(m.added.pods for m in moved), 1), amount(max(m.removed.pods for m in moved), -1))
+    return Amounts(amount(max(m.added.pods for m in moved), 1), amount(max(m.removed.pods for m in moved), -1))
 
 
 def _whole(value: Fraction) -> int:

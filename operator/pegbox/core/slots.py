@@ -16,7 +16,7 @@ from pegbox.model import units
 from pegbox.model.knobs import Effect, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Amount, Change, Intent, IntentKind, Ledger, TrialSummary
+from pegbox.model.trials import Amount, Amounts, Intent, IntentKind, Ledger, TrialSummary
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +27,7 @@ class SlotLimits:
 
     trials: int = 5
     restarts: int = 2
-    hourly: Change = Change()  # that trials may make, over all profiles
+    hourly: Amounts = Amounts()  # that trials may make, over all profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Entry:
 
     id: str
     at: datetime
-    change: Change
+    change: Amounts
 
 
 def flight(intent: Intent | None, space: SearchSpace | None) -> Flight:
@@ -70,7 +70,7 @@ def refusal(others: Mapping[str, Flight], wanted: Flight, limits: SlotLimits) ->
 
 def entry(intent: Intent) -> Entry:
     """Of a trial that begins."""
-    return Entry(intent.id, intent.started_at, Change(intent.added or Amount(), intent.removed or Amount()))
+    return Entry(intent.id, intent.started_at, Amounts(intent.added or Amount(), intent.removed or Amount()))
 
 
 def entries(ledger: Ledger, space: SearchSpace | None) -> tuple[Entry, ...]:
@@ -82,18 +82,18 @@ def entries(ledger: Ledger, space: SearchSpace | None) -> tuple[Entry, ...]:
     intent = ledger.intent
     if intent is not None and intent.kind is IntentKind.TRIAL:
         out.append(Entry(intent.id, intent.started_at, _recorded(intent, space, intent.parent, intent.target)))
-    return tuple(each for each in out if each.change != Change())
+    return tuple(each for each in out if each.change != Amounts())
 
 
-def _recorded(of: Intent | TrialSummary, space: SearchSpace | None, parent: Setting, target: Setting) -> Change:
-    told = Change() if space is None else change_per_hour.pods(space, parent, target)
-    return Change(of.added or told.added, of.removed or told.removed)
+def _recorded(of: Intent | TrialSummary, space: SearchSpace | None, parent: Setting, target: Setting) -> Amounts:
+    told = Amounts() if space is None else change_per_hour.pods(space, parent, target)
+    return Amounts(of.added or told.added, of.removed or told.removed)
 
 
-def lately(earlier: Iterable[Entry], now: datetime) -> Change:
+def lately(earlier: Iterable[Entry], now: datetime) -> Amounts:
     """All of the last hour. A start that lies in the future counts, too: the clock was set back."""
     known = [each.change for each in earlier if now - each.at < HOUR]
-    return Change(_sum(c.added for c in known), _sum(c.removed for c in known))
+    return Amounts(_sum(c.added for c in known), _sum(c.removed for c in known))
 
 
 def _sum(amounts: Iterable[Amount]) -> Amount:
@@ -109,7 +109,7 @@ def _bytes(count: int) -> str:
     return units.format_bytes(Fraction(count))
 
 
-_LIMITS: tuple[tuple[str, str, Callable[[Change], int], Callable[[int], str]], ...] = (
+_LIMITS: tuple[tuple[str, str, Callable[[Amounts], int], Callable[[int], str]], ...] = (
     ("maxReplicasAddedPerHour", "added", lambda c: c.added.pods, str),
     ("maxCpuAddedPerHour", "added", lambda c: c.added.cpu, _cores),
     ("maxMemoryAddedPerHour", "added", lambda c: c.added.memory, _bytes),
@@ -119,12 +119,12 @@ _LIMITS: tuple[tuple[str, str, Callable[[Change], int], Callable[[int], str]], .
 )
 
 
-def limited(wanted: Change, limits: SlotLimits) -> bool:
+def limited(wanted: Amounts, limits: SlotLimits) -> bool:
     """Is any of it limited?"""
     return any(of(limits.hourly) and of(wanted) for _, _, of, _ in _LIMITS)
 
 
-def too_much(earlier: Iterable[Entry], wanted: Change, limits: SlotLimits, now: datetime) -> Missing | None:
+def too_much(earlier: Iterable[Entry], wanted: Amounts, limits: SlotLimits, now: datetime) -> Missing | None:
     """Why so much may not be changed within this hour."""
     used = lately(earlier, now)
     for name, done, of, text in _LIMITS:

@@ -80,7 +80,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Amounts:
     """The most that is added to the cluster, and the most that is taken away; neither makes up for the other."""
 
     added: Amount = Amount()

@@ -25,7 +25,7 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Amount, BreakerState, Change, Intent, IntentKind, Ledger
+from pegbox.model.trials import Amount, Amounts, BreakerState, Intent, IntentKind, Ledger
 from pegbox.ports import LEDGER, Clock, Cluster, Object
 from pegbox.runtime.reading import opt_out
 from pegbox.runtime.settings import Settings
@@ -60,8 +60,8 @@ def limits(settings: Settings) -> BrakeLimits:
     )
 
 
-def _hourly(settings: Settings) -> Change:
-    return Change(
+def _hourly(settings: Settings) -> Amounts:
+    return Amounts(
         _amount(settings.maxReplicasAddedPerHour, settings.maxCpuAddedPerHour, settings.maxMemoryAddedPerHour),
         _amount(settings.maxReplicasRemovedPerHour, settings.maxCpuRemovedPerHour, settings.maxMemoryRemovedPerHour),
     )

@@ -15,7 +15,7 @@ from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Amount, BreakerState, Change, TrialState
+from pegbox.model.trials import Amount, Amounts, BreakerState, TrialState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(minutes=10)
@@ -189,7 +189,7 @@ def test_what_an_hour_added_and_what_it_took_away_are_exported_in_cores_and_byte
     name: str, what: str, expected: float
 ) -> None:
     telemetry = Telemetry()
-    telemetry.changed(Change(added=Amount(2, 1500, 1024), removed=Amount(3, 250, 512)))
+    telemetry.changed(Amounts(added=Amount(2, 1500, 1024), removed=Amount(3, 250, 512)))
     assert value(telemetry, name, what=what) == expected
 
 

@@ -13,7 +13,7 @@ from pegbox.model.knobs import Knob, KnobType, Location, LocationKind, ResourceN
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import ContainerSizes, Held
-from pegbox.model.trials import Amount, Change
+from pegbox.model.trials import Amount, Amounts
 from tests.unit.core.build import HOT, HPA, intent, ledger, pod, snapshot, spec, workload
 
 CPU, MEMORY = (Size(Side.REQUESTS, resource) for resource in ResourceName)
@@ -33,7 +33,7 @@ LOW = Knob("min_replicas", location=Location(LocationKind.HPA_MIN), minimum=F(1)
 PARENT = Setting({"workers": F(4), "max_replicas": F(4), "cpu_request": F(2, 5), "memory_request": F(256 * MI)})
 
 
-def found(*containers: ContainerSizes, stages: tuple[Setting, ...], pods: int = 2) -> Change:
+def found(*containers: ContainerSizes, stages: tuple[Setting, ...], pods: int = 2) -> Amounts:
     item = intent(parent=PARENT, stages=stages)
     load = workload(*(pod(f"p{n}") for n in range(pods)))
     seen = snapshot(spec(HOT, HPA, LOW, REQUEST, RAM), ledger(PARENT), workload=load, containers=containers or (APP,))
@@ -140,11 +140,11 @@ def test_the_largest_cut_of_all_stages_counts_and_not_the_last_alone() -> None:
 def test_one_thing_raised_and_another_lowered_are_both_counted_in_full() -> None:
     """At most 6 of 200m, from at most 4 of 400m: 2 pods x 400m more, and 4 pods x 200m less."""
     both = found(stages=(to(cpu_request=F(1, 5), max_replicas=6),))
-    assert both == Change(added=Amount(2, 800, 512 * MI), removed=Amount(0, 800, 0))
+    assert both == Amounts(added=Amount(2, 800, 512 * MI), removed=Amount(0, 800, 0))
 
 
 def test_a_way_there_and_the_same_way_back_move_as_many_pods() -> None:
     space = spec(HOT, HPA, LOW).space
     there = change_per_hour.pods(space, PARENT, to(max_replicas=7))
     back = change_per_hour.pods(space, to(max_replicas=7), PARENT)
-    assert (there, back) == (Change(added=Amount(3)), Change(removed=Amount(3)))
+    assert (there, back) == (Amounts(added=Amount(3)), Amounts(removed=Amount(3)))

@@ -11,7 +11,7 @@ from pegbox.core import change_per_hour
 from pegbox.core.slots import Entry, Flight, SlotLimits, entries, flight, limited, refusal, too_much
 from pegbox.model.knobs import Knob, Location, LocationKind, SearchSpace
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Amount, Change, Intent, IntentKind, TrialState, TrialSummary
+from pegbox.model.trials import Amount, Amounts, Intent, IntentKind, TrialState, TrialSummary
 from tests.unit.core.build import ENV, HOT, HPA, T0, at, intent, ledger, setting, under_way
 
 SPACE = SearchSpace((HOT, ENV))
@@ -142,14 +142,14 @@ def test_trials_of_the_past_count_whatever_came_of_them_and_so_does_the_one_unde
         for state in (TrialState.ACCEPTED, TrialState.REVERTED)
     ]
     memory = replace(under_way(intent(parent=low, stages=(high,))), trials=tuple(ended))
-    two, item = Change(Amount(2)), memory.intent
+    two, item = Amounts(Amount(2)), memory.intent
     assert item is not None
     assert entries(memory, SCALED) == (Entry("t", at(-60), two), Entry("t", at(-60), two), Entry(item.id, T0, two))
 
 
 def test_what_was_recorded_is_believed_whatever_became_of_the_knobs() -> None:
-    recorded = Change(Amount(1, 700, 2**30), Amount(2, 80, 0))
-    few = Change(Amount(0, 250, 0), Amount(0, 0, 99))
+    recorded = Amounts(Amount(1, 700, 2**30), Amount(2, 80, 0))
+    few = Amounts(Amount(0, 250, 0), Amount(0, 0, 99))
     ended = TrialSummary("t", setting(), setting(), TrialState.ACCEPTED, Reason.DEPLOYED, at(-60), T0)
     ended = replace(ended, added=recorded.added, removed=recorded.removed)
     memory = replace(under_way(intent(added=few.added, removed=few.removed)), trials=(ended,))
@@ -170,8 +170,8 @@ def test_of_a_release_that_recorded_only_what_it_added_pods_that_went_are_told_b
     low, high = setting(max_replicas=4), setting(max_replicas=7)
     ended = TrialSummary("t", low, high, TrialState.ACCEPTED, Reason.DEPLOYED, at(-60), T0, added=Amount(0, 5, 0))
     memory = ledger(trials=(ended,))
-    assert entries(memory, SCALED) == (Entry("t", at(-60), Change(Amount(0, 5, 0), Amount(3))),)
-    assert entries(memory, None) == (Entry("t", at(-60), Change(Amount(0, 5, 0))),)  # its knobs are not known yet
+    assert entries(memory, SCALED) == (Entry("t", at(-60), Amounts(Amount(0, 5, 0), Amount(3))),)
+    assert entries(memory, None) == (Entry("t", at(-60), Amounts(Amount(0, 5, 0))),)  # its knobs are not known yet
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_of_a_release_that_recorded_only_what_it_added_pods_that_went_are_told_b
     ],
 )
 def test_how_much_may_be_changed_in_an_hour(earlier: list[int], wanted: int, limit: int, waits: bool) -> None:
-    for way in (Change, _less):
+    for way in (Amounts, _less):
         known = [Entry("t", at(s), way(Amount(2))) for s in earlier]
         limits = SlotLimits(0, 0, way(Amount(limit)))
         assert (too_much(known, way(Amount(wanted)), limits, T0) is not None) == waits, way
 
 
-def _less(amount: Amount) -> Change:
-    return Change(removed=amount)
+def _less(amount: Amount) -> Amounts:
+    return Amounts(removed=amount)
 
 
 @pytest.mark.parametrize(
@@ -218,18 +218,18 @@ def _less(amount: Amount) -> Change:
 )
 def test_requests_that_an_hour_may_change(limit: Amount, wanted: Amount, detail: str) -> None:
     earlier = [(-60, Amount(0, 900, 2**31)), (-3599, Amount(0, 600, 2**30)), (-3600, Amount(9, 9000, 2**40))]
-    for way, words in ((Change, ("Added", "added")), (_less, ("Removed", "removed"))):
+    for way, words in ((Amounts, ("Added", "added")), (_less, ("Removed", "removed"))):
         known = [Entry(str(s), at(s), way(amount)) for s, amount in earlier]
         found = too_much(known, way(wanted), SlotLimits(0, 0, way(limit)), T0)
         assert (found.detail if found is not None else "") == detail.format(*words)
 
 
 def test_what_is_added_and_what_is_taken_away_count_apart() -> None:
-    limits = SlotLimits(0, 0, Change(added=Amount(cpu=2000), removed=Amount(cpu=1000)))
-    known = [Entry("t", at(-60), Change(added=Amount(cpu=1500), removed=Amount(cpu=400)))]
-    assert too_much(known, Change(added=Amount(cpu=500)), limits, T0) is None
-    assert too_much(known, Change(removed=Amount(cpu=600)), limits, T0) is None
-    raises_and_lowers = Change(added=Amount(cpu=500), removed=Amount(cpu=601))
+    limits = SlotLimits(0, 0, Amounts(added=Amount(cpu=2000), removed=Amount(cpu=1000)))
+    known = [Entry("t", at(-60), Amounts(added=Amount(cpu=1500), removed=Amount(cpu=400)))]
+    assert too_much(known, Amounts(added=Amount(cpu=500)), limits, T0) is None
+    assert too_much(known, Amounts(removed=Amount(cpu=600)), limits, T0) is None
+    raises_and_lowers = Amounts(added=Amount(cpu=500), removed=Amount(cpu=601))
     found = too_much(known, raises_and_lowers, limits, T0)
     assert found is not None
     assert found.detail == "maxCpuRemovedPerHour is 1, 400m were removed and 601m more are wanted"
@@ -238,11 +238,11 @@ def test_what_is_added_and_what_is_taken_away_count_apart() -> None:
 @pytest.mark.parametrize(
     ("wanted", "limits", "expected"),
     [
-        pytest.param(Change(Amount(1)), Change(Amount(9)), True, id="added_and_limited"),
-        pytest.param(Change(Amount(1)), _less(Amount(9)), False, id="added_where_only_removals_are_limited"),
+        pytest.param(Amounts(Amount(1)), Amounts(Amount(9)), True, id="added_and_limited"),
+        pytest.param(Amounts(Amount(1)), _less(Amount(9)), False, id="added_where_only_removals_are_limited"),
         pytest.param(_less(Amount(1)), _less(Amount(9)), True, id="removed_and_limited"),
         pytest.param(_less(Amount(cpu=1)), _less(Amount(9)), False, id="cpu_where_only_pods_are_limited"),
     ],
 )
-def test_what_comes_under_a_limit(wanted: Change, limits: Change, expected: bool) -> None:
+def test_what_comes_under_a_limit(wanted: Amounts, limits: Amounts, expected: bool) -> None:
     assert limited(wanted, SlotLimits(0, 0, limits)) == expected
