@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FLEET_ANNOTATION = "pegbox.dev/fleet-breaker"
 FORGOTTEN = 900.0  # seconds: a profile that nobody could work on for so long gives its slot up
+REPLACING = Flight(restarts=True)
+READING = Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
 PATIENCE = 60.0  # seconds: a metrics server that gave no answer for so long is sick
 
 
@@ -85,6 +87,7 @@ class Brakes:
     stop_text: str = field(default="", init=False)
     fleet: Fleet = field(default=Fleet(), init=False)
     _flights: dict[str, tuple[float, Flight]] = field(default_factory=dict, init=False)
+    _replacing: dict[str, float] = field(default_factory=dict, init=False)  # profile -> when it last could, at rest
     _entries: dict[tuple[str, str], Entry] = field(default_factory=dict, init=False)  # (profile, trial)
     _reserved: dict[str, str] = field(default_factory=dict, init=False)  # profile -> trial, until its ledger was seen
     _unseen: dict[str, float] = field(default_factory=dict, init=False)  # recalled, but its knobs are not known yet
@@ -163,6 +166,7 @@ class Brakes:
     def forget(self, key: str) -> None:
         """The profile is gone."""
         self._flights.pop(key, None)
+        self._replacing.pop(key, None)
         self._ended.pop(key, None)
         self._unseen.pop(key, None)
 
@@ -182,7 +186,7 @@ class Brakes:
         if self.stop is not None:
             return Missing(Reason.STOPPED, self.stop_text)
         if not self.recalled:
-            return Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
+            return READING
         held = self._held(key) if intent.kind is IntentKind.TRIAL else None
         refused = held or slots.refusal(self._others(key), wanted, self.limits.slots)
         if refused is None and intent.kind is IntentKind.TRIAL:
@@ -200,11 +204,32 @@ class Brakes:
         self._entries.pop((key, self._reserved.pop(key, "")), None)
         self._step()
 
+    def replaces(self, key: str, *, waits: bool) -> Missing | None:
+        """Take a slot for pods that are replaced at rest, or keep it; or say why they have to wait."""
+        now = self.clock.monotonic()
+        held = now - self._replacing.get(key, -math.inf) < FORGOTTEN
+        if waits and self.stop is not None:
+            return Missing(Reason.STOPPED, self.stop_text)
+        if waits and not held:
+            refused = slots.refusal(self._others(key), REPLACING, self.limits.slots)
+            refused = refused if self.recalled else READING
+            if refused is not None:
+                return refused
+        self._replacing[key] = now
+        return None
+
+    def rests(self, key: str) -> None:
+        """No pod of it is replaced at rest, or none any more."""
+        self._replacing.pop(key, None)
+
     # --- parts
 
     def _others(self, key: str) -> dict[str, Flight]:
+        """What others have under way. A profile that is not looked at, or cannot go on, is forgotten after a while."""
         now = self.clock.monotonic()
-        return {k: f for k, (at, f) in self._flights.items() if k != key and now - at < FORGOTTEN}
+        found = {k: f for k, (at, f) in self._flights.items() if now - at < FORGOTTEN}
+        found |= {k: REPLACING for k, at in self._replacing.items() if k not in found and now - at < FORGOTTEN}
+        return {k: f for k, f in found.items() if k != key}
 
     def _enter(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
         """What the ledger records; only what was reserved and never recorded is taken back. A ledger that was lost, or

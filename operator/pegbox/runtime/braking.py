@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pegbox.core import change_per_hour
+from pegbox.core import change_per_hour, upkeep
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import SENTENCES, Reason
@@ -16,7 +16,10 @@ from pegbox.runtime.brakes import Brakes
 def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
     """What is about to begin of our own accord takes its slot, or waits for one. A way back waits for nothing."""
     intent = decision.ledger.intent
-    if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
+    if intent is None:
+        return _replacing(brakes, snapshot, decision)
+    brakes.rests(snapshot.spec.key)  # an intent holds what slots it needs
+    if snapshot.ledger.intent is not None or decision.desired is None:
         return decision
     if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
         return decision
@@ -28,6 +31,17 @@ def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decisio
     if refused is None:
         return decision
     return replace(waiting(snapshot, decision, refused), wake_after=snapshot.spec.interval)
+
+
+def _replacing(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
+    """Pods that are replaced at rest take a slot until the last one is there, and wait for one, unless they are the way
+    back. What is resized or written beside them does not wait."""
+    if not decision.replaces:
+        if upkeep.settled(snapshot.workload):
+            brakes.rests(snapshot.spec.key)
+        return decision
+    refused = brakes.replaces(snapshot.spec.key, waits=not upkeep.goes_back(snapshot, decision))
+    return decision if refused is None else upkeep.without_slot(snapshot, decision, refused)
 
 
 def waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:
