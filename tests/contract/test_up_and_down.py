@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -273,7 +274,7 @@ def test_a_ledger_with_any_reason_of_today_is_read_by_the_older_release(home: Pa
 
 def test_a_ledger_that_says_what_trials_took_away_is_read_by_the_older_release_with_what_they_added(home: Path) -> None:
     """That one has no word for the former, and keeps the latter in mind."""
-    moved = {"added": Amount(2, 500, 2**30), "removed": Amount(3, 700, 2**20)}
+    moved: dict[str, Any] = {"added": Amount(2, 500, 2**30), "removed": Amount(3, 700, 2**20)}
     full = Ledger("u-1", intent=replace(INTENT, **moved), trials=(replace(TRIAL, **moved),))
     now = datetime.now(UTC)
     body = ledger_codec.encode(full, namespace="shop", name="checkout", profile="shop/checkout", written_at=now)
