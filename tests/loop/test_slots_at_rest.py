@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from pegbox.adapters.kube import environment
+from pegbox.adapters.telemetry import Telemetry
 from pegbox.core.slots import SlotLimits
+from pegbox.model.brakes import STOP_ANNOTATION
+from pegbox.model.reasons import Reason
 from pegbox.ports import PDB, POD, POD_ENVIRONMENT, Object, Ref
-from pegbox.runtime.brakes import BrakeLimits
+from pegbox.runtime.brakes import BrakeLimits, Brakes
+from pegbox.testing.clock import FakeClock
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, written
@@ -249,13 +253,15 @@ async def test_who_is_not_to_go_on_any_more_gives_the_slot_up(how: str) -> None:
     assert await replacing(world, "b") == ["b"]
 
 
-async def test_the_pod_that_takes_the_last_ones_place_is_waited_for() -> None:
+@pytest.mark.parametrize("last", [False, True], ids=["the_first_ones", "the_last_ones"])
+async def test_the_pod_that_takes_anothers_place_is_waited_for(last: bool) -> None:
     """And not for ever: `a` is looked at all the time, and its new pod never comes."""
     world = await left_behind(1, "a", "b")
     await auto(world, "a", "b")
-    await world.wake("a")
-    await world.pods_step(world.apps["a"])
-    assert await replacing(world, "a") == ["a"]  # its second one: none is left that started with 2 lanes
+    if last:
+        await world.wake("a")
+        await world.pods_step(world.apps["a"])
+    assert await replacing(world, "a") == ["a"]
     for _ in range(29):
         await world.clock.advance(30)
         assert await replacing(world, "a", "b") == []
@@ -318,3 +324,33 @@ async def test_a_stop_replaces_none_and_holds_no_slot() -> None:
     assert restarting(world) == 0
     world.brake(None)
     assert await replacing(world, "b", "a") == ["b"]
+
+
+def test_a_stop_that_comes_between_a_look_and_its_write_replaces_none() -> None:
+    brakes = Brakes(FakeClock(auto=False), Telemetry(), BrakeLimits(SlotLimits(0, 1)))
+    brakes.notice({STOP_ANNOTATION: "stop"}, leading=True)
+    refused = brakes.replaces("shop/a", waits=True)
+    assert refused is not None and refused.reason is Reason.STOPPED
+    brakes.notice({}, leading=True)
+    assert brakes.replaces("shop/a", waits=True) is None
+
+
+async def test_who_may_write_nothing_holds_no_slot() -> None:
+    world = await left_behind(1, "a")
+    await auto(world, "a")
+    world.reconciler.allow_writes = False
+    assert await replacing(world, "a") == [] and restarting(world) == 0
+    world.reconciler.allow_writes = True
+    assert await replacing(world, "a") == ["a"]
+
+
+async def test_a_trial_that_begins_right_after_the_last_pod_holds_no_restart() -> None:
+    world = await left_behind(1, "a", "b")
+    await auto(world, "a", "b")
+    await world.turn("a")
+    assert await replacing(world, "a") == ["a"]
+    await world.pods_step(world.apps["a"])
+    await world.edit("a", knobs=[{"name": "workers", "value": 4}, documents.env(), documents.variable()])
+    await world.wake("a")
+    assert await world.intent("a") is not None  # a pin: no look at rest came in between
+    assert await replacing(world, "b") == ["b"]

@@ -16,10 +16,11 @@ from pegbox.runtime.brakes import Brakes
 def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
     """What is about to begin of our own accord takes its slot, or waits for one. A way back waits for nothing."""
     intent = decision.ledger.intent
-    if intent is None:
+    if decision.replaces:
         return _replacing(brakes, snapshot, decision)
-    brakes.rests(snapshot.spec.key)  # an intent holds what slots it needs
-    if snapshot.ledger.intent is not None or decision.desired is None:
+    if upkeep.settled(snapshot.workload):
+        brakes.rests(snapshot.spec.key)
+    if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
         return decision
     if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
         return decision
@@ -36,10 +37,6 @@ def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decisio
 def _replacing(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
     """Pods that are replaced at rest take a slot until the last one is there, and wait for one, unless they are the way
     back. What is resized or written beside them does not wait."""
-    if not decision.replaces:
-        if upkeep.settled(snapshot.workload):
-            brakes.rests(snapshot.spec.key)
-        return decision
     refused = brakes.replaces(snapshot.spec.key, waits=not upkeep.goes_back(snapshot, decision))
     return decision if refused is None else upkeep.without_slot(snapshot, decision, refused)
 
