@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -21,7 +22,7 @@ from dev.cluster.paths import REPOSITORY
 from pegbox.api import ledger_codec
 from pegbox.model.errors import NotFound, PegboxError
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Ledger
+from pegbox.model.trials import Amount, Ledger
 from pegbox.ports import Cluster
 from pegbox.testing.clock import FakeClock
 from tests.contract import older
@@ -269,6 +270,24 @@ def test_a_ledger_with_any_reason_of_today_is_read_by_the_older_release(home: Pa
     }
     assert {ledger_codec.decode(body).intent.reason.value for body in bodies.values()} == set(bodies)  # type: ignore[union-attr]
     assert older.run(home, READS, json.dumps(bodies)) == "[]"
+
+
+def test_a_ledger_that_says_what_trials_took_away_is_read_by_the_older_release_with_what_they_added(home: Path) -> None:
+    """That one has no word for the former, and keeps the latter in mind."""
+    moved: dict[str, Any] = {"added": Amount(2, 500, 2**30), "removed": Amount(3, 700, 2**20)}
+    full = Ledger("u-1", intent=replace(INTENT, **moved), trials=(replace(TRIAL, **moved),))
+    now = datetime.now(UTC)
+    body = ledger_codec.encode(full, namespace="shop", name="checkout", profile="shop/checkout", written_at=now)
+    assert ledger_codec.decode(body) == full
+    assert older.run(home, ADDED, json.dumps(body)) == "[(2, 500, 1073741824), (2, 500, 1073741824)]"
+
+
+ADDED = """
+import json, sys
+from pegbox.api import ledger_codec
+ledger = ledger_codec.decode(json.load(sys.stdin))
+print([(each.added.pods, each.added.cpu, each.added.memory) for each in (ledger.intent, *ledger.trials)])
+"""
 
 
 READS = """

@@ -14,7 +14,7 @@ from pegbox.model import settings_document
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Added, BreakerState, IntentKind
+from pegbox.model.trials import Amount, Amounts, BreakerState, IntentKind
 from pegbox.ports import CONFIG_MAP, LEDGER, PROFILE, Ref
 from pegbox.runtime.brakes import FLEET_ANNOTATION, BrakeLimits
 from pegbox.runtime.brakes import limits as of_settings
@@ -194,7 +194,7 @@ async def test_a_trial_that_could_not_be_recorded_holds_no_slot_for_ever(error: 
 
 async def replicated(limit: int) -> World:
     """Two profiles with an HPA each: at most four pods, which a trial may raise to eight."""
-    world = await make(limits=BrakeLimits(SlotLimits(0, 0, Added(limit))))
+    world = await make(limits=BrakeLimits(SlotLimits(0, 0, Amounts(Amount(limit)))))
     knob = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
     for name in ("a", "b"):
         await world.apply(documents.hpa(name, target=name))
@@ -414,8 +414,12 @@ def test_the_settings_say_all_of_it() -> None:
             maxReplicasAddedPerHour=9,
             maxCpuAddedPerHour="1.5",
             maxMemoryAddedPerHour="2Gi",
+            maxReplicasRemovedPerHour=4,
+            maxCpuRemovedPerHour="700m",
+            maxMemoryRemovedPerHour="1Gi",
             fleetBreaker=FleetBreaker(4, 60.0, 30.0, 90.0, 0.25),
         )
     )
     seconds = [timedelta(seconds=s) for s in (60, 30, 90)]
-    assert made == BrakeLimits(SlotLimits(7, 3, Added(9, 1500, 2 * 2**30)), Limits(4, *seconds), 0.25)
+    hourly = Amounts(added=Amount(9, 1500, 2 * 2**30), removed=Amount(4, 700, 2**30))
+    assert made == BrakeLimits(SlotLimits(7, 3, hourly), Limits(4, *seconds), 0.25)

@@ -18,7 +18,7 @@ from pegbox.adapters.pod_settings import PodSettings
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Condition, ConditionType, Truth
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Added, BreakerState, TrialState
+from pegbox.model.trials import Amounts, BreakerState, TrialState
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
@@ -86,11 +86,14 @@ class Telemetry:
         self._in_flight = Gauge(
             "pegbox_in_flight", "Profiles with a trial, or with a rollout of ours, under way.", ["what"], registry=r
         )
-        self._added = Gauge(
-            "pegbox_added_per_hour",
-            "What trials may have added in the last hour: replicas, requested cpu in cores, memory in bytes.",
-            ["what"],
-            registry=r,
+        self._added, self._removed = (
+            Gauge(
+                f"pegbox_{done}_per_hour",
+                f"What trials may have {done} in the last hour: replicas, requested cpu in cores, memory in bytes.",
+                ["what"],
+                registry=r,
+            )
+            for done in ("added", "removed")
         )
         self._leader = Gauge("pegbox_leader", "1 where this process holds the Lease.", registry=r)
         self._cycle = Gauge(
@@ -146,10 +149,11 @@ class Telemetry:
         self._in_flight.labels("trial").set(trials)
         self._in_flight.labels("restart").set(restarts)
 
-    def added(self, lately: Added) -> None:
-        self._added.labels("replicas").set(lately.pods)
-        self._added.labels("cpu").set(lately.cpu / 1000)
-        self._added.labels("memory").set(lately.memory)
+    def changed(self, lately: Amounts) -> None:
+        for gauge, amount in ((self._added, lately.added), (self._removed, lately.removed)):
+            gauge.labels("replicas").set(amount.pods)
+            gauge.labels("cpu").set(amount.cpu / 1000)
+            gauge.labels("memory").set(amount.memory)
 
     def leader(self, leading: bool) -> None:
         """Not leading any more: nothing is said of pods and breakers, the next leader says it."""

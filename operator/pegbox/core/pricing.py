@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from pegbox.core import sizing
-from pegbox.core.added import pod_requests
+from pegbox.core.change_per_hour import pod_requests
 from pegbox.model.knobs import Knob, LocationKind, ResourceName, Setting, Side
 from pegbox.model.profile import GIB, Prices, ProfileSpec
 from pegbox.model.snapshot import ContainerSizes

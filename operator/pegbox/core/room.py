@@ -133,11 +133,8 @@ def replacing_waits(snapshot: Snapshot, workload: Workload, pods: Collection[str
     sizes = (count(snapshot.spec, workload, snapshot.held, incumbent) for count in (usage.pods_bound, usage.most_pods))
     if len({*sizes}) == 1:
         return ""  # a StatefulSet starts no pod before the old one of its name has gone
-    stale = [p for p in workload.unfinished if p.name in pods]
-    runs = [incumbent.with_values(**{n: v for n, v in p.admitted.items() if n in incumbent}) for p in stale]
-    uses = usage.beside(snapshot, workload, len(stale), runs, [incumbent])
-    after = usage.per_pod(snapshot, incumbent)
-    lowered = {name for each in runs for name, used in usage.per_pod(snapshot, each).items() if used > after[name]}
+    runs = _runs(workload, pods, incumbent)
+    uses, lowered = usage.beside(snapshot, workload, len(runs), runs, [incumbent]), _lowered(snapshot, runs, incumbent)
     over = _over(use for use in uses if isinstance(use, Missing) or use.name not in lowered)
     if over:
         return f"{over} with the pod that this adds"
@@ -146,3 +143,26 @@ def replacing_waits(snapshot: Snapshot, workload: Workload, pods: Collection[str
     if unread and counted.intersection(k.name for k in snapshot.spec.space.at(LocationKind.SETTINGS)):
         return f"{', '.join(unread)} may still run what was lowered"
     return ""
+
+
+def replacing_lowers(snapshot: Snapshot, workload: Workload, pods: Collection[str]) -> bool:
+    """Is replacing such pods the way back: is a budget exceeded as they run, which each of them replaced lowers?"""
+    incumbent = snapshot.ledger.incumbent
+    if incumbent is None or not pods:
+        return False
+    runs = _runs(workload, pods, incumbent)
+    uses = usage.beside(snapshot, workload, len(runs), runs, [incumbent], usage.most_pods)
+    lowered = _lowered(snapshot, runs, incumbent)
+    return any(isinstance(use, usage.Use) and not use.fits and use.name in lowered for use in uses)
+
+
+def _runs(workload: Workload, pods: Collection[str], incumbent: Setting) -> list[Setting]:
+    """What each of them runs: the incumbent, but for the variables that it started with."""
+    stale = [p for p in workload.unfinished if p.name in pods]
+    return [incumbent.with_values(**{n: v for n, v in p.admitted.items() if n in incumbent}) for p in stale]
+
+
+def _lowered(snapshot: Snapshot, runs: Iterable[Setting], incumbent: Setting) -> set[str]:
+    """Budgets of which any such pod uses more than one at the incumbent."""
+    after = usage.per_pod(snapshot, incumbent)
+    return {name for each in runs for name, used in usage.per_pod(snapshot, each).items() if used > after[name]}

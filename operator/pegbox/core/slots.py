@@ -1,4 +1,4 @@
-"""Slots: how many trials, and how many rollouts, may be under way in the cluster at once, and what an hour may add.
+"""Slots: how many trials, and how many rollouts, may be under way in the cluster at once, and what an hour may change.
 
 A trial holds its slot until its way back is over. Only what begins of the tuner's own accord waits for one: a
 rollback and a restore never do, but what they restart counts while it lasts.
@@ -6,17 +6,17 @@ rollback and a restore never do, but what they restart counts while it lasts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import added
+from pegbox.core import change_per_hour
 from pegbox.model import units
 from pegbox.model.knobs import Effect, SearchSpace, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Added, Intent, IntentKind, Ledger
+from pegbox.model.trials import Amount, Amounts, Intent, IntentKind, Ledger, TrialSummary
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +27,7 @@ class SlotLimits:
 
     trials: int = 5
     restarts: int = 2
-    hourly: Added = Added()  # that trials may add, over all profiles
+    hourly: Amounts = Amounts()  # that trials may make, over all profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Flight:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """What one trial may add, and when it began. `id` is that of its intent, which ends as a trial of the same id."""
+class Entry:
+    """What one trial may change, and when it began. `id` is its intent's, which ends as a trial of the same id."""
 
     id: str
     at: datetime
-    added: Added
+    change: Amounts
 
 
 def flight(intent: Intent | None, space: SearchSpace | None) -> Flight:
@@ -68,43 +68,37 @@ def refusal(others: Mapping[str, Flight], wanted: Flight, limits: SlotLimits) ->
     return None
 
 
-def growths(ledger: Ledger, space: SearchSpace | None) -> tuple[Growth, ...]:
+def entry(intent: Intent) -> Entry:
+    """Of a trial that begins."""
+    return Entry(intent.id, intent.started_at, Amounts(intent.added or Amount(), intent.removed or Amount()))
+
+
+def entries(ledger: Ledger, space: SearchSpace | None) -> tuple[Entry, ...]:
     """From the trials that a ledger keeps, whatever came of them, and the one under way.
 
     Of a release that recorded none, pods are told by the settings, once the knobs are known.
     """
-    out = [Growth(t.id, t.started_at, _recorded(t.added, space, t.parent, t.setting)) for t in ledger.trials]
+    out = [Entry(t.id, t.started_at, _recorded(t, space, t.parent, t.setting)) for t in ledger.trials]
     intent = ledger.intent
     if intent is not None and intent.kind is IntentKind.TRIAL:
-        item = _recorded(intent.added, space, intent.parent, intent.target)
-        out.append(Growth(intent.id, intent.started_at, item))
-    return tuple(each for each in out if each.added != Added())
+        out.append(Entry(intent.id, intent.started_at, _recorded(intent, space, intent.parent, intent.target)))
+    return tuple(each for each in out if each.change != Amounts())
 
 
-def _recorded(known: Added | None, space: SearchSpace | None, parent: Setting, target: Setting) -> Added:
-    if known is not None or space is None:
-        return known or Added()
-    return Added(added.pods(space, parent, target))
+def _recorded(of: Intent | TrialSummary, space: SearchSpace | None, parent: Setting, target: Setting) -> Amounts:
+    told = Amounts() if space is None else change_per_hour.pods(space, parent, target)
+    return Amounts(of.added or told.added, of.removed or told.removed)
 
 
-def lately(earlier: Iterable[Growth], now: datetime) -> Added:
+def lately(earlier: Iterable[Entry], now: datetime) -> Amounts:
     """All of the last hour. A start that lies in the future counts, too: the clock was set back."""
-    known = [each.added for each in earlier if now - each.at < HOUR]
-    return Added(sum(a.pods for a in known), sum(a.cpu for a in known), sum(a.memory for a in known))
+    known = [each.change for each in earlier if now - each.at < HOUR]
+    return Amounts(_sum(c.added for c in known), _sum(c.removed for c in known))
 
 
-def too_much(earlier: Iterable[Growth], wanted: Added, limits: SlotLimits, now: datetime) -> Missing | None:
-    """Why so much more may not be tried within this hour."""
-    used, most = lately(earlier, now), limits.hourly
-    for name, limit, had, more, text in (
-        ("maxReplicasAddedPerHour", most.pods, used.pods, wanted.pods, str),
-        ("maxCpuAddedPerHour", most.cpu, used.cpu, wanted.cpu, _cores),
-        ("maxMemoryAddedPerHour", most.memory, used.memory, wanted.memory, _bytes),
-    ):
-        if limit and more and had + more > limit:
-            detail = f"{name} is {text(limit)}, {text(had)} were added and {text(more)} more are wanted"
-            return Missing(Reason.WAITING_FOR_SLOT, detail)
-    return None
+def _sum(amounts: Iterable[Amount]) -> Amount:
+    known = [*amounts]
+    return Amount(sum(a.pods for a in known), sum(a.cpu for a in known), sum(a.memory for a in known))
 
 
 def _cores(millis: int) -> str:
@@ -113,3 +107,29 @@ def _cores(millis: int) -> str:
 
 def _bytes(count: int) -> str:
     return units.format_bytes(Fraction(count))
+
+
+_LIMITS: tuple[tuple[str, str, Callable[[Amounts], int], Callable[[int], str]], ...] = (
+    ("maxReplicasAddedPerHour", "added", lambda c: c.added.pods, str),
+    ("maxCpuAddedPerHour", "added", lambda c: c.added.cpu, _cores),
+    ("maxMemoryAddedPerHour", "added", lambda c: c.added.memory, _bytes),
+    ("maxReplicasRemovedPerHour", "removed", lambda c: c.removed.pods, str),
+    ("maxCpuRemovedPerHour", "removed", lambda c: c.removed.cpu, _cores),
+    ("maxMemoryRemovedPerHour", "removed", lambda c: c.removed.memory, _bytes),
+)
+
+
+def limited(wanted: Amounts, limits: SlotLimits) -> bool:
+    """Is any of it limited?"""
+    return any(of(limits.hourly) and of(wanted) for _, _, of, _ in _LIMITS)
+
+
+def too_much(earlier: Iterable[Entry], wanted: Amounts, limits: SlotLimits, now: datetime) -> Missing | None:
+    """Why so much may not be changed within this hour."""
+    used = lately(earlier, now)
+    for name, done, of, text in _LIMITS:
+        limit, had, more = of(limits.hourly), of(used), of(wanted)
+        if limit and more and had + more > limit:
+            detail = f"{name} is {text(limit)}, {text(had)} were {done} and {text(more)} more are wanted"
+            return Missing(Reason.WAITING_FOR_SLOT, detail)
+    return None

@@ -385,6 +385,7 @@ def summarise(intent: Intent, ending: Ending, seen: Sequence[Observation] = ()) 
         throughput=sum(throughput) / len(throughput) if throughput else None,
         latency=sum(latency) / len(latency) if latency else None,
         added=intent.added,
+        removed=intent.removed,
     )
 
 

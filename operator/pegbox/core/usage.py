@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -137,15 +137,20 @@ def fits_beside(
 
 
 def beside(
-    snapshot: Snapshot, workload: Workload, silent: int, old: Sequence[Setting], new: Sequence[Setting]
+    snapshot: Snapshot,
+    workload: Workload,
+    silent: int,
+    old: Sequence[Setting],
+    new: Sequence[Setting],
+    count: Callable[[ProfileSpec, Workload, Mapping[str, Held], Setting], int] = pods_bound,
 ) -> tuple[Use | Missing, ...]:
-    """Every budget while so many pods say nothing, and all others take a new setting.
+    """Every budget while so many pods say nothing, and all others take a new setting. `count` says how many there are.
 
     Nobody knows what a silent pod runs, so it counts at the largest of old and new. With a cohort there are several
     of each. What a budget counts per pod adds up; what it counts once is counted twice here, which errs on the safe
     side.
     """
-    bound = max(pods_bound(snapshot.spec, workload, snapshot.held, s) for s in (*old, *new))
+    bound = max(count(snapshot.spec, workload, snapshot.held, s) for s in (*old, *new))
     out: list[Use | Missing] = []
     for item in snapshot.spec.budgets:
         quiet = [_use(snapshot, item, setting, silent) for setting in (*old, *new)]

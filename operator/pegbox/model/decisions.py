@@ -78,13 +78,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`ledger` is stored first; then, where `desired` is set, the workload is made to match it."""
+    """`ledger` is stored first; then, where `desired` is set, the workload is made to match it.
+
+    `replaces` are the pods of which one may be replaced at this look, at rest (`core.upkeep`).
+    """
 
     action: Action
     reason: Reason
     message: str
     ledger: Ledger
     desired: Setting | None = None
+    replaces: frozenset[str] = frozenset()
     proposal: Setting | None = None  # the uncapped wish, for status
     verdicts: tuple[Verdict, ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -71,12 +71,20 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """The most that a change may add to the cluster: pods, and what they request in all."""
+class Amount:
+    """Pods, and what they request in all."""
 
     pods: int = 0
     cpu: int = 0  # millicores
     memory: int = 0  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The most that is added to the cluster, and the most that is taken away; neither makes up for the other."""
+
+    added: Amount = Amount()
+    removed: Amount = Amount()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,8 @@ class Intent:
     old_containers: tuple[str, ...] | None = None  # that ran when a stage which needs a restart was read back
     keep: tuple[str, ...] = ()  # knobs that somebody else changed meanwhile: theirs, never written
     cohort: Cohort | None = None  # `parent` and `stages` are the rest's then
-    added: Added | None = None  # None in a ledger of before: only what the settings tell is known
+    added: Amount | None = None  # the most that it may add; None in a ledger of before: what the settings tell is known
+    removed: Amount | None = None  # the most that it may take away; likewise
 
     @property
     def target(self) -> Setting:
@@ -196,7 +205,8 @@ class TrialSummary:
     predicted_throughput: float | None = None
     throughput: float | None = None
     latency: float | None = None
-    added: Added | None = None
+    added: Amount | None = None
+    removed: Amount | None = None
     foreign: tuple[str, ...] = ()  # knobs that somebody else set again, in mid-course or once it was accepted
 
 

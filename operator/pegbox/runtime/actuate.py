@@ -15,7 +15,6 @@ from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
-from pegbox.core.guards.workload import unhealthy
 from pegbox.model import settings_document
 from pegbox.model.errors import NotEvicted, NotFound, Refused, ResizeRefused
 from pegbox.model.knobs import Knob, LocationKind, Setting, Size
@@ -41,6 +40,7 @@ class Change:
     intent: Intent
     desired: Setting
     forbidden_since: datetime | None = None  # at rest: when an eviction was refused for the first time in a row
+    replaces: frozenset[str] = frozenset()  # pods of which one may be replaced at rest
     documents: bool = True  # False: somebody sets our document again, and its next writing has to wait
 
     @property
@@ -74,8 +74,7 @@ class Change:
         What admission missed would be missed again: such a pod is told, and not restarted for ever.
         """
         if self.snapshot.ledger.intent is None:
-            again = upkeep.replaced(self.snapshot)
-            return [p for p in workload.unfinished if not p.terminating and p.name in again]
+            return [p for p in workload.unfinished if not p.terminating and p.name in self.replaces]
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
         missed = {name for held in self.snapshot.held.values() for name in held.missed}
@@ -281,9 +280,7 @@ class LiveActuator:
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind.goes_back and bool(sick) and not workload.rolling
         leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
-        # Between the old pod and the new one of its name a StatefulSet has none, and all that are there are ready.
-        short = len(workload.unfinished) - len(leaving) < workload.replicas
-        if not old or leaving or ((short or unhealthy(workload) is not None) and not back):
+        if not old or leaving or not (back or upkeep.settled(workload)):
             return Acted()
         # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
         if len(workload.unfinished) >= 2 or workload.kind == "StatefulSet":

@@ -17,7 +17,7 @@ from pegbox.api import ledger_codec
 from pegbox.core import fleet as fleets
 from pegbox.core import slots
 from pegbox.core.fleet import Ended, Facts, Fleet
-from pegbox.core.slots import Flight, Growth, SlotLimits
+from pegbox.core.slots import Entry, Flight, SlotLimits
 from pegbox.model import brakes as model
 from pegbox.model import units
 from pegbox.model.brakes import Stop
@@ -25,7 +25,7 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Added, BreakerState, Intent, IntentKind, Ledger
+from pegbox.model.trials import Amount, Amounts, BreakerState, Intent, IntentKind, Ledger
 from pegbox.ports import LEDGER, Clock, Cluster, Object
 from pegbox.runtime.reading import opt_out
 from pegbox.runtime.settings import Settings
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FLEET_ANNOTATION = "pegbox.dev/fleet-breaker"
 FORGOTTEN = 900.0  # seconds: a profile that nobody could work on for so long gives its slot up
+REPLACING = Flight(restarts=True)
+READING = Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
 PATIENCE = 60.0  # seconds: a metrics server that gave no answer for so long is sick
 
 
@@ -60,10 +62,15 @@ def limits(settings: Settings) -> BrakeLimits:
     )
 
 
-def _hourly(settings: Settings) -> Added:
-    cores = units.parse_quantity(settings.maxCpuAddedPerHour)
-    count = units.parse_quantity(settings.maxMemoryAddedPerHour)
-    return Added(settings.maxReplicasAddedPerHour, math.ceil(cores * 1000), math.ceil(count))
+def _hourly(settings: Settings) -> Amounts:
+    return Amounts(
+        _amount(settings.maxReplicasAddedPerHour, settings.maxCpuAddedPerHour, settings.maxMemoryAddedPerHour),
+        _amount(settings.maxReplicasRemovedPerHour, settings.maxCpuRemovedPerHour, settings.maxMemoryRemovedPerHour),
+    )
+
+
+def _amount(pods: int, cores: str, count: str) -> Amount:
+    return Amount(pods, math.ceil(units.parse_quantity(cores) * 1000), math.ceil(units.parse_quantity(count)))
 
 
 @dataclass
@@ -80,7 +87,8 @@ class Brakes:
     stop_text: str = field(default="", init=False)
     fleet: Fleet = field(default=Fleet(), init=False)
     _flights: dict[str, tuple[float, Flight]] = field(default_factory=dict, init=False)
-    _growths: dict[tuple[str, str], Growth] = field(default_factory=dict, init=False)  # (profile, trial)
+    _replacing: dict[str, float] = field(default_factory=dict, init=False)  # profile -> when it last could, at rest
+    _entries: dict[tuple[str, str], Entry] = field(default_factory=dict, init=False)  # (profile, trial)
     _reserved: dict[str, str] = field(default_factory=dict, init=False)  # profile -> trial, until its ledger was seen
     _unseen: dict[str, float] = field(default_factory=dict, init=False)  # recalled, but its knobs are not known yet
     _ended: dict[str, Ended] = field(default_factory=dict, init=False)
@@ -136,7 +144,7 @@ class Brakes:
             self._unseen[key] = self.clock.monotonic()
         else:
             self._unseen.pop(key, None)
-        self._grew(key, space, ledger)
+        self._enter(key, space, ledger)
         self._ended[key] = fleets.ended(ledger)
         self._step()
 
@@ -151,13 +159,14 @@ class Brakes:
             if profiles.get(key) == ledger.profile_uid:
                 self.seen(key, None, ledger)
             else:
-                self._grew(key, None, ledger)  # what a profile added within the hour outlives the profile
+                self._enter(key, None, ledger)  # what a profile changed within the hour outlives the profile
         self.recalled = True
         self._step()
 
     def forget(self, key: str) -> None:
         """The profile is gone."""
         self._flights.pop(key, None)
+        self._replacing.pop(key, None)
         self._ended.pop(key, None)
         self._unseen.pop(key, None)
 
@@ -177,11 +186,11 @@ class Brakes:
         if self.stop is not None:
             return Missing(Reason.STOPPED, self.stop_text)
         if not self.recalled:
-            return Missing(Reason.WAITING_FOR_SLOT, "what is under way elsewhere is still being read")
+            return READING
         held = self._held(key) if intent.kind is IntentKind.TRIAL else None
         refused = held or slots.refusal(self._others(key), wanted, self.limits.slots)
         if refused is None and intent.kind is IntentKind.TRIAL:
-            refused = self._grow(key, Growth(intent.id, intent.started_at, intent.added or Added()))
+            refused = self._book(key, slots.entry(intent))
         if refused is not None:
             return refused
         self._flights[key] = (self.clock.monotonic(), wanted)
@@ -192,32 +201,53 @@ class Brakes:
     def release(self, key: str) -> None:
         """What was reserved does not begin after all."""
         self._flights.pop(key, None)
-        self._growths.pop((key, self._reserved.pop(key, "")), None)
+        self._entries.pop((key, self._reserved.pop(key, "")), None)
         self._step()
+
+    def replaces(self, key: str, *, waits: bool) -> Missing | None:
+        """Take a slot for pods that are replaced at rest, or keep it; or say why they have to wait."""
+        now = self.clock.monotonic()
+        held = now - self._replacing.get(key, -math.inf) < FORGOTTEN
+        if waits and self.stop is not None:
+            return Missing(Reason.STOPPED, self.stop_text)
+        if waits and not held:
+            refused = slots.refusal(self._others(key), REPLACING, self.limits.slots)
+            refused = refused if self.recalled else READING
+            if refused is not None:
+                return refused
+        self._replacing[key] = now
+        return None
+
+    def rests(self, key: str) -> None:
+        """No pod of it is replaced at rest, or none any more."""
+        self._replacing.pop(key, None)
 
     # --- parts
 
     def _others(self, key: str) -> dict[str, Flight]:
+        """What others have under way. A profile that is not looked at, or cannot go on, is forgotten after a while."""
         now = self.clock.monotonic()
-        return {k: f for k, (at, f) in self._flights.items() if k != key and now - at < FORGOTTEN}
+        found = {k: f for k, (at, f) in self._flights.items() if now - at < FORGOTTEN}
+        found |= {k: REPLACING for k, at in self._replacing.items() if k not in found and now - at < FORGOTTEN}
+        return {k: f for k, f in found.items() if k != key}
 
-    def _grew(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
+    def _enter(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
         """What the ledger records; only what was reserved and never recorded is taken back. A ledger that was lost, or
         is another profile's of the same name, makes nothing undone."""
-        self._growths.pop((key, self._reserved.pop(key, "")), None)
+        self._entries.pop((key, self._reserved.pop(key, "")), None)
         now = self.clock.now()
-        self._growths |= {(key, g.id): g for g in slots.growths(ledger, space) if now - g.at < slots.HOUR}
+        self._entries |= {(key, e.id): e for e in slots.entries(ledger, space) if now - e.at < slots.HOUR}
 
-    def _grow(self, key: str, wanted: Growth) -> Missing | None:
-        """Room for so much more within this hour; where there is, it is taken."""
+    def _book(self, key: str, wanted: Entry) -> Missing | None:
+        """Room for so much change within this hour; where there is, it is taken."""
         now, limits = self.clock.now(), self.limits.slots
-        if limits.hourly != Added() and wanted.added != Added():
+        if slots.limited(wanted.change, limits):
             if any(self.clock.monotonic() - at < FORGOTTEN for at in self._unseen.values()):
-                return Missing(Reason.WAITING_FOR_SLOT, "what was added elsewhere in the last hour is still being read")
-            refused = slots.too_much(self._growths.values(), wanted.added, limits, now)
+                return Missing(Reason.WAITING_FOR_SLOT, "what changed elsewhere in the last hour is still being read")
+            refused = slots.too_much(self._entries.values(), wanted.change, limits, now)
             if refused is not None:
                 return refused
-        self._growths[key, wanted.id] = wanted
+        self._entries[key, wanted.id] = wanted
         self._reserved[key] = wanted.id
         return None
 
@@ -243,8 +273,8 @@ class Brakes:
         self.telemetry.fleet_breaker(self.fleet.state)
         self.telemetry.in_flight(len(flying), sum(f.restarts for f in flights.values()))
         now = self.clock.now()
-        self._growths = {k: g for k, g in self._growths.items() if now - g.at < slots.HOUR}
-        self.telemetry.added(slots.lately(self._growths.values(), now))
+        self._entries = {k: e for k, e in self._entries.items() if now - e.at < slots.HOUR}
+        self.telemetry.changed(slots.lately(self._entries.values(), now))
 
     def _sick(self) -> str:
         now = self.clock.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pegbox.core import added
+from pegbox.core import change_per_hour, upkeep
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import SENTENCES, Reason
@@ -16,17 +16,29 @@ from pegbox.runtime.brakes import Brakes
 def with_slot(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
     """What is about to begin of our own accord takes its slot, or waits for one. A way back waits for nothing."""
     intent = decision.ledger.intent
+    if decision.replaces:
+        return _replacing(brakes, snapshot, decision)
+    if upkeep.settled(snapshot.workload):
+        brakes.rests(snapshot.spec.key)
     if snapshot.ledger.intent is not None or intent is None or decision.desired is None:
         return decision
     if intent.kind not in (IntentKind.TRIAL, IntentKind.ADOPT):
         return decision
     if intent.kind is IntentKind.TRIAL and isinstance(snapshot.workload, Workload):
-        intent = replace(intent, added=added.of(snapshot, snapshot.workload, intent))
+        change = change_per_hour.of(snapshot, snapshot.workload, intent)
+        intent = replace(intent, added=change.added, removed=change.removed)
         decision = replace(decision, ledger=replace(decision.ledger, intent=intent))
     refused = brakes.reserve(snapshot.spec.key, snapshot.spec.space, intent)
     if refused is None:
         return decision
     return replace(waiting(snapshot, decision, refused), wake_after=snapshot.spec.interval)
+
+
+def _replacing(brakes: Brakes, snapshot: Snapshot, decision: Decision) -> Decision:
+    """Pods that are replaced at rest take a slot until the last one is there, and wait for one, unless they are the way
+    back. What is resized or written beside them does not wait."""
+    refused = brakes.replaces(snapshot.spec.key, waits=not upkeep.goes_back(snapshot, decision))
+    return decision if refused is None else upkeep.without_slot(snapshot, decision, refused)
 
 
 def waiting(snapshot: Snapshot, decision: Decision, refused: Missing) -> Decision:

@@ -327,6 +327,8 @@ class Reconciler:
         auto = snapshot.spec.mode is Mode.AUTO
         if decision.action is Action.CLOSE and decision.desired is not None:
             decision = await self._last_write(found, snapshot, decision, memory, now)
+        if not self.allow_writes:
+            decision = replace(decision, replaces=frozenset())
         decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
             refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
@@ -355,7 +357,7 @@ class Reconciler:
             decided = replace(snapshot, ledger=decision.ledger)  # at adoption it alone knows the originals
             intent = decision.ledger.intent or transitions.upkeep(decision.ledger, decision.desired, now)
             due = memory.documents(intent.generation, found.document, now)
-            change = Change(found, decided, intent, decision.desired, memory.forbidden_since, due)
+            change = Change(found, decided, intent, decision.desired, memory.forbidden_since, decision.replaces, due)
             try:
                 acted = await self.actuator(change)
             except ResizeRefused as refusal:
@@ -363,6 +365,8 @@ class Reconciler:
             else:
                 resting = acted.forbidden is not None and decision.ledger.intent is None
                 memory.forbidden_since = (memory.forbidden_since or now) if resting else None
+                if acted.forbidden is not None and not acted.rolls_out:
+                    self.brakes.rests(found.spec.key)  # nothing restarts: whoever waits for a slot may have it
                 if acted.forbidden is not None:
                     decision = evictions.told(snapshot.spec, decision, acted.forbidden, rolls_out=acted.rolls_out)
                 memory.written = change.intent.generation
@@ -377,7 +381,7 @@ class Reconciler:
         if intent is None or desired is None or not self.allow_writes:
             return closed
         due = memory.documents(intent.generation, found.document, now)
-        if not (await self.actuator(Change(found, snapshot, intent, desired, None, due))).wrote:
+        if not (await self.actuator(Change(found, snapshot, intent, desired, documents=due))).wrote:
             return closed  # nothing is left that we could do
         return under_way.restarted_once_more(snapshot, now)
 

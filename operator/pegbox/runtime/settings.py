@@ -73,6 +73,9 @@ class Settings:
     maxReplicasAddedPerHour: int = 0  # noqa: N815  by trials, in the whole cluster; 0: no limit
     maxCpuAddedPerHour: str = "0"  # noqa: N815  of requests, in cores as a quantity ("500m", "16"); likewise
     maxMemoryAddedPerHour: str = "0"  # noqa: N815  of requests, in bytes as a quantity ("64Gi"); likewise
+    maxReplicasRemovedPerHour: int = 0  # noqa: N815  likewise, what trials may take away
+    maxCpuRemovedPerHour: str = "0"  # noqa: N815
+    maxMemoryRemovedPerHour: str = "0"  # noqa: N815
     fleetBreaker: FleetBreaker = FleetBreaker()  # noqa: N815
 
 
@@ -110,8 +113,9 @@ def parse(raw: Any) -> Settings:
             raise InvalidInput("watchNamespaces", _hidden(names), "list names of namespaces, or leave it empty")
         values["watchNamespaces"] = tuple(names)
     made = Settings(**values)
-    _within(made, "maxConcurrentTrials", "maxConcurrentRestarts", "maxReplicasAddedPerHour")
-    for name in ("maxCpuAddedPerHour", "maxMemoryAddedPerHour"):
+    _within(made, "maxConcurrentTrials", "maxConcurrentRestarts")
+    _within(made, "maxReplicasAddedPerHour", "maxReplicasRemovedPerHour")
+    for name in ("maxCpuAddedPerHour", "maxMemoryAddedPerHour", "maxCpuRemovedPerHour", "maxMemoryRemovedPerHour"):
         units.parse_quantity(getattr(made, name), name)
     _within(made.fleetBreaker, "profiles", "withinSeconds", "baseSeconds", "longestSeconds", name="fleetBreaker.")
     _within(made.fleetBreaker, "writeFailureShare", name="fleetBreaker.", most=1.0)

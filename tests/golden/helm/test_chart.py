@@ -182,7 +182,8 @@ class TestTheOperatorsSettings:
             "leaderElection": {"enabled": True, "namespace": "pegbox-system", "name": "pegbox"},
             "http": {"port": 8080}, "workers": 4, "kubeQps": 50, "nudgePods": False, "logFormat": "json",
             "maxConcurrentTrials": 5, "maxConcurrentRestarts": 2, "maxReplicasAddedPerHour": 0,
-            "maxCpuAddedPerHour": "0", "maxMemoryAddedPerHour": "0",
+            "maxCpuAddedPerHour": "0", "maxMemoryAddedPerHour": "0", "maxReplicasRemovedPerHour": 0,
+            "maxCpuRemovedPerHour": "0", "maxMemoryRemovedPerHour": "0",
             "fleetBreaker": {
                 "profiles": 3, "withinSeconds": 900, "baseSeconds": 600, "longestSeconds": 14400,
                 "writeFailureShare": 0.5,
@@ -197,6 +198,8 @@ class TestTheOperatorsSettings:
 
     def test_follow_the_values_of_the_brakes(self) -> None:
         config = _config("brakes.maxConcurrentTrials=0", "brakes.fleetBreaker.profiles=7")
+        less = _config("brakes.maxReplicasRemovedPerHour=6", "brakes.maxCpuRemovedPerHour=500m")
+        assert (less["maxReplicasRemovedPerHour"], less["maxCpuRemovedPerHour"]) == (6, "500m")
         assert (config["maxConcurrentTrials"], config["fleetBreaker"]["profiles"]) == (0, 7)
         assert config["fleetBreaker"]["baseSeconds"] == 600
 

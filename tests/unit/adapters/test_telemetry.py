@@ -15,7 +15,7 @@ from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, TrialState
+from pegbox.model.trials import Amount, Amounts, BreakerState, TrialState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(minutes=10)
@@ -172,6 +172,25 @@ def test_what_the_metrics_source_was_asked_is_exported(name: str, expected: floa
     assert value(telemetry, name) == expected
     usage.queries += 1
     assert value(telemetry, "pegbox_prometheus_queries_total") == 6.0
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "expected"),
+    [
+        ("pegbox_added_per_hour", "replicas", 2.0),
+        ("pegbox_added_per_hour", "cpu", 1.5),
+        ("pegbox_added_per_hour", "memory", 1024.0),
+        ("pegbox_removed_per_hour", "replicas", 3.0),
+        ("pegbox_removed_per_hour", "cpu", 0.25),
+        ("pegbox_removed_per_hour", "memory", 512.0),
+    ],
+)
+def test_what_an_hour_added_and_what_it_took_away_are_exported_in_cores_and_bytes(
+    name: str, what: str, expected: float
+) -> None:
+    telemetry = Telemetry()
+    telemetry.changed(Amounts(added=Amount(2, 1500, 1024), removed=Amount(3, 250, 512)))
+    assert value(telemetry, name, what=what) == expected
 
 
 def test_several_sources_are_added_up() -> None:

@@ -10,6 +10,7 @@ from pegbox.model.prediction import Row
 from pegbox.model.profile import Autoscaler, BudgetSpec, Target
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import (
+    Amount,
     Baseline,
     Breaker,
     BreakerState,
@@ -39,6 +40,8 @@ TRIAL = TrialSummary(
     predicted_throughput=120.5,
     throughput=None,
     latency=0.25,
+    added=Amount(1, 250, 2**20),
+    removed=Amount(0, 100, 0),
 )
 INTENT = Intent(
     id="t-2",
@@ -58,6 +61,8 @@ INTENT = Intent(
     spent={"fast": 12.5},
     variance={"fast": 36.0},
     looks={"fast": ((0.0, 0.0), (30.5, 12.5))},
+    added=Amount(2, 500, 2**30),
+    removed=Amount(3, 0, 2**20),
 )
 ROW = Row(PARENT, 3.0, 60.0, 59.5, 0.125, 7, 1.25, 0.001, 1.79e9, {"busy:workers": 0.75})
 

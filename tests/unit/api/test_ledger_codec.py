@@ -15,7 +15,7 @@ from pegbox.api.ledger_codec import KEPT_TRIALS, MAX_BYTES, decode, encode, stat
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import MAX_TRIALS, Added, Cohort, Intent, Ledger
+from pegbox.model.trials import MAX_TRIALS, Amount, Cohort, Intent, Ledger
 from tests.unit.api.ledgers import INTENT, PARENT, ROW, TRIAL, WAY_BACK, full_ledger
 from tests.unit.api.moments import NOON
 
@@ -66,7 +66,7 @@ def test_every_field_of_an_intent_is_kept(name: str) -> None:
         "Setting": Setting({"pool": Fraction(1)}),
         "Baseline | None": None,
         "Cohort | None": Cohort(("checkout-a", "checkout-b"), PARENT, (PARENT,)),
-        "Added | None": Added(1, 250, 2**20),
+        "Amount | None": Amount(7, 250, 2**20),
         "TrialState | None": TRIAL.state,
         "IntentKind": INTENT.kind.ROLLBACK,
         "Reason": INTENT.reason.DEPLOYED,
@@ -92,6 +92,21 @@ def test_equal_ledgers_are_equal_texts_whatever_the_order_of_their_maps() -> Non
     one = replace(BARE, tokens={"a": "1", "b": "2"})
     other = replace(BARE, tokens={"b": "2", "a": "1"})
     assert state_of(one) == state_of(other)
+
+
+def test_a_ledger_of_before_says_what_trials_added_and_nothing_of_what_they_removed() -> None:
+    """And one of a release to come says more of it: what is known of it is read all the same."""
+
+    def before(state: Any) -> None:
+        for part in (state["intent"], *state["trials"]):
+            del part["removed"]
+            part["added"]["gpu"] = 1
+            part["moved"] = {"pods": 1}
+
+    full = full_ledger()
+    assert full.intent is not None
+    trials = tuple(replace(trial, removed=None) for trial in full.trials)
+    assert decode(with_state(before)) == replace(full, intent=replace(full.intent, removed=None), trials=trials)
 
 
 def test_an_old_ledger_without_a_newer_field_takes_its_default() -> None:

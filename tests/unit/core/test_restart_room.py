@@ -11,7 +11,7 @@ import pytest
 from pegbox.core import force, room
 from pegbox.model.knobs import Effect, Knob, Location, LocationKind
 from pegbox.model.profile import BudgetSpec
-from pegbox.model.snapshot import PodFacts
+from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
 from tests.unit.core.build import (
     ENV,
@@ -113,7 +113,7 @@ LANES = Knob("lanes", location=Location(LocationKind.POD_ENV, key="LANES"), effe
 VARIABLES = spec(HOT, LANES, budgets=(BudgetSpec("postgres", "pods * lanes", limit=Fraction(12)),))
 
 
-def replacing(runs: int, goes_to: int, pods: int, stale: int, kind: str = "Deployment") -> str:
+def mixed(runs: int, goes_to: int, pods: int, stale: int, kind: str) -> tuple[Snapshot, Workload, list[str]]:
     """So many of the pods run another number of lanes than the incumbent."""
     listed = [
         pod(name, admitted={"lanes": Fraction(runs if n < stale else goes_to)}) for n, name in enumerate("abcdef")
@@ -121,7 +121,26 @@ def replacing(runs: int, goes_to: int, pods: int, stale: int, kind: str = "Deplo
     incumbent = setting(workers=2, lanes=goes_to)
     running = workload(*listed[:pods], kind=kind)
     seen = snapshot(VARIABLES, Ledger(profile_uid=VARIABLES.uid, incumbent=incumbent), workload=running)
-    return room.replacing_waits(seen, running, [p.name for p in listed[:stale]])
+    return seen, running, [p.name for p in listed[:stale]]
+
+
+def replacing(runs: int, goes_to: int, pods: int, stale: int, kind: str = "Deployment") -> str:
+    return room.replacing_waits(*mixed(runs, goes_to, pods, stale, kind))
+
+
+@pytest.mark.parametrize(
+    ("runs", "goes_to", "pods", "stale", "expected"),
+    [
+        pytest.param(4, 2, 5, 3, True, id="3_x_4_and_2_x_2_are_16_of_12"),
+        pytest.param(4, 2, 3, 3, False, id="12_of_12_are_not_exceeded_by_a_pod_that_is_not_there_yet"),
+        pytest.param(2, 4, 5, 3, False, id="who_goes_to_more_goes_out_of_no_budget"),
+        pytest.param(4, 2, 5, 0, False, id="nobody_is_replaced"),
+    ],
+)
+def test_at_rest_replacing_is_the_way_back_where_a_budget_is_exceeded_that_it_lowers(
+    runs: int, goes_to: int, pods: int, stale: int, expected: bool
+) -> None:
+    assert room.replacing_lowers(*mixed(runs, goes_to, pods, stale, "Deployment")) == expected
 
 
 def test_at_rest_a_pod_is_replaced_where_the_one_that_this_adds_fits() -> None:

@@ -29,6 +29,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "cores that are a number": ({"maxCpuAddedPerHour": 16}, "settings.maxCpuAddedPerHour"),
     "cores that are no quantity": ({"maxCpuAddedPerHour": "many"}, "maxCpuAddedPerHour"),
     "memory below nothing": ({"maxMemoryAddedPerHour": "-1Gi"}, "maxMemoryAddedPerHour"),
+    "pods taken away below nothing": ({"maxReplicasRemovedPerHour": -1}, "maxReplicasRemovedPerHour"),
+    "cores taken away that are a number": ({"maxCpuRemovedPerHour": 16}, "settings.maxCpuRemovedPerHour"),
+    "cores taken away that are no quantity": ({"maxCpuRemovedPerHour": "many"}, "maxCpuRemovedPerHour"),
+    "memory taken away below nothing": ({"maxMemoryRemovedPerHour": "-1Gi"}, "maxMemoryRemovedPerHour"),
     "no number of seconds": ({"fleetBreaker": {"baseSeconds": float("nan")}}, "fleetBreaker.baseSeconds"),
     "a share above all": ({"fleetBreaker": {"writeFailureShare": 1.1}}, "fleetBreaker.writeFailureShare"),
     "a longest wait below the first": ({"fleetBreaker": {"longestSeconds": 9}}, "fleetBreaker.longestSeconds"),
@@ -60,6 +64,9 @@ def test_everything_can_be_said() -> None:
             "maxConcurrentTrials": 0,
             "maxCpuAddedPerHour": "500m",
             "maxMemoryAddedPerHour": "64Gi",
+            "maxReplicasRemovedPerHour": 8,
+            "maxCpuRemovedPerHour": "1",
+            "maxMemoryRemovedPerHour": "512Mi",
             "fleetBreaker": {"profiles": 0},
         }
     )

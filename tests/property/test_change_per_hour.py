@@ -1,4 +1,5 @@
-"""Random sequences over several profiles: what trials add within any hour, seen at the API server, stays in the limit."""
+"""Random sequences over several profiles: what trials add and take away within any hour, as the API server sees it,
+stays in the limits."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 from datetime import datetime, timedelta
 from fractions import Fraction as F
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ from pegbox.adapters.kube import resources
 from pegbox.api import ledger_codec
 from pegbox.core.slots import SlotLimits
 from pegbox.model.knobs import ResourceName, Side, Size
-from pegbox.model.trials import Added, IntentKind
+from pegbox.model.trials import Amount, Amounts, IntentKind
 from pegbox.ports import HPA, LEDGER, POD, Ref
 from pegbox.runtime.brakes import BrakeLimits
 from pegbox.testing.cluster import FakeCluster
@@ -22,13 +24,14 @@ from tests.loop import documents
 from tests.loop.world import World, make
 
 CPU = Size(Side.REQUESTS, ResourceName.CPU)
-LIMIT = F(3, 2)  # cores per hour
+LIMIT, LESS = F(3, 2), F(1)  # cores per hour that may be added, and taken away
 START = {"requests": {"cpu": "500m"}, "limits": {"cpu": "4"}}
+START_AT = 4  # pods of an HPA at the most
 RESIZED, SCALED = ("a", "b"), ("c", "d")
 SIZE = {"name": "cpu_request", "conflictPolicy": "Take"}
 BOUND = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
 STEPS = st.one_of(
-    st.tuples(st.sampled_from(RESIZED), st.sampled_from(["600m", "750m", "1", "250m"])).map(
+    st.tuples(st.sampled_from(RESIZED), st.sampled_from(["600m", "750m", "1", "400m", "250m"])).map(
         lambda pair: ("try", pair[0], f"cpu_request={pair[1]}")
     ),
     st.tuples(st.sampled_from(RESIZED), st.just("cpu_request=700m,workers=4")).map(lambda p: ("try", *p)),  # harm
@@ -42,12 +45,12 @@ STEPS = st.one_of(
 
 
 class Observer:
-    """Stands at the API server and knows no limit: what each write raises while the ledger says that a trial runs."""
+    """Stands at the API server and knows no limit: what each write raises or lowers while the ledger says that a trial runs."""
 
     def __init__(self, world: World) -> None:
         assert isinstance(world.pegbox, FakeCluster)
         self.world, self.store = world, world.pegbox
-        self.raised: list[tuple[datetime, F]] = []
+        self.moved: list[tuple[datetime, F]] = []
         self.before = F(0)
         world.pegbox.faults.on_write(self._note)
 
@@ -57,7 +60,7 @@ class Observer:
         if when == "before":
             self.before = self._requested(write)
         elif self._in_trial(write):
-            self.raised.append((self.world.clock.now(), max(F(0), self._requested(write) - self.before)))
+            self.moved.append((self.world.clock.now(), self._requested(write) - self.before))
 
     def _requested(self, write: WriteRecord) -> F:
         """A pod's request; or that of all pods which an HPA may run."""
@@ -75,11 +78,14 @@ class Observer:
         ledger = ledger_codec.decode(body)
         return ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL
 
-    def worst(self) -> F:
-        """The most of any hour that ends at a write."""
+    def worst(self, sign: int = 1) -> F:
+        """The most of any hour that ends at a write: added, or with -1 taken away."""
         hour = timedelta(hours=1)
-        sums = (sum((n for at, n in self.raised if end - hour < at <= end), F(0)) for end, _ in self.raised)
-        return max(sums, default=F(0))
+        parts = [(at, max(F(0), sign * n)) for at, n in self.moved]
+        return max((sum((n for at, n in parts if end - hour < at <= end), F(0)) for end, _ in parts), default=F(0))
+
+    def within(self) -> bool:
+        return self.worst() <= LIMIT and self.worst(-1) <= LESS
 
 
 async def add(world: World, name: str) -> None:
@@ -87,14 +93,16 @@ async def add(world: World, name: str) -> None:
     if name in RESIZED:
         body = documents.profile(name, documents.hot(), SIZE, deletionPolicy="Keep")
     else:
-        await world.apply(documents.hpa(name, target=name, high=2))
+        await world.apply(documents.hpa(name, target=name, high=START_AT))
         body = documents.profile(name, documents.hot(), BOUND, autoscaler={"ref": {"name": name}})
     await world.add(body, target, workers=2)
     await world.steady(name)
 
 
 async def run(steps: list[tuple[str, str, str]]) -> None:
-    world = await make(limits=BrakeLimits(SlotLimits(0, 0, Added(cpu=int(LIMIT * 1000)))))
+    world = await make(
+        limits=BrakeLimits(SlotLimits(0, 0, Amounts(*(Amount(cpu=int(limit * 1000)) for limit in (LIMIT, LESS)))))
+    )
     for name in RESIZED + SCALED:
         await add(world, name)
     observer = Observer(world)
@@ -119,31 +127,39 @@ async def run(steps: list[tuple[str, str, str]]) -> None:
                 await world.turns(2, name)
                 if not await world.exists(name):
                     await add(world, name)
-        assert observer.worst() <= LIMIT, observer.raised
+        assert observer.within(), observer.moved
     for name in RESIZED + SCALED:
         await world.turns(3, name)
-    assert observer.worst() <= LIMIT, observer.raised
+    assert observer.within(), observer.moved
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=3, max_size=14))
-def test_no_hour_adds_more_than_the_limit_whatever_is_asked_restarted_deleted_or_put_back(
+def test_no_hour_adds_or_takes_away_more_than_the_limits_whatever_is_asked_restarted_deleted_or_put_back(
     steps: list[tuple[str, str, str]],
 ) -> None:
     asyncio.run(run(steps))
 
 
-def test_the_observer_sees_what_goes_beyond_the_limit() -> None:
-    """Its adversarial twin: without a limit the same sequence is beyond it."""
+@pytest.mark.parametrize(
+    ("size", "most", "sign", "expected"),
+    [
+        ("1", 6, 1, F(2)),  # 2 pods x 500m more, and 2 more pods x 500m
+        ("250m", 2, -1, F(3, 2)),  # 2 pods x 250m less, and 2 pods fewer x 500m
+    ],
+    ids=["added", "taken_away"],
+)
+def test_the_observer_sees_what_goes_beyond_the_limits(size: str, most: int, sign: int, expected: F) -> None:
+    """Its adversarial twin: without limits the same sequence is beyond them."""
 
     async def unlimited() -> F:
         world = await make(limits=BrakeLimits(SlotLimits(0, 0)))
         for name in ("a", "c"):
             await add(world, name)
         observer = Observer(world)
-        for name, value in (("a", "cpu_request=1"), ("c", "max_replicas=4")):
+        for name, value in (("a", f"cpu_request={size}"), ("c", f"max_replicas={most}")):
             await world.annotate("try", value, name)
             await world.turns(2, name)
-        return observer.worst()
+        return observer.worst(sign)
 
-    assert asyncio.run(unlimited()) == 2  # 2 pods x 500m more, and 2 more pods x 500m
+    assert asyncio.run(unlimited()) == expected > (LIMIT if sign == 1 else LESS)
