@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes.aio import config
@@ -39,9 +41,19 @@ async def connect(clock: Clock, *, kubeconfig: Path | None = None, context: str 
         raise NotAvailable(
             f"{where} cannot be read: {reason}: run in a pod with a service account, or name a kubeconfig"
         ) from error
+    # The library has each call ask the environment in threads of its own: two of them per call, for a proxy and for a
+    # .netrc, and they hold what the caller had read until their next call.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
     client = ApiClient(configuration)
     client.user_agent = "pegbox"
     return client
+
+
+def _proxy(host: str) -> str | None:
+    """What HTTPS_PROXY and NO_PROXY say at the start. No .netrc counts: credentials are named, not found."""
+    url = urlsplit(host)
+    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
 
 
 def _refresh(clock: Clock, loader: Any) -> Callable[[Configuration], Awaitable[None]]:

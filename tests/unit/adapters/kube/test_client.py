@@ -1,6 +1,7 @@
 """KubeCluster over HTTP, against a small server of our own on loopback; the real one is in tests/contract."""
 
 import asyncio
+import concurrent.futures
 import gc
 import json
 import weakref
@@ -63,13 +64,13 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def kubeconfig(path: Path, url: str, user: Object) -> Path:
+def kubeconfig(path: Path, url: str, user: Object, **cluster: str) -> Path:
     body = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
+        "clusters": [{"name": "test", "cluster": {"server": url, **cluster}}],
         "users": [{"name": "test", "user": user}],
     }
     path.write_text(yaml.safe_dump(body))
@@ -290,6 +291,56 @@ async def test_outside_of_a_pod_there_is_no_service_account(clock: FakeClock, mo
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(NotAvailable, match="service account"):
         await connect(clock)
+
+
+PROXY = "http://user:word@proxy.invalid:3128"
+PROXIES: dict[str, tuple[dict[str, str], str | None]] = {
+    "none without a word of it": ({}, None),
+    "the one of the environment, with its credentials": ({"https_proxy": PROXY}, PROXY),
+    "none where NO_PROXY names the server": ({"https_proxy": PROXY, "no_proxy": "other,10.0.0.1"}, None),
+    "none where only the other scheme has one": ({"http_proxy": PROXY}, None),
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_the_environment_is_asked_once_for_a_proxy(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    variables, proxy = PROXIES[name]
+    for each in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.upper(), raising=False)
+    for each, value in variables.items():
+        monkeypatch.setenv(each, value)
+    client = await connect(clock, kubeconfig=kubeconfig(tmp_path / "config", "https://10.0.0.1:6443", {"token": "x"}))
+    assert client.rest_client.proxy == proxy
+    await client.close()
+
+
+async def test_the_kubeconfigs_own_proxy_goes_before(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", PROXY)
+    own = {"proxy-url": "http://other.invalid:1"}
+    file = kubeconfig(tmp_path / "config", "https://10.0.0.1:6443", {"token": "x"}, **own)
+    client = await connect(clock, kubeconfig=file)
+    assert client.rest_client.proxy == "http://other.invalid:1"
+    await client.close()
+
+
+async def test_no_call_asks_the_environment_in_a_thread_nor_reads_a_netrc(
+    server: Server, cluster: KubeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread would hold all that the caller had read until its next call."""
+    (tmp_path / "netrc").write_text("default login somebody password else")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    def submit(*_: Any, **__: Any) -> None:
+        raise AssertionError("a call went through a thread")
+
+    monkeypatch.setattr(concurrent.futures.ThreadPoolExecutor, "submit", submit)
+    await cluster.get(REF)
+    assert server.tokens == ["Bearer first"]
 
 
 @pytest.mark.parametrize(
