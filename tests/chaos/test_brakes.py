@@ -159,6 +159,34 @@ def test_a_restore_that_is_said_to_be_done_and_is_not_is_found(workers: int, fou
     assert asyncio.run(run()) == found
 
 
+@pytest.mark.parametrize(
+    ("resized", "found"),
+    [
+        pytest.param(True, ["adoption_is_in_place"], id="a size that neither template has"),
+        pytest.param(False, [], id="the template's of before, while that of its owner rolls out"),
+    ],
+)
+def test_a_pods_size_after_a_restore_is_held_against_the_template_that_it_was_made_of(
+    resized: bool, found: list[str]
+) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("sized")
+        watch = Watch(world)
+        watch.woken(NAME)
+        app = world.apps[NAME]
+        await world.patch(app.target, "/spec/template/spec/containers/0/resources", {"requests": {"cpu": "1"}})
+        await world.others_step()
+        if resized:
+            cpu = {"op": "replace", "path": "/spec/containers/0/resources/requests/cpu", "value": "3"}
+            await world.server.json_patch(Ref(POD, NAMESPACE, app.own()[0].name), [cpu], subresource="resize")
+        await _said(world)
+        watch.told(NAME)
+        assert {*world.sizes(NAME).values()} == ({1, 2, 3} if resized else {1, 2})
+        return [line.partition(":")[0] for line in watch.found]
+
+    assert asyncio.run(run()) == found
+
+
 @pytest.mark.parametrize(("policy", "lost"), [("Restore", ["workers=1 is left of a deleted profile"]), ("Keep", [])])
 def test_an_accepted_value_that_a_deletion_leaves_is_found(policy: str, lost: list[str]) -> None:
     """Somebody stands for it, but nobody had it at the adoption."""
