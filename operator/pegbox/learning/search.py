@@ -25,7 +25,7 @@ from pegbox.model.knobs import SearchSpace, Setting
 
 MISSES = 4  # in a row that shrink the box
 LEAST_PRICE = 1e-12  # what is free still has a logarithm
-FAR = 3.0  # sds
+FAR = 3.0  # sds, of a noise that is known
 REPEATS = 2  # of a setting: windows that follow each other share their disturbances, so more tell little
 COSTLY = 0.02  # log price between a step down and a step up of a knob that is a size
 
@@ -75,6 +75,7 @@ class SafeSearch:
         self._width = Width()  # of what is foretold of settings that never ran
         self._surprises: list[float] = []  # of the incumbent, on end and to one side
         self._asked: Counter[Setting] = Counter()  # since the incumbent last changed
+        self._saved = 0.0  # log cost, since patience began
         self._ratio = 0.0  # of the incumbent's metric to the start's, as a log
 
     @property
@@ -162,7 +163,7 @@ class SafeSearch:
             self._broken.add(setting)
             self._misses, self._box = 0, max(self.parameters.smallest, self._box / self.parameters.shrink)
             if setting == before:
-                self._incumbent, self._at = self.start, self._origin
+                self._incumbent, self._at, self._saved = self.start, self._origin, 0.0
             return
         self._notice(setting, value)
         self._runs.add(setting, point, value, float(self._step), self._epoch)
@@ -176,7 +177,9 @@ class SafeSearch:
         if self._incumbent != before:
             self._asked.clear()
         if self._incumbent != before and self._incumbent == setting:
-            self._box, self._misses, self._idle = min(1.0, self._box * self.parameters.grow), 0, 0
+            self._box, self._misses = min(1.0, self._box * self.parameters.grow), 0
+            if self._saved >= self.parameters.material:
+                self._begin_patience()
         elif setting != before:
             self._misses += 1
             if self._misses >= MISSES:
@@ -234,16 +237,23 @@ class SafeSearch:
         off = value - told.mean
         if not told.ran:
             self._width.tell(off / told.sd)
-        far = abs(off) > FAR * told.sd
-        if far:
+        if abs(off) > FAR * told.sd:
             self._fitted = 0
-        if not far or setting != self._incumbent:
+        if setting != self._incumbent or abs(off) <= self._far() * told.sd:
             self._surprises = []
             return
         self._surprises = [*(x for x in self._surprises if x * off > 0), off]
         if len(self._surprises) > 1:
             self._runs.epochs[-1] = self._epoch = self._epoch + 1.0
-            self._surprises, self._idle, self._process = [], 0, None
+            self._surprises, self._process = [], None
+            self._begin_patience()
+
+    def _far(self) -> float:
+        """How many sds are far off: what three are of a noise that is known, is more of one that few figures tell, by
+        Student's t. Figures that follow each other share their disturbances, so half of them count."""
+        from scipy.stats import norm, t
+
+        return float(t.ppf(norm.cdf(FAR), max(1.0, (len(self._runs.values) - 1) / 2)))
 
     def _review(self) -> None:
         """The incumbent: of what ran and never failed, the setting that is most surely cheaper and good enough.
@@ -266,11 +276,15 @@ class SafeSearch:
             fit &= surely
         if fit.any():
             here = int(np.argmax(np.where(fit, view.gain, -np.inf)))
+            self._saved += float(view.gain[here])
             self._incumbent, self._at = view.settings[here], view.points[here]
         pressed = self._pressed
         self._ratio = float(view.ratio[here])
         if self._pressed and not pressed:
-            self._idle = 0  # what it held no longer does
+            self._begin_patience()  # what it held no longer does
+
+    def _begin_patience(self) -> None:
+        self._idle, self._saved = 0, 0.0
 
     def _view(self, settings: list[Setting], points: Array) -> View:
         bases = np.vstack([self._now(self._at[None, :]), _at_epoch(self._origin[None, :], 0.0)])

@@ -23,7 +23,8 @@ class Parameters:
     keep: float = 0.95  # P(metric is what the objective asks for)
     leave: float = 0.7  # below that P the incumbent gives way
     noise: float = 0.02  # prior median of the log sd of one measurement
-    patience: int = 12  # steps without a new incumbent after which it holds
+    patience: int = 12  # steps that saved less than `material` in all, after which it holds
+    material: float = 0.02  # log cost: as much as one measurement is off by
     earliest: int = 16  # no hold before
     first: float = 1.0  # of a full step, at the beginning
     grow: float = 1.25
