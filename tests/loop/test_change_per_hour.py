@@ -93,21 +93,40 @@ async def test_what_a_trial_added_and_took_back_counts_all_the_same() -> None:
     assert (await attempt(world, "b", "cpu_request=750m"))[0] == "WaitingForSlot"
 
 
-async def test_a_way_back_that_raises_waits_for_no_limit_and_spends_none() -> None:
-    world = await shop(Amounts(Amount(cpu=100)), "a", "b")
-    await attempt(world, "a", "cpu_request=250m,workers=4")  # lowered, and put back for the harm of four workers
-    assert await requests(world, "a") == ["250m", "250m"]
+def more(**limit: int) -> Amounts:
+    return Amounts(added=Amount(**limit))
+
+
+def less(**limit: int) -> Amounts:
+    return Amounts(removed=Amount(**limit))
+
+
+@pytest.mark.parametrize(
+    ("limit", "tried", "left"),
+    [
+        pytest.param(more(cpu=100), "250m", "550m", id="that raises"),
+        pytest.param(less(cpu=100), "750m", "450m", id="that lowers"),
+    ],
+)
+async def test_a_way_back_waits_for_no_limit_and_spends_none(limit: Amounts, tried: str, left: str) -> None:
+    world = await shop(limit, "a", "b")
+    await attempt(world, "a", f"cpu_request={tried},workers=4")  # put back for the harm of four workers
+    assert await requests(world, "a") == [tried, tried]
     await world.rest("a")
     assert await requests(world, "a") == ["500m", "500m"]
-    await attempt(world, "b", "cpu_request=550m")  # 2 x 50m: all of it is still there
-    assert await requests(world, "b") == ["550m", "550m"]
+    await attempt(world, "b", f"cpu_request={left}")  # 2 x 50m: all of it is still there
+    assert await requests(world, "b") == [left, left]
 
 
-async def test_a_restore_waits_for_no_limit() -> None:
-    world = await shop(Amounts(Amount(cpu=100)), "a")
-    await attempt(world, "a", "cpu_request=250m,workers=3")
+@pytest.mark.parametrize(
+    ("limit", "tried"),
+    [pytest.param(more(cpu=100), "250m", id="that raises"), pytest.param(less(cpu=1), "750m", id="that lowers")],
+)
+async def test_a_restore_waits_for_no_limit(limit: Amounts, tried: str) -> None:
+    world = await shop(limit, "a")
+    await attempt(world, "a", f"cpu_request={tried},workers=3")
     await world.rest("a")
-    assert await requests(world, "a") == ["250m", "250m"]
+    assert await requests(world, "a") == [tried, tried]
     await world.delete("a")
     for _ in range(10):
         if await world.exists("a"):
@@ -116,10 +135,6 @@ async def test_a_restore_waits_for_no_limit() -> None:
 
 
 # --- what is taken away
-
-
-def less(**limit: int) -> Amounts:
-    return Amounts(removed=Amount(**limit))
 
 
 async def test_two_profiles_that_shrink_share_one_hour_and_the_figures_are_said() -> None:
@@ -175,27 +190,6 @@ async def test_who_only_adds_does_not_wait_for_what_others_took_away() -> None:
     await world.rest("a")
     await attempt(world, "b", "cpu_request=750m")
     assert await requests(world, "b") == ["750m", "750m"]
-
-
-async def test_a_way_back_that_lowers_waits_for_no_limit_and_spends_none() -> None:
-    world = await shop(less(cpu=100), "a", "b")
-    await attempt(world, "a", "cpu_request=750m,workers=4")  # raised, and put back for the harm of four workers
-    assert await requests(world, "a") == ["750m", "750m"]
-    await world.rest("a")
-    assert await requests(world, "a") == ["500m", "500m"]
-    await attempt(world, "b", "cpu_request=450m")  # 2 x 50m: all of it is still there
-    assert await requests(world, "b") == ["450m", "450m"]
-
-
-async def test_a_restore_that_lowers_waits_for_no_limit() -> None:
-    world = await shop(less(cpu=1), "a")
-    await attempt(world, "a", "cpu_request=750m,workers=3")
-    await world.rest("a")
-    await world.delete("a")
-    for _ in range(10):
-        if await world.exists("a"):
-            await world.turn("a")
-    assert await requests(world, "a") == ["500m", "500m"]
 
 
 async def test_a_restart_of_the_operator_forgets_nothing_that_was_taken_away() -> None:

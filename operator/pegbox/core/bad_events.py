@@ -16,12 +16,14 @@ CHANCE = 3.0  # standard deviations: it is looked at with every scrape
 CLUMPS = 2.0  # variance of counted events over Poisson's
 
 
-def variance(share: float, events: float, measured: float) -> float:
-    """Of the bad ones among `events`, against a share that was measured on so many; in events squared.
+def share(seen: float, measured: float) -> float:
+    """Of bad events, as seen among so many. None seen is not a share of none: it counts as one of those measured."""
+    return max(seen, 1 / measured)
 
-    No bad event seen before is not a share of none: it counts as one of those measured.
-    """
-    return CLUMPS * max(share, 1 / measured) * events * (1 + events / measured)
+
+def variance(share: float, events: float, measured: float) -> float:
+    """Of the bad ones among `events`, against a share that was measured on so many; in events squared."""
+    return CLUMPS * share * events * (1 + events / measured)
 
 
 def chance(variance: float) -> float:

@@ -109,7 +109,7 @@ def _until(looks: Sequence[tuple[float, float]], moment: float) -> float:
 
 def _variance(spec: ProfileSpec, parent: Baseline, base: float, events: float) -> float:
     measured = max(1.0, parent.throughput * float(spec.guards.trial_window) * parent.windows)
-    return bad_events.variance(1 - base, events, measured)
+    return bad_events.variance(bad_events.share(1 - base, measured), events, measured)
 
 
 def overspent(

@@ -64,7 +64,7 @@ def told(spec: ProfileSpec, record: Mapping[str, Attainment], seen: Observation)
 def _far(before: Attainment, now: Attainment, allowed: float | None) -> bool:
     if before.total <= 0:
         return False
-    share = max(1 - before.share, 1 / before.total)  # none seen is not none there
+    share = bad_events.share(1 - before.share, before.total)
     bad, expected = now.total - now.good, share * now.total
     chance = bad_events.chance(bad_events.variance(share, now.total, before.total))
     matters = expected + MATTERS * now.total if allowed is None else allowed * now.total

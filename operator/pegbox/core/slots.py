@@ -86,7 +86,9 @@ def entries(ledger: Ledger, space: SearchSpace | None) -> tuple[Entry, ...]:
 
 
 def _recorded(of: Intent | TrialSummary, space: SearchSpace | None, parent: Setting, target: Setting) -> Amounts:
-    told = Amounts() if space is None else change_per_hour.pods(space, parent, target)
+    told = Amounts()
+    if space is not None and (of.added is None or of.removed is None):
+        told = change_per_hour.pods(space, parent, target)
     return Amounts(of.added or told.added, of.removed or told.removed)
 
 

@@ -211,8 +211,7 @@ class Brakes:
         if waits and self.stop is not None:
             return Missing(Reason.STOPPED, self.stop_text)
         if waits and not held:
-            refused = slots.refusal(self._others(key), REPLACING, self.limits.slots)
-            refused = refused if self.recalled else READING
+            refused = slots.refusal(self._others(key), REPLACING, self.limits.slots) if self.recalled else READING
             if refused is not None:
                 return refused
         self._replacing[key] = now
