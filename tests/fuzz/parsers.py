@@ -36,9 +36,12 @@ from pegbox.ports import SignalQuery
 from pegbox.runtime import reading
 from pegbox.runtime import settings as operator_settings
 from tests.fuzz.making import SCALARS, VALUES, edited, edited_json, near
+from tests.promql_text import selectors
 from tests.unit.api.documents import CLASS, profile
 from tests.unit.api.ledgers import full_ledger
 
+HOSTILE_VALUE = """a"b\\'} + c{x!=`}"""
+"""A label's value of a profile, which ends strings of every kind but the one that it is written in."""
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -94,8 +97,7 @@ def _freeze(value: tuple[str, str]) -> None:
 def _class_query(text: str) -> None:
     """What the library lets pass, our own second line either takes or refuses; and it is filled in whole."""
     promql_rules.check(text, "expr")
-    signal = Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, text)
-    built = promql.build(SignalQuery("c", signal, 60, (("job", 'a"b\\'),)), promql.Dialect())
+    built = _confined(text)
     assert "$matchers" not in built and "$window" not in built
 
 
@@ -103,6 +105,18 @@ def _own_checks(text: str) -> None:
     promql.problems(Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, text))
     promql.selector(text)
     promql.fill(text, 60, 'job="x"')
+    _confined(text)
+
+
+def _confined(text: str) -> str:
+    """As it is sent: each selector has both confining matchers, also where nobody checked the class before."""
+    wanted = {("namespace", "=~", "shop"), ("job", "=", HOSTILE_VALUE)}
+    signal = Signal("s", SignalKind.RATE, Purpose.THROUGHPUT, text)
+    query = SignalQuery("c", signal, 60, (("job", HOSTILE_VALUE),))
+    built = promql.build(query, promql.Dialect(namespaces=("shop",)))
+    free = [found for found in selectors(built) if found.alternatives or not wanted <= found.matchers]
+    assert [found.name for found in free] == ["pegbox_pod_setting"], built
+    return built
 
 
 def _edit(value: tuple[str, str, str]) -> None:
@@ -233,6 +247,11 @@ _REFUSAL: dict[str, Any] = {
 _JSON = '{"pools": [{"size": 20, "name": "a"}], "on": true, "t": "5s", "f": -1.5e3, "a.b": {"n": 1}}'
 _YAML = 'pools:\n- {size: 20, name: \'a\'}\non: true # c\nt: "5s"\nf: 1.5\nn: 0x10\n"a.b":\n  n: 1\n'
 _QUERIES = [s[part] for s in CLASS["spec"]["signals"] for part in ("expr", "sumExpr", "countExpr") if part in s]
+_QUERIES += [
+    'rate(a{x!=\'{$matchers}\',$matchers}[$window]) + on() group_left() sum(rate(b{"pegbox\\x5fmatchers_stand_here"!="1"}[$window]))',
+    'rate(a{"x"="{",$matchers}[$window]) + b{`c`=~`}`,$matchers}',
+    "a{x='{$matchers}',$matchers} + rate({__name__=~'b.*',$matchers}[$window] offset 5m)",
+]
 _SETTINGS = (
     "metricsSources:\n- {name: a, url: 'http://a:9', headers: {X-Scope-OrgID: t}, timeoutSeconds: 3}\n"
     "watchNamespaces: [a]\nallowWrites: true\nhttp: {port: 8080}\nkubeQps: 5.5\n"

@@ -11,7 +11,7 @@ from pegbox.adapters.prometheus import promql
 from pegbox.model.profile import Purpose, Signal, SignalKind
 from pegbox.ports import SignalQuery
 
-HOSTILE = st.text(st.sampled_from("\"'\\\n\r\t`{}()[]$,=~!#abx0\x00") | st.characters(), max_size=40)
+HOSTILE = st.text(st.sampled_from("\"'\\\n\r\t`{}()[]$,=~!#abx0\x00") | st.characters(codec="utf-8"), max_size=40)
 _ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 
 

@@ -3,11 +3,12 @@
 The text comes from whoever may write classes, and runs with the operator's rights on the metrics server for every
 profile of the class. So every selector is confined by `$matchers` (namespaces of the install, labels of the
 profile), and what one question costs is bounded before it is ever sent. `adapters.prometheus.promql` has checks of
-its own before it fills an expression in: the second line.
+its own before it fills an expression in, and `adapters.prometheus.confined` proves the text that is sent.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -43,7 +44,8 @@ AGGREGATIONS = frozenset({"sum", "avg", "min", "max", "count", "group"})
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _MARK = "pegbox_matchers_stand_here"
-_FILLED = {"$window": f"{LONGEST_RANGE}s", "$matchers": f'{_MARK}="1"'}
+_STRING = re.compile(r"""([=~]\s*)?("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`|#)""")
+"""As servers read it, with whether it is the value of a matcher; or a comment."""
 
 
 def check(text: str, field: str) -> None:
@@ -54,16 +56,16 @@ def check(text: str, field: str) -> None:
         raise InvalidInput(field, text, f"write at most {MAX_NESTING} brackets inside each other")
     if _MARK in text:
         raise InvalidInput(field, _MARK, "this name is Pegbox's own: use another")
-    placed = text.count("$matchers")
-    for placeholder, value in _FILLED.items():
-        text = text.replace(placeholder, value)
-    nodes = _nodes(_parsed(text, field), field)
+    # No text holds its own digest, in whatever escapes: only we can write this matcher.
+    mark = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    nodes = _nodes(_parsed(text, mark, field), field)
     selectors = [node for node in nodes if isinstance(node, pq.VectorSelector)]
     if not selectors or len(selectors) > MAX_SELECTORS:
         raise InvalidInput(field, f"{len(selectors)} selectors", f"read between 1 and {MAX_SELECTORS} series sets")
     for node in nodes:
-        _check_node(node, field)
-    if placed != len(selectors):  # one stands in a string, or a selector would have been refused
+        _check_node(node, mark, field)
+    _check_strings(text, field)
+    if text.count("$matchers") != len(selectors):
         raise InvalidInput(field, "$matchers", "write it once in the braces of each metric, and nowhere else")
 
 
@@ -76,22 +78,33 @@ def _deepest(text: str) -> int:
     return deepest
 
 
-def _parsed(text: str, field: str) -> pq.Expr:
+def _check_strings(text: str, field: str) -> None:
+    """Strings are values of matchers, and hold what they show: the library and servers agree where each ends."""
+    for equals, string in _STRING.findall(text):
+        if string == "#":
+            raise InvalidInput(field, "a comment", "it would swallow what follows: remove it")
+        if not equals:
+            raise InvalidInput(field, string, "only values of matchers stand in quotes: write names without them")
+        if "$" in string:
+            raise InvalidInput(field, string, "nothing is filled in between quotes: write $matchers beside them")
+        if string[0] == "`" and "\\" in string:
+            raise InvalidInput(field, string, "a backslash between backticks is read in two ways: use double quotes")
+
+
+def _parsed(text: str, mark: str, field: str) -> pq.Expr:
+    """With both placeholders filled in, `$matchers` by what only we can write."""
+    matchers = f'{_MARK}="{mark}"'
     try:
-        return pq.parse(text)
+        return pq.parse(text.replace("$window", f"{LONGEST_RANGE}s").replace("$matchers", matchers))
     except ValueError as error:
-        reason = " ".join(str(error).split())[:200].replace(f'{_MARK}="1"', "$matchers")
-        raise InvalidInput(field, _as_written(text), f"it is not PromQL ({reason}): correct it") from error
+        reason = " ".join(str(error).split())[:200].replace(matchers, "$matchers")
+        raise InvalidInput(field, text, f"it is not PromQL ({reason}): correct it") from error
     except BaseException as error:
         # A panic of the library, which is written in Rust, is no Exception, and would end us: `[1e30]` makes one.
         if type(error).__name__ != "PanicException":
             raise
         remedy = f"it cannot be read ({error}): write ranges as whole numbers with a unit, such as 5m"
-        raise InvalidInput(field, _as_written(text), remedy) from None
-
-
-def _as_written(text: str) -> str:
-    return text.replace(_FILLED["$matchers"], "$matchers").replace(f"[{_FILLED['$window']}]", "[$window]")
+        raise InvalidInput(field, text, remedy) from None
 
 
 def _nodes(root: pq.Expr, field: str) -> list[pq.Expr]:
@@ -124,7 +137,7 @@ def _children(node: pq.Expr) -> Iterator[pq.Expr]:
             yield node.vector_selector
 
 
-def _check_node(node: pq.Expr, field: str) -> None:
+def _check_node(node: pq.Expr, mark: str, field: str) -> None:
     match node:
         case pq.SubqueryExpr():
             raise InvalidInput(field, "a subquery", "its cost has no bound: use a recording rule")
@@ -137,12 +150,12 @@ def _check_node(node: pq.Expr, field: str) -> None:
             longest = units.format_duration(LONGEST_RANGE)
             raise InvalidInput(field, f"{node.range.total_seconds():.0f}s", f"read at most {longest}: use $window")
         case pq.VectorSelector():
-            _check_selector(node, field)
+            _check_selector(node, mark, field)
         case pq.StringLiteral():
             raise InvalidInput(field, node.val, "no function that may be used takes a text: remove it")
 
 
-def _check_selector(node: pq.VectorSelector, field: str) -> None:
+def _check_selector(node: pq.VectorSelector, mark: str, field: str) -> None:
     name = node.name or ""
     if not _NAME.fullmatch(name):
         raise InvalidInput(field, name or "a selector without a name", "name the metric before the braces")
@@ -151,7 +164,8 @@ def _check_selector(node: pq.VectorSelector, field: str) -> None:
     if node.matchers.or_matchers:
         raise InvalidInput(field, name, "`or` between matchers would lead around $matchers: use a regular expression")
     matchers = node.matchers.matchers
-    if sum(matcher.name == _MARK for matcher in matchers) != 1:
+    ours = [m for m in matchers if (m.name, m.op, m.value) == (_MARK, pq.MatchOp.Equal, mark)]
+    if len(ours) != 1 or any(m.name == _MARK for m in matchers if m not in ours):
         remedy = f"every metric is confined by the profile's labels: write {name}{{$matchers}}"
         raise InvalidInput(field, name, remedy)
     for matcher in matchers:

@@ -21,16 +21,22 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
+from pegbox.adapters.prometheus import confined
+from pegbox.adapters.prometheus.confined import Join, Matcher
 from pegbox.model.errors import InvalidInput
 from pegbox.model.profile import Purpose, Signal, SignalKind
 from pegbox.ports import SignalQuery
 
 MINIMUM_SCRAPES = 4
 """A rate over fewer samples is mostly extrapolation."""
+REMEMBERED = 4096
+"""Texts that are kept, with their proof: the same few questions are asked at every look."""
 MAX_SCOPE_PODS = 200
 """Cap for queries that name pods: beyond it the text outgrows what proxies let through."""
 
+POD_SETTING = "pegbox_pod_setting"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PLACEHOLDER = re.compile(r"\$(\w*)(\s*,)?")
 _LEXEME = re.compile(r"""[a-zA-Z_:][a-zA-Z0-9_:]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`|[\s\S]""")
@@ -110,7 +116,16 @@ def escape_regex(value: str) -> str:
 
 def matchers(pairs: tuple[tuple[str, str], ...]) -> str:
     """Equality matchers, escaped, in the order given. Raises InvalidInput for a label name."""
-    return ",".join(f"{label(name)}={quote(value)}" for name, value in pairs)
+    return written(_equal(pairs))
+
+
+def written(matching: tuple[Matcher, ...]) -> str:
+    """As they stand between braces. Raises InvalidInput for a label name."""
+    return ",".join(f"{label(name)}{operator}{quote(value)}" for name, operator, value in matching)
+
+
+def _equal(pairs: tuple[tuple[str, str], ...]) -> tuple[Matcher, ...]:
+    return tuple(Matcher(name, "=", value) for name, value in pairs)
 
 
 def fill(expression: str, window: int, matching: str) -> str:
@@ -201,29 +216,37 @@ def selector(expression: str) -> str:
     return ""
 
 
+@lru_cache(REMEMBERED)
 def build(query: SignalQuery, dialect: Dialect) -> str:
     """The text whose rows are (profile, cohort, setting, part, le); for offered load (profile, part).
 
-    Raises InvalidInput where a label, a placeholder or the window cannot be used.
+    Raises InvalidInput where a label, a placeholder or the window cannot be used, or a selector is not confined.
     """
     joined = ("profile",) if query.signal.purpose is Purpose.LOAD else ("profile", "cohort", "setting")
-    inner = _parts(query, dialect, _matching(query, dialect))
+    matching = _matching(query, dialect)
+    inner = _parts(query, dialect, written(matching))
     inner = f'label_replace({inner}, "target_namespace", "$1", {quote(dialect.namespace_label)}, "(.*)")'
     inner = f'label_replace({inner}, "target_pod", "$1", {quote(dialect.pod_label)}, "(.*)")'
-    pods = f"pegbox_pod_setting{{{matchers((('class', query.class_name), *dialect.own_labels))}}}"
+    ours = _equal((("class", query.class_name), *dialect.own_labels))
+    pods = f"{POD_SETTING}{{{written(ours)}}}"
     labels = ", ".join(joined)
-    return (
+    text = (
         f"sum by ({labels}, part, le) ({inner}"
         f" * on (target_namespace, target_pod) group_left ({labels})"
         f" (0 * topk by (target_namespace, target_pod) (1, timestamp({pods})) + 1))"
     )
+    confined.prove(text, frozenset(matching), query.class_name, Join(POD_SETTING, frozenset(ours)))
+    return text
 
 
+@lru_cache(REMEMBERED)
 def build_for_scope(query: SignalQuery, dialect: Dialect, scope: Scope) -> str:
     """The text whose rows are (part, le) of the pods that the scope names; raises InvalidInput like build."""
-    matching = f"{dialect.namespace_label}={quote(scope.namespace)},{dialect.pod_label}=~{quote(scope.pods)}"
-    own = matchers(query.matchers)
-    return f"sum by (part, le) ({_parts(query, dialect, f'{matching},{own}' if own else matching)})"
+    of_scope = (Matcher(dialect.namespace_label, "=", scope.namespace), Matcher(dialect.pod_label, "=~", scope.pods))
+    matching = of_scope + _equal(query.matchers)
+    text = f"sum by (part, le) ({_parts(query, dialect, written(matching))})"
+    confined.prove(text, frozenset(matching), query.class_name)
+    return text
 
 
 def build_dated(metric: str, labels: tuple[str, ...], namespace: str, dialect: Dialect) -> str:
@@ -236,13 +259,11 @@ def build_dated(metric: str, labels: tuple[str, ...], namespace: str, dialect: D
     )
 
 
-def _matching(query: SignalQuery, dialect: Dialect) -> str:
-    own = matchers(query.matchers)
-    if not dialect.namespaces:
-        return own
+def _matching(query: SignalQuery, dialect: Dialect) -> tuple[Matcher, ...]:
+    """What confines a question: the namespaces of the install and the labels of the profile."""
     names = "|".join(escape_regex(name) for name in dialect.namespaces)
-    tenant = f"{dialect.namespace_label}=~{quote(names)}"
-    return f"{tenant},{own}" if own else tenant
+    tenant = (Matcher(dialect.namespace_label, "=~", names),) if names else ()
+    return tenant + _equal(query.matchers)
 
 
 def _parts(query: SignalQuery, dialect: Dialect, matching: str) -> str:
