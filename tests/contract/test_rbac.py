@@ -243,6 +243,12 @@ def wrote(guard: ControlPlane) -> Iterator[str]:
     guard.kubectl("patch", "perfp", name, "-n", SERVED, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
 
+OWNED = json.dumps(
+    {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "0-0-0"}]}}
+)
+"""An owner that does not exist: the garbage collector deletes what it owns."""
+
+
 class TestWithoutRightsOnTheWorkload:
     def test_a_profile_that_recommends_may_be_made_and_changed(self, guard: ControlPlane) -> None:
         assert not _as(guard, "writer", "create", "-f", "-", stdin=_profile("recommends", "Recommend"))
@@ -305,6 +311,72 @@ class TestWithoutRightsOnTheWorkload:
         patch = '{"spec": {"mode": "Recommend", "deletionPolicy": "Keep"}}'
         assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", patch)
         assert not _as(guard, "writer", "delete", "perfp", wrote, "--wait=false")
+
+    def test_a_deletion_that_keeps_is_not_turned_into_one_that_restores(self, guard: ControlPlane, wrote: str) -> None:
+        """A changed spec while it is being deleted is as good as the deletion: the finalizer still stands."""
+        for patch in (
+            '{"spec": {"mode": "Recommend", "deletionPolicy": "Keep"}}',
+            '{"spec": {"objective": "MaximizeThroughput"}}',
+        ):
+            assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", patch)
+        assert not _as(guard, "writer", "delete", "perfp", wrote, "--wait=false")
+        back = ("patch", "perfp", wrote, "--type=merge", "-p", '{"spec": {"deletionPolicy": "Restore"}}')
+        said = _as(guard, "writer", *back)
+        assert "a change of spec during a deletion that restores needs the right to patch Deployment web" in said
+        assert "set mode Recommend and deletionPolicy Keep, which leaves all as it is" in said
+        gone = ("patch", "perfp", wrote, "--type=merge", "-p", '{"spec": {"deletionPolicy": null}}')
+        assert "a change of spec during a deletion that restores needs" in _as(guard, "writer", *gone), (
+            "Restore is the default"
+        )
+        other = ("patch", "perfp", wrote, "--type=merge", "-p", '{"spec": {"mode": "Observe"}}')
+        assert not _as(guard, "writer", *other), "nothing is written after it"
+        assert not _as(guard, "owner", *back)
+
+    def test_a_restore_under_way_may_be_let_go(self, guard: ControlPlane, wrote: str) -> None:
+        guard.kubectl("delete", "perfp", wrote, "-n", SERVED, "--wait=false")
+        change = ("patch", "perfp", wrote, "--type=merge", "-p")
+        assert "during a deletion" in _as(guard, "writer", *change, '{"spec": {"mode": "Observe"}}')
+        assert not _as(guard, "writer", *change, '{"spec": {"mode": "Recommend", "deletionPolicy": "Keep"}}')
+
+    @pytest.mark.parametrize("policy", ["Restore", "Keep"])
+    def test_an_owner_is_not_given_to_what_wrote(self, guard: ControlPlane, wrote: str, policy: str) -> None:
+        """An owner that does not exist makes the garbage collector delete it, whom nobody asks. Also where it keeps: the
+        policy may be turned while the owner stands."""
+        first = json.dumps({"spec": {"mode": "Recommend", "deletionPolicy": policy}})
+        assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", first)
+        said = _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", OWNED)
+        assert (
+            "a change of ownerReferences needs the right to patch Deployment web in namespace rights-shop: ask for it"
+            in said
+        )
+        dry = ("patch", "perfp", wrote, "--dry-run=server", "--type=merge", "-p", OWNED)
+        assert not _as(guard, "owner", *dry)
+
+    def test_nor_to_what_is_about_to_write(self, guard: ControlPlane, auto: str) -> None:
+        said = _as(guard, "writer", "patch", "perfp", auto, "--type=merge", "-p", OWNED)
+        assert "a change of ownerReferences needs the right" in said
+
+    def test_but_to_what_only_recommends(self, guard: ControlPlane) -> None:
+        guard.apply(_profile("with-owner", "Recommend"))
+        dry = ("patch", "perfp", "with-owner", "--dry-run=server", "--type=merge", "-p", OWNED)
+        assert not _as(guard, "writer", *dry)
+
+    def test_owners_are_the_garbage_collectors_to_take_away(self, guard: ControlPlane, wrote: str) -> None:
+        user = "system:serviceaccount:kube-system:generic-garbage-collector"
+        groups = ("system:serviceaccounts:kube-system", "system:serviceaccounts", "system:authenticated")
+        _grant(guard, user, [])
+        patch = ("patch", "perfp", wrote, "--dry-run=server", "--type=merge", "-p", OWNED)
+        assert not _as(guard, user, *(f"--as-group={g}" for g in groups), *patch)
+
+    def test_the_finalizer_is_not_taken_away_before_a_deletion(self, guard: ControlPlane, wrote: str) -> None:
+        """What Pegbox made for the profile would go with it, and its values with that."""
+        free = ("patch", "perfp", wrote, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+        said = _as(guard, "writer", *free)
+        assert "taking away the finalizer pegbox.dev/restore needs the right to patch Deployment web" in said
+        assert "set mode Recommend and deletionPolicy Keep first" in said
+        patch = '{"spec": {"mode": "Recommend", "deletionPolicy": "Keep"}}'
+        assert not _as(guard, "writer", "patch", "perfp", wrote, "--type=merge", "-p", patch)
+        assert not _as(guard, "writer", *free)
 
     def test_a_profile_that_is_being_deleted_lets_its_finalizer_go(self, guard: ControlPlane, wrote: str) -> None:
         guard.kubectl("delete", "perfp", wrote, "-n", SERVED, "--wait=false")
@@ -426,8 +498,28 @@ class TestWhatTheOperatorKeepsForItself:
         assert not _as(guard, "keeper", "patch", kept, "web", "--type=merge", "-p", patch)
         assert not _as(guard, "keeper", "delete", kept, "web")
 
-    def test_is_labelled_by_anybody_who_may(self, guard: ControlPlane, kept: str) -> None:
-        assert not _as(guard, "writer", "label", kept, "web", "team=a")
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            pytest.param({"annotations": {"pegbox.dev/parents": '{"workers": "64"}'}}, id="what a canary left"),
+            pytest.param({"annotations": {"pegbox.dev/originals": '{"workers": "64"}'}}, id="what was adopted"),
+            pytest.param({"labels": {"pegbox.dev/profile": "another"}}, id="whose it is"),
+            pytest.param({"finalizers": ["example.com/hold"]}, id="what keeps it"),
+            pytest.param(json.loads(OWNED)["metadata"], id="what makes it go"),
+        ],
+    )
+    def test_nor_is_any_word_of_it_that_may_be_believed(
+        self, guard: ControlPlane, kept: str, metadata: dict[str, Any]
+    ) -> None:
+        change = ("patch", kept, "web", "--dry-run=server", "--type=merge", "-p", json.dumps({"metadata": metadata}))
+        assert f"{kept} are written by Pegbox" in _as(guard, "writer", *change)
+        _grant(guard, "keeper", EVERY_RIGHT)
+        assert not _as(guard, "keeper", *change)
+
+    def test_what_changes_nothing_passes(self, guard: ControlPlane, kept: str) -> None:
+        assert not _as(
+            guard, "writer", "patch", kept, "web", "--type=merge", "-p", '{"metadata": {"labels": {"team": null}}}'
+        )
 
     def test_is_written_by_the_operator_and_by_no_other_account_of_its_namespace(
         self, guard: ControlPlane, kept: str
