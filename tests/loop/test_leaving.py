@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from pegbox.adapters.kube import owners
-from pegbox.ports import CONFIG_MAP, Ref
+from pegbox.model.trials import IntentKind
+from pegbox.ports import CONFIG_MAP, PROFILE, Ref
+from pegbox.runtime.reading import FINALIZER
 from tests.loop import documents
-from tests.loop.world import World, make
+from tests.loop.world import World, make, trying, written
 
 KEY = owners.data_key("BACKLOG")
 
@@ -52,6 +54,67 @@ async def test_with_keep_the_value_and_its_ownership_stay() -> None:
     body = await world.outside.get(ref(world))
     assert body["data"]["BACKLOG"] == "3"
     assert owners.ours(body, KEY)
+
+
+HOLD = "example.com/hold"
+"""Somebody else's finalizer: the profile is still there, and shows that it is being deleted."""
+OURS = ("TuningLedger", "PerformanceProfile")
+
+
+async def finalizers(world: World, *names: str) -> None:
+    ref = Ref(PROFILE, world.namespace, "checkout")
+    await world.outside.json_patch(ref, [{"op": "replace", "path": "/metadata/finalizers", "value": list(names)}])
+
+
+async def accepted() -> World:
+    world = await trying("workers=3")
+    await world.rest()
+    assert await world.values() == {"workers": "3"}
+    return world
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Recommend"])
+async def test_what_waits_for_nothing_of_ours_is_not_restored(mode: str) -> None:
+    """Who may edit profiles may take our finalizer away, and keep the profile by one of his own: nobody asks him for
+    rights on the workload then, so nothing is written to it."""
+    world = await accepted()
+    await world.edit(mode=mode)
+    await finalizers(world, HOLD)
+    await world.delete()
+    before = written(world.outside)
+    await world.turns(20)
+    assert await world.values() == {"workers": "3"}
+    assert [w for w in written(world.outside)[len(before) :] if w[1] not in OURS] == []
+    await finalizers(world)
+    assert not await world.exists()
+
+
+async def test_a_restore_whose_finalizer_is_taken_away_stops_where_it_is() -> None:
+    world = await accepted()
+    await finalizers(world, FINALIZER, HOLD)
+    await world.delete()
+    await world.wake()
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.RESTORE
+    await finalizers(world, HOLD)
+    await world.turns(3)
+    assert await world.intent() is None
+    values = await world.values()
+    world.restart()
+    await world.turns(20)
+    assert await world.values() == values
+
+
+async def test_beside_somebody_elses_finalizer_it_is_restored_once() -> None:
+    world = await accepted()
+    await finalizers(world, FINALIZER, HOLD)
+    await world.delete()
+    await world.turns(10)
+    assert (await world.profile())["metadata"]["finalizers"] == [HOLD]
+    assert await world.values() == {"workers": "2"}
+    before = len(written(world.outside))
+    await world.turns(5)
+    assert [w for w in written(world.outside)[before:] if w[1] not in OURS] == [], "not again and again"
 
 
 @pytest.mark.parametrize(

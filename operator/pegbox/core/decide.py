@@ -59,6 +59,8 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     """What this wake does. `proposal` is Missing while none was asked for (see `wants_proposal`)."""
     replaced = _replaced(snapshot)
     snapshot = replace(snapshot, ledger=_current(snapshot, now))
+    if snapshot.let_go:
+        return restoring.let_go(snapshot)
     if snapshot.deleting:
         return brakes.keeps(snapshot, now) or restoring.delete(snapshot, now)
     if isinstance(snapshot.workload, Missing):

@@ -32,6 +32,13 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
 
 
+def let_go(snapshot: Snapshot) -> Decision:
+    """Nobody waits for what we would put back: who may take the finalizer away need not be one who may write there."""
+    done = replace(snapshot.ledger, intent=None)
+    text = "deleted without our finalizer: nothing is restored"
+    return Decision(Action.CLOSE, Reason.STABLE, text, done, wake_after=looks.SOON)
+
+
 def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:
     """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
     ledger = snapshot.ledger

@@ -178,6 +178,7 @@ class Snapshot:
     budgets: Mapping[str, SharedBudgetFacts | Missing] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
     deleting: bool = False
+    let_go: bool = False  # deleting, and our finalizer is not there: nothing waits for a restore
     read_at: datetime | None = None
     written: int = 0  # document generation of the newest stage that this process wrote whole; 0: none it knows of
     slos: Mapping[str, Attainment | Missing] = field(default_factory=dict)  # each over its own window

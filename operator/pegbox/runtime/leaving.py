@@ -15,9 +15,8 @@ from pegbox.model.trials import Ledger
 from pegbox.ports import CONFIG_MAP, HPA, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import claims
 from pegbox.runtime.points import Point, Reached
-from pegbox.runtime.reading import KINDS, Objects, maybe, noted, opt_out
+from pegbox.runtime.reading import FINALIZER, KINDS, Objects, maybe, noted, opt_out
 
-FINALIZER = "pegbox.dev/restore"
 SEPARATOR = "; "  # between recorded owners of one field
 
 
@@ -43,7 +42,8 @@ async def release(
     cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, now: datetime, reached: Reached
 ) -> None:
     """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
-    if found.spec.deletion_policy is DeletionPolicy.RESTORE and not opt_out(found.target)[0]:
+    restored = found.spec.deletion_policy is DeletionPolicy.RESTORE and not opt_out(found.target)[0]
+    if restored and not found.let_go:
         await give_back(cluster, found, values, ledger, reached)
         await remove_variables(cluster, found, ledger, reached)
     await claims.release(cluster, found, now)

@@ -43,6 +43,7 @@ from pegbox.ports import (
 from pegbox.runtime import places
 from pegbox.runtime.parsed import Parsed
 
+FINALIZER = "pegbox.dev/restore"
 ORIGINALS = "pegbox.dev/originals"
 PARENTS = "pegbox.dev/parents"
 VERB_PREFIX = "pegbox.dev/"
@@ -80,6 +81,11 @@ class Objects:
     @property
     def deleting(self) -> bool:
         return bool(self.profile["metadata"].get("deletionTimestamp"))
+
+    @property
+    def let_go(self) -> bool:
+        """Is it being deleted without waiting for us? Somebody else's finalizer may show it to us all the same."""
+        return self.deleting and FINALIZER not in (self.profile["metadata"].get("finalizers") or ())
 
 
 class ProfileGone(NotFound):

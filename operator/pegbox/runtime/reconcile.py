@@ -173,7 +173,7 @@ class Reconciler:
         """An intent that another process began is fenced once, before anything of it is decided or written. That may be
         one which a stale leader wrote down only after this process took over."""
         intent = found.stored.intent if found.stored is not None else None
-        if not self.leading():
+        if not self.leading() or found.let_go:
             return found
         if intent is None or intent.id == memory.fenced:
             free = reading.gate_reads_writes(found.spec, self.allow_writes) and not reading.opt_out(found.target)[0]
@@ -230,6 +230,7 @@ class Reconciler:
             requests=reading.requests(found),
             containers=resources.template_sizes(found.target, spec.target.container),
             deleting=found.deleting,
+            let_go=found.let_go,
             read_at=now,
             written=memory.written,
             acks=acks if isinstance(acks, Missing) else None,
