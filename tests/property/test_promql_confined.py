@@ -50,13 +50,12 @@ def hostile(draw: st.DrawFn) -> str:
         inside.insert(draw(st.integers(0, len(inside))), "$matchers")
     name = draw(st.sampled_from(["a", "b:c", "pegbox_pod_setting", "", "sum", '"a"']))
     braces = "{" + draw(st.sampled_from([",", " , ", " or "])).join(inside) + "}"
-    text = name + (braces if inside or draw(st.booleans()) else "")
-    text += draw(st.sampled_from(["", "[$window]", "[1h:1m]"])) + draw(
-        st.sampled_from(["", "", " offset 5m", " @ end()"])
+    more = (
+        draw(st.sampled_from(["", "[$window]", "[1h:1m]"])),
+        draw(st.sampled_from(["", "", " offset 5m", " @ end()"])),
     )
-    return draw(
-        st.sampled_from(["rate({})", "{}", "sum by (x) ({})", "-{}", "absent({})", "({})", "time() + {}"])
-    ).format(text)
+    text = name + (braces if inside or draw(st.booleans()) else "") + "".join(more)
+    return draw(AROUND_ONE).format(text)
 
 
 @st.composite
@@ -69,6 +68,7 @@ def plain(draw: st.DrawFn) -> str:
     return f"rate(a{{{inside}}}[$window])"
 
 
+AROUND_ONE = st.sampled_from(["rate({})", "{}", "sum by (x) ({})", "-{}", "absent({})", "({})", "time() + {}"])
 JOINS = st.sampled_from([" + ", " or ", " / on () group_left () ", ' + on ("x") ', " # ", " and "])
 
 
