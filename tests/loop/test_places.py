@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pegbox.model.trials import TrialState
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Object, Ref
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
@@ -49,6 +49,68 @@ async def test_a_plain_key_keeps_its_white_space() -> None:
     await world.add(documents.profile("checkout", documents.plain(**TAKE)), backlog=2)
     assert await tried(world, "backlog=3") is TrialState.ACCEPTED
     assert await world.theirs("BACKLOG") == " 3\n"
+
+
+BYTES = "/wAB//4="
+"""What is no text: base64 of FF 00 01 FF FE."""
+
+
+async def test_what_is_no_text_beside_the_value_stays_byte_for_byte() -> None:
+    world = await make()
+    await world.apply(documents.config_map(BACKLOG="2") | {"binaryData": {"logo": BYTES}})
+    await world.add(documents.profile("checkout", documents.plain(**TAKE)), backlog=2)
+    assert await tried(world, "backlog=3") is TrialState.ACCEPTED
+    ref = Ref(CONFIG_MAP, world.namespace, "app-config")
+    body = await world.outside.get(ref)
+    assert (body["data"], body["binaryData"]) == ({"BACKLOG": "3"}, {"logo": BYTES})
+    await world.delete()
+    await world.turns(30)
+    body = await world.outside.get(ref)
+    assert (body["data"], body["binaryData"]) == ({"BACKLOG": "2"}, {"logo": BYTES})
+
+
+@pytest.mark.parametrize(
+    "knob", [documents.plain(initial=2, **TAKE), documents.path(initial=2, key="BACKLOG", **TAKE)], ids=["key", "path"]
+)
+@pytest.mark.parametrize("data", [{}, {"data": {"other": "1"}}], ids=["alone", "beside text"])
+async def test_a_value_that_stands_among_what_is_no_text_is_unreadable_and_stays(knob: Object, data: Object) -> None:
+    """The server takes no key twice: a write of ours would be refused for ever, whatever `initial` says."""
+    world = await make()
+    whole = (
+        {k: v for k, v in documents.config_map().items() if k != "data"} | data | {"binaryData": {"BACKLOG": "Mg=="}}
+    )
+    await world.apply(whole)
+    await world.add(documents.profile("checkout", documents.hot(), knob), workers=2)
+    await world.turns(5)
+    assert "app-config holds BACKLOG in binaryData: move it to data" in " ".join(await world.condition("Conflict"))
+    body = await world.outside.get(Ref(CONFIG_MAP, world.namespace, "app-config"))
+    assert body.get("data") == data.get("data") and body["binaryData"] == {"BACKLOG": "Mg=="}
+    assert not world.reconciler.memories[f"{world.namespace}/checkout"].conflicts
+
+
+async def test_a_key_that_is_not_there_is_not_made_up_from_initial() -> None:
+    world = await make()
+    await world.apply(documents.config_map(other="1"))
+    knob = documents.plain(initial=2, **TAKE)
+    await world.add(documents.profile("checkout", documents.hot(), knob), workers=2, backlog=2)
+    await world.turns(5)
+    assert "app-config has no key BACKLOG: write it with the value in force" in " ".join(await world.condition("Conflict"))
+    assert (await world.condition("Degraded"))[0] != "True"
+    assert (await world.outside.get(Ref(CONFIG_MAP, world.namespace, "app-config")))["data"] == {"other": "1"}
+    await world.apply(documents.config_map(other="1", BACKLOG="2"))
+    assert await tried(world, "backlog=3") is TrialState.ACCEPTED
+
+
+async def test_what_is_no_text_in_our_own_object_stays() -> None:
+    world = await make()
+    await world.add(documents.profile("checkout"), workers=2)
+    await world.steady()
+    own = await world.own()
+    ref = Ref(CONFIG_MAP, world.namespace, own["metadata"]["name"])
+    await world.outside.json_patch(ref, [{"op": "add", "path": "/binaryData", "value": {"logo": BYTES}}])
+    assert await tried(world, "workers=3") is TrialState.ACCEPTED
+    assert (await world.own())["binaryData"] == {"logo": BYTES}
+    assert await world.values() == {"workers": "3"}
 
 
 async def test_two_keys_of_one_config_map_tried_one_after_the_other_both_stay() -> None:

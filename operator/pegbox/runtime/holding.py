@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners
 from pegbox.model.errors import InvalidInput
-from pegbox.model.knobs import Effect, Knob, KnobType, KnobValue, LocationKind
+from pegbox.model.knobs import Effect, Knob, KnobType, KnobValue, Location, LocationKind
 from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
@@ -93,7 +93,8 @@ def _config_map(found: Objects, knob: Knob) -> Held:
     uid = body["metadata"]["uid"]
     text = body.get("data", {}).get(where.key)
     if text is None:
-        return Held(Missing(Reason.NOT_REPORTED, f"{where.config_map} has no key {where.key}"), object_uid=uid)
+        gone = _no_text(body, where)
+        return Held(gone, refusal=gone, object_uid=uid)
     try:
         raw = configmaps.read_path(text, where.path) if where.path else text
         value = knob.type.parse(raw.strip(), f"{where.config_map}/{where.key}/{where.path}")
@@ -104,6 +105,16 @@ def _config_map(found: Objects, knob: Knob) -> Held:
     if body.get("immutable"):
         refusal = Missing(Reason.CONFIG_IMMUTABLE, where.config_map)
     return _consent(found.spec, knob, body, owners.data_key(where.key), Held(value, raw, refusal=refusal))
+
+
+def _no_text(body: Object, where: Location) -> Missing:
+    """Why a key has no text. It is never made by us: there is nothing to put back then, and the server takes no key
+    twice, be it among what is no text."""
+    if where.key in body.get("binaryData", {}):
+        detail = f"{where.config_map} holds {where.key} in binaryData: move it to data"
+    else:
+        detail = f"{where.config_map} has no key {where.key}: write it with the value in force"
+    return Missing(Reason.CONFIG_UNREADABLE, detail)
 
 
 def _hpa(found: Objects, knob: Knob) -> Held:
