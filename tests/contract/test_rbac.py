@@ -167,6 +167,120 @@ def test_and_in_its_own_holds_one_lease_by_name(plane: ControlPlane, installed: 
     assert not may("get", "another")
 
 
+# What a stolen token cannot make of itself: tried on the server, not only asked.
+
+_RBAC = "rbac.authorization.k8s.io"
+_ADMIN_ROLE = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+
+
+def _object(kind: str, name: str, api: str = f"{_RBAC}/v1", **fields: Any) -> str:
+    namespaced = {} if kind.startswith("Cluster") else {"namespace": SERVED}
+    return json.dumps({"apiVersion": api, "kind": kind, "metadata": {"name": name} | namespaced, **fields})
+
+
+_SUBJECT = {"kind": "ServiceAccount", "name": "rights-rw", "namespace": OWN}
+_EVERYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+_SECRETS = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+_POD = {"containers": [{"name": "a", "image": "a"}], "serviceAccountName": "default"}
+_CREATE = ("create", "--dry-run=server", "-f", "-")
+ESCALATIONS: dict[str, tuple[tuple[str, ...], str]] = {
+    "bind a role in a namespace": (_CREATE, _object("RoleBinding", "x", roleRef=_ADMIN_ROLE, subjects=[_SUBJECT])),
+    "bind a role in the cluster": (_CREATE, _object("ClusterRoleBinding", "x", roleRef=_ADMIN_ROLE, subjects=[_SUBJECT])),
+    "make a role": (_CREATE, _object("Role", "x", rules=_SECRETS)),
+    "make a cluster role": (_CREATE, _object("ClusterRole", "x", rules=_EVERYTHING)),
+    "widen its own role": (
+        ("patch", "clusterrole", "rights-rw-write", "--dry-run=server", "--type=json", "-p",
+         json.dumps([{"op": "add", "path": "/rules/-", "value": _SECRETS[0]}])), "",
+    ),
+    "aim its own binding elsewhere": (
+        ("label", "clusterrolebinding", "rights-rw-write", "--dry-run=server", "a=b"), "",
+    ),
+    "a token of its own account": (("create", "token", "rights-rw", "-n", OWN), ""),
+    "a token of another account": (("create", "token", "default", "-n", SERVED), ""),
+    "read a secret": (("get", "secret", "rights-secret", "-n", SERVED), ""),
+    "list the secrets of a namespace": (("get", "secrets", "-n", SERVED), ""),
+    "list the secrets of the cluster": (("get", "secrets", "-A"), ""),
+    "make a secret": (_CREATE, _object("Secret", "x", "v1")),
+    "make a pod": (_CREATE, _object("Pod", "x", "v1", spec=_POD)),
+    "make an account": (_CREATE, _object("ServiceAccount", "x", "v1")),
+    "switch the admission guard off": (("delete", "validatingadmissionpolicy", "rights-off", "--dry-run=server"), ""),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def thief(plane: ControlPlane) -> Iterator[str]:
+    """The account of an install that may write, everywhere: the most that any install holds."""
+    manifest = _render(["serviceaccount", "rbac-read", "rbac-write"], "fullnameOverride=rights-rw", _AUTO)
+    secret = _object("Secret", "rights-secret", "v1")
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "rights-off"},
+    }
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["bindings"]}
+    policy["spec"] = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "true"}]}
+    made = "\n---\n".join((manifest, secret, _object("ServiceAccount", "default", "v1"), json.dumps(policy)))
+    plane.apply(made)
+    account = f"system:serviceaccount:{OWN}:rights-rw"
+    for _attempt in range(100):  # the server takes up a new role within seconds; each attempt takes a while
+        if not _as(plane, account, "get", "configmaps"):
+            break
+    yield account
+    plane.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=made)
+
+
+class TestAStolenToken:
+    def test_can_do_what_it_is_for(self, plane: ControlPlane, thief: str) -> None:
+        """Else what follows would be refused to a name that nobody knows."""
+        body = _object("ConfigMap", "x", "v1", data={"a": "1"})
+        assert not _as(plane, thief, *_CREATE, stdin=body)
+
+    @pytest.mark.parametrize(("arguments", "body"), ESCALATIONS.values(), ids=ESCALATIONS)
+    def test_gets_no_further(self, plane: ControlPlane, thief: str, arguments: tuple[str, ...], body: str) -> None:
+        said = _as(plane, thief, *arguments, stdin=body)
+        assert f'User "{thief}" cannot' in said, said
+
+    @pytest.mark.parametrize(("arguments", "body"), ESCALATIONS.values(), ids=ESCALATIONS)
+    def test_where_an_administrator_may(
+        self, plane: ControlPlane, thief: str, arguments: tuple[str, ...], body: str
+    ) -> None:
+        done = plane.kubectl(*arguments, stdin=body)
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize("verb", ["bind", "escalate"])
+    @pytest.mark.parametrize("role", ["clusterroles", "roles"])
+    def test_holds_no_right_that_would_let_it_grant_what_it_has_not(
+        self, plane: ControlPlane, thief: str, verb: str, role: str
+    ) -> None:
+        asked = verb, f"{role}.{_RBAC}"
+        assert _may(plane, thief, *asked) is False
+        assert _may(plane, None, *asked) is True
+
+    @pytest.mark.parametrize(
+        "whom",
+        [
+            pytest.param(("--as=admin",), id="a user"),
+            pytest.param(("--as=rights-rw", "--as-group=system:masters"), id="a group"),
+            pytest.param((f"--as=system:serviceaccount:{SERVED}:default",), id="an account"),
+        ],
+    )
+    def test_is_nobody_else(self, plane: ControlPlane, thief: str, whom: tuple[str, ...]) -> None:
+        """With a certificate in its name: who is impersonated already can be nobody else in any case."""
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{OWN}"]
+        own = f"--kubeconfig={plane.kubeconfig_for(thief, groups)}"
+        assert plane.kubectl(own, "get", "configmaps", "-n", SERVED).returncode == 0
+        said = plane.kubectl(own, *whom, "get", "--raw", "/version").stderr
+        assert f'User "{thief}" cannot impersonate' in said
+        assert plane.kubectl(*whom, "get", "--raw", "/version").returncode == 0
+
+
+def _may(plane: ControlPlane, user: str | None, verb: str, resource: str) -> bool:
+    done = plane.kubectl("auth", "can-i", verb, resource, "-n", SERVED, *([f"--as={user}"] if user else []))
+    answer = done.stdout.strip()
+    assert answer in ("yes", "no"), done.stderr
+    return answer == "yes"
+
+
 # Who may turn on Auto.
 
 WORKLOAD_RIGHTS = {

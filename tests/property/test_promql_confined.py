@@ -54,7 +54,8 @@ def hostile(draw: st.DrawFn) -> str:
         draw(st.sampled_from(["", "[$window]", "[1h:1m]"])),
         draw(st.sampled_from(["", "", " offset 5m", " @ end()"])),
     )
-    text = name + (braces if inside or draw(st.booleans()) else "") + "".join(more)
+    empty = draw(st.booleans())
+    text = name + (braces if inside or empty else "") + "".join(more)
     return draw(AROUND_ONE).format(text)
 
 
