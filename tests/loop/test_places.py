@@ -94,7 +94,9 @@ async def test_a_key_that_is_not_there_is_not_made_up_from_initial() -> None:
     knob = documents.plain(initial=2, **TAKE)
     await world.add(documents.profile("checkout", documents.hot(), knob), workers=2, backlog=2)
     await world.turns(5)
-    assert "app-config has no key BACKLOG: write it with the value in force" in " ".join(await world.condition("Conflict"))
+    assert "app-config has no key BACKLOG: write it with the value in force" in " ".join(
+        await world.condition("Conflict")
+    )
     assert (await world.condition("Degraded"))[0] != "True"
     assert (await world.outside.get(Ref(CONFIG_MAP, world.namespace, "app-config")))["data"] == {"other": "1"}
     await world.apply(documents.config_map(other="1", BACKLOG="2"))
