@@ -19,11 +19,13 @@ from pegbox.ports import HPA, Object, Ref
 from pegbox.runtime.reading import KINDS
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect
+from tests.contract.test_pod_env import variables
 from tests.loop import documents
 from tests.loop.world import World
 
 MAX = {"name": "max_replicas", "min": 1, "max": 8}
 TAKE: dict[str, Any] = {"autoscaler": {"ref": {"name": "checkout"}}, "conflictPolicy": "Take"}
+RESTARTING = ("threads", "lanes")
 Apply = Callable[[Sequence[Object]], Awaitable[None]]
 
 
@@ -59,7 +61,8 @@ class Shop:
     async def begin(self, *knobs: Object, **spec: Any) -> None:
         await self.heal()
         app = self.world._app("checkout", "checkout", self.kind)
-        app.service.values = {"workers": 2.0, "threads": 2.0} if documents.env() in knobs else {"workers": 2.0}
+        app.service.values = {"workers": 2.0} | {k["name"]: 2.0 for k in knobs if k["name"] in RESTARTING}
+        app.without = {"lanes": 2.0}
         await self.world.apply(documents.profile("checkout", documents.hot(), *knobs, kind=self.kind, **spec))
         await self.world.pods_step(app)
         for _ in range(10):
@@ -143,3 +146,18 @@ async def test_a_restart_that_we_ask_for_on_their_template_is_not_healed_away(sh
     assert list(shop.ours.values()) == rollouts, "one rollout, whatever was applied meanwhile"
     after = await shop.world.apps["checkout"].pods.pods()
     assert after[0]["metadata"]["uid"] != before[0]["metadata"]["uid"]
+
+
+async def test_a_variable_by_admission_is_nothing_that_could_be_healed_away(shop: Shop) -> None:
+    """The manifest states the variable, and is applied after every wake: its value stands in the template, ours in pods."""
+    shop.bodies[0] = documents.with_variables(documents.workload(shop.kind), {"name": "LANES", "value": "2"})
+    shop.bodies.pop()
+    await shop.begin(documents.variable(conflictPolicy="Take"))
+    before = await shop.theirs()
+    await shop.world.annotate("try", "lanes=3")
+    assert await shop.ended(limit=120) == ("Accepted", "TrialAccepted")
+    for _ in range(10):
+        await shop.turn()
+    assert await variables(shop.world) == ["3", "3"]
+    assert shop.ours == {} and (await shop.theirs())[shop.kind]["spec"] == before[shop.kind]["spec"]
+    assert (await shop.world.condition("Conflict"))[1] == "NoConflict"

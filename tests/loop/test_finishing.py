@@ -8,7 +8,7 @@ import pytest
 
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, PROFILE, Ref
-from pegbox.runtime.reading import FINALIZER
+from pegbox.runtime.places import FINALIZER
 from tests.loop import documents
 from tests.loop.world import World, make
 

@@ -9,7 +9,7 @@ import pytest
 from pegbox.adapters.kube import owners
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, PROFILE, Ref
-from pegbox.runtime.reading import FINALIZER
+from pegbox.runtime.places import FINALIZER
 from tests.loop import documents
 from tests.loop.world import World, make, trying, written
 

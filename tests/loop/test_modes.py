@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pegbox.ports import HPA, LEDGER, PROFILE, Ref
-from pegbox.runtime.reading import FINALIZER
+from pegbox.runtime.places import FINALIZER
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import make, written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import IntentKind, TrialState
+from pegbox.model.units import parse_quantity
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, PROFILE, Object, Ref
 from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
@@ -435,6 +437,44 @@ async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_s
     ledger = await world.rest()
     assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "UtilizationTarget")]
     assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+async def accepted_beside(*, target: dict[str, Any], **spec: Any) -> tuple[World, App]:
+    """Both knobs accepted; then somebody adds an HPA, which wants four pods."""
+    world, app = await start(size(), **spec)
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    hpa = _hpa("resource")
+    hpa["spec"]["metrics"][0]["resource"]["target"] = target
+    hpa["spec"] |= {"minReplicas": 2, "maxReplicas": 4}
+    await world.apply(hpa)
+    app.wants = lambda _: 4
+    return world, app
+
+
+async def test_an_hpa_on_utilisation_that_appears_at_rest_has_its_request_put_back_in_all_pods() -> None:
+    """Its share was written for the template's request, which new pods have."""
+    world, app = await accepted_beside(target={"type": "Utilization", "averageUtilization": 60})
+    await world.turns(2)
+    ledger = await world.rest()
+    await world.turns(4)
+    assert {parse_quantity(each) for each in await pod_sizes(app)} == {Fraction(1, 2)}
+    assert ledger.incumbent is not None
+    assert (ledger.incumbent["cpu_request"], ledger.incumbent["workers"]) == (Fraction(1, 2), 3)
+    assert ledger.breaker.failures == 0  # nobody is to blame
+    assert "UtilizationTarget" in (await world.condition("Conflict"))[1]
+
+
+async def test_one_on_an_average_value_leaves_it_and_new_pods_get_it() -> None:
+    world, app = await accepted_beside(target={"type": "AverageValue", "averageValue": "300m"})
+    await world.turns(8)
+    assert await pod_sizes(app) == ["750m"] * 4
+
+
+async def test_while_all_is_stopped_nothing_is_put_back_for_an_hpa() -> None:
+    world, app = await accepted_beside(target={"type": "Utilization", "averageUtilization": 60})
+    world.brake("stop")
+    await world.turns(4)
+    assert set(await pod_sizes(app)) == {"750m", "0.5"}
 
 
 async def test_a_late_patch_of_a_stale_leader_is_recognised_by_its_value_and_taken_back() -> None:

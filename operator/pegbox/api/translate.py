@@ -20,7 +20,17 @@ from pegbox.core import freeze as core_freeze
 from pegbox.model import units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import SearchSpace
-from pegbox.model.profile import Autoscaler, Canary, ConflictPolicy, Freeze, Guards, Prices, ProfileSpec, Target
+from pegbox.model.profile import (
+    Autoscaler,
+    Canary,
+    ConflictPolicy,
+    Freeze,
+    Guards,
+    Prices,
+    ProfileSpec,
+    Target,
+    own_name,
+)
 from pegbox.model.roles import Role
 
 MIN_INTERVAL, MAX_INTERVAL = Fraction(2), Fraction(3600)
@@ -121,7 +131,7 @@ def _autoscaler(spec: ProfileSpecWire) -> Autoscaler | None:
         raise InvalidInput(
             where, create.min_replicas, f"raise maxReplicas ({create.max_replicas}) or lower minReplicas"
         )
-    name = f"{spec.target_ref.name}-pegbox"
+    name = own_name(spec.target_ref.name)
     return Autoscaler(name, True, create.min_replicas, create.max_replicas, create.cpu_utilization)
 
 

@@ -25,6 +25,7 @@ from pegbox.core import (
     requests,
     restoring,
     room,
+    sized_back,
     transitions,
     under_way,
     upkeep,
@@ -279,6 +280,7 @@ def _at_rest(
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
     back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
+    back = back or _size_back(snapshot, workload, now)
     if back is not None:
         return replace(back, events=events + back.events)
     anew = _numbered_anew(snapshot, workload, incumbent, now)
@@ -354,6 +356,18 @@ def _lower(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | 
     text = f"lowering {moved}, since others exceeded a budget: {ledger.intent.why}"
     event = Event(Reason.BUDGET_EXCEEDED, text, warning=True)
     return replace(decision, reason=Reason.BUDGET_EXCEEDED, message=text, events=(event,))
+
+
+def _size_back(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
+    """Requests that an HPA scales on by now go back to the template's."""
+    ledger, incumbent = sized_back.begun(snapshot, workload, now), snapshot.ledger.incumbent
+    if ledger is None or ledger.intent is None or incumbent is None:
+        return None
+    decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
+    moved = in_words(snapshot.spec.space, ledger.intent.target, incumbent)
+    text = f"putting back {moved}: {ledger.intent.why}"
+    event = Event(Reason.ROLLING_BACK, text, warning=True)
+    return replace(decision, reason=Reason.ROLLING_BACK, message=text, events=(event,))
 
 
 def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:

@@ -180,6 +180,15 @@ class Target:
     name: str
     container: str = ""
 
+    @property
+    def own_name(self) -> str:
+        """Of our own ConfigMap, and of an HPA that is created: after the target, so that manifests can mount it."""
+        return own_name(self.name)
+
+
+def own_name(target: str) -> str:
+    return f"{target}-pegbox"
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileSpec:
@@ -219,8 +228,7 @@ class ProfileSpec:
 
     @property
     def config_map_name(self) -> str:
-        """Our own ConfigMap: one per profile, named after the target so that manifests can mount it."""
-        return f"{self.target.name}-pegbox"
+        return self.target.own_name
 
     def takes(self, knob: str) -> bool:
         """Does the profile consent to taking this knob's place over from another field manager?"""

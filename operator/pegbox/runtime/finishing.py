@@ -18,6 +18,7 @@ from pegbox.model.profile import DeletionPolicy, Mode
 from pegbox.model.trials import Intent, Ledger
 from pegbox.ports import LEDGER, Cluster, Object, Ref
 from pegbox.runtime import reading
+from pegbox.runtime.finding import maybe
 from pegbox.runtime.memory import Memory
 from pegbox.runtime.reading import Objects, Unacceptable
 
@@ -41,7 +42,7 @@ async def last_read(cluster: Cluster, memory: Memory, refusal: Unacceptable) -> 
         return None
     # By the target of then: an edit may name another one, to which nothing under way belongs.
     ref = Ref(reading.KINDS[spec.target.kind], spec.namespace, spec.target.name)
-    target = await reading.maybe(cluster, ref)
+    target = await maybe(cluster, ref)
     return Objects(profile, source, spec, target=target, refusal=Missing(refusal.reason, str(refusal)))
 
 
@@ -53,7 +54,7 @@ async def under_way(cluster: Cluster, profile: Object) -> Intent | None:
 
 async def _ledger(cluster: Cluster, profile: Object) -> Ledger | None:
     meta = profile["metadata"]
-    body = await reading.maybe(cluster, Ref(LEDGER, meta["namespace"], meta["name"]))
+    body = await maybe(cluster, Ref(LEDGER, meta["namespace"], meta["name"]))
     if body is None:
         return None
     try:

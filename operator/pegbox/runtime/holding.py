@@ -125,11 +125,22 @@ def _hpa(found: Objects, knob: Knob) -> Held:
         created = scaler is not None and scaler.create
         missing = Missing(Reason.NOT_REPORTED, "the HPA does not exist")
         return Held(missing, refusal=None if created else missing)
-    keda = owners.keda(body)
     low = knob.location.kind is LocationKind.HPA_MIN
     path = owners.MIN_REPLICAS if low else owners.MAX_REPLICAS
+    refusal = owners.keda(body, path) or _scales_another(found, body)
     count = body["spec"].get("minReplicas", 1) if low else body["spec"]["maxReplicas"]
-    return _consent(found.spec, knob, body, path, Held(Fraction(count), str(count), refusal=keda))
+    return _consent(found.spec, knob, body, path, Held(Fraction(count), str(count), refusal=refusal))
+
+
+def _scales_another(found: Objects, body: Object) -> Missing | None:
+    """A name that is misspelt, or an HPA that its owner gave another target: its bounds are not this workload's."""
+    target = found.spec.target
+    scaler = found.spec.autoscaler
+    if owners.targets(body, target.kind, target.name) or scaler is None:
+        return None
+    named = "spec.autoscaler.create" if scaler.create else "spec.autoscaler.ref.name"
+    detail = f"HPA {body['metadata']['name']} does not scale {target.kind} {target.name}"
+    return Missing(Reason.OWNED_BY_OTHER, f"{detail}: name the one that does in {named}, or remove it")
 
 
 def _replicas(found: Objects, knob: Knob) -> Held:
@@ -156,7 +167,7 @@ def _consent(spec: ProfileSpec, knob: Knob, body: Object, path: owners.Path, val
     value = replace(value, owners=others, entries=entries, object_uid=body["metadata"]["uid"])
     if value.refusal is not None or not others or spec.takes(knob.name):
         return value
-    detail = f"field manager {', '.join(others)} holds {'.'.join(p.removeprefix('f:') for p in path)}"
+    detail = owners.holders(body, path)
     remedy = "leave it out of what you apply, or set conflictPolicy: Take"
     return replace(value, refusal=Missing(Reason.OWNED_BY_OTHER, f"{detail}: {remedy}"))
 

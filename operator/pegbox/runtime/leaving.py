@@ -14,8 +14,10 @@ from pegbox.model.snapshot import Held
 from pegbox.model.trials import Ledger
 from pegbox.ports import CONFIG_MAP, HPA, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import claims
+from pegbox.runtime.finding import maybe
+from pegbox.runtime.places import FINALIZER
 from pegbox.runtime.points import Point, Reached
-from pegbox.runtime.reading import FINALIZER, KINDS, Objects, maybe, noted, opt_out
+from pegbox.runtime.reading import KINDS, Objects, noted, opt_out
 
 SEPARATOR = "; "  # between recorded owners of one field
 

@@ -1,48 +1,94 @@
-"""Places that a profile's knobs are written to, as texts: the older of two profiles has the place that both name."""
+"""Places that a profile's knobs are written to: the older of two profiles has the place that both claim.
+
+A place is a tuple from the whole to the part: ConfigMap, key, steps of a path. Of two places one may lie within the
+other, so they clash where one begins with the other, however their authors spelled them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 
-from pegbox.model.knobs import LocationKind
-from pegbox.model.profile import ProfileSpec
-from pegbox.ports import Object
+from pegbox.adapters.kube import textpath
+from pegbox.model.errors import InvalidInput
+from pegbox.model.knobs import Location, LocationKind
+from pegbox.model.profile import Autoscaler, ProfileSpec, Target
+from pegbox.model.trials import WayBack
+
+FINALIZER = "pegbox.dev/restore"  # of a profile that has written, and may have to put back
+
+Place = tuple[str | int, ...]
+
+_HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
+_IN_CONFIG_MAP = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
 
 
-def knobs_at(spec: ProfileSpec, places: Container[str]) -> frozenset[str]:
+def of_spec(spec: ProfileSpec) -> set[Place]:
+    """What a profile in Auto may write."""
+    return _of(spec.target, spec.autoscaler, (knob.location for knob in spec.space.knobs))
+
+
+def of_way_back(way: WayBack) -> set[Place]:
+    """What a profile has written, and may still have to put back."""
+    return _of(way.target, way.autoscaler, (place.location for place in way.places))
+
+
+def clashing(mine: Iterable[Place], theirs: Iterable[Place]) -> set[Place]:
+    """Those of mine that others write, too."""
+    others = tuple(theirs)
+    return {place for place in mine if any(_clash(place, other) for other in others)}
+
+
+def knobs_at(spec: ProfileSpec, claimed: Iterable[Place]) -> frozenset[str]:
     """The knobs that live at these places; all of them where it is the target itself."""
-    scaler = _scaler_place(spec.autoscaler.name if spec.autoscaler is not None else "")
-    found = set()
-    for knob in spec.space.knobs:
-        where = knob.location
-        hpa = where.kind in (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
-        place = scaler if hpa else _text_place(where.config_map, where.key, where.path)
-        if place in places or _target_place(spec.target.kind, spec.target.name) in places:
-            found.add(knob.name)
-    return frozenset(found)
+    taken = tuple(claimed)
+    whole = _target(spec.target) in taken
+    return frozenset(
+        knob.name
+        for knob in spec.space.knobs
+        if whole or clashing([_at(knob.location, spec.target, spec.autoscaler)], taken)
+    )
 
 
-def claimed_places(profile: Object) -> set[str]:
-    spec = profile.get("spec", {})
-    target = spec.get("targetRef", {})
-    places = {_target_place(target.get("kind"), target.get("name"))}
-    scaler = spec.get("autoscaler", {}).get("ref", {}).get("name")
-    if scaler:
-        places.add(_scaler_place(scaler))
-    for knob in spec.get("knobs", []):
-        where = knob.get("location") or {}
-        if where.get("configMap"):
-            places.add(_text_place(where["configMap"], where.get("key", ""), where.get("path", "")))
-    return places
+def in_words(place: Place) -> str:
+    kind, *rest = place
+    if kind != "ConfigMap" or len(rest) < 3:
+        return f"{kind} {'/'.join(str(each) for each in rest)}"
+    return f"ConfigMap {rest[0]}/{rest[1]}/{textpath.spell(tuple(rest[2:]))}"
 
 
-def _target_place(kind: str | None, name: str | None) -> str:
-    return f"{kind} {name}"
+def _of(target: Target, autoscaler: Autoscaler | None, locations: Iterable[Location]) -> set[Place]:
+    always = {_target(target), _own(target)}
+    return always | _scaler(autoscaler) | {_at(location, target, autoscaler) for location in locations}
 
 
-def _scaler_place(name: str) -> str:
-    return f"HorizontalPodAutoscaler {name}"
+def _at(where: Location, target: Target, autoscaler: Autoscaler | None) -> Place:
+    if where.kind in _HPA and autoscaler is not None:
+        return ("HorizontalPodAutoscaler", autoscaler.name)
+    if where.kind in _IN_CONFIG_MAP:
+        return ("ConfigMap", where.config_map, where.key, *_steps(where.path))
+    return _own(target) if where.kind.in_own_config_map else _target(target)
 
 
-def _text_place(config_map: str, key: str, path: str) -> str:
-    return f"ConfigMap {config_map}/{key}/{path}"
+def _steps(path: str) -> tuple[str | int, ...]:
+    try:
+        return textpath.parse_path(path) if path else ()
+    except InvalidInput:  # said where it is read; nothing is written there
+        return (path,)
+
+
+def _target(target: Target) -> Place:
+    return (target.kind, target.name)
+
+
+def _own(target: Target) -> Place:
+    """Our ConfigMap is named after the target alone: a StatefulSet of a Deployment's name would share it."""
+    return ("ConfigMap", target.own_name)
+
+
+def _scaler(autoscaler: Autoscaler | None) -> set[Place]:
+    return set() if autoscaler is None else {("HorizontalPodAutoscaler", autoscaler.name)}
+
+
+def _clash(one: Place, other: Place) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

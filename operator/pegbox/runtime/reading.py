@@ -40,10 +40,11 @@ from pegbox.ports import (
     Object,
     Ref,
 )
-from pegbox.runtime import places
+from pegbox.runtime import older, places
+from pegbox.runtime.finding import maybe
 from pegbox.runtime.parsed import Parsed
+from pegbox.runtime.places import FINALIZER
 
-FINALIZER = "pegbox.dev/restore"
 ORIGINALS = "pegbox.dev/originals"
 PARENTS = "pegbox.dev/parents"
 VERB_PREFIX = "pegbox.dev/"
@@ -59,6 +60,7 @@ class Objects:
     source: str  # the metrics source that the class names
     spec: ProfileSpec
     target: Object | None = None
+    class_: Object | None = None  # as it was read with the profile, where it was
     pods: tuple[Object, ...] = ()
     workload: Workload | Missing = Missing(Reason.TARGET_NOT_FOUND)
     own_config_map: Object | None = None
@@ -121,7 +123,8 @@ async def read_spec(
         spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
-    return Objects(profile, named_source(class_.get("spec", {}).get("sourceRef")), spec, target=target)
+    source = named_source(class_.get("spec", {}).get("sourceRef"))
+    return Objects(profile, source, spec, target=target, class_=class_)
 
 
 def named_source(name: object) -> str:
@@ -189,25 +192,20 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
 
     What was under way when an edit made it so is put back, but for what the older one has now.
     """
-    mine, claimed, texts = places.claimed_places(found.profile), set[str](), []
-    for other in await cluster.list(PROFILE, found.spec.namespace):
-        if other["metadata"]["uid"] == found.spec.uid or _age(other) > _age(found.profile):
-            continue
-        shared = mine & places.claimed_places(other)
-        if shared and not found.deleting:
-            claimed |= shared
-            texts.append(f"profile {other['metadata']['name']} tunes {', '.join(sorted(shared))} already")
-    if not claimed:
+    if found.deleting:
         return found
+    theirs = await older.claims(cluster, found.profile, found.class_, places.of_spec(found.spec))
+    if not theirs:
+        return found
+    claimed = set[places.Place]().union(*theirs.values())
+    texts = (
+        f"profile {name} tunes {', '.join(sorted(map(places.in_words, its)))} already" for name, its in theirs.items()
+    )
     text = f"{'; '.join(texts)}: remove it from one of the two"
     if found.stored is None or found.stored.intent is None:
         raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
     refusal = found.refusal or Missing(Reason.TARGET_BUSY, text)
     return replace(found, refusal=refusal, claimed=places.knobs_at(found.spec, claimed))
-
-
-def _age(profile: Object) -> tuple[str, str]:
-    return profile["metadata"].get("creationTimestamp", ""), profile["metadata"]["uid"]
 
 
 async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
@@ -396,10 +394,3 @@ def _cpus(profile: Object, target: Object | None) -> Fraction | None:
                     return units.parse_quantity(str(text), "cpu")
             return None
     return None
-
-
-async def maybe(cluster: Cluster, ref: Ref) -> Object | None:
-    try:
-        return await cluster.get(ref)
-    except NotFound:
-        return None

@@ -56,8 +56,10 @@ def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -
         or _utilization(found, name, size, ledger)
     )
     if refusal is None and value.odd and (ledger is None or ledger.intent is None):
-        who = f"{', '.join(value.odd)} have another {size} than the template or Pegbox gave them: delete these pods"
-        refusal = Missing(Reason.OWNED_BY_OTHER, who)
+        field = owners.pod_field(name, "resources", size.side.value, size.resource.value)
+        held = {owners.holders(pod, field) for pod in found.pods if pod["metadata"]["name"] in value.odd} - {""}
+        who = f"{', '.join(value.odd)} have another {size} than the template or Pegbox gave them"
+        refusal = Missing(Reason.OWNED_BY_OTHER, "; ".join([who, *sorted(held)]) + ": delete these pods")
     stated = size.resource.value in ((container.get("resources") or {}).get(size.side.value) or {})
     side = size.side if stated else Side.LIMITS  # an absent request is the limit's, and its owner's
     path = owners.container_field(name, "resources", side.value, size.resource.value)

@@ -35,9 +35,13 @@ def data_key(key: str) -> Path:
 
 def container_field(container: str, *names: str) -> Path:
     """A field of a container of a workload's template, such as ("resources", "requests", "cpu")."""
+    return ("f:spec", "f:template", *pod_field(container, *names))
+
+
+def pod_field(container: str, *names: str) -> Path:
+    """The same of a pod itself."""
     item = "k:" + json.dumps({"name": container}, separators=(",", ":"))
-    template = ("f:spec", "f:template", "f:spec", "f:containers", item)
-    return (*template, *(f"f:{name}" for name in names))
+    return ("f:spec", "f:containers", item, *(f"f:{name}" for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,27 @@ def ours(body: Object, path: Path, *, manager: str = FIELD_MANAGER) -> bool:
     return any(each.manager == manager for each in entries_owning(body, path))
 
 
-def keda(hpa: Object) -> Missing | None:
-    """Why KEDA forbids writing an HPA: it puts its own bounds back at once. None where it is not KEDA's."""
+def holders(body: Object, path: Path) -> str:
+    """Who holds a field, and which, in words; "" where no other manager does."""
+    others = owners(body, path)
+    field = ".".join(_in_words(element) for element in path)
+    return f"field manager {', '.join(others)} holds {field}" if others else ""
+
+
+def _in_words(element: str) -> str:
+    """An element of FieldsV1: `f:data` is a field, `k:{"name":"app"}` an item of a list."""
+    sort, _, text = element.partition(":")
+    return "/".join(str(each) for each in json.loads(text).values()) if sort == "k" else text
+
+
+def keda(hpa: Object, path: Path) -> Missing | None:
+    """Why KEDA forbids writing a field of an HPA: it puts its own bounds back at once. None where it is not KEDA's."""
     metadata = hpa.get("metadata", {})
     labels: Mapping[str, str] = metadata.get("labels") or {}
     scaled = labels.get(_KEDA_LABEL) or _owner_name(metadata.get("ownerReferences") or (), _KEDA_GROUP)
     if scaled or labels.get("app.kubernetes.io/managed-by") == "keda-operator":
-        return Missing(
-            Reason.OWNED_BY_KEDA, f"HorizontalPodAutoscaler {metadata.get('name')} belongs to ScaledObject {scaled}"
-        )
+        detail = f"HorizontalPodAutoscaler {metadata.get('name')} belongs to ScaledObject {scaled}"
+        return Missing(Reason.OWNED_BY_KEDA, "; ".join(t for t in (detail, holders(hpa, path)) if t))
     return None
 
 
@@ -109,7 +125,12 @@ def vpa(pods: Iterable[Object]) -> Missing | None:
     for pod in pods:
         metadata = pod.get("metadata", {})
         if _VPA_ANNOTATIONS & (metadata.get("annotations") or {}).keys():
-            return Missing(Reason.OWNED_BY_VPA, f"pod {metadata.get('name')} was sized by a VerticalPodAutoscaler")
+            detail = f"pod {metadata.get('name')} was sized by a VerticalPodAutoscaler"
+            held = (
+                holders(pod, pod_field(str(each["name"]), "resources"))
+                for each in pod.get("spec", {}).get("containers") or ()
+            )
+            return Missing(Reason.OWNED_BY_VPA, "; ".join([detail, *(text for text in held if text)]))
     return None
 
 

@@ -100,8 +100,21 @@ def test_an_object_without_managed_fields_has_no_owners(missing: Object) -> None
     ids=["by label", "by owner", "by managed-by"],
 )
 def test_an_hpa_of_keda_is_recognised(metadata: Object) -> None:
-    found = keda({"metadata": metadata})
+    found = keda({"metadata": metadata}, MAX_REPLICAS)
     assert found is not None and found.reason is Reason.OWNED_BY_KEDA
+
+
+def test_what_keda_and_a_vpa_hold_is_named_with_manager_and_field() -> None:
+    scaler = entry("keda-operator", {"f:spec": {"f:maxReplicas": {}}}, "Update")
+    hpa = {"metadata": {"name": "h", "labels": {"scaledobject.keda.sh/name": "web"}, "managedFields": [scaler]}}
+    found = keda(hpa, MAX_REPLICAS)
+    assert found is not None and "ScaledObject web; field manager keda-operator holds spec.maxReplicas" in found.detail
+    tree = {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:resources": {"f:requests": {"f:cpu": {}}}}}}}
+    updater = entry("vpa-updater", tree, "Update", "resize")
+    meta = {"name": "web-1", "annotations": {"vpaInPlaceUpdated": "true"}, "managedFields": [updater]}
+    sized = vpa([{"metadata": meta, "spec": {"containers": [{"name": "app"}, {"name": "sidecar"}]}}])
+    assert sized is not None
+    assert sized.detail.endswith("; field manager vpa-updater holds spec.containers.app.resources")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,7 @@ def test_an_hpa_of_keda_is_recognised(metadata: Object) -> None:
     ids=["helm's", "ours", "nobody's"],
 )
 def test_another_hpa_is_not_kedas(metadata: Object) -> None:
-    assert keda({"metadata": metadata}) is None
+    assert keda({"metadata": metadata}, MAX_REPLICAS) is None
 
 
 def test_pods_that_a_vpa_sized_say_so() -> None:
