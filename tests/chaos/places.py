@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, Kind, Object, Ref
-from pegbox.runtime.actuate import RESTARTED
 from pegbox.runtime.fence import FENCE
 from pegbox.runtime.reading import KINDS
 from pegbox.testing import sizing

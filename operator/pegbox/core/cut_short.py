@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pegbox.core import (
     canary,
     cohorts,
+    deploys,
     error_budget,
-    force,
     guards,
     pod_env,
     sizing,
@@ -83,10 +83,8 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     brake = guards.brakes.why(snapshot)
     if brake is not None:  # nobody is to blame: no breaker counts it
         return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
-    restarts = bool(force.restarting(snapshot.spec.space, intent)) and not intent.canary  # which never rolls out
-    deployed = intent.revision and workload.revision != intent.revision
-    if deployed and not (restarts and intent.in_force_at is None):
-        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now, workload.revision)
+    if deploys.came(intent, workload):
+        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now)
     parent = snapshot.ledger.incumbent or intent.parent
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:

@@ -15,6 +15,7 @@ from pegbox.core import (
     brakes,
     breaker,
     cut_short,
+    deploys,
     error_budget,
     force,
     guards,
@@ -64,6 +65,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     if isinstance(snapshot.workload, Missing):
         return _hold(snapshot, snapshot.workload.reason, snapshot.workload.detail)
     workload = snapshot.workload
+    snapshot = replace(snapshot, ledger=deploys.noted(snapshot.spec.space, snapshot.ledger, workload))
     snapshot, note = requests.absorb(snapshot, now)
     snapshot = cut_short.note_sample(snapshot)
     braked = brakes.overrule(snapshot, workload, now)
@@ -371,6 +373,7 @@ def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: S
         predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
         revision=workload.revision,
+        template=workload.template,
         pods=len(workload.unfinished),
     )
 
@@ -402,9 +405,8 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         events = (Event(Reason.FOREIGN_CHANGE, text, warning=True),)
         ledger = transitions.undone(ledger, changes)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
-    if ledger.revision and workload.revision and ledger.revision != workload.revision:
-        ledger = transitions.deployed(ledger, workload.revision)
-    ledger = replace(ledger, revision=workload.revision or ledger.revision)
+    if deploys.came(ledger, workload):
+        ledger = transitions.deployed(ledger, workload.revision, workload.template)
     return replace(snapshot, ledger=ledger), events
 
 

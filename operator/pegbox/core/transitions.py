@@ -44,6 +44,7 @@ class Begin:
     predicted: float | None = None
     baseline: Baseline | None = None
     revision: str = ""
+    template: str = ""  # of a trial, which a deploy ends
     pods: int = 0
     cohort: cohorts.Standing | None = None  # of a trial: where it runs first; else what a cohort still runs
 
@@ -63,6 +64,7 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         reason=item.reason,
         why=item.why,
         revision=item.revision,
+        template=item.template,
         pods=item.pods,
         baseline=item.baseline,
         requested=item.requested,
@@ -178,9 +180,10 @@ def _by(moment: datetime | None, now: datetime) -> datetime | None:
     return None if moment is None else min(moment, now)
 
 
-def deployed(ledger: Ledger, revision: str) -> Ledger:
+def deployed(ledger: Ledger, revision: str, template: str) -> Ledger:
     """New code answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
-    return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY), revision=revision)
+    rows = statistics.decay(ledger.rows, AFTER_DEPLOY)
+    return replace(ledger, ladder=(), rows=rows, revision=revision, template=template)
 
 
 def unproven(ledger: Ledger) -> Ledger:
@@ -320,6 +323,7 @@ def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Obs
         trials=_remember(ledger.trials, summary),
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
         revision=intent.revision or ledger.revision,
+        template=intent.template or ledger.template,
         halted=None,
         owed=None,  # this was judged with what is there
     )

@@ -90,8 +90,9 @@ def test_catch_up(document: int, generation: int, intent_generation: int) -> Non
 
 def test_a_deploy_halves_the_weight_of_what_was_learned() -> None:
     rows = (Row(NOW, 1, 10, 10, 0.1, count=8), Row(MORE, 1, 10, 10, 0.1, count=1))
-    found = transitions.deployed(ledger(rows=rows, ladder=(Rung(NOW, 10, 3, 0.1, T0),)), "r2")
-    assert ([r.count for r in found.rows], found.ladder, found.revision) == ([4], (), "r2")
+    found = transitions.deployed(ledger(rows=rows, ladder=(Rung(NOW, 10, 3, 0.1, T0),)), "r2", "t2")
+    assert ([r.count for r in found.rows], found.ladder) == ([4], ())
+    assert (found.revision, found.template) == ("r2", "t2")
 
 
 def test_a_setting_is_last_known_good_after_enough_replicates() -> None:
