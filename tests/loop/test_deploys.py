@@ -10,7 +10,7 @@ import pytest
 
 from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.model.trials import Ledger
-from pegbox.ports import LEDGER, Object, Ref
+from pegbox.ports import LEDGER, POD, Object, Ref
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
@@ -170,6 +170,49 @@ async def test_a_deploy_on_the_way_back_forgets_what_was_proven_of_the_code_befo
     assert ledger is not None
     since = proven.ladder[-1].replicates
     assert [r.replicates >= since for r in ledger.ladder if r.setting == ledger.incumbent] != [deployed]
+
+
+# Images that cannot be pulled.
+
+
+async def unpulled(world: World) -> None:
+    """The newest pod waits for its image."""
+    pod = (await world.apps["checkout"].pods.settle())[-1]
+    waits = {"ready": False, "state": {"waiting": {"reason": "ErrImagePull"}}}
+    statuses = [each | waits for each in pod["status"]["containerStatuses"]]
+    conditions = [
+        each | ({"status": "False"} if each["type"] == "Ready" else {}) for each in pod["status"]["conditions"]
+    ]
+    status = pod["status"] | {"containerStatuses": statuses, "conditions": conditions}
+    place = Ref(POD, world.namespace, pod["metadata"]["name"])
+    operation = {"op": "replace", "path": "/status", "value": status}
+    await world.outside.json_patch(place, [operation], subresource="status")
+
+
+async def test_a_broken_deploy_in_mid_trial_is_not_held_against_the_trial() -> None:
+    world = await shop("evictions")
+    await in_force(world)
+    await image(world)
+    await unpulled(world)
+    await world.wake()
+    ledger = await world.ledger()
+    assert ledger is not None and (ended(ledger), ledger.breaker.failures) == (DEPLOYED, 0)
+
+
+async def test_a_restarted_pod_without_its_image_ends_the_trial_and_no_pod_that_serves_is_restarted() -> None:
+    world = await shop("evictions")
+    await restarting(world)
+    await unpulled(world)
+    await world.wake()
+    ledger = await world.ledger()
+    assert ledger is not None
+    assert (ended(ledger), ledger.breaker.failures) == ([("Inconclusive", "WorkloadNotReady")], 0)
+    assert "ErrImagePull" in world.events.emitted[-1][1].message
+    app = world.apps["checkout"]
+    serving = {pod["metadata"]["uid"] for pod in (await app.pods.pods())[:-1]}
+    for _ in range(5):  # its registry is still down
+        world.clock.skip(await world.wake() or 0.0)
+    assert serving <= {pod["metadata"]["uid"] for pod in await app.pods.pods()}
 
 
 # Ledgers of a release before, which name a template as its controller does.

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import NormalDist
 
-from pegbox.core import cohorts, deploys, error_budget, force, verify
+from pegbox.core import cohorts, error_budget, force, verify
 from pegbox.core.baseline import mean, pool, served
 from pegbox.core.transitions import Ending
 from pegbox.core.verify import WAITING, Judgement, Outcome
@@ -57,8 +57,6 @@ def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, 
     if elsewhere is not None:  # these pods run the parent: the trial is not to blame, and proves nothing
         why = f"{elsewhere.detail}, which runs the parent"
         return Ending(TrialState.INCONCLUSIVE, elsewhere.reason, now, why)
-    if deploys.came(intent, workload):
-        return None  # a deploy replaces them, and ends the trial by that name
     left = len(workload.unfinished)
     if force.restarting(space, intent):
         left = max(left, workload.replicas)  # one that is being replaced may be missing for a moment
