@@ -77,6 +77,17 @@ def _of_workload(tenant: Tenant, spec: Object) -> Object:
     return spec
 
 
+def template(world: World, name: str) -> str:
+    """The pod template of a tenant's target, without our own note; "" without a target."""
+    target = world.server.peek(world.apps[name].target)
+    if target is None:
+        return ""
+    pod = target["spec"]["template"]
+    meta = pod.get("metadata") or {}
+    notes = {n: t for n, t in (meta.get("annotations") or {}).items() if n != RESTARTED}
+    return json.dumps(pod | {"metadata": meta | {"annotations": notes}}, sort_keys=True)
+
+
 def _of_container(container: Object) -> Object:
     resources = container.get("resources") or {}
     return {side: {n: t for n, t in stated.items() if n != "cpu"} for side, stated in resources.items()}

@@ -272,7 +272,7 @@ def _at_rest(
     snapshot: Snapshot, workload: Workload, proposal: Proposal | Missing, now: datetime, jitter: float
 ) -> Decision:
     """No intent: learn who changed what, serve a request, or start a trial if every guard agrees."""
-    snapshot, events = _take_note_of_changes(snapshot, workload)
+    snapshot, events = _take_note_of_changes(snapshot, workload, now)
     if events:  # it starts from values that somebody just changed, and would put them back
         proposal = Missing(Reason.FOREIGN_CHANGE, events[0].message)
     snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
@@ -387,7 +387,7 @@ def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
     return min(expected.capacity.mean, expected.load if isinstance(load, Missing) else min(expected.load, load))
 
 
-def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snapshot, tuple[Event, ...]]:
+def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime) -> tuple[Snapshot, tuple[Event, ...]]:
     """Values that somebody else changed at rest are theirs: they become the incumbent, and are said."""
     ledger = snapshot.ledger
     incumbent = ledger.incumbent
@@ -406,7 +406,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         ledger = transitions.undone(ledger, changes)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
     if deploys.came(ledger, workload):
-        ledger = transitions.deployed(ledger, workload.revision, workload.template)
+        ledger = transitions.deployed(ledger, workload, now)
     return replace(snapshot, ledger=ledger), events
 
 

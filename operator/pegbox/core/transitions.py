@@ -11,6 +11,7 @@ from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
 from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Workload
 from pegbox.model.trials import (
     MAX_LADDER,
     MAX_TRIALS,
@@ -158,7 +159,9 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
         name: tuple(replace(item, since=min(item.since, now), until=min(item.until, now)) for item in items)
         for name, items in ledger.spent.items()
     }
-    ledger = replace(ledger, halted_at=_by(ledger.halted_at, now), spent=spent)
+    ledger = replace(
+        ledger, halted_at=_by(ledger.halted_at, now), deployed_at=_by(ledger.deployed_at, now), spent=spent
+    )
     if ledger.breaker.until is not None:
         until = min(ledger.breaker.until, now + breaker.LONGEST)
         ledger = replace(ledger, breaker=replace(ledger.breaker, until=until))
@@ -180,10 +183,14 @@ def _by(moment: datetime | None, now: datetime) -> datetime | None:
     return None if moment is None else min(moment, now)
 
 
-def deployed(ledger: Ledger, revision: str, template: str) -> Ledger:
-    """New code answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
-    rows = statistics.decay(ledger.rows, AFTER_DEPLOY)
-    return replace(ledger, ladder=(), rows=rows, revision=revision, template=template)
+def outdated(ledger: Ledger) -> Ledger:
+    """Another workload answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
+    return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY))
+
+
+def deployed(ledger: Ledger, workload: Workload, now: datetime) -> Ledger:
+    """New code is another workload."""
+    return replace(outdated(ledger), revision=workload.revision, template=workload.template, deployed_at=now)
 
 
 def unproven(ledger: Ledger) -> Ledger:

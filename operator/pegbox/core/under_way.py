@@ -257,7 +257,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
     if ending.reason is Reason.DEPLOYED:
-        ledger = transitions.deployed(ledger, workload.revision, workload.template)
+        ledger = transitions.deployed(ledger, workload, ending.now)
     if ending.goal is None:  # a bound of pods that somebody raised meanwhile may leave no room for all of the parent
         ending = replace(ending, goal=room.affordable(snapshot, workload, intent.current, intent.parent))
     ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)

@@ -307,6 +307,7 @@ class Ledger:
     reporting: bool = False  # has any pod ever acknowledged?
     revision: str = ""  # the controller's name for the pod template that the incumbent was measured on (core.deploys)
     template: str = ""  # that template; "" in a ledger of before
+    deployed_at: datetime | None = None  # when the newest deploy was seen; None in a ledger of before, too
     halted: Reason | None = None
     halted_at: datetime | None = None  # since when; None in a ledger of before
     owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more

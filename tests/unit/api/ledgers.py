@@ -115,6 +115,7 @@ def full_ledger(trials: int = 1, rows: int = 1) -> Ledger:
         reporting=True,
         revision="abc",
         template="0123456789abcdef",
+        deployed_at=NOON - HOUR,
         halted=Reason.LAST_KNOWN_GOOD_FAILING,
         halted_at=NOON,
         forecasts=((1.0, 2.0, 3.0), (4.5, 5.5, 6.5)),
