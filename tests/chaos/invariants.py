@@ -57,6 +57,8 @@ class Watch:
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
+    begun: dict[tuple[str, str], str] = field(default_factory=dict)  # profile and trial -> its first pod template
+    read: dict[str, str] = field(default_factory=dict)  # the pod template when the wake under way began
     policies: dict[str, str] = field(default_factory=dict)  # of deletion, as the newest wake read it
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
@@ -96,6 +98,8 @@ class Watch:
         if record.kind == "SharedBudget" and self.waking:
             self.told(self.waking)
         if record.kind == "TuningLedger":
+            known, read = self.accepted.get(record.name, set()), self.read.get(record.name, "")
+            self._check(accepted_on_one_template, self.world, record.name, self.begun, read, known)
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
         if record.kind in OURS:
             return
@@ -105,7 +109,8 @@ class Watch:
         moves = _moved(self.world, name) != self.moved[name]
         touched = places.content(self.was) != places.content(after)
         self._check(still_under_a_brake, self.world, name, self.braked.get(name, ""), record, moves, touched)
-        self._check(nothing_new_in_a_freeze, self.world, name, self.frozen.get(name, False) and moves)
+        restarts = record.verb == "evict" or (touched and record.kind in TARGETS)
+        self._check(nothing_new_in_a_freeze, self.world, name, self.frozen.get(name, False) and (moves or restarts))
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
         self._check(steps_hold, self.world, name, self.before[name], self.moved[name].sizes)
@@ -134,7 +139,7 @@ class Watch:
 
     def woken(self, name: str) -> None:
         """A wake begins: what it may write follows from the mode that it reads. Who is scaled to zero keeps his claim."""
-        self.modes[name] = self.world.mode(name)
+        self.modes[name], self.read[name] = self.world.mode(name), places.template(self.world, name)
         profile = self.world.profile(name)
         if profile is not None:
             self.policies[name] = profile["spec"].get("deletionPolicy", "Restore")
@@ -350,11 +355,12 @@ def still_under_a_brake(world: World, name: str, brake: str, record: WriteRecord
 
 
 def nothing_new_in_a_freeze(world: World, name: str, moves: bool) -> None:
-    """In a freeze that lets nothing through no trial of our own accord writes a value; what stands is judged, or goes back."""
+    """In a freeze that lets nothing through no trial of our own accord writes a value or restarts a pod; what stands is
+    judged, or goes back."""
     ledger = world.ledger(name)
     intent = ledger.intent if ledger is not None else None
     if moves and intent is not None and intent.kind is IntentKind.TRIAL and not intent.requested:
-        raise Violation(f"{name}: trial {intent.id} writes in a freeze")
+        raise Violation(f"{name}: trial {intent.id} writes, or restarts a pod, in a freeze")
 
 
 def adoption_is_in_place(world: World, name: str, theirs: set[tuple[str, int]]) -> None:
@@ -384,6 +390,21 @@ def accepted_on_evidence(world: World, name: str, seen: dict[str, set[str]]) -> 
                 f"{name}: trial {trial.id} of {trial.started_at} was accepted; the last answer is of {told_at}"
             )
         known.add(trial.id)
+
+
+def accepted_on_one_template(
+    world: World, name: str, begun: dict[tuple[str, str], str], read: str, known: set[str]
+) -> None:
+    """No trial is accepted but on pods of one template: nobody changed it between the trial's start and the wake that
+    accepts. Our own note in it is nobody's change."""
+    ledger = world.ledger(name)
+    intent = ledger.intent if ledger is not None else None
+    if intent is not None and intent.kind is IntentKind.TRIAL:
+        begun.setdefault((name, intent.id), places.template(world, name))
+    for trial in ledger.trials if ledger is not None else ():
+        fresh = trial.state is TrialState.ACCEPTED and trial.id not in known
+        if fresh and begun.get((name, trial.id), read) != read:
+            raise Violation(f"{name}: trial {trial.id} was accepted on another pod template than it began with")
 
 
 def budgets_hold(world: World, allowed: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, Kind, Object, Ref
-from pegbox.runtime.actuate import RESTARTED
 from pegbox.runtime.fence import FENCE
 from pegbox.runtime.reading import KINDS
 from pegbox.testing import sizing
@@ -75,6 +75,17 @@ def _of_workload(tenant: Tenant, spec: Object) -> Object:
         notes = {n: t for n, t in (meta.get("annotations") or {}).items() if n != RESTARTED}
         spec["template"] = spec["template"] | {"metadata": meta | {"annotations": notes}}
     return spec
+
+
+def template(world: World, name: str) -> str:
+    """The pod template of a tenant's target, without our own note; "" without a target."""
+    target = world.server.peek(world.apps[name].target)
+    if target is None:
+        return ""
+    pod = target["spec"]["template"]
+    meta = pod.get("metadata") or {}
+    notes = {n: t for n, t in (meta.get("annotations") or {}).items() if n != RESTARTED}
+    return json.dumps(pod | {"metadata": meta | {"annotations": notes}}, sort_keys=True)
 
 
 def _of_container(container: Object) -> Object:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.ports import POD, PROFILE, Object, Ref
 from tests.chaos.invariants import IN_PLACE, Watch
 from tests.chaos.planting import written
@@ -47,6 +48,13 @@ async def _moved(world: World) -> None:
 async def _noted(world: World) -> None:
     """Our own document under another number: no value of it moves."""
     await written(world)
+
+
+async def _rolled(world: World) -> None:
+    path = "/spec/template/metadata/annotations"
+    await world.server.json_patch(
+        world.apps[NAME].target, [{"op": "add", "path": path, "value": {RESTARTED: "planted"}}]
+    )
 
 
 async def _evicted(world: World) -> None:
@@ -129,6 +137,11 @@ def _freeze(allow: str = "None", ended: bool = False) -> Act:
     ("first", "freeze", "plant", "found"),
     [
         pytest.param(_in_a_trial, _freeze(), _moved, ["nothing_new_in_a_freeze"], id="a trial writes in a freeze"),
+        pytest.param(_in_a_trial, _freeze(), _evicted, ["nothing_new_in_a_freeze"], id="a trial evicts in a freeze"),
+        pytest.param(_in_a_trial, _freeze(), _rolled, ["nothing_new_in_a_freeze"], id="a trial rolls out in a freeze"),
+        pytest.param(_in_a_trial, _freeze(), _noted, [], id="a trial that neither writes a value nor restarts a pod"),
+        pytest.param(_asked_for, _freeze(), _evicted, [], id="a restart that was asked for"),
+        pytest.param(_on_the_way_back, _freeze(), _rolled, [], id="a restart of a way back"),
         pytest.param(_in_a_trial, _freeze("Urgent"), _moved, [], id="one that lets what is urgent through"),
         pytest.param(_in_a_trial, _freeze(ended=True), _moved, [], id="one that is over"),
         pytest.param(_asked_for, _freeze(), _moved, [], id="a trial that was asked for"),
@@ -136,7 +149,7 @@ def _freeze(allow: str = "None", ended: bool = False) -> Act:
     ],
 )
 def test_what_a_freeze_forbids_is_found(first: Act, freeze: Act, plant: Act, found: list[str]) -> None:
-    assert _found("hot", first, freeze, plant) == found
+    assert _found("numbered", first, freeze, plant) == found
 
 
 async def _said(world: World) -> None:

@@ -8,10 +8,12 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState, TrialSummary
@@ -99,6 +101,26 @@ async def _accepted_unseen(world: World, watch: Watch) -> None:
     await remembered(world, replace(ledger, trials=(*ledger.trials, trial)))
 
 
+async def _accepted_beside_a_deploy(world: World, watch: Watch, path: str = "labels/version") -> None:
+    """Others change the template while pods are restarted for the trial, and it is accepted all the same."""
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    await world.turn()
+    ledger = world.ledger(NAME)
+    assert ledger is not None and ledger.intent is not None and ledger.incumbent is not None
+    kind, _, note = path.partition("/")
+    await world.helm.json_patch(
+        world.apps[NAME].target, [{"op": "add", "path": f"/spec/template/metadata/{kind}", "value": {note: "planted"}}]
+    )
+    watch.woken(NAME)
+    now = world.clock.now()
+    world.metrics.told_at = now + timedelta(seconds=1)
+    intent, setting = ledger.intent, ledger.intent.stages[-1]
+    trial = TrialSummary(
+        intent.id, setting, ledger.incumbent, TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, started_at=now, ended_at=now
+    )
+    await remembered(world, replace(ledger, intent=None, trials=(*ledger.trials, trial)))
+
+
 async def _over_budget_in_a_cohort(world: World, watch: Watch) -> None:
     await listed(world, workers=2, pool=4)  # 8 and 3 x 4 are 20 of 18
 
@@ -180,6 +202,7 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(_too_far_in_a_cohort, "steps_hold", id="a step further than maxStep in one pod"),
         pytest.param(_further_than_a_probe, "steps_hold", id="a probe's step of two units of two"),
         pytest.param(_accepted_unseen, "accepted_on_evidence", id="a trial accepted without an answer"),
+        pytest.param(_accepted_beside_a_deploy, "accepted_on_one_template", id="a trial accepted on another template"),
         pytest.param(_older_number, "generation_grows", id="an older number of the document"),
         pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
         pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),
@@ -201,6 +224,17 @@ def test_what_is_planted_is_found(plant: Callable[[World, Watch], Awaitable[None
 
     found = asyncio.run(run())
     assert invariant in {line.partition(":")[0] for line in found}, found
+
+
+def test_a_trial_that_is_accepted_beside_a_rollout_of_ours_is_none() -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        watch.woken(NAME)
+        await _accepted_beside_a_deploy(world, watch, f"annotations/{RESTARTED}")
+        return watch.found
+
+    assert asyncio.run(run()) == []
 
 
 def test_a_late_write_of_a_leader_that_was_replaced_is_found() -> None:

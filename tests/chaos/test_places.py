@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.model.trials import BreakerState
 from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
-from pegbox.runtime.actuate import RESTARTED
 from pegbox.runtime.fence import FENCE
 from tests.chaos.invariants import Watch
 from tests.chaos.planting import remembered

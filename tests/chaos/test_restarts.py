@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.ports import HPA, POD_ENVIRONMENT, Ref
-from pegbox.runtime.actuate import RESTARTED
 from pegbox.testing.faults import WriteRecord
 from tests.chaos.invariants import Watch
 from tests.chaos.schedule import Runner

@@ -375,6 +375,41 @@ async def test_a_metrics_server_that_nobody_asks_any_more_is_no_sign_of_health()
     assert state(world) is BreakerState.OPEN
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["the same process", "the next one"])
+async def test_while_it_is_open_a_trial_under_way_elsewhere_goes_back_and_no_breaker_counts_it(again: bool) -> None:
+    world = await shop(TWO)
+    await ask(world, "c")
+    await harm(world, "a")
+    intent = await world.intent("c")
+    assert intent is not None and intent.kind is IntentKind.TRIAL, "one profile alone ends nothing elsewhere"
+    await harm(world, "b")
+    assert state(world) is BreakerState.OPEN
+    if again:
+        world.lease |= world.brakes.carried()
+        world.restart()
+        await world.recall()
+    ledger = await world.rest("c")
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "FleetBreakerOpen")]
+    assert (ledger.breaker.failures, await world.values("c")) == (0, {"workers": "2"})
+
+
+async def test_an_open_breaker_holds_up_no_way_back() -> None:
+    """Of an accepted setting, asked for by a person, and of a deletion."""
+    world = await shop(TWO)
+    await ask(world, "c")
+    assert (await world.rest("c")).trials[-1].state.value == "Accepted"
+    await harm(world, "a")
+    await harm(world, "b")
+    assert state(world) is BreakerState.OPEN
+    await world.annotate("rollback", name="c")
+    await world.turn("c")
+    await world.rest("c")
+    assert await world.values("c") == {"workers": "2"}
+    await world.delete("c")
+    await world.turns(8, "c")
+    assert not await world.exists("c")
+
+
 async def test_an_api_server_that_answers_no_write_opens_it() -> None:
     world = await shop(TWO, names=("a",))
     for n in range(3):

@@ -7,12 +7,14 @@ were adopted, three workers are the parent, and the target has more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from pegbox.api import ledger_codec
+from pegbox.core.fleet import Fleet
 from pegbox.model.errors import NotAvailable
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
@@ -24,7 +26,7 @@ from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from pegbox.runtime.predicting import Predicting
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
-from tests.loop.world import World, make
+from tests.loop.world import World, make, written
 from tests.unit.core.build import at, setting
 from tests.unit.core.test_mode_table import SAYS, TABLE, TRIALS, cells
 
@@ -49,11 +51,12 @@ class Wishing(Predicting):
 
 @dataclass
 class Case:
-    """`target` is what the trial is about."""
+    """`target` is what the trial is about; `variables` are of pods that restart for it, as they were adopted."""
 
     world: World
     wishing: Wishing
     target: dict[str, str]
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def server(self) -> FakeCluster:
@@ -89,15 +92,19 @@ async def stands(world: World) -> dict[str, str] | None:
     return None if body is None else dict(body["data"])
 
 
-async def rest(target: dict[str, str] = PLAIN, pods: int = 2, **spec: Any) -> Case:
+async def rest(
+    target: dict[str, str] = PLAIN, pods: int = 2, variables: dict[str, str] | None = None, **spec: Any
+) -> Case:
     """Two of each were adopted; three workers were accepted, and measured."""
+    variables = variables or {}
     wishing = Wishing()
     world = await make(predicting=wishing)
-    knobs = [documents.hot(name) for name in ADOPTED]
+    knobs = [documents.hot(name) for name in ADOPTED] + [documents.env(name) for name in variables]
     body = documents.profile("checkout", *knobs, **({"guards": GUARDS} | spec))
-    await world.add(body, documents.deployment(replicas=pods), **dict.fromkeys(ADOPTED, 2.0))
+    values = dict.fromkeys((*ADOPTED, *variables), 2.0)
+    await world.add(body, documents.deployment(replicas=pods), **values)
     await world.steady()
-    case = Case(world, wishing, PARENT)
+    case = Case(world, wishing, PARENT | variables, variables)
     case.wish()
     await world.turn()
     await case.begun()
@@ -134,6 +141,24 @@ async def between_stages() -> Case:
     intent = await case.world.intent()
     assert intent is not None and (intent.stage, len(intent.stages)) == (0, 2)
     assert await case.world.values() == ADOPTED
+    return case
+
+
+async def restarting() -> Case:
+    """One of three pods has restarted with what is tried."""
+    case = await rest(PARENT | {"threads": "3"}, pods=3, variables={"threads": "2"})
+    evicted = ("evict", "Pod", "eviction")
+    before = written(case.world.pegbox).count(evicted)
+    case.wish()
+    await case.world.turn()
+    await case.begun()
+
+    async def one() -> bool:
+        return written(case.world.pegbox).count(evicted) > before
+
+    await case.world.until(one)
+    intent = await case.world.intent()
+    assert intent is not None and intent.in_force_at is None
     return case
 
 
@@ -209,6 +234,7 @@ STATES: dict[str, Callable[[], Awaitable[Case]]] = {
     "at rest, with a wish": with_a_wish,
     "trial, being written": being_written,
     "trial, between stages": between_stages,
+    "trial, restarting pods": restarting,
     "trial, read back": read_back,
     "trial, settling": settling,
     "trial, evidence complete": evidence_complete,
@@ -230,6 +256,11 @@ async def opened(world: World) -> None:
     names = {"namespace": world.namespace, "name": "checkout", "profile": "checkout"}
     body = ledger_codec.encode(trips, **names, written_at=world.clock.now())
     await world.patch(ref, "/data", body["data"])
+
+
+async def opened_for_all(world: World) -> None:
+    now = world.clock.now()
+    world.brakes.fleet = Fleet(BreakerState.OPEN, 1, now + timedelta(hours=1), now, why="others failed")
 
 
 async def opted_out(world: World) -> None:
@@ -263,6 +294,7 @@ HAPPENINGS: dict[str, Callable[[World], Awaitable[object]]] = {
     "paused": lambda world: world.annotate("pause", "24h"),
     "frozen": lambda world: world.edit(freezes=[ALWAYS]),
     "breaker Open": opened,
+    "fleet breaker Open": opened_for_all,
     "deleted, Restore": deleted,
     "deleted, Keep": kept,
     "stopped": lambda world: braked(world, "stop"),
@@ -276,6 +308,7 @@ PROGRESSING = {
     "paused": "Paused",
     "frozen": "Frozen",
     "breaker Open": "BreakerOpen",
+    "fleet breaker Open": "FleetBreakerOpen",
     "stopped": "Stopped",
     "stopped, restore": "Stopped",
     "opted out": "OptedOut",
@@ -318,7 +351,9 @@ async def test_what_stands_in_the_end(state: str, happens: str, word: str) -> No
     }
     if word in ends:
         document = await world.document()
-        assert (dict(document.values), dict(document.cohorts)) == (ends[word], {})
+        data = await stands(world) or {}
+        now = {**document.values, **{name: data[name.upper()] for name in case.variables}}
+        assert (now, dict(document.cohorts)) == (case.variables | ends[word], {})
     else:
         assert await stands(world) == before, "not a byte of it moves"
 

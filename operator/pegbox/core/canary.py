@@ -57,8 +57,6 @@ def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, 
     if elsewhere is not None:  # these pods run the parent: the trial is not to blame, and proves nothing
         why = f"{elsewhere.detail}, which runs the parent"
         return Ending(TrialState.INCONCLUSIVE, elsewhere.reason, now, why)
-    if intent.revision and workload.revision != intent.revision:
-        return None  # a deploy replaces them, and ends the trial by that name
     left = len(workload.unfinished)
     if force.restarting(space, intent):
         left = max(left, workload.replicas)  # one that is being replaced may be missing for a moment

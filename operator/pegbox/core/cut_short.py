@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pegbox.core import (
     canary,
     cohorts,
+    deploys,
     error_budget,
     force,
     guards,
@@ -16,6 +17,7 @@ from pegbox.core import (
     tokens,
     verify,
 )
+from pegbox.core.guards.workload import UNPULLED
 from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
 from pegbox.model.decisions import Admission
@@ -26,8 +28,13 @@ from pegbox.model.trials import Intent, IntentKind, TrialState
 
 
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
-    """What ends a trial at any moment: damage, bad samples, a spent error budget, a request, a deploy, an edit."""
+    """What ends a trial at any moment: a deploy, damage, bad samples, a spent error budget, a request, an edit.
+
+    A deploy before all harm: from then on it is other code that answers, and nobody can tell whose harm it is.
+    """
     _, intent = ledger_and_intent(snapshot)
+    if deploys.came(intent, workload):
+        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now)
     hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
     return hurt or _whatever_it_does(snapshot, workload, now)
 
@@ -56,6 +63,9 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
     """What ends a trial, however well it does."""
     _, intent = ledger_and_intent(snapshot)
+    unpulled = _unpulled(snapshot, workload, intent)
+    if unpulled:
+        return Ending(TrialState.INCONCLUSIVE, Reason.WORKLOAD_NOT_READY, now, unpulled)
     forgotten = sorted(intent.moved & snapshot.spec.forgotten)
     if forgotten:
         reason = Reason.PROFILE_CHANGED if snapshot.refusal is None else snapshot.refusal.reason
@@ -78,22 +88,21 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
     urgent = intent.reason is Reason.LIMITS_NARROWED
     frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
-    if frozen.admission is Admission.REFUSE and not intent.requested and _still_to_write(snapshot, intent):
+    goes_on = _still_to_write(snapshot, intent) or _still_to_restart(snapshot, workload, intent)
+    if frozen.admission is Admission.REFUSE and not intent.requested and goes_on:
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
-    brake = guards.brakes.why(snapshot)
+    brake = guards.brakes.why(snapshot) or guards.brakes.opened(snapshot)
     if brake is not None:  # nobody is to blame: no breaker counts it
         return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
-    restarts = bool(force.restarting(snapshot.spec.space, intent)) and not intent.canary  # which never rolls out
-    deployed = intent.revision and workload.revision != intent.revision
-    if deployed and not (restarts and intent.in_force_at is None):
-        return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now, workload.revision)
     parent = snapshot.ledger.incumbent or intent.parent
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
     use = guards.budgets_guard.budgets(snapshot, parent, intent.target)
-    if use.reason is Reason.BUDGET_EXCEEDED:  # a lowered limit, or pods that others added: looked at before a raise
-        return Ending(TrialState.INCONCLUSIVE, Reason.BUDGET_EXCEEDED, now, use.detail)
+    # A lowered limit, or pods that others added. Before a raise, too, where nobody can tell any more what fits.
+    unknown = use.admission is Admission.REFUSE and goes_on
+    if use.reason is Reason.BUDGET_EXCEEDED or unknown:
+        return Ending(TrialState.INCONCLUSIVE, use.reason, now, use.detail)
     patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
     if tried and unwritten(snapshot, intent):
@@ -105,6 +114,21 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
 def _still_to_write(snapshot: Snapshot, intent: Intent) -> bool:
     """Would the trial still write something new? In a freeze it goes back instead; what is in force may be judged."""
     return intent.stage + 1 < len(intent.stages) or (intent.applied_at is None and unwritten(snapshot, intent))
+
+
+def _unpulled(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
+    """Pods that cannot have their image while restarts of the trial are under way: each of these would end one more."""
+    if intent.in_force_at is not None or not force.restarting(snapshot.spec.space, intent):
+        return ""
+    late = sorted((p.name, p.waiting) for p in workload.unfinished if p.waiting in UNPULLED and not p.terminating)
+    return ", ".join(f"{name}: {waiting}" for name, waiting in late)
+
+
+def _still_to_restart(snapshot: Snapshot, workload: Workload, intent: Intent) -> bool:
+    """Would the trial still restart a pod?"""
+    space = snapshot.spec.space
+    restarts = intent.in_force_at is None and force.restarting(space, intent)
+    return bool(restarts and force.outdated(space, intent, workload))
 
 
 def note_sample(snapshot: Snapshot) -> Snapshot:

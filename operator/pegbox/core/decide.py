@@ -15,6 +15,7 @@ from pegbox.core import (
     brakes,
     breaker,
     cut_short,
+    deploys,
     error_budget,
     force,
     guards,
@@ -67,6 +68,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     if isinstance(snapshot.workload, Missing):
         return _hold(snapshot, snapshot.workload.reason, snapshot.workload.detail)
     workload = snapshot.workload
+    snapshot = replace(snapshot, ledger=deploys.noted(snapshot.spec.space, snapshot.ledger, workload))
     snapshot, note = requests.absorb(snapshot, now)
     snapshot = cut_short.note_sample(snapshot)
     braked = brakes.overrule(snapshot, workload, now)
@@ -273,7 +275,7 @@ def _at_rest(
     snapshot: Snapshot, workload: Workload, proposal: Proposal | Missing, now: datetime, jitter: float
 ) -> Decision:
     """No intent: learn who changed what, serve a request, or start a trial if every guard agrees."""
-    snapshot, events = _take_note_of_changes(snapshot, workload)
+    snapshot, events = _take_note_of_changes(snapshot, workload, now)
     if events:  # it starts from values that somebody just changed, and would put them back
         proposal = Missing(Reason.FOREIGN_CHANGE, events[0].message)
     snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
@@ -387,6 +389,7 @@ def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: S
         predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
         revision=workload.revision,
+        template=workload.template,
         pods=len(workload.unfinished),
     )
 
@@ -400,7 +403,7 @@ def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
     return min(expected.capacity.mean, expected.load if isinstance(load, Missing) else min(expected.load, load))
 
 
-def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snapshot, tuple[Event, ...]]:
+def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime) -> tuple[Snapshot, tuple[Event, ...]]:
     """Values that somebody else changed at rest are theirs: they become the incumbent, and are said."""
     ledger = snapshot.ledger
     incumbent = ledger.incumbent
@@ -418,9 +421,8 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload) -> tuple[Snaps
         events = (Event(Reason.FOREIGN_CHANGE, text, warning=True),)
         ledger = transitions.undone(ledger, changes)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
-    if ledger.revision and workload.revision and ledger.revision != workload.revision:
-        ledger = transitions.deployed(ledger, workload.revision)
-    ledger = replace(ledger, revision=workload.revision or ledger.revision)
+    if deploys.came(ledger, workload):
+        ledger = transitions.deployed(ledger, workload, now)
     return replace(snapshot, ledger=ledger), events
 
 

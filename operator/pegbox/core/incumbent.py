@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pegbox.core import breaker, error_share, guards, slo, transitions, verify
+from pegbox.core import breaker, deploys, error_share, guards, slo, transitions, verify
 from pegbox.core.transitions import COMPARABLE, Begin
 from pegbox.model.decisions import Admission
 from pegbox.model.knobs import Setting
@@ -74,7 +74,7 @@ def watch(snapshot: Snapshot) -> Ledger:
     if rung is not None and failing(spec, ledger, seen):
         since = ledger.halted_at if ledger.halted is not None and ledger.halted_at is not None else seen.window.end
         if seen.window.end - since > LASTING:
-            return transitions.deployed(over, ledger.revision)
+            return transitions.outdated(over)
         return replace(ledger, halted=Reason.LAST_KNOWN_GOOD_FAILING, halted_at=since)
     if isinstance(seen.latency, Missing):
         return ledger
@@ -100,7 +100,9 @@ def degraded(snapshot: Snapshot, workload: Workload) -> Degraded | None:
     ledger, spec = snapshot.ledger, snapshot.spec
     trial, rung = _acceptance(ledger), _rung(ledger)
     proven = rung is not None and rung.replicates >= transitions.REPLICATES
-    if trial is None or proven or workload.rolling or (ledger.revision and workload.revision != ledger.revision):
+    if trial is None or proven or workload.rolling or deploys.came(ledger, workload):
+        return None
+    if ledger.deployed_at is not None and ledger.deployed_at >= trial.ended_at:
         return None
     hurt = verify.damage(trial.started_at, workload)
     if hurt is not None:

@@ -111,6 +111,7 @@ def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime
         requested=True,
         baseline=baseline,
         revision=workload.revision,
+        template=workload.template,
         pods=len(workload.unfinished),
     )
     return replace(under_way.start(snapshot, workload, item, now), verdicts=verdicts)

@@ -11,6 +11,7 @@ from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
 from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Workload
 from pegbox.model.trials import (
     MAX_LADDER,
     MAX_TRIALS,
@@ -44,6 +45,7 @@ class Begin:
     predicted: float | None = None
     baseline: Baseline | None = None
     revision: str = ""
+    template: str = ""  # of a trial, which a deploy ends
     pods: int = 0
     cohort: cohorts.Standing | None = None  # of a trial: where it runs first; else what a cohort still runs
 
@@ -63,6 +65,7 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         reason=item.reason,
         why=item.why,
         revision=item.revision,
+        template=item.template,
         pods=item.pods,
         baseline=item.baseline,
         requested=item.requested,
@@ -156,7 +159,9 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
         name: tuple(replace(item, since=min(item.since, now), until=min(item.until, now)) for item in items)
         for name, items in ledger.spent.items()
     }
-    ledger = replace(ledger, halted_at=_by(ledger.halted_at, now), spent=spent)
+    ledger = replace(
+        ledger, halted_at=_by(ledger.halted_at, now), deployed_at=_by(ledger.deployed_at, now), spent=spent
+    )
     if ledger.breaker.until is not None:
         until = min(ledger.breaker.until, now + breaker.LONGEST)
         ledger = replace(ledger, breaker=replace(ledger.breaker, until=until))
@@ -178,9 +183,14 @@ def _by(moment: datetime | None, now: datetime) -> datetime | None:
     return None if moment is None else min(moment, now)
 
 
-def deployed(ledger: Ledger, revision: str) -> Ledger:
-    """New code answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
-    return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY), revision=revision)
+def outdated(ledger: Ledger) -> Ledger:
+    """Another workload answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
+    return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY))
+
+
+def deployed(ledger: Ledger, workload: Workload, now: datetime) -> Ledger:
+    """New code is another workload."""
+    return replace(outdated(ledger), revision=workload.revision, template=workload.template, deployed_at=now)
 
 
 def unproven(ledger: Ledger) -> Ledger:
@@ -320,6 +330,7 @@ def accept(spec: ProfileSpec, ledger: Ledger, intent: Intent, seen: Sequence[Obs
         trials=_remember(ledger.trials, summary),
         cooldown_until=now + timedelta(seconds=float(spec.guards.cooldown)),
         revision=intent.revision or ledger.revision,
+        template=intent.template or ledger.template,
         halted=None,
         owed=None,  # this was judged with what is there
     )

@@ -121,11 +121,8 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
     if intent.stage + 1 < len(intent.stages):
         return _next_stage(snapshot, workload, now)
     if intent.in_force_at is None:
-        # A restart of ours is a new revision of ours: what counts as somebody else's deploy starts here.
-        ours = force.restarting(spec.space, intent)
-        revision = workload.revision if ours else ledger.revision
-        intent = replace(intent, in_force_at=now, revision=workload.revision, pods=len(workload.unfinished))
-        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent, revision=revision))
+        intent = replace(intent, in_force_at=now, pods=len(workload.unfinished))
+        snapshot = replace(snapshot, ledger=replace(ledger, intent=intent))
     match intent.kind:
         case IntentKind.TRIAL:
             return _judge(snapshot, workload, now, jitter)
@@ -175,11 +172,7 @@ def _opened(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
 
 def _next_stage(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
-    # A rollout of this stage was ours: only a revision after it is somebody else's deploy.
-    ours = force.restarting(snapshot.spec.space, intent) and not intent.canary  # which never rolls out
-    intent = replace(intent, revision=workload.revision) if ours else intent
     ledger = transitions.next_stage(ledger, intent)
-    ledger = replace(ledger, revision=workload.revision) if ours else ledger
     return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
 
 
@@ -264,7 +257,7 @@ def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, Knob
 def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
     if ending.reason is Reason.DEPLOYED:
-        ledger = transitions.deployed(ledger, workload.revision)
+        ledger = transitions.deployed(ledger, workload, ending.now)
     if ending.goal is None:  # a bound of pods that somebody raised meanwhile may leave no room for all of the parent
         ending = replace(ending, goal=room.affordable(snapshot, workload, intent.current, intent.parent))
     ledger = transitions.turn_back(snapshot.spec, ledger, intent, ending)

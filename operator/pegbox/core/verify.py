@@ -69,7 +69,8 @@ WAITING = Judgement(Outcome.WAIT, Reason.JUDGING)
 def damage(since: datetime, workload: Workload) -> Judgement | None:
     """Hard guard on pods: memory kills and crash loops since the trial began. Acts at once.
 
-    Since its first and not its newest write: what an earlier stage killed may be read only now.
+    Since its first and not its newest write: what an earlier stage killed may be read only now. A deploy is looked at
+    before, and an image that cannot be pulled is no harm (`core.cut_short`).
     """
     for pod in workload.unfinished:
         if pod.oom_killed_at is not None and pod.oom_killed_at > since:

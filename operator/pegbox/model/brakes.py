@@ -20,13 +20,17 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
-    """`stop` and `opted_out` with what was written there, for people; `held` says why no new trial may start."""
+    """`stop` and `opted_out` with what was written there, for people; `held` says why no new trial may start.
+
+    `opened`: the fleet breaker is Open, so that those under way end, too; not while it is half open.
+    """
 
     stop: Stop | None = None
     stop_text: str = ""
     opted_out: bool = False
     opt_out_text: str = ""
     held: Missing | None = None
+    opened: bool = False
 
 
 def parse_stop(text: str | None) -> tuple[Stop | None, str]:

@@ -54,9 +54,10 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The target as it stands. `rolling` while a rollout has not finished; `revision` names its template.
+    """The target as it stands. `rolling` while a rollout has not finished.
 
-    `first` is the number of a StatefulSet's first pod.
+    `template` names the pod template without what we write into it, `revision` is its controller's name for all of it:
+    "" until the controller has seen the newest. `first` is the number of a StatefulSet's first pod.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Workload:
     pods: tuple[PodFacts, ...]
     generation: int = 0
     first: int = 0
+    template: str = ""
 
     @property
     def unfinished(self) -> tuple[PodFacts, ...]:

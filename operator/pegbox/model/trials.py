@@ -108,7 +108,8 @@ class Intent:
     in_force_at: datetime | None = None  # when every pod had acknowledged the last stage
     reason: Reason = Reason.REQUESTED
     why: str = ""
-    revision: str = ""  # the workload's template revision when the trial began
+    revision: str = ""  # the controller's name for the pod template when the trial began (core.deploys)
+    template: str = ""  # that template; "" in a ledger of before
     pods: int = 0
     baseline: Baseline | None = None
     state: TrialState | None = None  # how the trial ended; set on the rollback that follows it
@@ -304,7 +305,9 @@ class Ledger:
     paused_until: datetime | None = None  # datetime.max for "until resumed"
     tokens: Mapping[str, str] = field(default_factory=dict)  # verb -> last token acted on
     reporting: bool = False  # has any pod ever acknowledged?
-    revision: str = ""  # template revision that the incumbent was measured on
+    revision: str = ""  # the controller's name for the pod template that the incumbent was measured on (core.deploys)
+    template: str = ""  # that template; "" in a ledger of before
+    deployed_at: datetime | None = None  # when the newest deploy was seen; None in a ledger of before, too
     halted: Reason | None = None
     halted_at: datetime | None = None  # since when; None in a ledger of before
     owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more

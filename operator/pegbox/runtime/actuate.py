@@ -14,6 +14,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
+from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.model import settings_document
 from pegbox.model.errors import NotEvicted, NotFound, Refused, ResizeRefused
@@ -27,7 +28,6 @@ from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
 
-RESTARTED = "pegbox.dev/restarted-for"
 REFRESH = "pegbox.dev/refresh"
 
 

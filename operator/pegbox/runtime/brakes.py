@@ -176,7 +176,8 @@ class Brakes:
         """For one decision."""
         self._step()
         opted_out, text = opt_out(target)
-        return model.Brakes(self.stop, self.stop_text, opted_out, text, self._held(key))
+        is_open = self.fleet.state is BreakerState.OPEN
+        return model.Brakes(self.stop, self.stop_text, opted_out, text, self._held(key), is_open)
 
     def reserve(self, key: str, space: SearchSpace, intent: Intent) -> Missing | None:
         """Take the slots of an intent that is about to begin, or say why it has to wait."""

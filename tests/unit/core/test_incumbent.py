@@ -42,6 +42,7 @@ RECORD = Rung(OLD, 10.0, 3, 0.1, T0)
 YOUNG = Rung(NEW, 10.0, 1, 0.1, at(100))
 TAKEN = TrialSummary("t", NEW, OLD, TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, at(0), at(100))
 SLOW = {"latency": 0.21}
+CRASHES = pod(waiting="CrashLoopBackOff", ready=False)
 UNFAIR = {"latency": 0.5, "offered_load": 12.0}
 MISSED = {"slos": {"fast": Attainment(1000.0, 1200.0)}}  # 83 % of 95 %
 
@@ -76,7 +77,9 @@ BACK = [
     ("twice as slow as the record in two windows", probation(SLOW, SLOW), Reason.REGRESSION),
     ("an SLO missed in two windows", probation(MISSED, MISSED), Reason.SLO_BREACHED),
     ("a pod killed for memory since the trial", probation({}, workload=workload(pod(oom_killed_at=at(300)))), Reason.OOM_KILLED),
-    ("a crash loop", probation({}, workload=workload(pod(waiting="CrashLoopBackOff", ready=False))), Reason.CRASH_LOOP),
+    ("a crash loop", probation({}, workload=workload(CRASHES)), Reason.CRASH_LOOP),
+    ("a crash loop, and a deploy before its acceptance", probation({}, workload=workload(CRASHES), memory=kept(deployed_at=at(99))), Reason.CRASH_LOOP),
+    ("a crash loop after a rollout of ours", probation({}, workload=workload(CRASHES, revision="r2", template="t1"), memory=kept(template="t1")), Reason.CRASH_LOOP),
 ]  # fmt: skip
 
 STAYS = [
@@ -91,6 +94,9 @@ STAYS = [
     ("somebody else set it", probation(SLOW, SLOW, memory=kept(trials=()))),
     ("somebody else changed it since", probation(SLOW, SLOW, memory=kept(setting(workers=7, pool=4)))),
     ("a deploy", probation(SLOW, SLOW, workload=workload(revision="r2"))),
+    ("a deploy that crashes", probation({}, workload=workload(CRASHES, revision="r2"))),
+    ("a deploy that its controller has not seen", probation({}, workload=workload(CRASHES, revision="", template="t2"), memory=kept(template="t1"))),
+    ("a crash, and a deploy since its acceptance", probation({}, workload=workload(CRASHES), memory=kept(deployed_at=at(101)))),
     ("killed before the trial", probation({}, workload=workload(pod(oom_killed_at=at(-5))))),
     ("mode Recommend", probation(SLOW, SLOW, profile=spec(mode=Mode.RECOMMEND))),
 ]  # fmt: skip

@@ -13,16 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from pegbox.core import cohorts
+from pegbox.core import cohorts, force
 from pegbox.core.decide import decide
 from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action, Decision
-from pegbox.model.knobs import values_hash
+from pegbox.model.knobs import Effect, SearchSpace, values_hash
+from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, Freeze, Mode
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Acknowledgement, Snapshot
+from pegbox.model.snapshot import Acknowledgement, Snapshot, Workload
 from pegbox.model.trials import Breaker, BreakerState, Intent, IntentKind, TrialState
 from tests.unit.core.build import (
+    NO_WISH,
     T0,
     acked,
     at,
@@ -44,21 +46,23 @@ ADOPTED, PARENT, TARGET = setting(workers=3, pool=3), setting(workers=4, pool=4)
 BETWEEN, TRADE = setting(workers=4, pool=3), setting(workers=6, pool=3)
 NOW = at(400)
 FASTER = tuple(window(180 + 120 * n, latency=0.07) for n in range(2))  # clean, after settling at 65 s
+OPEN_FLEET = Missing(Reason.FLEET_BREAKER_OPEN, "two profiles failed")
 FREEZE = Freeze("all day", "0 0 * * *", "UTC", F(24 * 3600))
 
 TABLE = """
-| state | Auto | Observe | Recommend | paused | frozen | breaker Open | deleted, Restore | deleted, Keep | stopped | stopped, restore | opted out |
-|---|---|---|---|---|---|---|---|---|---|---|---|
-| at rest, with a wish | starts | holds | holds | holds | holds | holds | restores | lets go | holds | restores | holds |
-| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
-| trial, between stages | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
-| trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes back | restores | goes back |
-| trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes back | restores | goes back |
-| trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | restores | goes back | goes back | restores | goes back |
-| canary, beside the rest | goes on | ends here | ends here | goes on | goes back | goes on | restores | goes back | goes back | restores | goes back |
-| rolling back | goes on | ends here | ends here | goes on | goes on | goes on | restores | goes back | goes on | restores | goes on |
-| adopting | goes on | ends here | ends here | goes on | goes on | goes on | restores | lets go | ends here | restores | ends here |
-| restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go | goes on | goes on | goes on |
+| state | Auto | Observe | Recommend | paused | frozen | breaker Open | fleet breaker Open | deleted, Restore | deleted, Keep | stopped | stopped, restore | opted out |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| at rest, with a wish | starts | holds | holds | holds | holds | holds | holds | restores | lets go | holds | restores | holds |
+| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, between stages | goes on | ends here | ends here | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, restarting pods | goes on | ends here | ends here | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, read back | goes on | ends here | ends here | goes on | goes on | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, settling | goes on | ends here | ends here | goes on | goes on | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, evidence complete | accepts | ends here | ends here | accepts | accepts | accepts | goes back | restores | goes back | goes back | restores | goes back |
+| canary, beside the rest | goes on | ends here | ends here | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| rolling back | goes on | ends here | ends here | goes on | goes on | goes on | goes on | restores | goes back | goes on | restores | goes on |
+| adopting | goes on | ends here | ends here | goes on | goes on | goes on | goes on | restores | lets go | ends here | restores | ends here |
+| restoring | goes on | goes on | goes on | goes on | goes on | goes on | goes on | goes on | lets go | goes on | goes on | goes on |
 """
 
 
@@ -99,12 +103,22 @@ def canary() -> Snapshot:
     return snapshot(profile, memory, read_at=NOW, held=held(PARENT), document=here, workload=workload(*pods))
 
 
+def restarting() -> Snapshot:
+    """Of two pods one has restarted with the target, and the other still runs the parent."""
+    item = trial(applied_at=at(390), old_containers=force.containers(workload(pod("b"))))
+    seen = in_course(item)
+    knobs = tuple(replace(k, effect=Effect.RESTART) if k.name == "workers" else k for k in seen.spec.space.knobs)
+    profile = replace(seen.spec, space=SearchSpace(knobs), budgets=())
+    return replace(seen, spec=profile, workload=workload(acked(pod("a"), profile, item), pod("b")))
+
+
 IN_FORCE = trial(applied_at=at(4), in_force_at=at(5))
 BACK = trial(kind=IntentKind.ROLLBACK, parent=TARGET, stages=(PARENT,), state=TrialState.REVERTED)
 STATES: dict[str, Callable[[], Snapshot]] = {
     "at rest, with a wish": lambda: snapshot(memory=ledger(PARENT, adopted=ADOPTED)),
     "trial, being written": lambda: in_course(trial(stage_at=at(390)), written=False, ack=False),
     "trial, between stages": lambda: in_course(trial(stages=(BETWEEN, TRADE), applied_at=at(390))),
+    "trial, restarting pods": restarting,
     "trial, read back": lambda: in_course(trial(applied_at=at(390)), ack=False),
     "trial, settling": lambda: in_course(trial(applied_at=at(390), in_force_at=at(395))),
     "trial, evidence complete": lambda: replace(in_course(IN_FORCE), observation=FASTER[-1], baseline_windows=FASTER),
@@ -122,6 +136,7 @@ HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
     "breaker Open": lambda seen: replace(
         seen, ledger=replace(seen.ledger, breaker=Breaker(BreakerState.OPEN, 3, 1, at(9000)))
     ),
+    "fleet breaker Open": lambda seen: replace(seen, brakes=Brakes(held=OPEN_FLEET, opened=True)),
     "deleted, Restore": lambda seen: replace(seen, deleting=True),
     "deleted, Keep": lambda seen: replace(
         seen, deleting=True, spec=replace(seen.spec, deletion_policy=DeletionPolicy.KEEP)
@@ -134,6 +149,7 @@ SAYS = {  # what the ledger says of a trial that this ended
     "Observe": Reason.MODE_RECOMMEND,
     "Recommend": Reason.MODE_RECOMMEND,
     "frozen": Reason.FROZEN,
+    "fleet breaker Open": Reason.FLEET_BREAKER_OPEN,
     "stopped": Reason.STOPPED,
     "stopped, restore": Reason.STOPPED,
     "opted out": Reason.OPTED_OUT,
@@ -205,6 +221,29 @@ def test_a_freeze_in_the_middle_of_writing(changes: dict[str, bool], goes_back: 
     found = decide(seen, wish(TARGET), NOW)
     assert (found.action is Action.REVERT) is goes_back
     assert not goes_back or found.ledger.trials[-1].reason is Reason.FROZEN
+
+
+def test_a_freeze_lets_a_restart_that_a_person_asked_for_be_finished() -> None:
+    seen = HAPPENINGS["frozen"](restarting())
+    assert seen.ledger.intent is not None
+    asked = replace(seen, ledger=replace(seen.ledger, intent=replace(seen.ledger.intent, requested=True)))
+    assert decide(asked, NO_WISH, NOW).action is Action.CONTINUE
+
+
+def test_a_freeze_lets_pods_that_have_all_restarted_come_up_and_be_judged() -> None:
+    seen = HAPPENINGS["frozen"](restarting())
+    started = replace(pod("b", uid="uid-c"), ready=False)
+    assert isinstance(seen.workload, Workload)
+    seen = replace(seen, workload=replace(seen.workload, pods=(seen.workload.pods[0], started)))
+    assert decide(seen, NO_WISH, NOW).action is Action.CONTINUE
+
+
+@pytest.mark.parametrize("state", sorted(TRIALS))
+def test_while_another_profile_probes_half_open_what_is_under_way_goes_on(state: str) -> None:
+    """Only an Open breaker ends it; the probe itself is not held at all."""
+    seen = STATES[state]()
+    probing = replace(seen, brakes=Brakes(held=OPEN_FLEET))
+    assert word(probing, decide(probing, NO_WISH, NOW)) == word(seen, decide(seen, NO_WISH, NOW))
 
 
 def test_keep_goes_back_to_the_end_and_then_lets_go() -> None:

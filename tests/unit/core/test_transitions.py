@@ -13,7 +13,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.prediction import Row
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import MAX_LADDER, MAX_TRIALS, IntentKind, Rung, TrialState
-from tests.unit.core.build import T0, at, intent, ledger, setting, spec, under_way, window
+from tests.unit.core.build import T0, at, intent, ledger, setting, spec, under_way, window, workload
 
 NOW, MORE, TRADE = setting(workers=4, pool=4), setting(workers=6, pool=4), setting(workers=6, pool=3)
 
@@ -90,8 +90,11 @@ def test_catch_up(document: int, generation: int, intent_generation: int) -> Non
 
 def test_a_deploy_halves_the_weight_of_what_was_learned() -> None:
     rows = (Row(NOW, 1, 10, 10, 0.1, count=8), Row(MORE, 1, 10, 10, 0.1, count=1))
-    found = transitions.deployed(ledger(rows=rows, ladder=(Rung(NOW, 10, 3, 0.1, T0),)), "r2")
-    assert ([r.count for r in found.rows], found.ladder, found.revision) == ([4], (), "r2")
+    found = transitions.deployed(
+        ledger(rows=rows, ladder=(Rung(NOW, 10, 3, 0.1, T0),)), workload(revision="r2", template="t2"), at(5)
+    )
+    assert ([r.count for r in found.rows], found.ladder) == ([4], ())
+    assert (found.revision, found.template, found.deployed_at) == ("r2", "t2", at(5))
 
 
 def test_a_setting_is_last_known_good_after_enough_replicates() -> None:

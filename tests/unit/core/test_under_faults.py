@@ -108,7 +108,7 @@ def test_a_clock_that_runs_on_changes_no_time() -> None:
     assert transitions.not_ahead(Guards(), before, at(60)) == before
 
 
-RESTARTING = spec(HOT, ENV)
+RESTARTING = spec(HOT, ENV, budgets=())
 ENV_TRIAL = intent(
     parent=setting(workers=4, threads=2), stages=(setting(workers=4, threads=3),), stage_at=T0, applied_at=T0
 )

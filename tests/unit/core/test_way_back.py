@@ -188,7 +188,7 @@ def test_a_trial_of_a_knob_that_only_the_ledger_knows_goes_back_and_no_breaker_c
 
 
 def test_a_trial_of_knobs_that_the_class_still_has_goes_on() -> None:
-    after = decided(WHOLE, in_mid_trial())
+    after = decided(replace(WHOLE, budgets=()), in_mid_trial())
     assert after.intent is not None and after.intent.kind is IntentKind.TRIAL
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +15,8 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.snapshot import PodFacts, Workload
 from pegbox.ports import Object
 
+RESTARTED = "pegbox.dev/restarted-for"
+"""The only note of ours in a pod template: it restarts pods by a rollout (`runtime/actuate.py`)."""
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 _DEPLOYMENT_HASH, _STATEFUL_SET_HASH = "pod-template-hash", "controller-revision-hash"
 _FINISHED = frozenset({"Succeeded", "Failed"})
@@ -65,12 +69,13 @@ def _deployment(target: Object, pods: Iterable[Object], replica_sets: Iterable[O
         kind="Deployment",
         uid=uid,
         replicas=replicas,
-        revision=str(labels.get(_DEPLOYMENT_HASH, "")),
+        revision="" if _behind(target) else str(labels.get(_DEPLOYMENT_HASH, "")),
         rolling=_deployment_rolling(target, replicas),
         stuck=_condition(target, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         surge=_surge(target, replicas),
         pods=_pods(target, pods, uids, container),
         generation=int(target["metadata"].get("generation", 0)),
+        template=_template(target),
     )
 
 
@@ -82,14 +87,26 @@ def _stateful_set(target: Object, pods: Iterable[Object], container: str) -> Wor
         kind="StatefulSet",
         uid=uid,
         replicas=replicas,
-        revision=str(status.get("updateRevision", "")),
+        revision="" if _behind(target) else str(status.get("updateRevision", "")),
         rolling=_stateful_set_rolling(target, replicas),
         stuck=False,  # a StatefulSet has no progress deadline
         surge=0,
         pods=_pods(target, pods, {uid}, container),
         generation=int(target["metadata"].get("generation", 0)),
         first=int((target.get("spec", {}).get("ordinals") or {}).get("start", 0)),
+        template=_template(target),
     )
+
+
+def _template(target: Object) -> str:
+    """Sixteen hex digits of the pod template without our note. What a server states as null or empty in its metadata,
+    and another one leaves out, is nothing: it states `annotations: {}` once our note was the only one."""
+    template = target.get("spec", {}).get("template") or {}
+    metadata = dict(template.get("metadata") or {})
+    notes = {name: text for name, text in (metadata.get("annotations") or {}).items() if name != RESTARTED}
+    said = {name: value for name, value in (metadata | {"annotations": notes}).items() if value}
+    text = json.dumps({**template, "metadata": said}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _replicas(target: Object) -> int:

@@ -18,6 +18,11 @@ def why(snapshot: Snapshot) -> Missing | None:
     return Missing(Reason.OPTED_OUT, brakes.opt_out_text) if brakes.opted_out else None
 
 
+def opened(snapshot: Snapshot) -> Missing | None:
+    """The breaker over all profiles is Open: trials under way end as well. Ways back do not ask."""
+    return snapshot.brakes.held if snapshot.brakes.opened else None
+
+
 def stopped(snapshot: Snapshot, now: datetime) -> Verdict:
     """Everything is stopped: asked for or not, no trial starts."""
     if snapshot.brakes.stop is None:

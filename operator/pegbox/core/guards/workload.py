@@ -11,7 +11,19 @@ from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 
-CRASHING = frozenset({"CrashLoopBackOff", "Error", "CreateContainerConfigError", "ImagePullBackOff", "ErrImagePull"})
+CRASHING = frozenset({"CrashLoopBackOff", "Error", "CreateContainerConfigError"})
+UNPULLED = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+"""The kubelet's words for a container without an image, which no setting is to blame for."""
 
 
 def unhealthy(workload: Workload | Missing) -> Missing | None:
@@ -21,7 +33,7 @@ def unhealthy(workload: Workload | Missing) -> Missing | None:
     pods = [p for p in workload.unfinished if not p.terminating]
     if not pods and workload.scaled_to_zero:
         return Missing(Reason.WORKLOAD_SCALED_TO_ZERO)
-    crashing = sorted(p.name for p in pods if p.waiting in CRASHING)
+    crashing = sorted(p.name for p in pods if p.waiting in CRASHING | UNPULLED)
     if crashing:
         return Missing(Reason.CRASH_LOOP, ", ".join(crashing))
     if workload.stuck or workload.rolling:

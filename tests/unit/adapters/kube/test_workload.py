@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pegbox.adapters.kube.workload import decode, selector_text
+from pegbox.adapters.kube.workload import RESTARTED, decode, selector_text
 from pegbox.model.errors import InvalidInput
 from pegbox.ports import Object
 
@@ -122,7 +122,8 @@ def stateful_set(*, strategy: Object | None = None, **status: Any) -> Object:
 def test_a_stateful_sets_rollout(body: Object, rolling: bool) -> None:
     found = decode(body)
     assert (found.rolling, found.stuck, found.surge, found.kind) == (rolling, False, 0, "StatefulSet")
-    assert found.revision == body["status"]["updateRevision"]
+    seen = body["status"]["observedGeneration"] == body["metadata"]["generation"]
+    assert found.revision == (body["status"]["updateRevision"] if seen else "")
 
 
 @pytest.mark.parametrize(("ordinals", "first"), [({}, 0), ({"ordinals": {"start": 5}}, 5)], ids=["zero", "stated"])
@@ -152,6 +153,63 @@ def test_the_revision_is_the_newest_replica_sets() -> None:
     """Revisions are numbers: 10 is newer than 9, whatever order text would give."""
     sets = [replica_set("r9", "9", "old"), replica_set("r10", "10", "new"), replica_set("r99", "99", "alien", "other")]
     assert decode(deployment(), replica_sets=sets).revision == "new"
+
+
+def test_a_template_that_its_controller_has_not_seen_has_no_name_yet() -> None:
+    sets = [replica_set("r1", "1", "abc")]
+    assert decode(deployment(status={"observedGeneration": 0}), replica_sets=sets).revision == ""
+
+
+RAW = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {"containers": [{"name": "app", "image": "app:1", "env": [{"name": "A", "value": "1"}]}]},
+}
+OURS = {RESTARTED: "u-1-7"}
+
+
+def templated(template: Object, kind: str) -> str:
+    body = deployment() if kind == "Deployment" else stateful_set()
+    return decode(body | {"spec": body["spec"] | {"template": template}}).template
+
+
+def with_notes(notes: Object | None, **more: Any) -> Object:
+    return RAW | {"metadata": RAW["metadata"] | {"annotations": notes} | more}
+
+
+def containing(**fields: Any) -> Object:
+    return RAW | {"spec": {"containers": [RAW["spec"]["containers"][0] | fields]}}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(with_notes(OURS), id="our note"),
+        pytest.param(with_notes({RESTARTED: "u-1-8"}), id="our next note"),
+        pytest.param(with_notes({}), id="what is left once our note is gone"),
+        pytest.param(with_notes(None, creationTimestamp=None), id="nulls that servers state or leave out"),
+        pytest.param(dict(reversed(RAW.items())), id="the order of fields"),
+    ],
+)
+def test_what_is_the_same_template(template: Object, kind: str) -> None:
+    assert templated(template, kind) == templated(RAW, kind)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(containing(image="app:2"), id="an image"),
+        pytest.param(containing(env=[{"name": "A", "value": "2"}]), id="a variable"),
+        pytest.param(containing(resources={"limits": {"cpu": "2"}}), id="a limit"),
+        pytest.param(with_notes({"kubectl.kubernetes.io/restartedAt": "now"}), id="kubectl rollout restart"),
+        pytest.param(with_notes(OURS | {"checksum/config": "ab"}), id="a chart's checksum beside our note"),
+        pytest.param(with_notes(None, labels={"app": "web", "version": "2"}), id="a label"),
+        pytest.param(RAW | {"spec": RAW["spec"] | {"terminationGracePeriodSeconds": 5}}, id="a field of the pod"),
+    ],
+)
+def test_what_is_another_template(template: Object, kind: str) -> None:
+    assert templated(template, kind) != templated(RAW, kind)
 
 
 def test_pods_of_other_owners_count_nowhere() -> None:
