@@ -1,4 +1,5 @@
-"""A trial that serves less of what arrives, from `try` to its end, at unchanged latency or with none at all.
+"""A trial that serves less of what arrives, from `try` to its end, at unchanged latency or with none at all; and one that
+does badly only while others change its pods.
 
 Two pods with two workers each bear 10 events/s, which is what arrives: the parent serves its load.
 """
@@ -71,3 +72,36 @@ async def test_what_does_not_arrive_is_not_held_against_a_trial() -> None:
     ledger = await world.rest(limit=600)
     assert [t.state for t in ledger.trials] == [TrialState.INCONCLUSIVE]
     assert ledger.breaker.failures == 0
+
+
+async def settled_in_trial() -> World:
+    """Long enough that no window reaches back into what the trial's own write did, and not judged yet."""
+    world = await serving()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+
+    async def settled() -> bool:
+        intent, now = await world.intent(), world.clock.now()
+        return intent is not None and intent.in_force_at is not None and (now - intent.in_force_at).total_seconds() > 22
+
+    await world.until(settled)
+    return world
+
+
+@pytest.mark.parametrize("scaled", [True, False], ids=["somebody_scales", "nobody_does"])
+@pytest.mark.parametrize("slowed", [2.0, 5.0], ids=["late_within_the_slo", "an_slo_lost_and_its_budget"])
+async def test_what_is_bad_while_somebody_scales_is_put_back_and_blamed_on_nobody(scaled: bool, slowed: float) -> None:
+    world = await settled_in_trial()
+    app = world.apps["checkout"]
+    app.service.slowed = slowed
+    if scaled:
+        await world.patch(app.pods._target, "/spec/replicas", 3)
+    ledger = await world.rest()
+    assert await world.values() == {"workers": "2"}
+    told = [(t.state, t.reason) for t in ledger.trials]
+    if scaled:
+        assert (told[0][0], ledger.breaker.failures) == (TrialState.INCONCLUSIVE, 0)
+        assert told[0][1] in (Reason.SCALED, Reason.ROLLOUT_IN_PROGRESS), "as the newest look tells it"
+    else:
+        why = Reason.REGRESSION if slowed == 2.0 else Reason.ERROR_BUDGET_SPENT
+        assert (told, ledger.breaker.failures) == ([(TrialState.REVERTED, why)], 1)

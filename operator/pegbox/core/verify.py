@@ -19,7 +19,9 @@ from statistics import NormalDist
 
 from pegbox.core import sequential, slo
 from pegbox.core.baseline import SERVED, geometric, mean, pool, served
+from pegbox.core.guards.limits import SUSPECT
 from pegbox.core.guards.workload import CRASHING
+from pegbox.model.knobs import LocationKind
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
@@ -115,6 +117,21 @@ def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpe
     unasked = Missing(Reason.LIMITS_NARROWED, "a limit outranks mean latency")
     found = bad_sample(replace(observation, latency=unasked), intent.baseline, spec)
     return None if found is Reason.REGRESSION and not serves_nothing([observation]) else found
+
+
+def disturbed(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Reason | None:
+    """What others did to the pods within the window: scaled or rolled them out. Then it is blamed on no trial.
+
+    Only after a trial has settled can that be told from what its own write does; and never where it moves the number
+    of pods itself. Pods that fell ill are no such cause: the trial may have made them so.
+    """
+    if isinstance(seen, Missing) or seen.clean or intent.in_force_at is None:
+        return None
+    own = {k.name for k in spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS)}
+    settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
+    if seen.window.start < settled or own & intent.moved:
+        return None
+    return seen.unclean_reason if seen.unclean_reason in SUSPECT else None
 
 
 def load_surged(observation: Observation | Missing, baseline: Baseline | None) -> bool:
