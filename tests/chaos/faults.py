@@ -62,6 +62,7 @@ WRITES: dict[Kind, tuple[str, ...]] = {
     STATEFUL_SET: _WORKLOAD,
 }
 """The verbs by which the operator writes each kind."""
+SERVED_WELL = 4.0  # events per second, which one pod bears in each of the shops
 FOR_LONG = 40  # calls: longer than a trial waits for its write
 
 
@@ -297,6 +298,19 @@ async def _memory(world: World, chance: random.Random, tenant: str) -> str:
 async def _crash(world: World, chance: random.Random, tenant: str) -> str:
     world.apps[tenant].crashing = not world.apps[tenant].crashing
     return "begins" if world.apps[tenant].crashing else "ends"
+
+
+@fault("application stalls under a trial's setting", "workload", 4)
+async def _stalls(world: World, chance: random.Random, tenant: str) -> str:
+    """What arrives is served, and stays so as long as every number is as it is now. Under any other half of it completes, at
+    the same latency, or nothing, which has none."""
+    service = world.apps[tenant].service
+    service.load, service.well = SERVED_WELL, {}
+    for _ in range(8):  # until its parent's windows are of that load
+        await world.turn()
+    service.well, service.since = dict(service.values), world.clock.now()
+    service.serves = chance.choice((0.0, 0.5))
+    return f"{service.serves:g} of {SERVED_WELL:g}/s; {await _tried(world, chance, tenant, CONFIG_MAP)}"
 
 
 @fault("rollout stuck", "workload", 2)

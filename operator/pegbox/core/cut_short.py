@@ -24,7 +24,6 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
-
 BY_OTHERS = "all while others changed the pods"
 
 

@@ -68,7 +68,7 @@ def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
     """Reverted trials that are not forgotten yet: what failed under one load may be right under the next.
 
     The memory decays, but more slowly for what failed again: each failure of the same setting doubles its time. Those
-    that did badly while others changed the pods are among them: it may have been their harm that made an autoscaler act.
+    that did badly while others changed the pods are among them: an autoscaler may have acted because of their harm.
     """
     failed = [t for t in snapshot.ledger.trials if t.state is TrialState.REVERTED or _suspect(t)]
     if snapshot.read_at is None:
