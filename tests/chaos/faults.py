@@ -62,7 +62,6 @@ WRITES: dict[Kind, tuple[str, ...]] = {
     STATEFUL_SET: _WORKLOAD,
 }
 """The verbs by which the operator writes each kind."""
-SERVED_WELL = 4.0  # events per second, which one pod bears in each of the shops
 FOR_LONG = 40  # calls: longer than a trial waits for its write
 
 
@@ -302,15 +301,20 @@ async def _crash(world: World, chance: random.Random, tenant: str) -> str:
 
 @fault("application stalls under a trial's setting", "workload", 4)
 async def _stalls(world: World, chance: random.Random, tenant: str) -> str:
-    """What arrives is served, and stays so as long as every number is as it is now. Under any other half of it completes, at
-    the same latency, or nothing, which has none."""
+    """Half arrives of what it bears, and is served as long as every number is as it is now. Under any other half of that
+    completes, at the same latency, or nothing, which has none."""
     service = world.apps[tenant].service
-    service.load, service.well = SERVED_WELL, {}
-    for _ in range(8):  # until its parent's windows are of that load
+    service.well = {}
+    service.load = max(1.0, service.throughput() / 2)
+    await _restarted(world, chance, tenant)  # windows of another load are not its parent's
+    for _ in range(6):
         await world.turn()
     service.well, service.since = dict(service.values), world.clock.now()
     service.serves = chance.choice((0.0, 0.5))
-    return f"{service.serves:g} of {SERVED_WELL:g}/s; {await _tried(world, chance, tenant, CONFIG_MAP)}"
+    did = await _tried(world, chance, tenant, CONFIG_MAP)
+    for _ in range(chance.choice((1, 4, 12))):
+        await world.turn()
+    return f"{service.serves:g} of {service.load:g}/s; {did}"
 
 
 @fault("rollout stuck", "workload", 2)

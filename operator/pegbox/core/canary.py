@@ -104,7 +104,7 @@ def bad(
         return None
     own, rest, walked = split.cohort, split.rest, intent.reason is Reason.LIMITS_NARROWED
     events = _events(own)
-    if intent.baseline is not None and _hangs(own, rest):
+    if intent.baseline is not None and _hangs([(own, rest)]):
         return Reason.REGRESSION
     if intent.baseline is None or events < MIN_EVENTS:
         return None
@@ -131,10 +131,10 @@ def _left_undone(parent: Baseline, everybody: Observation | Missing) -> bool:
     return verify.falls_short(parent, [everybody], 1 - 2 * verify.GAIN)
 
 
-def _hangs(own: Observation, rest: Observation) -> bool:
-    """Does the canary serve nothing at all, while each pod beside it serves enough?"""
-    none = not isinstance(own.throughput, Missing) and own.throughput <= 0
-    return none and rest.pods > 0 and _events(rest) / rest.pods >= MIN_EVENTS
+def _hangs(pairs: Sequence[tuple[Observation, Observation]]) -> bool:
+    """Does the canary serve nothing at all, while each pod beside it serves enough, all windows together?"""
+    none = all(not isinstance(own.throughput, Missing) and own.throughput <= 0 for own, _ in pairs)
+    return none and sum(_events(rest) / max(rest.pods, 1) for _, rest in pairs) >= MIN_EVENTS
 
 
 def _above(pair: tuple[Measured, Measured], factor: float, more: float) -> bool:
@@ -198,7 +198,7 @@ def _compare(spec: ProfileSpec, intent: Intent, pairs: Sequence[tuple[Observatio
     lost = _slos_lost(spec, own, rest)
     if lost is not None:
         return lost
-    if all(_hangs(a, b) for a, b in pairs):
+    if _hangs(pairs):
         return Judgement(Outcome.REVERT, Reason.REGRESSION, "it serves nothing, and the rest does", harmful=True)
     if intent.reason is Reason.LIMITS_NARROWED:
         return WAITING  # a limit outranks mean latency and throughput

@@ -179,6 +179,10 @@ def test_a_canary_that_serves_nothing_is_harm_and_one_that_has_nothing_to_serve_
     bare = replace(PROFILE, slos=())
     hung = judged(2, profile=bare, mine=HUNG)
     assert (hung.outcome, hung.reason, hung.harmful) == (Outcome.REVERT, Reason.REGRESSION, True)
+    few = {"throughput": 0.6}  # 18 of each of the other pods in a window, which may be chance
+    assert not judged(1, mine=HUNG, theirs=few).harmful
+    slow = judged(2, mine=HUNG, theirs=few)
+    assert (slow.outcome, slow.reason, slow.harmful) == (Outcome.REVERT, Reason.REGRESSION, True), "36 are not"
     idle = {"throughput": 0.05}  # 6 events in 120 s
     assert judged(2, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.WAIT
     assert judged(4, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.ACCEPT  # 24 events
