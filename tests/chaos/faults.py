@@ -299,6 +299,24 @@ async def _crash(world: World, chance: random.Random, tenant: str) -> str:
     return "begins" if world.apps[tenant].crashing else "ends"
 
 
+@fault("application stalls under a trial's setting", "workload", 4)
+async def _stalls(world: World, chance: random.Random, tenant: str) -> str:
+    """Half arrives of what it bears, and is served as long as every number is as it is now. Under any other half of that
+    completes, at the same latency, or nothing, which has none."""
+    service = world.apps[tenant].service
+    service.well = {}
+    service.load = max(1.0, service.throughput() / 2)
+    await _restarted(world, chance, tenant)  # windows of another load are not its parent's
+    for _ in range(6):
+        await world.turn()
+    service.well, service.since = dict(service.values), world.clock.now()
+    service.serves = chance.choice((0.0, 0.5))
+    did = await _tried(world, chance, tenant, CONFIG_MAP)
+    for _ in range(chance.choice((1, 4, 12))):
+        await world.turn()
+    return f"{service.serves:g} of {service.load:g}/s; {did}"
+
+
 @fault("rollout stuck", "workload", 2)
 async def _stuck(world: World, chance: random.Random, tenant: str) -> str:
     world.apps[tenant].stuck = True

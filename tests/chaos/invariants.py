@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pegbox.core.baseline import served
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, IntentKind, TrialState
+from pegbox.model.trials import BreakerState, Intent, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
@@ -59,6 +60,7 @@ class Watch:
     accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
     begun: dict[tuple[str, str], str] = field(default_factory=dict)  # profile and trial -> its first pod template
     read: dict[str, str] = field(default_factory=dict)  # the pod template when the wake under way began
+    trials: dict[str, Intent] = field(default_factory=dict)  # the newest of each profile, as it was last written
     policies: dict[str, str] = field(default_factory=dict)  # of deletion, as the newest wake read it
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
@@ -100,6 +102,7 @@ class Watch:
         if record.kind == "TuningLedger":
             known, read = self.accepted.get(record.name, set()), self.read.get(record.name, "")
             self._check(accepted_on_one_template, self.world, record.name, self.begun, read, known)
+            self._check(serves_what_arrives, self.world, record.name, self.trials)
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
         if record.kind in OURS:
             return
@@ -405,6 +408,23 @@ def accepted_on_one_template(
         fresh = trial.state is TrialState.ACCEPTED and trial.id not in known
         if fresh and begun.get((name, trial.id), read) != read:
             raise Violation(f"{name}: trial {trial.id} was accepted on another pod template than it began with")
+
+
+def serves_what_arrives(world: World, name: str, trials: dict[str, Intent]) -> None:
+    """No trial is accepted whose pods serve less than nine tenths of what arrives, and have done so since it began, where
+    its parent served it: what completes may be as quick as ever. Limits may cost throughput."""
+    ledger, service, trial = world.ledger(name), world.apps[name].service, trials.pop(name, None)
+    if ledger is None:
+        return
+    if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
+        trials[name] = ledger.intent
+    if trial is None or trial.baseline is None or not served(trial.baseline):
+        return
+    taken = [t for t in ledger.trials if t.id == trial.id and t.state is TrialState.ACCEPTED]
+    excused = trial.reason is Reason.LIMITS_NARROWED or service.since is None or service.since > trial.started_at
+    if taken and not excused and service.pods and service.stalled and service.throughput() < 0.9 * service.load:
+        rates = f"{service.throughput():g} of {service.load:g}/s"
+        raise Violation(f"{name}: trial {trial.id} of {trial.started_at} was accepted, and serves {rates}")
 
 
 def budgets_hold(world: World, allowed: int) -> None:

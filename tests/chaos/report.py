@@ -59,6 +59,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "Prometheus well again": ("Windows are measured afresh.", "DataAvailable"),
     "killed for memory by a step": ("The trial is put back at once, and counts for the breaker.", "OOMKilled"),
     "crash loop for its own reasons": ("No trial starts; one under way is put back.", "Degraded, CrashLoop"),
+    "application stalls under a trial's setting": (
+        "After two looks the trial goes back; nothing is accepted that does not serve what arrives.",
+        "TrialReverted, Regression",
+    ),
     "rollout stuck": ("The trial ends as Deployed and is put back.", "Degraded, RolloutInProgress"),
     "deploy": ("The trial ends as Deployed; what raises a budget waits for the surge to go.", "Deployed"),
     "scaled to zero and back": ("Nothing is tried; his number of replicas stays.", "ScaledToZero"),

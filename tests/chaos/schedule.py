@@ -15,6 +15,7 @@ from tests.chaos.invariants import Violation, Watch
 from tests.chaos.shops import CANARIES, SHOPS
 from tests.chaos.world import NAMESPACE, World
 from tests.loop import documents
+from tests.loop.service import LOAD
 
 STEPS = (3, 6)  # faults per schedule, least and most
 RECOVERY = (
@@ -143,6 +144,7 @@ async def stop_faults(world: World) -> None:
     for name, app in world.apps.items():
         app.deaf = app.stuck = app.crashing = app.idle = False
         app.kills_at, app.lag, app.no_room = 0, 1, ""
+        app.service.load, app.service.well = LOAD, {}
         if world.server.peek(app.target) is None:
             await world.helm.apply(world.tenant(name).target())
         target = world.server.peek(app.target)

@@ -121,6 +121,23 @@ async def _accepted_beside_a_deploy(world: World, watch: Watch, path: str = "lab
     await remembered(world, replace(ledger, intent=None, trials=(*ledger.trials, trial)))
 
 
+async def _accepted_in_a_stall(world: World, watch: Watch) -> None:
+    """Under the trial's setting half completes of what its parent served, and the ledger says all the same that it was good."""
+    service = world.apps[NAME].service
+    service.load, service.well, service.serves, service.since = 4.0, dict(service.values), 0.5, world.clock.now()
+    world.wishes[NAME] = {"workers": -1, "pool": 1}
+    for _ in range(6):
+        await world.turn()
+    assert service.stalled
+    ledger = world.ledger(NAME)
+    assert ledger is not None and ledger.intent is not None and ledger.intent.baseline is not None
+    trial = replace(ledger.intent, baseline=replace(ledger.intent.baseline, load=4.0, throughput=4.0))
+    await remembered(world, replace(ledger, intent=trial))
+    ends = trial.id, trial.target, trial.parent, TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, trial.started_at
+    summary = TrialSummary(*ends, world.clock.now())
+    await remembered(world, replace(ledger, intent=None, incumbent=trial.target, trials=(*ledger.trials, summary)))
+
+
 async def _over_budget_in_a_cohort(world: World, watch: Watch) -> None:
     await listed(world, workers=2, pool=4)  # 8 and 3 x 4 are 20 of 18
 
@@ -203,6 +220,7 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(_further_than_a_probe, "steps_hold", id="a probe's step of two units of two"),
         pytest.param(_accepted_unseen, "accepted_on_evidence", id="a trial accepted without an answer"),
         pytest.param(_accepted_beside_a_deploy, "accepted_on_one_template", id="a trial accepted on another template"),
+        pytest.param(_accepted_in_a_stall, "serves_what_arrives", id="a trial accepted that serves half"),
         pytest.param(_older_number, "generation_grows", id="an older number of the document"),
         pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
         pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),

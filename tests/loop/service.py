@@ -40,12 +40,19 @@ class Service:
     slowed: float = 1.0  # by this factor, whatever runs: an upstream, a surge
     slowed_rest: float = 1.0  # the same for the pods outside of a cohort
     failing: float = 0.001  # share of the events that fail, whatever runs
+    serves: float = 1.0  # share of what it could, at the same latency, under other numbers than `well`
+    well: Mapping[str, float] = field(default_factory=dict)
+    since: datetime | None = None  # when that began
     groups: tuple[Group, ...] = ()  # pods that run different values; none: all run `values`
     labels: Mapping[str, int] = field(default_factory=dict)  # short generation -> pods that run it
 
     def throughput(self) -> float:
         able = self.pods * sum(v for v in self.values.values()) / HOLD
-        return min(self.load, able / 4 if self.harmed else able)
+        return min(self.load, able / 4 if self.harmed else able) * (self.serves if self.stalled else 1.0)
+
+    @property
+    def stalled(self) -> bool:
+        return any(self.values.get(name) != value for name, value in self.well.items())
 
     @property
     def harmed(self) -> bool:

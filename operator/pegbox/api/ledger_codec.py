@@ -161,6 +161,8 @@ def _packed(ledger: Ledger) -> str:
         body["columns"] = {"numbers": _COLUMNS, "signals": signals}
         body["rows"] = [_row_out(row, table, signals) for row in ledger.rows]
         body["settings"] = table.entries
+        if body["intent"] is not None and not body["intent"]["disturbed"]:
+            del body["intent"]["disturbed"]  # releases from before it write the same text
         for part in _with_reasons(body):
             later = LATER_REASONS.get(part["reason"])
             if later is not None:

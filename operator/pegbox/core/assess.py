@@ -62,6 +62,7 @@ class Question:
 
     `setting` is the label of the rows ("" for rows without settings), `setting_hash` what pods acknowledge.
     `in_force_at`: since when it is in force; None where it has been for longer than anybody knows.
+    `pods_since`: since when they are the same pods, as far as they were looked at; None where nobody looked.
     `cohort` None reads all cohorts together. `slo_window` reads every SLO over that many seconds instead of
     its own window: a trial is judged by what happened since it is in force. `pods`: of these alone, where what they
     acknowledge does not tell them apart; None: of all.
@@ -77,6 +78,7 @@ class Question:
     cohort: str | None = None
     slo_window: int = 0
     pods: frozenset[str] | None = None
+    pods_since: datetime | None = None
 
     def window_of(self, slo: Slo) -> int:
         return self.slo_window or int(slo.window)
@@ -134,6 +136,7 @@ def assess(question: Question, evidence: Evidence) -> Observation | Missing:
         quantiles={n: latency if isinstance(latency, Missing) else latency.quantile(q) for n, q in QUANTILES.items()},
         clean=reason is None,
         unclean_reason=reason,
+        whole=not isinstance(throughput, Missing) and _whole(question, window, throughput.pods),
     )
 
 
@@ -247,6 +250,29 @@ def _running(question: Question, since: datetime, signal: Signal | None = None) 
     ]
 
 
+def _whole(question: Question, window: Window, sampled: int) -> bool:
+    """Are samples of this many pods those of all that serve, and of the same ones throughout?
+
+    Pods that took no note of the setting yet are under another label, and what went took its samples with it.
+    """
+    if isinstance(question.workload, Missing) or came_or_went(question, window):
+        return False
+    pods = [p for p in question.workload.unfinished if question.pods is None or p.name in question.pods]
+    restarted = any(p.container_started_at is not None and p.container_started_at > window.start for p in pods)
+    return bool(pods) and not restarted and sampled >= sum(p.ready for p in pods)
+
+
+def came_or_went(question: Question, window: Window) -> bool:
+    """Did the pods change within the window?"""
+    if isinstance(question.workload, Missing):
+        return False
+    pods = question.workload.unfinished
+    starts = [pod.started_at for pod in pods if pod.started_at is not None]
+    since = question.pods_since
+    known = since is not None and since > window.start
+    return known or any(p.terminating for p in pods) or any(at > window.start for at in starts)
+
+
 def _combine(signal: Signal, rows: Sequence[Row], pods: int) -> _Read | Missing:
     """Cohorts added up; levels averaged by their pods."""
     if not all(math.isfinite(row.value) for row in rows):
@@ -316,15 +342,14 @@ def unclean(question: Question, window: Window) -> Reason | None:
     if isinstance(workload, Missing):
         return workload.reason
     pods = workload.unfinished
-    starts = [pod.started_at for pod in pods if pod.started_at is not None]
     restarts = [pod.container_started_at for pod in pods if pod.container_started_at is not None]
     checks = (
         (not pods, Reason.WORKLOAD_SCALED_TO_ZERO),
         (any(p.oom_killed_at and p.oom_killed_at > window.start for p in pods), Reason.OOM_KILLED),
         (any(pod.waiting == "CrashLoopBackOff" for pod in pods), Reason.CRASH_LOOP),
         (workload.rolling or workload.stuck, Reason.ROLLOUT_IN_PROGRESS),
+        (came_or_went(question, window), Reason.SCALED),
         (question.in_force_at is not None and window.start < question.in_force_at, Reason.SETTLING),
-        (any(p.terminating for p in pods) or any(at > window.start for at in starts), Reason.SCALED),
         (
             not all(p.ready for p in pods) or any(at > window.start for at in restarts),
             Reason.WORKLOAD_NOT_READY,

@@ -5,7 +5,8 @@ its setting, so that a gain may not show there at all. A canary without harm is 
 judged against its parent as any trial is (`core.verify`).
 
 Only what the rows tell apart by pod is compared, per pod: throughput, latency, errors and SLOs. Offered load is
-everybody's. What befalls all pods alike (a surge, a slow upstream) is on both sides, and so is no harm of the canary's.
+everybody's: where all pods together no longer serve it, the canary's small share is no longer its own affair. What
+befalls all pods alike (a surge, a slow upstream) is on both sides, and so is no harm of the canary's.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pegbox.model.trials import Baseline, Intent, TrialState
 
 EFFECT = math.log(1.25)  # pods differ by 10 to 20 % for good (nodes, zones, warm caches), which no window averages out
 MIN_EVENTS = 20  # of the cohort: a bad window with fewer is chance, and good ones with fewer prove nothing
+NOBODY = Missing(Reason.NO_DATA)
 ERROR_SDS = 2.0  # standard deviations by which errors must be more than the rest's, beside ERROR_RISE
 
 
@@ -40,7 +42,7 @@ def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
     if intent.bad_samples >= verify.BAD_SAMPLES:
-        reason = bad(spec, intent, snapshot.split) or Reason.REGRESSION
+        reason = bad(spec, intent, snapshot.split, snapshot.observation) or Reason.REGRESSION
         why = f"{intent.bad_samples} bad samples beside the rest since {intent.first_bad_at}"
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     over = _overspent(snapshot, intent)
@@ -79,7 +81,7 @@ def noted(snapshot: Snapshot, intent: Intent) -> Intent:
     assert intent.stage_at is not None
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return intent
-    found = bad(snapshot.spec, intent, split) is not None
+    found = bad(snapshot.spec, intent, split, snapshot.observation) is not None
     noted = error_budget.noted(snapshot.spec, intent, split.cohort, _beside(snapshot.spec, intent, split.rest))
     return replace(
         noted,
@@ -89,19 +91,27 @@ def noted(snapshot: Snapshot, intent: Intent) -> Intent:
     )
 
 
-def bad(spec: ProfileSpec, intent: Intent, split: Split | None) -> Reason | None:
-    """Is the newest window bad beside the rest's? As `verify.bad_sample`, with the rest in the parent's place."""
+def bad(
+    spec: ProfileSpec, intent: Intent, split: Split | None, everybody: Observation | Missing = NOBODY
+) -> Reason | None:
+    """Is the newest window bad beside the rest's? As `verify.bad_sample`, with the rest in the parent's place.
+
+    `everybody`: the same window of all pods together, which alone knows what arrives.
+    """
     if split is None or isinstance(split.cohort, Missing) or isinstance(split.rest, Missing):
         return None
     own, rest, walked = split.cohort, split.rest, intent.reason is Reason.LIMITS_NARROWED
     events = _events(own)
-    if intent.baseline is not None and _hangs(own, rest):
+    if intent.baseline is not None and _hangs([(own, rest)]):
         return Reason.REGRESSION
     if intent.baseline is None or events < MIN_EVENTS:
         return None
+    ratio = _per_pod(own, rest)
+    halved = ratio is not None and ratio * verify.SURGE_RATIO <= 1 and not walked
+    if halved and (not served(intent.baseline) or _left_undone(intent.baseline, everybody)):
+        return Reason.REGRESSION
     if not served(intent.baseline):
-        ratio = _per_pod(own, rest)
-        return Reason.REGRESSION if ratio is not None and ratio * verify.SURGE_RATIO <= 1 and not walked else None
+        return None
     latencies, errors = (own.latency, rest.latency), (own.errors, rest.errors)
     if not walked and _above(latencies, factor=verify.SURGE_RATIO, more=0.0):
         return Reason.REGRESSION
@@ -112,10 +122,17 @@ def bad(spec: ProfileSpec, intent: Intent, split: Split | None) -> Reason | None
     return Reason.SLO_BREACHED if any(_loses(item, own, rest) for item in spec.slos) else None
 
 
-def _hangs(own: Observation, rest: Observation) -> bool:
-    """Does the canary serve nothing at all, while each pod beside it serves enough?"""
-    none = not isinstance(own.throughput, Missing) and own.throughput <= 0
-    return none and rest.pods > 0 and _events(rest) / rest.pods >= MIN_EVENTS
+def _left_undone(parent: Baseline, everybody: Observation | Missing) -> bool:
+    """Do all pods together serve less than the parent did, of a load that it served?"""
+    if isinstance(everybody, Missing) or verify.load_surged(everybody, parent):
+        return False
+    return verify.falls_short(parent, [everybody], 1 - 2 * verify.GAIN)
+
+
+def _hangs(pairs: Sequence[tuple[Observation, Observation]]) -> bool:
+    """Does the canary serve nothing at all, while each pod beside it serves enough, all windows together?"""
+    none = all(not isinstance(own.throughput, Missing) and own.throughput <= 0 for own, _ in pairs)
+    return none and sum(_events(rest) / max(rest.pods, 1) for _, rest in pairs) >= MIN_EVENTS
 
 
 def _above(pair: tuple[Measured, Measured], factor: float, more: float) -> bool:
@@ -179,7 +196,7 @@ def _compare(spec: ProfileSpec, intent: Intent, pairs: Sequence[tuple[Observatio
     lost = _slos_lost(spec, own, rest)
     if lost is not None:
         return lost
-    if all(_hangs(a, b) for a, b in pairs):
+    if _hangs(pairs):
         return Judgement(Outcome.REVERT, Reason.REGRESSION, "it serves nothing, and the rest does", harmful=True)
     if intent.reason is Reason.LIMITS_NARROWED:
         return WAITING  # a limit outranks mean latency and throughput

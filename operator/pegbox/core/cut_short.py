@@ -26,6 +26,8 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
+BY_OTHERS = "all while others changed the pods"
+
 
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: a deploy, damage, bad samples, a spent error budget, a request, an edit.
@@ -45,10 +47,13 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
     damage = verify.damage(intent.started_at, workload)
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
+    others = verify.disturbed(snapshot.spec, intent, snapshot.observation)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
+        if intent.disturbed >= intent.bad_samples:
+            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {BY_OTHERS}")
         reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     seen = snapshot.observation
@@ -56,6 +61,8 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
     if over is not None and not (isinstance(seen, Observation) and verify.more_came(intent, [seen])):
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
+        if others and isinstance(seen, Observation) and not error_budget.guilty_before(over, intent, seen.window.start):
+            return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {BY_OTHERS}")
         return error_budget.ending(over, now, jitter)
     return None
 
@@ -146,11 +153,14 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     if not isinstance(seen, Observation) or seen.window.end <= intent.stage_at or not _newer(seen, intent):
         return snapshot
     bad = verify.bad_for(intent, seen, snapshot.spec) is not None
+    others = verify.disturbed(snapshot.spec, intent, seen) is not None
+    before = intent.disturbed if intent.bad_samples else 0
     noted = _spending(snapshot, intent)
     noted = replace(
         noted,
         last_sample_at=seen.window.end,
         bad_samples=intent.bad_samples + 1 if bad else 0,
+        disturbed=before + others if bad else 0,
         first_bad_at=(intent.first_bad_at or seen.window.end) if bad else None,
     )
     return _with(snapshot, noted)

@@ -149,6 +149,12 @@ def ending(over: Overspent, now: datetime, jitter: float) -> Ending:
     return Ending(TrialState.REVERTED, Reason.ERROR_BUDGET_SPENT, now, str(over), counted=True, jitter=jitter)
 
 
+def guilty_before(over: Overspent, intent: Intent, moment: datetime) -> bool:
+    """Were the setting's own bad events beyond chance before that moment, too?"""
+    spent = _until(intent.looks.get(over.slo) or ((0.0, 0.0),), (moment - intent.started_at).total_seconds())
+    return spent > bad_events.chance(intent.variance.get(over.slo, 0.0))
+
+
 def used_up(snapshot: Snapshot, now: datetime) -> UsedUp | None:
     """The SLO that keeps a trial from beginning for the longest. None where every SLO has enough of its share left.
 

@@ -111,7 +111,7 @@ def next_stage(ledger: Ledger, intent: Intent) -> Ledger:
 
 def widen(ledger: Ledger, intent: Intent) -> Ledger:
     """The canary did no harm: the rest follows. What was counted beside it says nothing of what comes."""
-    return next_stage(ledger, replace(intent, bad_samples=0, first_bad_at=None))
+    return next_stage(ledger, replace(intent, bad_samples=0, disturbed=0, first_bad_at=None))
 
 
 def plainly(spec: ProfileSpec, ledger: Ledger, intent: Intent) -> Ledger:
@@ -126,6 +126,7 @@ def plainly(spec: ProfileSpec, ledger: Ledger, intent: Intent) -> Ledger:
         stage_at=None,
         applied_at=None,
         bad_samples=0,
+        disturbed=0,
         first_bad_at=None,
     )
     return replace(ledger, intent=again, generation=generation)

@@ -1,10 +1,10 @@
 """Verify a trial: hard guards at once, then evidence against the parent, until Accept, Revert or Inconclusive.
 
 Hard guards act from the write on (a pod that the step killed never acknowledges). Evidence is clean, disjoint windows
-that began after the setting was in force and had settled. Throughput gains are judged by event counts, latency by a
+that began after the setting was in force and had settled. Throughput is judged by event counts, latency by a
 mixture sequential test with a minimum effect, which may be looked at after every window without inflating
 its false alarms; both are said in the functions below. Where the parent already missed its SLOs the trial is asked
-for no worse than the parent.
+for no worse than the parent. Latency is of what is served: what is not served has none, and is asked for first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from statistics import NormalDist
 
 from pegbox.core import sequential, slo
 from pegbox.core.baseline import SERVED, geometric, mean, pool, served
+from pegbox.core.guards.limits import SUSPECT
 from pegbox.core.guards.workload import CRASHING
+from pegbox.model.knobs import LocationKind
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import Objective, OnNoData, ProfileSpec, Slo
 from pegbox.model.reasons import Reason
@@ -82,15 +84,15 @@ def damage(since: datetime, workload: Workload) -> Judgement | None:
 
 
 def bad_sample(observation: Observation | Missing, baseline: Baseline | None, spec: ProfileSpec) -> Reason | None:
-    """Hard guard on figures: latency at twice the parent's, errors beyond it, or an SLO lost that the parent met."""
+    """Hard guard on figures: half of the load no longer served, latency at twice the parent's, errors beyond it, or an
+    SLO lost that the parent met."""
     if baseline is None or isinstance(observation, Missing):
         return None
     latency, errors = observation.latency, observation.errors
+    if falls_short(baseline, [observation], 1 / SURGE_RATIO):  # where nothing completes, no other figure says so
+        return Reason.REGRESSION
     if not served(baseline):
-        # A backlog makes latency and refusals grow by themselves: only served load tells the settings apart.
-        dropped = observation.throughput
-        collapsed = not isinstance(dropped, Missing) and dropped * SURGE_RATIO <= baseline.throughput
-        return Reason.REGRESSION if collapsed and not keeps_up(observation) else None
+        return None  # a backlog makes latency and refusals grow by themselves: only throughput tells the settings apart
     if not isinstance(latency, Missing) and latency >= SURGE_RATIO * baseline.latency:
         return Reason.REGRESSION
     if not isinstance(errors, Missing) and errors > (baseline.errors or 0.0) + ERROR_RISE:
@@ -106,8 +108,8 @@ def bad_sample(observation: Observation | Missing, baseline: Baseline | None, sp
 
 
 def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpec) -> Reason | None:
-    """The same for one trial: a step back into narrowed limits may serve less, or later, but lose no SLO; one ahead of
-    load is not to blame for what more load does."""
+    """The same for one trial: a step back into narrowed limits may serve less, or later, but neither nothing at all
+    nor lose an SLO; one ahead of load is not to blame for what more load does."""
     if not isinstance(observation, Missing) and more_came(intent, [observation]):
         found = bad_sample(observation, intent.baseline, spec)
         return None if found in BY_LOAD else found
@@ -115,7 +117,22 @@ def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpe
         return bad_sample(observation, intent.baseline, spec)
     unasked = Missing(Reason.LIMITS_NARROWED, "a limit outranks mean latency")
     found = bad_sample(replace(observation, latency=unasked), intent.baseline, spec)
-    return None if found is Reason.REGRESSION else found
+    return None if found is Reason.REGRESSION and not serves_nothing([observation]) else found
+
+
+def disturbed(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Reason | None:
+    """What others did to the pods within the window: scaled or rolled them out. Then it is blamed on no trial.
+
+    Only after a trial has settled can that be told from what its own write does; and never where it moves the number
+    of pods itself. Pods that fell ill are no such cause: the trial may have made them so.
+    """
+    if isinstance(seen, Missing) or seen.clean or intent.in_force_at is None:
+        return None
+    own = {k.name for k in spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS)}
+    settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
+    if seen.window.start < settled or own & intent.moved:
+        return None
+    return seen.unclean_reason if seen.unclean_reason in SUSPECT else None
 
 
 def load_surged(observation: Observation | Missing, baseline: Baseline | None) -> bool:
@@ -137,10 +154,41 @@ def more_came(intent: Intent, windows: Sequence[Observation]) -> bool:
     return load > intent.baseline.load * SAME_LOAD
 
 
-def keeps_up(observation: Observation) -> bool:
-    """Is all that arrives served? Then throughput is the load's figure, not the setting's."""
-    load, throughput = observation.offered_load, observation.throughput
-    return not isinstance(load, Missing) and not isinstance(throughput, Missing) and throughput >= SERVED * load
+def falls_short(base: Baseline, windows: Sequence[Observation], share: float) -> bool:
+    """Is at most `share` served of what the parent would have served of the same load, beyond chance?
+
+    That is the lesser of what arrives and of the parent's throughput: less load is no harm of the setting's. Counted by
+    events as in `p_more`, none as one: after two windows of the parent's, 0 of 6 may be chance (ln 6 / sqrt(2 + 2/12) =
+    1.22 sd), and 0 of 7 are too few (ln 7 / sqrt(2 + 2/14) = 1.33). Nothing is said where no load is known or none
+    arrives (but a load that the parent did not serve needs not be known), nor by windows of a part of the pods.
+    """
+    counts = [(w.throughput, due, w.window.seconds) for w in windows if (due := _due(base, w)) is not None]
+    events = sum(rate * seconds for rate, _, seconds in counts if not isinstance(rate, Missing))
+    due, seconds = sum(rate * length for _, rate, length in counts), sum(length for _, _, length in counts)
+    if due <= 0 or events > share * due:
+        return False
+    return p_more(max(events, 1.0), seconds, due / seconds, base.windows * seconds / len(counts)) < 1 - CONFIDENCE
+
+
+def _due(base: Baseline, window: Observation) -> float | None:
+    """Events per second that the parent would have served; None where the window cannot be held against it."""
+    if isinstance(window.throughput, Missing) or not window.whole:
+        return None
+    if isinstance(window.offered_load, Missing):
+        return None if served(base) else base.throughput
+    return min(window.offered_load, base.throughput)
+
+
+def serves_nothing(windows: Sequence[Observation]) -> bool:
+    """Does nothing at all complete, as far as is known?"""
+    return mean([w.throughput for w in windows]) == 0
+
+
+def keeps_up(windows: Sequence[Observation]) -> bool:
+    """Is all served that arrives? Windows that do not tell say nothing; without one that does it is not known."""
+    telling = [w for w in windows if not _lacks_rates(w)]
+    load, throughput = mean([w.offered_load for w in telling]), mean([w.throughput for w in telling])
+    return load is not None and throughput is not None and throughput >= SERVED * load
 
 
 def judge(
@@ -169,7 +217,7 @@ def judge(
     seen = usable(spec, intent, windows)
     verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
     walked = intent.reason is Reason.LIMITS_NARROWED
-    if walked and verdict.reason is Reason.REGRESSION:
+    if walked and verdict.reason is Reason.REGRESSION and not serves_nothing(seen):
         verdict = WAITING  # a limit outranks what is better; damage and SLOs outrank a limit
     if intent.reason is Reason.AHEAD_OF_LOAD and verdict.reason is Reason.LOAD_CHANGED:
         verdict = WAITING  # that is what it was for
@@ -185,7 +233,10 @@ def judge(
     undecided = verdict.outcome is Outcome.WAIT
     without = WITHOUT_GAIN.get(intent.reason)
     if undecided and without and verdict.reason is not Reason.NO_DATA and (late or len(seen) >= REPLICATES):
-        return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
+        if len(seen) < REPLICATES and not _has_data(newest):
+            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(seen)} window, and no data at trialTimeout")
+        if walked or not served(intent.baseline) or more_came(intent, seen) or keeps_up(seen):
+            return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
     if undecided and (late or len(seen) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
@@ -220,53 +271,75 @@ class Silence:
 
 
 def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> Judgement | None:
-    """Each SLO's own policy where its data is missing: Hold waits; Revert reverts after a window's length of it."""
+    """Each SLO's own policy where its data is missing: Hold waits; Revert reverts after a window's length of it.
+
+    One that is due to go back is not held by another that waits; of several that ask for the same, the first by name.
+    """
     newest, patience = silence.newest, timedelta(seconds=float(spec.guards.trial_window))
-    for item in spec.slos:
+    found = []
+    for item in sorted(spec.slos, key=lambda each: each.name):
         seen = newest if isinstance(newest, Missing) else newest.slos.get(item.name, Missing(Reason.NO_DATA))
         if not isinstance(seen, Missing) or item.on_no_data is OnNoData.IGNORE:
             continue
         if item.on_no_data is OnNoData.REVERT and now > silence.since(item.name) + patience:
             return Judgement(Outcome.REVERT, seen.reason, f"SLO {item.name}: onNoData Revert")
         if late:
-            return Judgement(Outcome.INCONCLUSIVE, seen.reason, f"SLO {item.name} without data until trialTimeout")
-        return Judgement(Outcome.WAIT, seen.reason, f"SLO {item.name}: onNoData {item.on_no_data.value}")
-    return None
+            why = f"SLO {item.name} without data until trialTimeout"
+            found.append(Judgement(Outcome.INCONCLUSIVE, seen.reason, why))
+        else:
+            found.append(Judgement(Outcome.WAIT, seen.reason, f"SLO {item.name}: onNoData {item.on_no_data.value}"))
+    return found[0] if found else None
 
 
 def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
-    load = mean([w.offered_load for w in evidence])
-    throughput = mean([w.throughput for w in evidence])
-    latency = geometric([w.latency for w in evidence])
-    if load is None or throughput is None or latency is None:
-        return Judgement(Outcome.WAIT, Reason.NO_DATA, "load, throughput or latency is missing")
+    known = [w for w in evidence if not _lacks_rates(w)]
+    load, throughput = mean([w.offered_load for w in known]), mean([w.throughput for w in known])
+    if load is None or throughput is None:
+        return Judgement(Outcome.WAIT, Reason.NO_DATA, "load or throughput is missing, or of a part of the pods")
     broken = _slos_lost(spec, base, evidence)
     if broken is not None and load <= base.load * LOAD_RANGE:
         return broken
-    seconds = sum(w.window.seconds for w in evidence)
     unserved = not served(base)
     if not unserved and not 1 / LOAD_RANGE <= load / max(base.load, 1e-9) <= LOAD_RANGE:
         return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, f"{base.load:.3g} to {load:.3g} per second")
-    better = p_more(throughput * seconds, seconds, base.throughput, base.windows * seconds / len(evidence))
+    if falls_short(base, known, 1 - 2 * GAIN):
+        detail = f"throughput {base.throughput:.3g} to {throughput:.3g}/s, of {load:.3g}"
+        return Judgement(Outcome.REVERT, Reason.REGRESSION, detail, harmful=True)
+    latency = geometric([w.latency for w in evidence])
+    if latency is None:
+        return Judgement(Outcome.WAIT, Reason.NO_DATA, "latency is missing")
+    if not unserved and regression(base, [w.latency for w in evidence if not isinstance(w.latency, Missing)]):
+        return Judgement(Outcome.REVERT, Reason.REGRESSION, f"latency {base.latency:.3g} to {latency:.3g} s", True)
+    if not unserved:  # what is not served is no gain, however well the rest of it does
+        return _served(spec, intent, base, evidence, latency) if keeps_up(known) else WAITING
+    seconds = sum(w.window.seconds for w in known)
+    better = p_more(throughput * seconds, seconds, base.throughput, base.windows * seconds / len(known))
     gained = throughput >= base.throughput * (1 + GAIN)
-    if unserved and gained and better > CONFIDENCE:
+    if gained and better > CONFIDENCE:
         return Judgement(
             Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, f"throughput {base.throughput:.3g} to {throughput:.3g}/s"
         )
-    if unserved and not gained and throughput >= SERVED * load:
+    if not gained and throughput >= SERVED * load:
         # All that arrives is served, and it is less than before: the load fell, which no setting can outdo.
         detail = f"{base.load:.3g} to {load:.3g} per second"
         return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, detail)
-    if unserved and throughput < base.throughput * (1 - 2 * GAIN) and better < 1 - CONFIDENCE:
-        return Judgement(Outcome.REVERT, Reason.REGRESSION, "throughput fell", harmful=True)
-    if not unserved and regression(base, [w.latency for w in evidence if not isinstance(w.latency, Missing)]):
-        return Judgement(Outcome.REVERT, Reason.REGRESSION, f"latency {base.latency:.3g} to {latency:.3g} s", True)
-    if unserved:
-        return WAITING
-    return _served(spec, intent, base, evidence)
+    return WAITING
 
 
-def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
+def _lacks_rates(window: Observation) -> bool:
+    return isinstance(window.offered_load, Missing) or isinstance(window.throughput, Missing) or not window.whole
+
+
+def _has_data(seen: Observation | Missing) -> bool:
+    """Are load, throughput and latency known?"""
+    return isinstance(seen, Observation) and not any(
+        isinstance(figure, Missing) for figure in (seen.offered_load, seen.throughput, seen.latency)
+    )
+
+
+def _served(
+    spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation], latency: float
+) -> Judgement:
     """Load was served before and still is: SLOs that were missed and are met, lower latency, or lower cost.
 
     An SLO of which nothing was known before was neither met nor missed. One without data whose policy is Ignore is
@@ -280,9 +353,6 @@ def _served(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequenc
     met_now = _slos_met(spec, evidence)
     if met_now and not all(known.values()):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, "SLOs are met now")
-    latency = geometric([w.latency for w in evidence])
-    if latency is None:
-        return WAITING
     log_ratio = math.log(latency / base.latency)
     sd = spread(base) * math.sqrt(1 / len(evidence) + 1 / max(base.windows, 1))
     p_faster = NormalDist(log_ratio, sd).cdf(0.0)

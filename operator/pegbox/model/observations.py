@@ -56,7 +56,8 @@ class Observation:
     `setting_hash` is the acknowledged setting's hash; `signals` holds means or rates by signal name in
     base units (seconds, events per second, shares, cores, bytes); `slos` the counted attainment by SLO name.
     `offered_load` is arrivals per second over all pods, never completions. `clean` is False where the window
-    overlaps a rollout, crash loop, scaling, settle time or incident: such windows are never learned from.
+    overlaps a rollout, crash loop, scaling, settle time or incident: such windows are never learned from. `whole` is
+    False where throughput is of a part of the pods, or of other pods than at its begin: that is less than was served.
     """
 
     window: Window
@@ -71,6 +72,7 @@ class Observation:
     quantiles: Mapping[str, Measured] = field(default_factory=dict)  # "p95" -> seconds
     clean: bool = True
     unclean_reason: Reason | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

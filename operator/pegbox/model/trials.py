@@ -117,6 +117,7 @@ class Intent:
     requested: bool = False  # by the verb `try`: judged by the same rules
     predicted: float | None = None  # throughput that the model expected, events per second
     bad_samples: int = 0  # consecutive wakes at which a hard guard's condition held
+    disturbed: int = 0  # of these, how many while others changed the pods of a trial that had settled
     first_bad_at: datetime | None = None
     last_sample_at: datetime | None = None  # end of the newest window that a hard guard looked at
     spent: Mapping[str, float] = field(default_factory=dict)  # SLO -> bad events beyond the parent's, since started_at

@@ -85,6 +85,7 @@ class Memory:
     newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
+    pods_at: datetime | None = None  # when other pods than before were seen
     disturbed_at: datetime | None = None
     settled_at: datetime | None = None  # end of the settle time after a rollback or an adoption
     ledger: Ledger | None = None
@@ -120,7 +121,7 @@ class Memory:
             self.windows.clear()
             self.splits.clear()
             self.newest = Missing(Reason.NO_DATA, "the clock was set back")
-            self.disturbed_at, self.settled_at = now, None
+            self.disturbed_at, self.settled_at, self.pods_at = now, None, None
             self.ledger_saved_at = self.status_saved_at = None
         self.looked_at = now
 
@@ -154,6 +155,8 @@ class Memory:
     def note_pods(self, workload: Workload | Missing, now: datetime, unhealthy: bool) -> None:
         """Windows that reach back before the newest disturbance are not clean."""
         names = frozenset(p.uid for p in workload.unfinished) if isinstance(workload, Workload) else frozenset()
+        if names and self.pods and names != self.pods:  # at a first look nobody knows
+            self.pods_at = now
         if unhealthy or names != self.pods:
             self.disturbed_at = now
         self.pods = names

@@ -32,8 +32,10 @@ class Seen:
     evidence: assess.Evidence
 
 
-def question(snapshot: Snapshot, setting: Setting, since: datetime | None, now: datetime) -> assess.Question:
-    """About a setting that is in force `since` then; None: for longer than anybody knows."""
+def question(
+    snapshot: Snapshot, setting: Setting, since: datetime | None, now: datetime, pods_since: datetime | None = None
+) -> assess.Question:
+    """About a setting that is in force `since` then; None: for longer than anybody knows. Pods: likewise."""
     window = int(snapshot.spec.guards.trial_window)
     return assess.Question(
         spec=snapshot.spec,
@@ -44,6 +46,7 @@ def question(snapshot: Snapshot, setting: Setting, since: datetime | None, now: 
         workload=snapshot.workload,
         in_force_at=since,
         slo_window=window,
+        pods_since=pods_since,
     )
 
 

@@ -256,7 +256,7 @@ class Reconciler:
         memory.settle(f"{observing.setting_label(snapshot)} {told}{beside}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
-        question = observing.question(snapshot, setting, since, now)
+        question = observing.question(snapshot, setting, since, now, memory.pods_at)
         seen = await observing.look(source, question, ages)
         newest = seen.observation
         if setting == snapshot.ledger.incumbent:

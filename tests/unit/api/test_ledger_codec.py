@@ -141,6 +141,16 @@ def test_what_trials_spent_survives_a_restart_and_needs_no_newer_schema() -> Non
     assert decode(body).spent == full_ledger().spent != {}
 
 
+def test_bad_samples_that_others_disturbed_are_written_only_where_there_are_any() -> None:
+    """So the text of all other ledgers is that of a release from before; it blames a trial that it takes over."""
+    for count in (0, 2):
+        body = stored(replace(full_ledger(), intent=replace(INTENT, disturbed=count)))
+        state = json.loads(body["data"]["state"])
+        assert state["intent"].get("disturbed", 0) == count
+        assert ("disturbed" in state["intent"]) is (count > 0)
+        assert decode(body).intent == replace(INTENT, disturbed=count)
+
+
 def test_places_need_no_newer_schema_so_that_an_older_release_can_go_on() -> None:
     """It ignores what it does not know, and the next release learns it again from the class."""
     assert stored(replace(full_ledger(), intent=None))["data"]["schemaVersion"] == 1

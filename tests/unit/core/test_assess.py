@@ -379,3 +379,45 @@ def test_a_number_that_is_none_never_becomes_an_observation(value: float) -> Non
     rows = SignalRows((SignalRow(KEY, "", "7", "value", value, pods=2),), AT)
     found = _combine(DONE, rows.rows, 2)
     assert isinstance(found, Missing) and found.reason is Reason.NOT_A_NUMBER
+
+
+LATE = AT - timedelta(seconds=WINDOW - 1)  # within the window
+
+
+@pytest.mark.parametrize(
+    ("question", "whole"),
+    [
+        pytest.param(QUESTION, True, id="both_pods_throughout"),
+        pytest.param(replace(QUESTION, pods_since=AT - timedelta(seconds=WINDOW)), True, id="the_same_since_it_began"),
+        pytest.param(replace(QUESTION, pods_since=LATE), False, id="one_went_and_took_its_samples_with_it"),
+        pytest.param(
+            replace(QUESTION, workload=workload(pod("a"), pod("b"), pod("c", ack=None))),
+            False,
+            id="one_did_not_read_yet",
+        ),
+        pytest.param(
+            replace(QUESTION, workload=workload(pod("a"), pod("b"), pod("c", ack=None, ready=False))),
+            True,
+            id="one_serves_nobody",
+        ),
+        pytest.param(
+            replace(QUESTION, workload=workload(pod("a"), pod("b", terminating=True))), False, id="one_is_going"
+        ),
+        pytest.param(replace(QUESTION, workload=workload(pod("a"), pod("b", started_at=LATE))), False, id="one_is_new"),
+        pytest.param(
+            replace(QUESTION, workload=workload(pod("a"), pod("b", container_started_at=LATE))),
+            False,
+            id="one_restarted",
+        ),
+        pytest.param(replace(QUESTION, workload=Missing(Reason.TARGET_NOT_FOUND)), False, id="nobody_knows"),
+        pytest.param(replace(QUESTION, workload=workload()), False, id="there_are_none"),
+    ],
+)
+def test_throughput_is_of_all_pods_or_is_not_held_against_what_arrives(question: Question, whole: bool) -> None:
+    assert observed(ALL, question).whole is whole
+
+
+def test_pods_that_came_or_went_are_told_before_the_settling_that_follows() -> None:
+    found = observed(ALL, replace(QUESTION, pods_since=LATE, in_force_at=AT))
+    assert found.unclean_reason is Reason.SCALED
+    assert observed(ALL, replace(QUESTION, in_force_at=AT)).unclean_reason is Reason.SETTLING, "the twin"

@@ -118,6 +118,35 @@ def test_harm_beyond_chance_reverts_and_counts(mine: dict[str, Any], item: Inten
     assert (verdict.outcome, verdict.reason, verdict.harmful) == (Outcome.REVERT, reason, True)
 
 
+@pytest.mark.parametrize(
+    ("mine", "all_pods", "item", "bad"),
+    [
+        # 1 of 2 events/s that each other pod serves; of 10 that arrive 9: phi(ln 0.9 / sqrt(2/1080 + 2/2400)) = phi(-2.0)
+        pytest.param({"throughput": 1.0}, {"throughput": 9.0}, CANARY, True, id="its_half_is_what_is_not_served"),
+        pytest.param({"throughput": 1.0}, {"throughput": 10.0}, CANARY, False, id="others_serve_it"),
+        pytest.param({"throughput": 1.1}, {"throughput": 9.1}, CANARY, False, id="not_quite_half"),
+        pytest.param({"throughput": 2.0}, {"throughput": 9.0}, CANARY, False, id="it_serves_what_the_others_do"),
+        pytest.param({"throughput": 1.0}, {"offered_load": 9.0, "throughput": 9.0}, CANARY, False, id="less_arrives"),
+        pytest.param(
+            {"throughput": 1.0}, {"offered_load": 14.0, "throughput": 9.0}, CANARY, False, id="a_surge_of_load"
+        ),
+        pytest.param({"throughput": 1.0}, {"throughput": 9.0, "whole": False}, CANARY, False, id="pods_came_or_went"),
+        pytest.param(
+            {"throughput": 1.0},
+            {"throughput": 9.0},
+            replace(CANARY, reason=Reason.LIMITS_NARROWED),
+            False,
+            id="a_limit_outranks_throughput",
+        ),
+    ],
+)
+def test_what_the_canary_leaves_undone_is_harm_where_nobody_else_does_it(
+    mine: dict[str, Any], all_pods: dict[str, Any], item: Intent, bad: bool
+) -> None:
+    found = canary.bad(PROFILE, item, Split(own(**mine), rest()), window(180, **all_pods))
+    assert found is (Reason.REGRESSION if bad else None)
+
+
 def test_a_strained_parent_asks_for_more_proof() -> None:
     """Near saturation means wander: with a floor of 0.3 the same factor of 2 is within 0.3 x sqrt(6.25 / 2) = 0.53."""
     strained = replace(CANARY, baseline=baseline(slo_shares={"fast": 0.8}))
@@ -150,6 +179,10 @@ def test_a_canary_that_serves_nothing_is_harm_and_one_that_has_nothing_to_serve_
     bare = replace(PROFILE, slos=())
     hung = judged(2, profile=bare, mine=HUNG)
     assert (hung.outcome, hung.reason, hung.harmful) == (Outcome.REVERT, Reason.REGRESSION, True)
+    few = {"throughput": 0.6}  # 18 of each of the other pods in a window, which may be chance
+    assert not judged(1, mine=HUNG, theirs=few).harmful
+    slow = judged(2, mine=HUNG, theirs=few)
+    assert (slow.outcome, slow.reason, slow.harmful) == (Outcome.REVERT, Reason.REGRESSION, True), "36 are not"
     idle = {"throughput": 0.05}  # 6 events in 120 s
     assert judged(2, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.WAIT
     assert judged(4, profile=bare, mine=idle, theirs={"throughput": 0.2}).outcome is Outcome.ACCEPT  # 24 events

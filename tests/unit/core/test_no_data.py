@@ -164,6 +164,66 @@ def test_nothing_but_the_rollback_target_is_ever_written_for_want_of_data(policy
     assert decide(seen, NO_WISH, at(10**6)).ledger.breaker.failures == 0
 
 
+# --- two SLOs with policies of their own
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as_listed", "turned_round"])
+@pytest.mark.parametrize("whole", [True, False], ids=["everything", "the_slos_alone"])
+@lacking
+@pytest.mark.parametrize(
+    ("policies", "seconds", "outcome"),
+    [
+        # as above: the last window with data ended at 300, Revert is due from 420 on
+        pytest.param((HOLD, REVERT), 420, Outcome.WAIT, id="neither_is_due"),
+        pytest.param((HOLD, REVERT), 421, Outcome.REVERT, id="what_is_due_outranks_waiting"),
+        pytest.param((HOLD, REVERT), 1801, Outcome.REVERT, id="and_the_timeout"),
+        pytest.param((IGNORE, REVERT), 421, Outcome.REVERT, id="ignoring_one_ignores_no_other"),
+        pytest.param((HOLD, IGNORE), 421, Outcome.WAIT, id="hold_waits_beside_what_is_ignored"),
+        pytest.param((HOLD, IGNORE), 1801, Outcome.INCONCLUSIVE, id="until_the_timeout"),
+        pytest.param((HOLD, HOLD), 1801, Outcome.INCONCLUSIVE, id="two_that_hold"),
+    ],
+)
+def test_the_order_of_slos_never_matters(
+    policies: tuple[OnNoData, OnNoData], seconds: int, outcome: Outcome, why: Missing, whole: bool, order: int
+) -> None:
+    names = ("fast", "sound")
+    slos = tuple(replace(FAST, name=n, on_no_data=p) for n, p in zip(names, policies, strict=True))[::order]
+    windows = tuple(replace(w, slos=dict.fromkeys(names, w.slos["fast"])) for w in CLEAN)
+    newest = why if whole else window(seconds, slos=dict.fromkeys(names, why))
+    item = replace(TRIAL, baseline=baseline(slo_shares=dict.fromkeys(names, 0.99)))
+    found = judge(spec(guards=GUARDS, slos=slos), item, windows, at(seconds), newest)
+    assert (found.outcome, found.reason, found.harmful) == (outcome, why.reason, False)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as_listed", "turned_round"])
+def test_what_is_said_does_not_depend_on_the_order_either(order: int) -> None:
+    slos = (replace(FAST, name="a"), replace(FAST, name="b"))[::order]
+    silent = {"a": KINDS["stale"], "b": KINDS["no_events"]}
+    found = judge(spec(guards=GUARDS, slos=slos), TRIAL, CLEAN, at(310), window(310, slos=silent))
+    assert (found.reason, found.detail) == (Reason.STALE_DATA, "SLO a: onNoData Hold")
+
+
+# --- a figure that is known and zero
+
+
+@every
+@pytest.mark.parametrize("whole", [True, False], ids=["nothing_completes", "half_completes"])
+def test_zero_throughput_is_data_and_harm(policy: OnNoData, whole: bool) -> None:
+    """Nothing completes: no latency and no SLO has data, and yet what arrives is not served."""
+    none = KINDS["no_events"]
+    changes: dict[str, Any] = {"throughput": 0.0, "latency": none, "errors": none, "slos": {"fast": none}}
+    changes = changes if whole else {"throughput": 5.0}
+    once = replace(TRIAL, bad_samples=1, first_bad_at=at(100), last_sample_at=at(100))
+    seen = snapshot(profile(policy), under_way(once), observation=window(130, **changes), workload=workload())
+    found = decide(seen, NO_WISH, at(130))
+    assert (found.action, found.reason, found.ledger.breaker.failures) == (Action.REVERT, Reason.REGRESSION, 1)
+    unknown = replace(seen, observation=window(130, **changes | {"throughput": none, "latency": none}))
+    waits = decide(unknown, NO_WISH, at(130))
+    assert (waits.action, waits.ledger.breaker.failures) == (Action.CONTINUE, 0), "the twin: it is not known"
+    idle = decide(replace(seen, observation=window(130, **changes | {"offered_load": 0.0})), NO_WISH, at(130))
+    assert (idle.action, idle.ledger.breaker.failures) == (Action.CONTINUE, 0), "the twin: nothing arrives"
+
+
 # --- at rest
 
 

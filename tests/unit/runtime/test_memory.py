@@ -11,7 +11,7 @@ from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.reasons import Reason
 from pegbox.runtime.memory import Asked, Memory
-from tests.unit.core.build import at, window
+from tests.unit.core.build import at, pod, window, workload
 
 
 def test_a_clock_set_back_forgets_windows_that_lie_ahead() -> None:
@@ -66,6 +66,19 @@ def test_no_turn_is_further_than_an_interval_whenever_it_is_looked_at(interval: 
     for step in range(500):
         assert 0.0 < memory.next_turn(interval, (step % 7) / 7, now) <= interval + 1e-9
         now += interval * (step % 13) / 9
+
+
+def test_pods_are_the_same_since_the_last_look_that_saw_others() -> None:
+    memory = Memory()
+    memory.note_pods(workload(pod("a"), pod("b")), at(0), False)
+    assert memory.pods_at is None, "at a first look nobody knows"
+    memory.note_pods(workload(pod("a"), pod("b")), at(10), True)
+    assert (memory.pods_at, memory.disturbed_at) == (None, at(10)), "pods that are ill are the same pods"
+    memory.note_pods(workload(pod("a")), at(20), False)
+    assert (memory.pods_at, memory.disturbed_at) == (at(20), at(20))
+    memory.note_pods(Missing(Reason.TARGET_NOT_FOUND), at(30), False)
+    memory.note_pods(workload(pod("a")), at(40), False)
+    assert (memory.pods_at, memory.disturbed_at) == (at(20), at(40)), "what could not be read says nothing of them"
 
 
 def test_what_reaches_into_the_first_window_of_an_incident_is_held_against_no_trial() -> None:

@@ -15,6 +15,7 @@ from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import BreakerState, TrialState, TrialSummary
 
 REMEMBERED = 10  # trials: for as long as so many of them would take, a reverted setting is not tried again
+SUSPECT = (Reason.SCALED, Reason.ROLLOUT_IN_PROGRESS)  # did badly, but only while others changed the pods
 LONGEST = timedelta(days=7)  # loads and neighbours come again by the week
 
 
@@ -66,9 +67,10 @@ def rules(snapshot: Snapshot, parent: Setting, wanted: Setting) -> Verdict:
 def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
     """Reverted trials that are not forgotten yet: what failed under one load may be right under the next.
 
-    The memory decays, but more slowly for what failed again: each failure of the same setting doubles its time.
+    The memory decays, but more slowly for what failed again: each failure of the same setting doubles its time. Those
+    that did badly while others changed the pods are among them: an autoscaler may have acted because of their harm.
     """
-    failed = [t for t in snapshot.ledger.trials if t.state is TrialState.REVERTED]
+    failed = [t for t in snapshot.ledger.trials if t.state is TrialState.REVERTED or _suspect(t)]
     if snapshot.read_at is None:
         return failed[-REMEMBERED:]
     times: Counter[Setting] = Counter()
@@ -78,6 +80,10 @@ def recent_failures(snapshot: Snapshot) -> list[TrialSummary]:
         if trial.ended_at + remembered(snapshot.spec.guards, times[trial.setting]) >= snapshot.read_at:
             kept.append(trial)
     return kept
+
+
+def _suspect(trial: TrialSummary) -> bool:
+    return trial.state is TrialState.INCONCLUSIVE and trial.reason in SUSPECT
 
 
 def remembered(guards: Guards, times: int) -> timedelta:
