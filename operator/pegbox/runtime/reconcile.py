@@ -21,7 +21,6 @@ from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import (
-    InvalidInput,
     NotAvailable,
     NotFound,
     PegboxError,
@@ -46,6 +45,7 @@ from pegbox.runtime import (
     reading,
     saying,
     sizes,
+    sources,
     splitting,
     telling,
 )
@@ -189,7 +189,7 @@ class Reconciler:
         return fencing.patient(await reading.read_rest(self.cluster, again, memory.parsed), intent.id, self.clock.now())
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
-        source, spec, now = self._source(found), found.spec, self.clock.now()
+        source, spec, now = sources.named(self.sources, found), found.spec, self.clock.now()
         memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
@@ -210,7 +210,8 @@ class Reconciler:
         ledger = self._ledger(memory, found)
         memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)
-        self.brakes.asked(found.source, braking.answered(acks, reported))
+        if found.source in self.sources:
+            self.brakes.asked(found.source, braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
@@ -225,7 +226,7 @@ class Reconciler:
             workload=found.workload,
             held=held,
             document=found.document,
-            observation=Missing(Reason.NO_DATA),
+            observation=sources.not_asked_yet(source),
             budgets=reading.budget_facts(found, now),
             requests=reading.requests(found),
             containers=resources.template_sizes(found.target, spec.target.container),
@@ -276,14 +277,6 @@ class Reconciler:
             return snapshot.ledger.incumbent
         setting = decide.baseline_setting(snapshot)
         return None if isinstance(setting, Missing) else setting
-
-    def _source(self, found: Objects) -> MetricsSource:
-        source = self.sources.get(found.source)
-        if source is None:
-            known = ", ".join(sorted(self.sources))
-            field = f"class {found.spec.class_name}: spec.sourceRef"
-            raise Refused(str(InvalidInput(field, found.source, f"known sources: {known}")))
-        return source
 
     def _ledger(self, memory: Memory, found: Objects) -> Ledger:
         """The stored ledger; with the unsaved statistics of this process where nobody else wrote it since."""
