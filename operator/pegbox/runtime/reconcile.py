@@ -19,6 +19,7 @@ from pegbox.api import status as status_api
 from pegbox.core import cohorts, decide, error_budget, evictions, looks, read_back, transitions, under_way, way_back
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
+from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import (
     NotAvailable,
@@ -125,11 +126,12 @@ class Reconciler:
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, _, name = key.partition("/")
-        memory = self.memories.setdefault(key, Memory())
+        memory, restoring = self.memories.setdefault(key, Memory()), self.brakes.stop is Stop.RESTORE
         try:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported, memory.parsed)
+            found = replace(found, restoring=restoring)
         except Unacceptable as refusal:
-            before = await finishing.last_read(self.cluster, memory, refusal)
+            before = await finishing.last_read(self.cluster, memory, refusal, restoring=restoring)
             if before is None:
                 return await self._unacceptable(key, memory, refusal)
             found = before
@@ -442,13 +444,14 @@ class Reconciler:
         profile = refusal.profile
         if profile["metadata"].get("deletionTimestamp"):
             return await self._abandon(profile)
-        text, intent = str(refusal), await finishing.under_way(self.cluster, profile)
-        if intent is not None:
-            text = f"{text}; {intent.kind.value} {intent.id} is under way and waits for it: nothing is written"
-        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now())
+        restoring = self.brakes.stop is Stop.RESTORE
+        waits = await finishing.waiting(self.cluster, profile, restoring=restoring)
+        text = f"{refusal}; {waits.text}" if waits.text else str(refusal)
+        pending = waits.text if waits.restore else ""
+        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now(), pending)
         await self.events.emit(profile, Event(refusal.reason, text, warning=True))
         meta = profile["metadata"]
-        self.telemetry.rollback_pending(meta["namespace"], meta["name"], telling.goes_back(intent))
+        self.telemetry.rollback_pending(meta["namespace"], meta["name"], waits.goes_back)
         self.telemetry.conditions(meta["namespace"], meta["name"], status_api.read_conditions(status).values())
         await self._write_status(profile, status, memory)
         return 60.0

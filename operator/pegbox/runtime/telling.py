@@ -69,11 +69,11 @@ def pending(snapshot: Snapshot, decision: Decision) -> Decision:
     return replace(decision, reason=Reason.RESTORE_PENDING, message=text, events=(*decision.events, event))
 
 
-def refusal_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:
-    """The status of a profile that cannot be worked on."""
+def refusal_status(profile: Object, reason: Reason, message: str, now: datetime, pending: str = "") -> Object:
+    """The status of a profile that cannot be worked on. `pending`: why its values cannot be put back, as is asked."""
     previous = status.read_conditions(profile.get("status") or {})
     generation = int(profile["metadata"].get("generation", 1))
-    said = conditions.refused(generation, reason, message, previous, now)
+    said = conditions.refused(generation, reason, message, previous, now, pending)
     return status.render_refusal(generation, said, f"{reason.value}: {message}")
 
 
