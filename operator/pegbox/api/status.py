@@ -335,6 +335,8 @@ def _next_braked(snapshot: Snapshot, ledger: Ledger) -> str:
         return ""
     if brakes.stop is not None:
         return "nothing until `pegbox start --all`"
+    if not snapshot.writes and snapshot.spec.mode is Mode.AUTO:
+        return "nothing until this install may write: set the chart's mode.allowWrites"
     return "nothing until the workload no longer opts out" if brakes.opted_out else ""
 
 

@@ -238,6 +238,7 @@ class Reconciler:
             acks=acks if isinstance(acks, Missing) else None,
             refusal=found.refusal,
             claimed=found.claimed,
+            writes=self.allow_writes,
             brakes=self.brakes.of(key, found.target),
         )
         return await self._observe(source, snapshot, memory), found
