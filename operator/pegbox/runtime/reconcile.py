@@ -44,6 +44,7 @@ from pegbox.runtime import (
     observing,
     pod_env,
     reading,
+    remembering,
     saying,
     sizes,
     sources,
@@ -209,7 +210,7 @@ class Reconciler:
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names, memory.parsed)
                 found = reading.respecified(found, again.spec)
                 spec = found.spec
-        ledger = self._ledger(memory, found)
+        ledger = remembering.current(memory, found, now)
         memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)
         if found.source in self.sources:
@@ -280,23 +281,6 @@ class Reconciler:
             return snapshot.ledger.incumbent
         setting = decide.baseline_setting(snapshot)
         return None if isinstance(setting, Missing) else setting
-
-    def _ledger(self, memory: Memory, found: Objects) -> Ledger:
-        """The stored ledger; with the unsaved statistics of this process where nobody else wrote it since."""
-        if memory.ledger is not None and found.ledger_version and memory.ledger_version == found.ledger_version:
-            return memory.ledger
-        if found.stored is not None:
-            # Somebody else wrote it (a restored backup): what this process decided before does not stand there.
-            memory.ledger, memory.ledger_text = found.stored, ledger_codec.state_of(found.stored)
-            return found.stored
-        known, adopted, document = memory.ledger, reading.adopted_before(found), found.document
-        if known is not None and not found.ledger_version and known.intent and known.profile_uid == found.spec.uid:
-            return known  # lost in mid-course: what is under way is finished first
-        generation = 0 if adopted is None else 1
-        if not isinstance(document, Missing) and document.profile_uid == found.spec.uid:
-            generation = document.generation  # the ledger was lost: the counter only ever grows
-        tokens = reading.echoed_tokens(found)
-        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted, tokens=tokens)
 
     def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):
