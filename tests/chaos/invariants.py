@@ -15,9 +15,10 @@ from pegbox.model.trials import BreakerState, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos import places
+from tests.chaos import beginnings, places
 from tests.chaos.application import RESTARTS, cores
 from tests.chaos.shops import MOST, Tenant
+from tests.chaos.violation import Violation
 from tests.chaos.world import World
 
 OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "Event", "Lease"})
@@ -37,10 +38,6 @@ LIMITS: Mapping[str, tuple[int, int]] = {
 IN_PLACE = "the values of the adoption are in place"  # as the operator says it of a global restore
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
-
-
 @dataclass
 class Watch:
     """What was seen before, to compare with. `others` is called after every act of anybody but the operator."""
@@ -57,6 +54,7 @@ class Watch:
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
+    begun: beginnings.Begun = field(default_factory=beginnings.Begun)
     policies: dict[str, str] = field(default_factory=dict)  # of deletion, as the newest wake read it
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
@@ -97,6 +95,7 @@ class Watch:
             self.told(self.waking)
         if record.kind == "TuningLedger":
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
+            self._check(beginnings.only_what_may_begin, self.world, record.name, self.begun)
         if record.kind in OURS:
             return
         name = tenant_of(self.world, record)
@@ -147,6 +146,8 @@ class Watch:
         fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
         self.known[name] = self.looking.get(name, self.known[name])
         self._check(adoption_is_in_place, self.world, name, self.theirs[name])
+        if self.braked.get(name) == "restore":
+            self._check(beginnings.restored_or_said, self.world, name, self.theirs[name])
 
     # --- after each act of others
 
@@ -241,6 +242,8 @@ class Watch:
 
     def stepped(self) -> None:
         self._check(nothing_escapes, self.world)
+        for tenant in self.world.shop.tenants:
+            self._check(beginnings.no_wake_needs_a_source, self.world, tenant.name)
         for tenant in self.world.shop.tenants:
             self._accepted(tenant.name)
 

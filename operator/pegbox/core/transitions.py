@@ -177,9 +177,10 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
 
 
 def longest_cooldown(guards: Guards, ledger: Ledger) -> Fraction:
-    """Seconds. A ledger without a trial may be one that was made anew: it waits for one backoff of the breaker, since
-    nobody knows what failed before."""
-    return guards.cooldown if ledger.trials else max(guards.cooldown, guards.breaker_base)
+    """Seconds. A ledger that knows no trial may be one that was made anew: it waits for one backoff of the breaker,
+    since nobody knows what failed before."""
+    tried = ledger.trials or (ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL)
+    return guards.cooldown if tried else max(guards.cooldown, guards.breaker_base)
 
 
 def _by(moment: datetime | None, now: datetime) -> datetime | None:
