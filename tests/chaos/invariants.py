@@ -95,6 +95,7 @@ class Watch:
             self.told(self.waking)
         if record.kind == "TuningLedger":
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
+            self._accepted(record.name)  # at once: a ledger may be lost within the same step
             self._check(beginnings.only_what_may_begin, self.world, record.name, self.begun)
         if record.kind in OURS:
             return
