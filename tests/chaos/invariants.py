@@ -16,9 +16,10 @@ from pegbox.model.trials import BreakerState, Intent, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos import places
+from tests.chaos import beginnings, places
 from tests.chaos.application import RESTARTS, cores
 from tests.chaos.shops import MOST, Tenant
+from tests.chaos.violation import Violation
 from tests.chaos.world import World
 
 OURS = frozenset({"PerformanceProfile", "TuningLedger", "SharedBudget", "Event", "Lease"})
@@ -38,10 +39,6 @@ LIMITS: Mapping[str, tuple[int, int]] = {
 IN_PLACE = "the values of the adoption are in place"  # as the operator says it of a global restore
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
-
-
 @dataclass
 class Watch:
     """What was seen before, to compare with. `others` is called after every act of anybody but the operator."""
@@ -58,9 +55,10 @@ class Watch:
     worsts: dict[str, int] = field(default_factory=dict)  # use of the budget at the most, of each profile
     good: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that somebody stands for
     accepted: dict[str, set[str]] = field(default_factory=dict)  # trials, by their ids
-    begun: dict[tuple[str, str], str] = field(default_factory=dict)  # profile and trial -> its first pod template
+    templates: dict[tuple[str, str], str] = field(default_factory=dict)  # profile and trial -> its first pod template
     read: dict[str, str] = field(default_factory=dict)  # the pod template when the wake under way began
     trials: dict[str, Intent] = field(default_factory=dict)  # the newest of each profile, as it was last written
+    begun: beginnings.Begun = field(default_factory=beginnings.Begun)
     policies: dict[str, str] = field(default_factory=dict)  # of deletion, as the newest wake read it
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
@@ -101,9 +99,11 @@ class Watch:
             self.told(self.waking)
         if record.kind == "TuningLedger":
             known, read = self.accepted.get(record.name, set()), self.read.get(record.name, "")
-            self._check(accepted_on_one_template, self.world, record.name, self.begun, read, known)
+            self._check(accepted_on_one_template, self.world, record.name, self.templates, read, known)
             self._check(serves_what_arrives, self.world, record.name, self.trials)
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
+            self._accepted(record.name)  # at once: a ledger may be lost within the same step
+            self._check(beginnings.only_what_may_begin, self.world, record.name, self.begun)
         if record.kind in OURS:
             return
         name = tenant_of(self.world, record)
@@ -155,6 +155,8 @@ class Watch:
         fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
         self.known[name] = self.looking.get(name, self.known[name])
         self._check(adoption_is_in_place, self.world, name, self.theirs[name])
+        if self.braked.get(name) == "restore":
+            self._check(beginnings.restored_or_said, self.world, name, self.theirs[name])
 
     # --- after each act of others
 
@@ -249,6 +251,8 @@ class Watch:
 
     def stepped(self) -> None:
         self._check(nothing_escapes, self.world)
+        for tenant in self.world.shop.tenants:
+            self._check(beginnings.no_wake_needs_a_source, self.world, tenant.name)
         for tenant in self.world.shop.tenants:
             self._accepted(tenant.name)
 
@@ -396,17 +400,17 @@ def accepted_on_evidence(world: World, name: str, seen: dict[str, set[str]]) -> 
 
 
 def accepted_on_one_template(
-    world: World, name: str, begun: dict[tuple[str, str], str], read: str, known: set[str]
+    world: World, name: str, templates: dict[tuple[str, str], str], read: str, known: set[str]
 ) -> None:
     """No trial is accepted but on pods of one template: nobody changed it between the trial's start and the wake that
     accepts. Our own note in it is nobody's change."""
     ledger = world.ledger(name)
     intent = ledger.intent if ledger is not None else None
     if intent is not None and intent.kind is IntentKind.TRIAL:
-        begun.setdefault((name, intent.id), places.template(world, name))
+        templates.setdefault((name, intent.id), places.template(world, name))
     for trial in ledger.trials if ledger is not None else ():
         fresh = trial.state is TrialState.ACCEPTED and trial.id not in known
-        if fresh and begun.get((name, trial.id), read) != read:
+        if fresh and templates.get((name, trial.id), read) != read:
             raise Violation(f"{name}: trial {trial.id} was accepted on another pod template than it began with")
 
 

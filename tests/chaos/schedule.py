@@ -138,6 +138,7 @@ async def stop_faults(world: World) -> None:
     world.metrics.lie, world.metrics.down = "", None
     world.wishes.clear()
     world.healing.clear()
+    world.switch(writes=True)
     world.brake(None)
     await world.helm.apply(documents.CLASS, force=True)
     world.server.recreate(NAMESPACE)
@@ -153,7 +154,7 @@ async def stop_faults(world: World) -> None:
             await world.alice.json_patch(app.target, [operation], subresource="scale")
         profile = world.profile(name)
         if profile is not None and "deletionTimestamp" not in profile["metadata"]:
-            await world.edit_spec(name, mode="Auto", freezes=[])
+            await world.edit_spec(name, mode="Auto", freezes=[], slos=world.tenant(name).profile["spec"]["slos"])
         await users.opted(world, name, None)
 
 

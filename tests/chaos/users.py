@@ -234,6 +234,84 @@ async def _class_deleted(world: World, chance: random.Random, tenant: str) -> st
     return "it is gone"
 
 
+@fault("class names an unknown source in mid-trial", "users", 3)
+async def _source_renamed(world: World, chance: random.Random, tenant: str) -> str:
+    """A chart that renames a metrics source takes the same path."""
+    await _begin(world, chance, tenant)
+    body = copied(documents.CLASS)
+    body["spec"]["sourceRef"] = "renamed"
+    await world.helm.apply(body, force=True)
+    return "renamed"
+
+
+@fault("class names its source again", "users", 1)
+async def _source_back(world: World, chance: random.Random, tenant: str) -> str:
+    await world.helm.apply(documents.CLASS, force=True)
+    return "the source is known"
+
+
+@fault("allowWrites switched off", "platform", 2)
+async def _writes_off(world: World, chance: random.Random, tenant: str) -> str:
+    """Most often at rest: a trial is wished for, and must not begin."""
+    if chance.random() < 0.3:
+        await _begin(world, chance, tenant)
+    world.switch(writes=False)
+    did = await _wish(world, chance, tenant)
+    for _ in range(chance.choice((1, 4, 12))):
+        await world.turn()
+    return f"nothing may be written; wished {did}"
+
+
+@fault("allowWrites switched on", "platform", 2)
+async def _writes_on(world: World, chance: random.Random, tenant: str) -> str:
+    world.switch(writes=True)
+    return "all may be written"
+
+
+UNREADABLE = [{"name": "x", "signal": "nosuch", "goal": "90%"}]
+
+
+@fault("stopped and restored, class or profile unusable", "platform", 4)
+async def _restore_unreadable(world: World, chance: random.Random, tenant: str) -> str:
+    await _begin(world, chance, tenant)
+    for _ in range(chance.choice((0, 12, 12))):  # it may be accepted by then
+        await world.turn()
+    ref, gone = Ref(CLASS, "", documents.CLASS["metadata"]["name"]), chance.random() < 0.5
+    if gone and world.server.peek(ref) is not None:
+        await world.alice.delete(ref)
+    elif world.profile(tenant) is not None:
+        await world.edit_spec(tenant, slos=UNREADABLE)
+    if chance.random() < 0.5:
+        world.restart()
+    for _ in range(chance.choice((0, 2))):
+        await world.turn()
+    world.brake("restore")
+    for _ in range(chance.choice((4, 12, 30))):
+        await world.turn()
+    return "the class is gone" if gone else "the profile makes no sense"
+
+
+@fault("paused, then the ledger is lost", "users", 3)
+async def _paused_and_lost(world: World, chance: random.Random, tenant: str) -> str:
+    if world.profile(tenant) is None:
+        return "there is no profile"
+    argument = chance.choice(("24h", "24h", ""))
+    await world.ask(tenant, "pause", argument)
+    for _ in range(chance.choice((1, 2, 8))):
+        await world.turn()
+    ref = _ledger(world, tenant)
+    if ref is None:
+        return "there is no ledger"
+    await _until_read(world, tenant)
+    await world.alice.delete(ref)
+    if chance.random() < 0.7:
+        world.restart()
+    await _wish(world, chance, tenant)
+    for _ in range(chance.choice((4, 12))):
+        await world.turn()
+    return f"paused {argument or 'until resumed'}"
+
+
 def _ledger(world: World, tenant: str) -> Ref | None:
     ref = Ref(LEDGER, NAMESPACE, tenant)
     if world.server.peek(ref) is None:
@@ -281,6 +359,7 @@ async def _ledger_old(world: World, chance: random.Random, tenant: str) -> str:
         return "it does not exist"
     world.lapsed.setdefault(tenant, "the ledger is older than what stands: that was set by nobody it knows")
     await _until_read(world, tenant)
+    world.replaced.add(tenant)
     await world.patch(ref, "/data", copied(world.old_ledgers[tenant]["data"]))
     return "the one from before the first step"
 

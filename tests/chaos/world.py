@@ -118,6 +118,8 @@ class World:
     escaped: list[str] = field(default_factory=list)
     lease: dict[str, str] = field(default_factory=dict)  # annotations of the operator's Lease
     went: bool = False  # through its end, the newest wake
+    allow_writes: bool = True  # as the chart says it to the next process
+    replaced: set[str] = field(default_factory=set)  # whose ledger was replaced by an older one since the last look
 
     def __post_init__(self) -> None:
         self.server = self.serving or FakeCluster(self.clock)
@@ -146,7 +148,7 @@ class World:
 
     def _process(self) -> Operator:
         network = Network(self.server, self.clock, self.network)
-        gate = GuardedCluster(network, allow_workload_writes=True)
+        gate = GuardedCluster(network, allow_workload_writes=self.allow_writes)
         telemetry = Telemetry()
         events = FakeEvents()
         brakes = Brakes(self.own_clock, telemetry, BrakeLimits())
@@ -161,11 +163,17 @@ class World:
             telemetry=telemetry,
             pod_settings=telemetry.pod_settings,
             brakes=brakes,
-            allow_writes=True,
+            allow_writes=self.allow_writes,
             reached=self._reached,
             jitter=lambda: 0.0,
         )
         return Operator(reconciler, network, events, brakes)
+
+    def switch(self, *, writes: bool) -> None:
+        """By the chart, which starts a fresh process."""
+        if writes != self.allow_writes:
+            self.allow_writes = writes
+            self.restart()
 
     def brake(self, text: str | None) -> None:
         """The stop on the operator's Lease, as its leader reads it at its next renewal; None takes it away."""

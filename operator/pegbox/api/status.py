@@ -49,6 +49,7 @@ def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing)
         "slos": slos,
         "budgets": _budgets(snapshot, setting),
         "breaker": _breaker(ledger.breaker),
+        "pausedUntil": None if ledger.paused_until is None else _second(ledger.paused_until),
         "model": _model(model, decision.conditions) | {"forecast": _forecast(snapshot.forecast)},
         "trial": _trial(ledger, snapshot),
         "lastTrial": _last_trial(ledger.trials[-1], spec.space) if ledger.trials else None,
@@ -261,6 +262,8 @@ def _budgets(snapshot: Snapshot, setting: Setting | None) -> list[dict[str, Any]
 
 def _breaker(breaker: Breaker) -> dict[str, Any]:
     body: dict[str, Any] = {"state": breaker.state.value, "failures": breaker.failures}
+    if breaker.opened:
+        body["openings"] = breaker.opened
     return body if breaker.until is None else {**body, "until": _second(breaker.until)}
 
 
@@ -335,6 +338,8 @@ def _next_braked(snapshot: Snapshot, ledger: Ledger) -> str:
         return ""
     if brakes.stop is not None:
         return "nothing until `pegbox start --all`"
+    if not snapshot.writes and snapshot.spec.mode is Mode.AUTO:
+        return "nothing until this install may write: set the chart's mode.allowWrites"
     return "nothing until the workload no longer opts out" if brakes.opted_out else ""
 
 

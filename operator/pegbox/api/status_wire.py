@@ -31,6 +31,9 @@ class BreakerStatus(Wire):
 
     state: Annotated[BreakerState, by_value(BreakerState)]
     failures: Annotated[int, Field(ge=0)]
+    openings: Annotated[
+        int | None, Field(ge=0, description="How often it opened in a row: each time doubles the wait.")
+    ] = None
     until: Time | None = None
 
 
@@ -121,6 +124,7 @@ class ProfileStatus(Wire):
     slos: Annotated[list[SloStatus], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     budgets: Annotated[list[BudgetStatus], Field(default_factory=list, max_length=16, json_schema_extra=list_map())]
     breaker: BreakerStatus | None = None
+    paused_until: Annotated[Time | None, Field(description="In the year 9999: until `resume`.")] = None
     model: ModelStatus | None = None
     trial: TrialStatus | None = None
     last_trial: TrialStatus | None = None

@@ -57,7 +57,7 @@ def keeps(snapshot: Snapshot, now: datetime) -> Decision | None:
 def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: datetime) -> Decision | None:
     """Back to the adoption, once; while it stands there, nothing."""
     ledger = snapshot.ledger
-    wrote = ledger.adopted is not None and ledger.generation > 0
+    wrote = restoring.due(ledger)
     left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"

@@ -48,13 +48,20 @@ def conditions(
 
 
 def refused(
-    generation: int, reason: Reason, message: str, previous: Mapping[ConditionType, Condition], now: datetime
+    generation: int,
+    reason: Reason,
+    message: str,
+    previous: Mapping[ConditionType, Condition],
+    now: datetime,
+    pending: str = "",
 ) -> tuple[Condition, ...]:
-    """Conditions of a profile that cannot be worked on at all."""
+    """Conditions of a profile that cannot be worked on at all. `pending`: why what is asked to be put back is not."""
     states: dict[ConditionType, State] = dict.fromkeys(ConditionType, (Truth.UNKNOWN, reason, SENTENCES[reason]))
     states[ConditionType.ACCEPTED] = (Truth.FALSE, reason, message)
     states[ConditionType.READY] = (Truth.FALSE, reason, message)
     states[ConditionType.PROGRESSING] = (Truth.FALSE, reason, SENTENCES[reason])
+    if pending:
+        states[ConditionType.DEGRADED] = (Truth.TRUE, Reason.RESTORE_PENDING, pending)
     return tuple(
         Condition(kind, status, why, text[:1000], generation, _since(previous.get(kind), status, now))
         for kind, (status, why, text) in sorted(states.items())

@@ -165,7 +165,7 @@ def _pins(spec: ProfileSpec, setting: Setting) -> dict[str, KnobValue]:
 
 
 def _may_write(snapshot: Snapshot) -> bool:
-    free = guards.brakes.why(snapshot) is None
+    free = snapshot.writes and guards.brakes.why(snapshot) is None
     return free and snapshot.spec.mode is Mode.AUTO and unhealthy(snapshot.workload) is None
 
 

@@ -38,7 +38,8 @@ def _lower(here: object, owed: object) -> bool:
 def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
     """Begin to put back as much as fits by now, if any of it does."""
     ledger = snapshot.ledger
-    if ledger.owed is None or snapshot.spec.mode is not Mode.AUTO or guards.brakes.why(snapshot) is not None:
+    auto = snapshot.writes and snapshot.spec.mode is Mode.AUTO
+    if ledger.owed is None or not auto or guards.brakes.why(snapshot) is not None:
         return None
     if guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE:
         return None  # nothing urgent: it may cost restarts

@@ -13,7 +13,7 @@ from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import IntentKind
+from pegbox.model.trials import IntentKind, Ledger
 
 
 def delete(snapshot: Snapshot, now: datetime) -> Decision:
@@ -39,11 +39,17 @@ def let_go(snapshot: Snapshot) -> Decision:
     return Decision(Action.CLOSE, Reason.STABLE, text, done, wake_after=looks.SOON)
 
 
+def due(ledger: Ledger) -> bool:
+    """Was anything written that a restore would put back?"""
+    return ledger.adopted is not None and ledger.generation > 0
+
+
 def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:
     """Begin to put `goal`, most often the values of the adoption, back from wherever the workload is now."""
     ledger = snapshot.ledger
     parent = ledger.intent.current if ledger.intent is not None else ledger.incumbent or _standing(snapshot)
     foreign = {**read_back.left_alone(ledger), **read_back.foreign_at_restore(snapshot, parent)}
+    foreign |= snapshot.known(snapshot.claimed)
     parent = _unfinished(snapshot, _here(snapshot, parent), goal)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     if not snapshot.deleting:

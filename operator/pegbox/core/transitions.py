@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from pegbox.core import breaker, cohorts, error_share, hpa_bounds, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
@@ -155,7 +156,8 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
     reached again, and waiting times would be longer than anybody asked for."""
     wait, intent = ledger.cooldown_until, ledger.intent
     if wait is not None:
-        ledger = replace(ledger, cooldown_until=min(wait, now + timedelta(seconds=float(guards.cooldown))))
+        longest = timedelta(seconds=float(longest_cooldown(guards, ledger)))
+        ledger = replace(ledger, cooldown_until=min(wait, now + longest))
     spent = {
         name: tuple(replace(item, since=min(item.since, now), until=min(item.until, now)) for item in items)
         for name, items in ledger.spent.items()
@@ -178,6 +180,13 @@ def not_ahead(guards: Guards, ledger: Ledger, now: datetime) -> Ledger:
         last_sample_at=_by(intent.last_sample_at, now),
     )
     return replace(ledger, intent=intent)
+
+
+def longest_cooldown(guards: Guards, ledger: Ledger) -> Fraction:
+    """Seconds. A ledger that knows no trial may be one that was made anew: it waits for one backoff of the breaker,
+    since nobody knows what failed before."""
+    tried = ledger.trials or (ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL)
+    return guards.cooldown if tried else max(guards.cooldown, guards.breaker_base)
 
 
 def _by(moment: datetime | None, now: datetime) -> datetime | None:

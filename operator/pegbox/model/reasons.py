@@ -52,6 +52,7 @@ class Reason(StrEnum):
     # holding
     MODE_OBSERVE = "ModeObserve"
     MODE_RECOMMEND = "ModeRecommend"
+    WRITES_NOT_ALLOWED = "WritesNotAllowed"
     STOPPED = "Stopped"
     OPTED_OUT = "OptedOut"
     FLEET_BREAKER_OPEN = "FleetBreakerOpen"
@@ -162,6 +163,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.OUT_OF_RANGE: "the setting lies outside of what was observed",
     Reason.MODE_OBSERVE: "mode Observe: nothing is proposed",
     Reason.MODE_RECOMMEND: "mode Recommend: nothing is written to the workload",
+    Reason.WRITES_NOT_ALLOWED: "this install may not write to workloads: set the chart's mode.allowWrites",
     Reason.STOPPED: "everything is stopped: `pegbox start --all` ends it",
     Reason.OPTED_OUT: "the workload opted out: nothing is written to it",
     Reason.FLEET_BREAKER_OPEN: "the breaker over all profiles holds new trials back",

@@ -12,7 +12,7 @@ from pegbox.adapters.kube import environment, owners, workload
 from pegbox.api import budgets as budget_api
 from pegbox.api.translate import Context
 from pegbox.api.translate_limits import reason_of
-from pegbox.core import way_back
+from pegbox.core import restoring, way_back
 from pegbox.model import settings_document, units
 from pegbox.model.brakes import OPT_OUT_ANNOTATION, parse_opt_out
 from pegbox.model.errors import InvalidInput, NotFound, NotServed
@@ -79,6 +79,7 @@ class Objects:
     ledger_problem: str = ""
     refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
     claimed: frozenset[str] = frozenset()  # knobs whose place an older profile has
+    restoring: bool = False  # a stop of everything asks for the values of the adoption
 
     @property
     def deleting(self) -> bool:
@@ -202,7 +203,8 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
         f"profile {name} tunes {', '.join(sorted(map(places.in_words, its)))} already" for name, its in theirs.items()
     )
     text = f"{'; '.join(texts)}: remove it from one of the two"
-    if found.stored is None or found.stored.intent is None:
+    stored = found.stored
+    if stored is None or (stored.intent is None and not (found.restoring and restoring.due(stored))):
         raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
     refusal = found.refusal or Missing(Reason.TARGET_BUSY, text)
     return replace(found, refusal=refusal, claimed=places.knobs_at(found.spec, claimed))

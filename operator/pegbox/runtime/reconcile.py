@@ -19,9 +19,9 @@ from pegbox.api import status as status_api
 from pegbox.core import cohorts, decide, error_budget, evictions, looks, read_back, transitions, under_way, way_back
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
+from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.errors import (
-    InvalidInput,
     NotAvailable,
     NotFound,
     PegboxError,
@@ -44,8 +44,10 @@ from pegbox.runtime import (
     observing,
     pod_env,
     reading,
+    remembering,
     saying,
     sizes,
+    sources,
     splitting,
     telling,
 )
@@ -125,11 +127,12 @@ class Reconciler:
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, _, name = key.partition("/")
-        memory = self.memories.setdefault(key, Memory())
+        memory, restoring = self.memories.setdefault(key, Memory()), self.brakes.stop is Stop.RESTORE
         try:
             found = await reading.read_spec(self.cluster, namespace, name, memory.reported, memory.parsed)
+            found = replace(found, restoring=restoring)
         except Unacceptable as refusal:
-            before = await finishing.last_read(self.cluster, memory, refusal)
+            before = await finishing.last_read(self.cluster, memory, refusal, restoring=restoring)
             if before is None:
                 return await self._unacceptable(key, memory, refusal)
             found = before
@@ -189,7 +192,7 @@ class Reconciler:
         return fencing.patient(await reading.read_rest(self.cluster, again, memory.parsed), intent.id, self.clock.now())
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
-        source, spec, now = self._source(found), found.spec, self.clock.now()
+        source, spec, now = sources.named(self.sources, found), found.spec, self.clock.now()
         memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
@@ -207,10 +210,11 @@ class Reconciler:
                 again = await reading.read_spec(self.cluster, spec.namespace, spec.name, names, memory.parsed)
                 found = reading.respecified(found, again.spec)
                 spec = found.spec
-        ledger = self._ledger(memory, found)
+        ledger = remembering.current(memory, found, now)
         memory.intent = ledger.intent
         self.brakes.seen(key, spec.space, ledger)
-        self.brakes.asked(found.source, braking.answered(acks, reported))
+        if found.source in self.sources:
+            self.brakes.asked(found.source, braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
@@ -225,7 +229,7 @@ class Reconciler:
             workload=found.workload,
             held=held,
             document=found.document,
-            observation=Missing(Reason.NO_DATA),
+            observation=sources.not_asked_yet(source),
             budgets=reading.budget_facts(found, now),
             requests=reading.requests(found),
             containers=resources.template_sizes(found.target, spec.target.container),
@@ -236,6 +240,7 @@ class Reconciler:
             acks=acks if isinstance(acks, Missing) else None,
             refusal=found.refusal,
             claimed=found.claimed,
+            writes=self.allow_writes,
             brakes=self.brakes.of(key, found.target),
         )
         return await self._observe(source, snapshot, memory), found
@@ -277,31 +282,6 @@ class Reconciler:
             return snapshot.ledger.incumbent
         setting = decide.baseline_setting(snapshot)
         return None if isinstance(setting, Missing) else setting
-
-    def _source(self, found: Objects) -> MetricsSource:
-        source = self.sources.get(found.source)
-        if source is None:
-            known = ", ".join(sorted(self.sources))
-            field = f"class {found.spec.class_name}: spec.sourceRef"
-            raise Refused(str(InvalidInput(field, found.source, f"known sources: {known}")))
-        return source
-
-    def _ledger(self, memory: Memory, found: Objects) -> Ledger:
-        """The stored ledger; with the unsaved statistics of this process where nobody else wrote it since."""
-        if memory.ledger is not None and found.ledger_version and memory.ledger_version == found.ledger_version:
-            return memory.ledger
-        if found.stored is not None:
-            # Somebody else wrote it (a restored backup): what this process decided before does not stand there.
-            memory.ledger, memory.ledger_text = found.stored, ledger_codec.state_of(found.stored)
-            return found.stored
-        known, adopted, document = memory.ledger, reading.adopted_before(found), found.document
-        if known is not None and not found.ledger_version and known.intent and known.profile_uid == found.spec.uid:
-            return known  # lost in mid-course: what is under way is finished first
-        generation = 0 if adopted is None else 1
-        if not isinstance(document, Missing) and document.profile_uid == found.spec.uid:
-            generation = document.generation  # the ledger was lost: the counter only ever grows
-        tokens = reading.echoed_tokens(found)
-        return Ledger(profile_uid=found.spec.uid, generation=generation, adopted=adopted, tokens=tokens)
 
     def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):
@@ -450,13 +430,14 @@ class Reconciler:
         profile = refusal.profile
         if profile["metadata"].get("deletionTimestamp"):
             return await self._abandon(profile)
-        text, intent = str(refusal), await finishing.under_way(self.cluster, profile)
-        if intent is not None:
-            text = f"{text}; {intent.kind.value} {intent.id} is under way and waits for it: nothing is written"
-        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now())
+        restoring = self.brakes.stop is Stop.RESTORE
+        waits = await finishing.waiting(self.cluster, profile, restoring=restoring)
+        text = f"{refusal}; {waits.text}" if waits.text else str(refusal)
+        pending = waits.text if waits.restore else ""
+        status = telling.refusal_status(profile, refusal.reason, text, self.clock.now(), pending)
         await self.events.emit(profile, Event(refusal.reason, text, warning=True))
         meta = profile["metadata"]
-        self.telemetry.rollback_pending(meta["namespace"], meta["name"], telling.goes_back(intent))
+        self.telemetry.rollback_pending(meta["namespace"], meta["name"], waits.goes_back)
         self.telemetry.conditions(meta["namespace"], meta["name"], status_api.read_conditions(status).values())
         await self._write_status(profile, status, memory)
         return 60.0

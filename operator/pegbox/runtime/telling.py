@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.api import status
+from pegbox.api import status, status_told
 from pegbox.core import conditions
 from pegbox.model.decisions import ConditionType, Decision, Event
 from pegbox.model.observations import Missing
@@ -69,12 +69,14 @@ def pending(snapshot: Snapshot, decision: Decision) -> Decision:
     return replace(decision, reason=Reason.RESTORE_PENDING, message=text, events=(*decision.events, event))
 
 
-def refusal_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:
-    """The status of a profile that cannot be worked on."""
+def refusal_status(profile: Object, reason: Reason, message: str, now: datetime, pending: str = "") -> Object:
+    """The status of a profile that cannot be worked on. `pending`: why its values cannot be put back, as is asked."""
     previous = status.read_conditions(profile.get("status") or {})
     generation = int(profile["metadata"].get("generation", 1))
-    said = conditions.refused(generation, reason, message, previous, now)
-    return status.render_refusal(generation, said, f"{reason.value}: {message}")
+    said = conditions.refused(generation, reason, message, previous, now, pending)
+    rendered = status.render_refusal(generation, said, f"{reason.value}: {message}")
+    before = profile.get("status") or {}
+    return rendered | {name: before[name] for name in status_told.KEPT if name in before}
 
 
 def failure_status(profile: Object, reason: Reason, message: str, now: datetime) -> Object:

@@ -53,7 +53,7 @@ async def test_every_guard_is_asked_anew_and_all_verdicts_are_shown() -> None:
     await shop.remember(cooldown_until=cooling, breaker=Breaker(BreakerState.OPEN, 3, 1, cooling))
     body = await told(shop)
     assert [v["guard"] for v in body["verdicts"]] == [
-        "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
+        "stopped", "opted-out", "mode", "writes", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
         "error-budget", "rollout-health", "freshness",
         "ownership", "bounds", "step", "rules", "sizes", "recently-failed", "budget",
     ]  # fmt: skip

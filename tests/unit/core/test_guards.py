@@ -227,7 +227,7 @@ def test_a_shared_budget(facts: SharedBudgetFacts | Missing, reason: Reason) -> 
 def test_every_objection_is_recorded_in_the_fixed_order() -> None:
     seen = snapshot(spec(mode=Mode.OBSERVE), ledger(paused_until=at(9)))
     assert [v.guard for v in guards.readiness(seen, T0)] == [
-        "stopped", "opted-out", "mode", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
+        "stopped", "opted-out", "mode", "writes", "paused", "halted", "breaker", "fleet-breaker", "cooldown", "frozen",
         "error-budget", "rollout-health", "freshness",
     ]  # fmt: skip
     found = guards.setting(seen, NOW, setting(workers=40, pool=4))
@@ -242,4 +242,13 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
 def test_a_try_waits_for_no_cooldown_but_for_the_breaker() -> None:
     asked = {v.guard for v in guards.readiness(snapshot(), T0, requested=True)}
     brakes = {"stopped", "opted-out", "breaker", "fleet-breaker"}
-    assert asked == {"mode", "paused", "halted", "error-budget", "rollout-health"} | brakes
+    assert asked == {"mode", "writes", "paused", "halted", "error-budget", "rollout-health"} | brakes
+
+
+@pytest.mark.parametrize("requested", [False, True], ids=["of_our_own_accord", "asked_for"])
+@pytest.mark.parametrize("urgent", [False, True], ids=["can_wait", "urgent"])
+def test_where_the_install_may_not_write_nothing_starts_however_it_came_about(*, requested: bool, urgent: bool) -> None:
+    for writes, reason in ((True, None), (False, Reason.WRITES_NOT_ALLOWED)):
+        verdicts = guards.readiness(snapshot(writes=writes), T0, requested=requested, urgent=urgent)
+        refused = guards.first_refusal(verdicts)
+        assert (refused.reason if refused else None) is reason

@@ -23,6 +23,7 @@ READINESS: tuple[ReadinessGuard, ...] = (
     brakes.stopped,
     brakes.opted_out,
     waiting.mode,
+    waiting.writes,
     waiting.paused,
     waiting.halted,
     waiting.breaker,

@@ -1,4 +1,4 @@
-"""Guards that only wait: mode, pause, halt, breaker, cool-down, freezes, a spent error budget."""
+"""Guards that only wait: mode, the right to write, pause, halt, breaker, cool-down, freezes, a spent error budget."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def mode(snapshot: Snapshot, now: datetime) -> Verdict:
     """Only Auto may start a trial."""
     refusals = {Mode.OBSERVE: Reason.MODE_OBSERVE, Mode.RECOMMEND: Reason.MODE_RECOMMEND}
     return _verdict("mode", refusals.get(snapshot.spec.mode))
+
+
+def writes(snapshot: Snapshot, now: datetime) -> Verdict:
+    """An install that may write to no workload starts nothing: nobody could see it fail, and it would hold slots."""
+    return _verdict("writes", None if snapshot.writes else Reason.WRITES_NOT_ALLOWED)
 
 
 def paused(snapshot: Snapshot, now: datetime) -> Verdict:
