@@ -28,6 +28,7 @@ its pods. Without the one it is still 1, and without the other 2, so that an old
 LATER_REASONS: Mapping[Reason, Reason] = {
     Reason.AHEAD_OF_LOAD: Reason.REQUESTED,
     Reason.EVICTION_FORBIDDEN: Reason.NOT_ACKNOWLEDGED,
+    Reason.QUERY_NOT_ANSWERED: Reason.METRICS_UNREACHABLE,
 }
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""

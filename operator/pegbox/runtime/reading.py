@@ -76,6 +76,7 @@ class Objects:
     ledger_problem: str = ""
     refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
     claimed: frozenset[str] = frozenset()  # knobs whose place an older profile has
+    known: frozenset[str] = frozenset()  # every knob of the class: of no other one is anything asked or kept
 
     @property
     def deleting(self) -> bool:
@@ -115,7 +116,8 @@ async def read_spec(
         spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
-    return Objects(profile, named_source(class_.get("spec", {}).get("sourceRef")), spec, target=target)
+    known = frozenset(str(knob["name"]) for knob in class_["spec"]["knobs"])
+    return Objects(profile, named_source(class_["spec"].get("sourceRef")), spec, target=target, known=known)
 
 
 def named_source(name: object) -> str:

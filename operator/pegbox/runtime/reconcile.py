@@ -193,13 +193,15 @@ class Reconciler:
         memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
-        reported = await source.setting_values(spec.namespace, now, max_age=looks.AT_REST * float(spec.interval))
+        reported = await source.setting_values(
+            spec.namespace, found.known or spec.space.names, now, max_age=looks.AT_REST * float(spec.interval)
+        )
         found = sizes.with_refused(reading.with_acknowledgements(found, acks), memory.unsized)
         memory.unsized = {}
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
             known = memory.reported or frozenset()
-            names = known | {n for pod, values in reported.items() if pod in mine for n in values}
+            names = (known | {n for pod, values in reported.items() if pod in mine for n in values}) & found.known
             if (
                 names != known and found.refusal is None
             ):  # only ever more: a gap in the metrics must not shrink the space
