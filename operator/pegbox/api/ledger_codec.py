@@ -93,7 +93,7 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         return ledger
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"
-        raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__}: {error})") from error
+        raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__})") from error
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -30,8 +30,8 @@ def registry(
 ) -> kopf.OperatorRegistry:
     """Handlers that only mark keys: profiles, classes in use and budgets.
 
-    No kind of others is watched, ConfigMaps neither: kopf lists what it watches whole, and whatever selects ours (a label)
-    anybody may write on his own. Each look reads ours by its name.
+    No kind of others is watched, ConfigMaps neither: kopf lists whole what it watches, and a label that would select
+    ours anybody may write on his own. Each look reads ours by its name.
 
     A watch that outlived the server's history begins with a list of everything: what is in it and was told before marks
     nothing, or all profiles would be due in the same moment.

@@ -264,7 +264,7 @@ async def _read_ledger(cluster: Cluster, found: Objects, parsed: Parsed) -> Obje
     try:
         ledger = parsed.decoded(body)
     except InvalidInput as error:
-        return replace(found, ledger_version=version, ledger_problem=str(error))
+        return replace(found, ledger_version=version, ledger_problem=error.remedy)
     if ledger.profile_uid != spec.uid:
         return replace(found, ledger_version=version, ledger_problem="it belongs to a deleted profile of this name")
     return replace(found, stored=ledger, ledger_version=version)
@@ -290,7 +290,7 @@ def read_document(own: Object | None) -> Document | Missing:
     try:
         return settings_document.parse(text)
     except InvalidInput as error:
-        return Missing(Reason.CONFIG_UNREADABLE, str(error))
+        return Missing(Reason.CONFIG_UNREADABLE, f"{settings_document.KEY}: {error.remedy}")  # of whoever edited it
 
 
 def with_acknowledgements(found: Objects, acks: Mapping[str, Acknowledgement] | Missing) -> Objects:

@@ -216,7 +216,7 @@ class Reconciler:
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
-        found = pod_env.with_admitted(found, held)
+        found = pod_env.with_admitted(found, held, ledger)
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
             self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
