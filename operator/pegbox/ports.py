@@ -8,7 +8,7 @@ call.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -160,8 +160,13 @@ class SignalRows:
 class MetricsSource(Protocol):
     """A Prometheus-compatible server. Answers are values or Missing(reason); nothing is ever zero for want of data."""
 
-    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
-        """Rows of every profile of the class. Answers up to `max_age` seconds old may be reused; 0: none."""
+    async def fetch(
+        self, query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> SignalRows | Missing:
+        """Rows of every profile of the class. Answers up to `max_age` seconds old may be reused; 0: none.
+
+        Who asks names his `namespace`: its rows come also where those of others spoil the answer for all.
+        """
         ...
 
     async def acknowledgements(
@@ -171,9 +176,9 @@ class MetricsSource(Protocol):
         ...
 
     async def setting_values(
-        self, namespace: str, at: datetime, *, max_age: float | None = None
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Mapping[str, float]] | Missing:
-        """pod name -> knob -> value in base units, from `pegbox_setting_value`."""
+        """pod name -> knob -> value in base units, from `pegbox_setting_value`. Of these knobs only."""
         ...
 
     async def check(self) -> Missing | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -169,3 +171,152 @@ def test_a_tenants_name_is_no_secret_and_may_stand_in_a_header() -> None:
     assert source.headers == {"X-Scope-OrgID": "team-a"}
     assert "team-a" not in repr(source)
     metrics_source(source).close()
+
+
+SECRET = "hunter2-planted"
+"""What stands where a profile points. Its author need not be allowed to read it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A knob's type and place, and objects that hold the secret there. `said` must be told: where, and what was expected."""
+
+    said: str
+    type: str = "Integer"
+    path: str = ""
+    text: str = ""  # of the key `app.yaml` of their ConfigMap
+    own: str = ""  # key of our own ConfigMap, which somebody edited
+    variable: str = ""
+
+
+def typed(kind: str, said: str, text: str = SECRET) -> dict[str, Place]:
+    """The same text in each place, for a knob of this type."""
+    return {
+        f"{kind}, a key": Place(said, kind, text=text),
+        f"{kind}, a path in YAML": Place(said, kind, "db.password", f"db:\n  password: '{text}'\n"),
+        f"{kind}, a path in JSON": Place(said, kind, "db.password", json.dumps({"db": {"password": text}})),
+        f"{kind}, a variable": Place(said, kind, variable=text),
+        f"{kind}, our ConfigMap": Place("ConfigUnreadable", kind, own="CACHE", text=text),
+    }
+
+
+PLACES = {
+    **typed("Integer", "write a plain decimal number"),
+    **typed("Decimal", "write a plain decimal number"),
+    **typed("Duration", "write a duration"),
+    **typed("Bytes", "write a quantity"),
+    **typed("Cpu", "write a quantity"),
+    **typed("Boolean", "holds no Boolean for knob cache"),
+    **typed("Choice", "write one of slow, fast"),
+    **{f"long: {name}": place for name, place in typed("Integer", "write a text of at most", SECRET * 9000).items() if "key" in name},
+    "YAML that ends early": Place("neither JSON nor YAML, line", path="a", text=f"a: [{SECRET}"),
+    "YAML with a tab": Place("neither JSON nor YAML, line", path="a", text=f"{SECRET}: b\n\t{SECRET}: c"),
+    "YAML with a sign that starts nothing": Place("neither JSON nor YAML, line", path="a", text=f"a: %{SECRET}\n%{SECRET} b"),
+    "YAML with a tag of nobody": Place("neither JSON nor YAML, line", path="a", text=f"a: !{SECRET}!x 1"),
+    "YAML with a tag": Place("has a tag", path="a", text=f"a: !{SECRET} 1"),
+    "YAML with an anchor": Place("anchor", path="a", text=f"a: &{SECRET} 1"),
+    "YAML with an alias": Place("anchor", path="b", text=f"a: &{SECRET} 1\nb: *{SECRET}"),
+    "YAML of two documents": Place("2 YAML documents", path="a", text=f"a: {SECRET}\n---\na: 1"),
+    "YAML on several lines": Place("several lines", path="a", text=f"a: |\n  {SECRET}\n"),
+    "JSON that ends early": Place("neither JSON nor YAML", path="a", text=f'{{"a": "{SECRET}", "b": '),
+    "JSON with half of a character": Place("mend|surrogate|decimal", path="a", text=f'{{"a": "{SECRET}\\ud800"}}'),
+    "a path to more than one value": Place("point at one string", path="db", text=f"db: {{password: {SECRET}}}"),
+    "a path that leads nowhere": Place("no such value", path="db.user", text=f"db: {{password: {SECRET}}}"),
+    "a key that stands twice": Place("stands 2 times", path="a", text=f"a: {SECRET}\na: {SECRET}"),
+}  # fmt: skip
+
+
+def settings(**changes: object) -> str:
+    body = {"version": 1, "profileUID": "u", "generation": 1, "hash": "h", "values": {}, "cohorts": {}}
+    return json.dumps(body | changes)
+
+
+DOCUMENTS = {
+    "no JSON": SECRET,
+    "another version": settings(version=SECRET),
+    "a generation that is none": settings(generation=SECRET),
+    "a uid that is a list": settings(profileUID=[SECRET]),
+    "values that are a text": settings(values=SECRET),
+    "a name that is too long": settings(values={SECRET * 9: "1"}),
+    "a value that is a list": settings(values={"cache": [SECRET]}),
+    "cohorts that are a text": settings(cohorts=SECRET),
+    "a cohort without pods": settings(cohorts={SECRET: {}}),
+    "a value that is no number": settings(values={"cache": SECRET}),
+}
+
+
+async def told(class_: dict[str, Any], knob: dict[str, Any], body: dict[str, Any] | None, variable: str = "") -> str:
+    """All that a profile with this knob makes the operator say, over some looks and after its mode and mind changed."""
+    world = await make({"service": class_})
+    target = documents.deployment()
+    if variable:
+        target = documents.with_variables(target, {"name": "CACHE", "value": variable})
+    await world.add(documents.profile("checkout", knob, documents.hot(), conflictPolicy="Take"), target, workers=2)
+    if body is not None:
+        await world.apply(body)
+    for _ in range(4):
+        await world.wake()
+        world.clock.skip(30)
+    await world.annotate("try", "cache=3")
+    await world.wake()
+    await world.edit(mode="Recommend")
+    await world.wake()
+    objects = [await world.outside.list(kind) for kind in (PROFILE, LEDGER, EVENT)]
+    metrics = generate_latest(world.reconciler.telemetry.registry).decode()
+    return json.dumps([[body | {"spec": {}} if body["kind"] == "PerformanceProfile" else body for body in kind] for kind in objects]) + repr(world.events.__dict__) + metrics  # fmt: skip
+
+
+def with_cache(kind: str, location: dict[str, str], effect: str) -> dict[str, Any]:
+    """The class, with the knob `cache` of this type there."""
+    class_ = copy.deepcopy(documents.CLASS)
+    limits: dict[str, Any] = {"choices": ["slow", "fast"]} if kind == "Choice" else {"min": "1", "max": "64"}
+    if kind == "Duration":
+        limits = {"min": "1s", "max": "64s"}
+    knob = {"name": "cache", "type": kind, "location": location, "effect": effect}
+    knob |= {} if kind == "Boolean" else limits
+    knobs = class_["spec"]["knobs"]
+    class_["spec"]["knobs"] = [knob if each["name"] == "cache" else each for each in knobs]
+    return class_
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+async def test_what_stands_where_a_profile_points_is_said_nowhere(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    knob: dict[str, Any] = {"name": "cache"}
+    if place.variable:
+        class_ = with_cache(place.type, {"kind": "PodEnv", "key": "CACHE"}, "Restart")
+        said = await told(class_, knob, None, place.variable)
+    elif place.own:
+        class_ = with_cache(place.type, {"kind": "Env", "key": place.own}, "Restart")
+        said = await told(class_, knob, documents.config_map("checkout-pegbox", **{place.own: place.text}))
+    else:
+        kind = "ConfigMapPath" if place.path else "ConfigMapKey"
+        where = {"configMap": "db-config", "key": "app.yaml"} | ({"path": place.path} if place.path else {})
+        class_ = with_cache(place.type, {"kind": kind}, "Hot")
+        said = await told(
+            class_, knob | {"location": where}, documents.config_map("db-config", **{"app.yaml": place.text})
+        )
+    said += caplog.text
+    assert any(each in said for each in place.said.split("|")), "what is wrong is told"
+    assert "planted" not in said
+
+
+@pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
+async def test_nor_is_what_somebody_wrote_into_our_document(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = documents.config_map("checkout-pegbox", **{"settings.json": text})
+    said = await told(with_cache("Integer", {"kind": "Settings"}, "Hot"), {"name": "cache"}, body)
+    assert "planted" not in said + caplog.text
+
+
+async def test_a_value_of_a_declared_knob_is_told_wherever_it_stands() -> None:
+    """Or nothing would be proven above, and nobody could see what is tuned."""
+    for kind, text in {"Integer": "7", "Duration": "7s", "Boolean": "true", "Choice": "fast"}.items():
+        body = documents.config_map("db-config", **{"app.yaml": f"a: '{text}'"})
+        where = {"configMap": "db-config", "key": "app.yaml", "path": "a"}
+        said = await told(
+            with_cache(kind, {"kind": "ConfigMapPath"}, "Hot"), {"name": "cache", "location": where}, body
+        )
+        assert f'"{text}"' in said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -34,8 +34,10 @@ class LyingMetrics(FakeMetrics):
         self.told_at: datetime | None = None
         self.since: datetime | None = None  # when the newest sample of a stale answer was taken
 
-    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
-        answer = await super().fetch(query, at, max_age=max_age)
+    async def fetch(
+        self, query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> SignalRows | Missing:
+        answer = await super().fetch(query, at, namespace=namespace, max_age=max_age)
         if isinstance(answer, SignalRows) and self.lie not in BLIND:
             self.told_at = at
         if isinstance(answer, Missing) or not self.lie:
@@ -82,9 +84,9 @@ class LyingMetrics(FakeMetrics):
         return self._unasked() or await super().acknowledgements(namespace, at, max_age=max_age)
 
     async def setting_values(
-        self, namespace: str, at: datetime, *, max_age: float | None = None
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Mapping[str, float]] | Missing:
-        return self._unasked() or await super().setting_values(namespace, at, max_age=max_age)
+        return self._unasked() or await super().setting_values(namespace, knobs, at, max_age=max_age)
 
     def _unasked(self) -> Missing | None:
         if self.lie == "partial":

@@ -43,7 +43,7 @@ def _table(text: str) -> set[Right]:
 
 CLASSES = _table("pegbox.dev performanceclasses get list watch")
 READ = _table("""
--              configmaps                  get list watch
+-              configmaps                  get
 -              pods                        list
 apps           deployments                 get
 apps           replicasets                 list

@@ -119,8 +119,10 @@ async def test_answers_that_stopped_moving_start_no_trial() -> None:
     await world.rest()
     old, fetch = world.clock.now(), world.metrics.fetch
 
-    async def frozen(query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
-        answer = await fetch(query, at, max_age=max_age)
+    async def frozen(
+        query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> SignalRows | Missing:
+        answer = await fetch(query, at, namespace=namespace, max_age=max_age)
         return replace(answer, at=old) if isinstance(answer, SignalRows) else answer
 
     world.metrics.fetch = frozen  # type: ignore[method-assign]

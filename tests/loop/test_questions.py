@@ -4,7 +4,7 @@ An SLO whose own window is not trialWindow is one question more, for everybody."
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -42,7 +42,9 @@ class Sharing(FakeMetrics):
             self.timed.append((at, key))
         return answer
 
-    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
+    async def fetch(
+        self, query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> SignalRows | Missing:
         key = query.signal.name, query.window
         found = await self._shared(key, at, max_age, lambda: super(Sharing, self).fetch(query, at))
         assert isinstance(found, SignalRows | Missing)
@@ -56,9 +58,9 @@ class Sharing(FakeMetrics):
         return found
 
     async def setting_values(
-        self, namespace: str, at: datetime, *, max_age: float | None = None
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Mapping[str, float]] | Missing:
-        ask = lambda: super(Sharing, self).setting_values(namespace, at)  # noqa: E731
+        ask = lambda: super(Sharing, self).setting_values(namespace, knobs, at)  # noqa: E731
         found: Mapping[str, Mapping[str, float]] | Missing = await self._shared("values", at, max_age, ask)
         return found
 
@@ -116,3 +118,53 @@ async def test_the_own_window_of_an_slo_is_asked_once_per_interval_whatever_is_u
 async def test_an_slo_whose_window_is_the_trials_costs_nothing_more() -> None:
     metrics, *_ = await a_trial("5m", 0)
     assert {q.window for q in metrics.asked} == {300}
+
+
+class Generous(FakeMetrics):
+    """Gives whatever pods export, whatever was asked for; `wanted` are the knobs that were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: list[frozenset[str]] = []
+
+    async def setting_values(
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
+    ) -> Mapping[str, Mapping[str, float]] | Missing:
+        self.wanted.append(frozenset(knobs))
+        return {pod: dict(values) for pod, values in self.values.get(namespace, {}).items()}
+
+
+async def test_names_that_a_pod_makes_up_are_neither_asked_for_nor_kept() -> None:
+    """Every look sees 200 new ones: kept for ever, one pod fills the operator's memory."""
+    metrics = Generous()
+    world = await make(metrics=metrics)
+    await world.add(documents.profile("checkout", documents.hot(), mode="Recommend"), workers=2)
+    await world.turns(3)
+    (pod,) = [str(pod["metadata"]["name"]) for pod in (await world.apps["checkout"].pods.settle())[:1]]
+    metrics.values = {"shop": {pod: {"workers": 2.0}}}
+    await world.wake()
+    memory, known = world.reconciler.memories["shop/checkout"], {k["name"] for k in documents.CLASS["spec"]["knobs"]}
+    assert memory.reported == {"workers"}
+    for turn in range(5):
+        metrics.values["shop"][pod] = {"workers": 2.0} | {f"made-up-{turn}-{n}": 1.0 for n in range(200)}
+        await world.wake()
+    assert memory.reported == {"workers"}
+    assert set(metrics.wanted) == {frozenset(known)}
+    metrics.values["shop"][pod] = {"pool": 2.0}
+    await world.wake()
+    assert memory.reported == {"workers", "pool"}, "a knob of the class is one from then on, and a gap forgets none"
+
+
+async def test_what_is_known_of_a_profile_is_forgotten_with_it() -> None:
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot(), mode="Recommend"), workers=2)
+    await world.turns(3)
+    assert "shop/checkout" in world.reconciler.memories
+    await world.delete()
+    await world.until(lambda: _gone(world))
+    await world.wake()
+    assert "shop/checkout" not in world.reconciler.memories
+
+
+async def _gone(world: World) -> bool:
+    return not await world.exists()

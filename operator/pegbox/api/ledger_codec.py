@@ -29,6 +29,7 @@ LATER_REASONS: Mapping[Reason, Reason] = {
     Reason.AHEAD_OF_LOAD: Reason.REQUESTED,
     Reason.EVICTION_FORBIDDEN: Reason.NOT_ACKNOWLEDGED,
     Reason.WRITES_NOT_ALLOWED: Reason.MODE_RECOMMEND,
+    Reason.QUERY_NOT_ANSWERED: Reason.METRICS_UNREACHABLE,
 }
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""
@@ -93,7 +94,7 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         return ledger
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"
-        raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__}: {error})") from error
+        raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__})") from error
 
 
 def _no_constant(name: str) -> NoReturn:

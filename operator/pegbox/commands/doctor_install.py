@@ -44,7 +44,7 @@ READ = (
     Right("apps", "statefulsets", ("get",)),
     Right("apps", "replicasets", ("list",)),
     Right("", "pods", ("list",)),
-    Right("", "configmaps", _WATCH),
+    Right("", "configmaps", ("get",)),
     Right("autoscaling", "horizontalpodautoscalers", ("list",)),
     Right("events.k8s.io", "events", ("create",)),
 )

@@ -27,6 +27,7 @@ REMEDIES = {
     Reason.PARTIAL_DATA: "scrape at least four times a window: shorten the scrape interval or widen the window",
     Reason.NOT_A_NUMBER: "correct the class's query: it must give finite numbers, as no division by zero does",
     Reason.QUERY_INVALID: "correct the PromQL of the class",
+    Reason.QUERY_NOT_ANSWERED: "export fewer series, narrow the class's query, or raise the server's limits",
 }
 
 
@@ -85,7 +86,7 @@ async def _ask(source: ScopedSource, fresh: Fresh, signal: Signal, now: datetime
     spec = fresh.snapshot.spec
     query = SignalQuery(spec.class_name, signal, int(spec.guards.trial_window), spec.matchers)
     about, name = spec.key, f"signal {signal.name}"
-    joined = _of_profile(await source.fetch(query, now), spec)
+    joined = _of_profile(await source.fetch(query, now, namespace=spec.namespace), spec)
     if isinstance(joined, SignalRows):
         return joined
     if joined.reason is Reason.METRICS_UNREACHABLE:

@@ -62,7 +62,7 @@ async def read(cluster: Cluster, source: MetricsSource | None, key: tuple[str, s
     namespace, name = key
     found = await reading.read_rest(cluster, await reading.read_spec(cluster, namespace, name, None))
     acks = UNASKED if source is None else await source.acknowledgements(namespace, now)
-    reported: Reported = UNASKED if source is None else await source.setting_values(namespace, now)
+    reported: Reported = UNASKED if source is None else await source.setting_values(namespace, found.known, now)
     found = reading.with_acknowledgements(found, acks)
     exported = _exported(found, reported)
     if exported:

@@ -134,7 +134,7 @@ def scope_of(spec: ProfileSpec, pods: str | None, deployment: str | None) -> Sco
 
 async def advise(wish: Wish, source: ScopedSource, now: datetime) -> Advice:
     """Observe, learn, propose. Never raises for missing data: that is an answer too."""
-    windows = Windows(source, wish.scope, wish.window)
+    windows = Windows(source, wish.scope, wish.window, wish.spec.space.names)
     down = await source.check()
     found: dict[str, KnobValue | Missing] = {}
     values = down if down is not None else await windows.values(now)

@@ -48,7 +48,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Reads windows of `seconds` of the pods of a scope.
+    """Reads windows of `seconds` of the pods of a scope, and what they say of `knobs`.
 
     `reporting`: the application exports its values, so that a moment at which it did not is unknown. Where it
     never does, the values given by hand are taken as unchanged.
@@ -57,11 +57,12 @@ class Windows:
     source: ScopedSource
     scope: Scope
     seconds: int
+    knobs: tuple[str, ...]
     reporting: bool = True
 
     async def values(self, at: datetime) -> Values | Missing:
         """What the scope's pods say they run."""
-        answer = await self.source.setting_values(self.scope.namespace, at)
+        answer = await self.source.setting_values(self.scope.namespace, self.knobs, at)
         if isinstance(answer, Missing):
             return answer
         pattern = re.compile(self.scope.pods)

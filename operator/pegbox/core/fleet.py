@@ -40,6 +40,7 @@ _NO_HARM = frozenset(
         Reason.TOO_FEW_EVENTS,
         Reason.METRICS_UNREACHABLE,
         Reason.QUERY_INVALID,
+        Reason.QUERY_NOT_ANSWERED,
         Reason.NOT_REPORTED,
     }
 )

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     TOO_FEW_EVENTS = "TooFewEvents"
     METRICS_UNREACHABLE = "MetricsUnreachable"
     QUERY_INVALID = "QueryInvalid"
+    QUERY_NOT_ANSWERED = "QueryNotAnswered"
     NOT_REPORTED = "NotReported"
     # model
     MODEL_TRUSTED = "ModelTrusted"
@@ -155,6 +156,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_FEW_EVENTS: "fewer events than minimumEvents in the window",
     Reason.METRICS_UNREACHABLE: "the metrics server could not be asked",
     Reason.QUERY_INVALID: "the metrics server refused the class's query",
+    Reason.QUERY_NOT_ANSWERED: "the metrics server is up, but this one question got no answer that can be used",
     Reason.NOT_REPORTED: "the workload does not export the metric",
     Reason.MODEL_TRUSTED: "predictions were better than the baseline's",
     Reason.LEARNING: "too few observations for a prediction yet",

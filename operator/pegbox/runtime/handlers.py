@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 def registry(
     mark: Mark, mark_class: MarkClass, mark_namespace: Mark, kubeconfig: Path | None = None, news: News | None = None
 ) -> kopf.OperatorRegistry:
-    """Handlers that only mark keys: profiles, classes in use, budgets and our ConfigMaps.
+    """Handlers that only mark keys: profiles, classes in use and budgets.
+
+    No kind of others is watched, ConfigMaps neither: kopf lists whole what it watches, and a label that would select
+    ours anybody may write on his own. Each look reads ours by its name.
 
     A watch that outlived the server's history begins with a list of everything: what is in it and was told before marks
     nothing, or all profiles would be due in the same moment.
@@ -58,19 +61,6 @@ def registry(
         if new(type, f"budget {namespace}/{name}", version(meta)):
             mark_namespace(namespace or "")
 
-    @kopf.on.event("", "v1", "configmaps", labels={"app.kubernetes.io/managed-by": "pegbox"}, registry=out)
-    async def config_map(
-        namespace: str | None,
-        name: str,
-        labels: Mapping[str, str],
-        meta: Mapping[str, Any],
-        type: str,  # noqa: A002
-        **_: Any,
-    ) -> None:
-        of = labels.get("pegbox.dev/profile")
-        if of and new(type, f"config map {namespace}/{name}", version(meta)):
-            mark(f"{namespace}/{of}")
-
     @kopf.on.login(registry=out)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         if kubeconfig is not None:
@@ -95,8 +85,6 @@ def tuned() -> kopf.OperatorSettings:
     settings.queueing.worker_limit = 10
     settings.queueing.idle_timeout = 0.1  # a worker keeps its slot for this long: throughput = limit / timeout
     settings.process.ultimate_exiting_timeout = 25
-    # Server-side, so that not every ConfigMap of the cluster is sent to us.
-    settings.watching.label_selectors["v1/configmaps"] = "app.kubernetes.io/managed-by=pegbox"
     return settings
 
 

@@ -15,7 +15,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import Object
-from pegbox.runtime import pod_env, sizes
+from pegbox.runtime import pod_env, sizes, texts
 from pegbox.runtime.reading import Objects
 
 Reported = Mapping[str, Mapping[str, float]] | Missing
@@ -38,9 +38,9 @@ def _held(found: Objects, knob: Knob, reported: Reported, ledger: Ledger | None)
         case LocationKind.SETTINGS:
             return _settings(found, knob, reported)
         case LocationKind.ENV:
-            return _env(found, knob, reported)
+            return _env(found, knob, reported, ledger)
         case LocationKind.CONFIG_MAP_KEY | LocationKind.CONFIG_MAP_PATH:
-            return _config_map(found, knob)
+            return _config_map(found, knob, ledger)
         case LocationKind.HPA_MIN | LocationKind.HPA_MAX:
             return _hpa(found, knob)
         case LocationKind.REPLICAS:
@@ -56,11 +56,12 @@ def _settings(found: Objects, knob: Knob, reported: Reported) -> Held:
     return Held(_agreed(found, knob, reported), refusal=refusal)
 
 
-def _env(found: Objects, knob: Knob, reported: Reported) -> Held:
+def _env(found: Objects, knob: Knob, reported: Reported, ledger: Ledger | None) -> Held:
     data = (found.own_config_map or {}).get("data", {})
     key = knob.location.key or knob.name.upper()
     if key in data:
-        return Held(_parse(knob, data[key]), data[key])
+        where = f"ConfigMap {found.spec.config_map_name}/{key}"
+        return Held(texts.value(knob, data[key], where, Reason.CONFIG_UNREADABLE, ledger), data[key])
     return Held(_agreed(found, knob, reported))
 
 
@@ -85,7 +86,7 @@ def from_metric(knob: Knob, value: float) -> KnobValue | Missing:
     return round(Fraction(str(value)) / knob.unit) * knob.unit
 
 
-def _config_map(found: Objects, knob: Knob) -> Held:
+def _config_map(found: Objects, knob: Knob, ledger: Ledger | None) -> Held:
     where = knob.location
     body = found.config_maps.get(where.config_map)
     if body is None:
@@ -95,12 +96,15 @@ def _config_map(found: Objects, knob: Knob) -> Held:
     if text is None:
         gone = _no_text(body, where)
         return Held(gone, refusal=gone, object_uid=uid)
+    place = f"ConfigMap {'/'.join(part for part in (where.config_map, where.key, where.path) if part)}"
     try:
         raw = configmaps.read_path(text, where.path) if where.path else text
-        value = knob.type.parse(raw.strip(), f"{where.config_map}/{where.key}/{where.path}")
-    except InvalidInput as error:
-        unreadable = Missing(Reason.CONFIG_UNREADABLE, str(error))
-        return Held(unreadable, text, refusal=unreadable, object_uid=uid)
+    except InvalidInput as error:  # its remedy says what is wrong, and nothing of what stands there
+        value: KnobValue | Missing = Missing(Reason.CONFIG_UNREADABLE, f"{place}: {error.remedy}")
+    else:
+        value = texts.value(knob, raw, place, Reason.CONFIG_UNREADABLE, ledger)
+    if isinstance(value, Missing):
+        return Held(value, refusal=value, object_uid=uid)  # without the text: it is no value, so nothing restores it
     refusal = _volume(found, where.config_map) if knob.effect is Effect.HOT else None
     if body.get("immutable"):
         refusal = Missing(Reason.CONFIG_IMMUTABLE, where.config_map)
@@ -203,4 +207,4 @@ def _parse(knob: Knob, text: str) -> KnobValue | Missing:
     try:
         return knob.type.parse(text, f"knob {knob.name}")
     except InvalidInput as error:
-        return Missing(Reason.CONFIG_UNREADABLE, str(error))
+        return Missing(Reason.CONFIG_UNREADABLE, f"knob {knob.name} in the settings document: {error.remedy}")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 class News:
-    """What is known of each object, by a key of the caller's."""
+    """What is known of each object, by a key of the caller's: a digest, since annotations may be as long as books."""
 
     def __init__(self) -> None:
-        self._known: dict[str, object] = {}
+        self._known: dict[str, bytes] = {}
 
     def heard(self, key: str, seen: object) -> bool:
         """Is it anything new? It is known from now on."""
-        new = key not in self._known or self._known[key] != seen
-        self._known[key] = seen
+        digest = hashlib.sha256(repr(seen).encode(errors="replace")).digest()
+        new = self._known.get(key) != digest
+        self._known[key] = digest
         return new
 
     def gone(self, key: str) -> None:

@@ -56,7 +56,8 @@ async def look(source: MetricsSource, asked: assess.Question, ages: Ages = Ages(
     newest, own = assess.questions(spec, asked.window)
     wanted = [(s, w, ages.newest) for s, w in newest] + [(s, w, ages.own) for s, w in own]
     queries = ((SignalQuery(spec.class_name, s, w, spec.matchers), age) for s, w, age in wanted)
-    answers = await asyncio.gather(*(source.fetch(query, asked.at, max_age=age) for query, age in queries))
+    mine = spec.namespace
+    answers = await asyncio.gather(*(source.fetch(q, asked.at, namespace=mine, max_age=age) for q, age in queries))
     evidence = {(s.name, w): answer for (s, w, _), answer in zip(wanted, answers, strict=True)}
     return Seen(assess.assess(asked, evidence), assess.attained(asked, evidence), evidence)
 

@@ -13,7 +13,6 @@ from datetime import timedelta
 
 from pegbox.adapters.kube import environment, owners, resources
 from pegbox.core import pod_env as pod_env_rules
-from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
@@ -21,6 +20,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Held, Snapshot, Workload
 from pegbox.model.trials import Ledger
 from pegbox.ports import POD_ENVIRONMENT, Object
+from pegbox.runtime import texts as text_values
 from pegbox.runtime.reading import ORIGINALS, PARENTS, Objects, noted
 
 LAG = timedelta(seconds=30)
@@ -58,8 +58,8 @@ def _held(asking: Asking, knob: Knob) -> Held:
         return Held(gone, refusal=gone, object_uid=uid)
     start = _start(asking, knob, texts)
     if isinstance(start, Missing) and start.reason is Reason.ENV_UNREADABLE:
-        return Held(start, texts.get(name), refusal=start, object_uid=uid)
-    value = _standing(found, knob, start, texts)
+        return Held(start, refusal=start, object_uid=uid)  # without the text: it is no value, so nothing restores it
+    value = _standing(asking, knob, start, texts)
     seen = Held(value, texts.get(name), start=None if isinstance(start, Missing) else start)
     seen = _left_open(asking, knob, replace(seen, behind=_gone(asking, knob, seen)))
     seen = _with_pods(asking, knob, seen)
@@ -83,32 +83,29 @@ def _start(asking: Asking, knob: Knob, texts: Mapping[str, str | None]) -> KnobV
         text = texts[name]
         if text is None:
             return Missing(Reason.ENV_UNREADABLE, f"{name} is taken by valueFrom: state a value in the template")
-        return _parsed(knob, text)
+        return _parsed(knob, text, asking.ledger)
     remembered = noted(asking.found.pod_environment).get(knob.name)
     if remembered is not None:
-        return _parsed(knob, remembered)
+        return _parsed(knob, remembered, asking.ledger)
     adopted = asking.ledger.adopted if asking.ledger is not None else None
     if adopted is not None and knob.name in adopted:
         return adopted[knob.name]
     return asking.agreed(asking.found, knob)
 
 
-def _parsed(knob: Knob, text: str) -> KnobValue | Missing:
-    try:
-        return knob.type.parse(text.strip(), f"variable {knob.location.key}")
-    except InvalidInput as error:
-        return Missing(Reason.ENV_UNREADABLE, str(error))
+def _parsed(knob: Knob, text: str, ledger: Ledger | None) -> KnobValue | Missing:
+    return text_values.value(knob, text, f"variable {knob.location.key}", Reason.ENV_UNREADABLE, ledger)
 
 
 def _standing(
-    found: Objects, knob: Knob, start: KnobValue | Missing, texts: Mapping[str, str | None]
+    asking: Asking, knob: Knob, start: KnobValue | Missing, texts: Mapping[str, str | None]
 ) -> KnobValue | Missing:
     """What the next pod gets: our entry where it applies to the template as it is now, else what it has anyway."""
     name = knob.location.key
-    entry = environment.entries(found.pod_environment).get(name)
+    entry = environment.entries(asking.found.pod_environment).get(name)
     if entry is None or not environment.acts(entry, texts.get(name), named=name in texts):
         return start
-    return _parsed(knob, str(entry["value"]))
+    return _parsed(knob, str(entry["value"]), asking.ledger)
 
 
 def _gone(asking: Asking, knob: Knob, seen: Held) -> tuple[str, ...]:
@@ -133,7 +130,9 @@ def _left_open(asking: Asking, knob: Knob, seen: Held) -> Held:
     text = noted(asking.found.pod_environment, PARENTS).get(knob.name)
     if text is None or (intent is not None and intent.cohort is not None):
         return seen
-    return replace(seen, value=_parsed(knob, text), behind=(f"{POD_ENVIRONMENT.kind} {asking.found.spec.name}",))
+    return replace(
+        seen, value=_parsed(knob, text, asking.ledger), behind=(f"{POD_ENVIRONMENT.kind} {asking.found.spec.name}",)
+    )
 
 
 def _with_pods(asking: Asking, knob: Knob, seen: Held) -> Held:
@@ -147,7 +146,7 @@ def _with_pods(asking: Asking, knob: Knob, seen: Held) -> Held:
     written = environment.written_at(found.pod_environment)
     stale, missed = [], []
     for pod in _live(found):
-        runs = _runs(found, knob, pod, seen.start)
+        runs = _runs(asking.found, knob, pod, seen.start, asking.ledger)
         late = written is None or environment.created_at(pod) > written + LAG
         if runs != seen.value and not _beside(asking, knob, pod, runs, late):
             stale.append(str(pod["metadata"]["name"]))
@@ -171,13 +170,13 @@ def _live(found: Objects) -> Iterator[Object]:
     return (pod for pod in found.pods if pod["metadata"]["uid"] in uids)
 
 
-def _runs(found: Objects, knob: Knob, pod: Object, start: KnobValue | None) -> KnobValue | None:
+def _runs(found: Objects, knob: Knob, pod: Object, start: KnobValue | None, ledger: Ledger | None) -> KnobValue | None:
     """What a pod's own env makes of a knob; None where that cannot be told."""
     texts = environment.stated(pod, resources.container_name(pod, found.spec.target.container))
     if knob.location.key not in texts:
         return start
     text = texts[knob.location.key]
-    value = Missing(Reason.ENV_UNREADABLE) if text is None else _parsed(knob, text)
+    value = Missing(Reason.ENV_UNREADABLE) if text is None else _parsed(knob, text, ledger)
     return None if isinstance(value, Missing) else value
 
 
@@ -197,15 +196,16 @@ def _refused(asking: Asking, knob: Knob, seen: Held) -> Missing | None:
     return None
 
 
-def with_admitted(found: Objects, values: Mapping[str, Held]) -> Objects:
-    """Pods with what their own env makes of each such knob."""
+def with_admitted(found: Objects, values: Mapping[str, Held], ledger: Ledger | None = None) -> Objects:
+    """Pods with what their own env makes of each such knob. `ledger`: where it is not the stored one."""
+    ledger = ledger if ledger is not None else found.stored
     knobs = found.spec.space.at(LocationKind.POD_ENV)
     if not knobs or isinstance(found.workload, Missing):
         return found
     bodies = {pod["metadata"]["uid"]: pod for pod in found.pods}
     pods = []
     for pod in found.workload.pods:
-        runs = {k.name: _runs(found, k, bodies[pod.uid], values[k.name].start) for k in knobs}
+        runs = {k.name: _runs(found, k, bodies[pod.uid], values[k.name].start, ledger) for k in knobs}
         pods.append(replace(pod, admitted={name: value for name, value in runs.items() if value is not None}))
     return replace(found, workload=replace(found.workload, pods=tuple(pods)))
 

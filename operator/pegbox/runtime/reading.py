@@ -80,6 +80,7 @@ class Objects:
     refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
     claimed: frozenset[str] = frozenset()  # knobs whose place an older profile has
     restoring: bool = False  # a stop of everything asks for the values of the adoption
+    known: frozenset[str] = frozenset()  # every knob of the class: of no other one is anything asked or kept
 
     @property
     def deleting(self) -> bool:
@@ -124,8 +125,9 @@ async def read_spec(
         spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
         raise Unacceptable(reason_of(error), str(error), profile) from error
-    source = named_source(class_.get("spec", {}).get("sourceRef"))
-    return Objects(profile, source, spec, target=target, class_=class_)
+    known = frozenset(str(knob["name"]) for knob in class_["spec"]["knobs"])
+    source = named_source(class_["spec"].get("sourceRef"))
+    return Objects(profile, source, spec, target=target, class_=class_, known=known)
 
 
 def named_source(name: object) -> str:
@@ -268,7 +270,7 @@ async def _read_ledger(cluster: Cluster, found: Objects, parsed: Parsed) -> Obje
     try:
         ledger = parsed.decoded(body)
     except InvalidInput as error:
-        return replace(found, ledger_version=version, ledger_problem=str(error))
+        return replace(found, ledger_version=version, ledger_problem=error.remedy)
     if ledger.profile_uid != spec.uid:
         return replace(found, ledger_version=version, ledger_problem="it belongs to a deleted profile of this name")
     return replace(found, stored=ledger, ledger_version=version)
@@ -294,7 +296,7 @@ def read_document(own: Object | None) -> Document | Missing:
     try:
         return settings_document.parse(text)
     except InvalidInput as error:
-        return Missing(Reason.CONFIG_UNREADABLE, str(error))
+        return Missing(Reason.CONFIG_UNREADABLE, f"{settings_document.KEY}: {error.remedy}")  # of whoever edited it
 
 
 def with_acknowledgements(found: Objects, acks: Mapping[str, Acknowledgement] | Missing) -> Objects:

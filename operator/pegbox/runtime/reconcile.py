@@ -196,13 +196,15 @@ class Reconciler:
         memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
-        reported = await source.setting_values(spec.namespace, now, max_age=looks.AT_REST * float(spec.interval))
+        reported = await source.setting_values(
+            spec.namespace, found.known or spec.space.names, now, max_age=looks.AT_REST * float(spec.interval)
+        )
         found = sizes.with_refused(reading.with_acknowledgements(found, acks), memory.unsized)
         memory.unsized = {}
         if not isinstance(reported, Missing):
             mine = {p.name for p in found.workload.unfinished} if isinstance(found.workload, Workload) else set()
             known = memory.reported or frozenset()
-            names = known | {n for pod, values in reported.items() if pod in mine for n in values}
+            names = (known | {n for pod, values in reported.items() if pod in mine for n in values}) & found.known
             if (
                 names != known and found.refusal is None
             ):  # only ever more: a gap in the metrics must not shrink the space
@@ -218,7 +220,7 @@ class Reconciler:
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
             ledger = replace(ledger, reporting=True)
         held = hold(found, reported, ledger)
-        found = pod_env.with_admitted(found, held)
+        found = pod_env.with_admitted(found, held, ledger)
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
             self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())

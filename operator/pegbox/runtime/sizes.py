@@ -47,8 +47,8 @@ def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -
     try:
         start = knob.type.parse(text, f"container {name}: {size}")
     except InvalidInput as error:
-        unreadable = Missing(Reason.RESIZE_UNSUPPORTED, str(error))
-        return Held(unreadable, text, refusal=unreadable, object_uid=body["metadata"]["uid"])
+        unreadable = Missing(Reason.RESIZE_UNSUPPORTED, f"{error.field}: {error.remedy}")
+        return Held(unreadable, refusal=unreadable, object_uid=body["metadata"]["uid"])
     value = _standing(found, knob, ledger, start)
     refusal = (
         _unsupported(found, template, container, size)

@@ -6,7 +6,7 @@ under way, verbs, deletions and brakes go on all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +29,9 @@ class Silent:
     async def acknowledgements(self, namespace: str, at: datetime, *, max_age: float | None = None) -> Missing:
         return self.why
 
-    async def setting_values(self, namespace: str, at: datetime, *, max_age: float | None = None) -> Missing:
+    async def setting_values(
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
+    ) -> Missing:
         return self.why
 
     async def check(self) -> Missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from pegbox.model.observations import Missing
@@ -30,7 +30,9 @@ class FakeMetrics:
         self.values: dict[str, dict[str, dict[str, float]]] = {}
         self.asked: list[SignalQuery] = []
 
-    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> SignalRows | Missing:
+    async def fetch(
+        self, query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> SignalRows | Missing:
         self.asked.append(query)
         if self.down is not None:
             return self.down
@@ -46,11 +48,13 @@ class FakeMetrics:
         return said or Missing(Reason.NOT_REPORTED, "no pod says what it runs")
 
     async def setting_values(
-        self, namespace: str, at: datetime, *, max_age: float | None = None
+        self, namespace: str, knobs: Collection[str], at: datetime, *, max_age: float | None = None
     ) -> Mapping[str, Mapping[str, float]] | Missing:
         if self.down is not None:
             return self.down
-        said = {pod: dict(values) for pod, values in self.values.get(namespace, {}).items()}
+        exported = self.values.get(namespace, {})
+        said = {pod: {n: v for n, v in values.items() if n in knobs} for pod, values in exported.items()}
+        said = {pod: values for pod, values in said.items() if values}
         return said or Missing(Reason.NOT_REPORTED, "no pod says what it runs")
 
     async def check(self) -> Missing | None:

@@ -33,6 +33,8 @@ from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.reasons import Reason
 
 ALERTS = Path(__file__).parents[3] / "manifests" / "alerts" / "pegbox.yaml"
+MANY = 300
+"""Buckets, knobs and documents that the pod `many-1` makes up."""
 STALE_AFTER = 6.0
 """Seconds after which the pod `stale-1` stops answering."""
 RENAMED_AFTER = 4.0
@@ -104,6 +106,15 @@ def _dated(t: float) -> str:
     )
 
 
+def _many(t: float) -> str:
+    """One pod that exports whatever it likes: buckets, knobs, documents, and books for labels."""
+    buckets = "".join(f'task_seconds_bucket{{le="{n}"}} {n * t}\n' for n in range(1, MANY))
+    values = "".join(f'pegbox_setting_value{{knob="made_up_{n}"}} {n}\n' for n in range(MANY))
+    acks = "".join(f'pegbox_settings_generation{{profile_uid="u{n}",hash="h"}} {n}\n' for n in range(MANY))
+    book = f'pegbox_settings_generation{{profile_uid="u",hash="{"x" * 65}"}} 1\n'
+    return tasks()(t) + buckets + values + acks + book + 'pegbox_setting_value{knob="worker_count"} 5\n'
+
+
 def _restarted(t: float) -> str:
     """Its counters begin again from zero in the middle: the process was restarted, and the pod is the same."""
     return tasks()(t if t < RESET_AFTER else t - RESET_AFTER)
@@ -127,6 +138,7 @@ PODS = (
     Pod("odd-1", lambda t: f'# TYPE odd_total counter\nodd_total{{queue="{_ODD_LABEL}"}} {7 * t}\n'),
     Pod("twice-1", tasks(1.0)),
     Pod("other-1", tasks(1.0), namespace="bank"),
+    Pod("many-1", _many, namespace="evil"),
 )
 SHOWN = {  # profile -> pod -> setting
     "shop/checkout": {
@@ -143,6 +155,7 @@ SHOWN = {  # profile -> pod -> setting
     "shop/reset": {"reset-1": PodSetting("", "1")},
     "shop/odd": {"odd-1": PodSetting("", "1")},
     "bank/other": {"other-1": PodSetting("", "1")},
+    "evil/many": {"many-1": PodSetting("", "1")},
 }
 
 

@@ -24,7 +24,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import SignalQuery, SignalRow, SignalRows
 
-from .conftest import ODD, Played
+from .conftest import MANY, ODD, Played
 
 WINDOW = 6
 LATENCY = Signal(
@@ -239,9 +239,31 @@ async def test_acknowledgements_are_of_the_newest_document_and_the_slowest_proce
 
 
 async def test_values_in_force_are_read_per_pod_and_knob(source: PrometheusSource, played: Played) -> None:
-    values = await source.setting_values("shop", played.at)
+    values = await source.setting_values("shop", ["worker_count"], played.at)
     assert not isinstance(values, Missing)
     assert (values["a"], values["c"]) == ({"worker_count": 8.0}, {"worker_count": 9.0})
+
+
+async def test_a_pod_that_makes_up_buckets_has_no_histogram_and_the_others_have_theirs(
+    source: PrometheusSource, played: Played
+) -> None:
+    rows = await fetched(source, query(LATENCY), played)
+    assert ("evil/many", "", "1") in rows.refused
+    assert {row.profile for row in rows.rows} == {"shop/checkout", "shop/nan", "shop/reset", "bank/other"}
+    assert source.usage.samples < MANY + 50, "201 of its buckets were sent, of more than 300"
+    load = await fetched(source, query(ARRIVED), played)
+    assert "evil/many" in {row.profile for row in load.rows}, "what it does not spoil, it has"
+
+
+async def test_a_pod_that_makes_up_knobs_and_documents_is_asked_for_few(
+    source: PrometheusSource, played: Played
+) -> None:
+    assert await source.setting_values("evil", ["worker_count"], played.at) == {"many-1": {"worker_count": 5.0}}
+    assert source.usage.samples == 2, "one value, and when it was scraped"
+    acks = await source.acknowledgements("evil", played.at)
+    assert not isinstance(acks, Missing)
+    assert len(acks["many-1"].hash) <= promql.LONGEST_LABEL
+    assert source.usage.samples <= 2 + 2 * promql.MOST_SERIES
 
 
 @pytest.mark.parametrize("namespace", ["bank", 'x"} or pegbox_settings_generation{a!="'])

@@ -221,7 +221,7 @@ async def test_a_server_that_does_not_scrape_the_operator_is_told_from_one_witho
     shop = await healthy()
     fetch = shop.metrics.fetch
 
-    async def unjoined(query: SignalQuery, at: datetime, *, max_age: float | None = None) -> object:
+    async def unjoined(query: SignalQuery, at: datetime, **_: object) -> object:
         await fetch(query, at)
         return Missing(Reason.NO_DATA, "no series")
 

@@ -6,7 +6,7 @@ Two pods; a task holds a worker for 100 ms, so capacity is 20 tasks/s for each u
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,9 @@ class ScopedMetrics(FakeMetrics):
         rows = tuple(answer)
         return SignalRows(rows, at) if rows else Missing(Reason.NO_DATA, "the query answered with no series")
 
-    async def setting_values(self, namespace: str, at: datetime) -> Values | Missing:
+    async def setting_values(self, namespace: str, knobs: Collection[str], at: datetime) -> Values | Missing:
         if self.down is not None or self.values_at is None:
-            return await super().setting_values(namespace, at)
+            return await super().setting_values(namespace, knobs, at)
         found = self.values_at(at)
         return found or Missing(Reason.NOT_REPORTED, f"no pod of namespace {namespace} exports pegbox_setting_value")
 

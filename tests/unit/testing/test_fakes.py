@@ -103,12 +103,12 @@ async def test_metrics_that_are_down_answer_everything_with_the_reason() -> None
     metrics = FakeMetrics()
     metrics.acknowledge("shop", "web-1", Acknowledgement("u", 1, "h"), {"worker_count": 4.0})
     assert await metrics.check() is None
-    assert (await metrics.setting_values("shop", START)) == {"web-1": {"worker_count": 4.0}}
+    assert (await metrics.setting_values("shop", ["worker_count"], START)) == {"web-1": {"worker_count": 4.0}}
     metrics.down = Missing(Reason.METRICS_UNREACHABLE)
     answers = [
         await metrics.check(),
         await metrics.acknowledgements("shop", START),
-        await metrics.setting_values("shop", START),
+        await metrics.setting_values("shop", ["worker_count"], START),
     ]
     assert answers == [metrics.down] * 3
 

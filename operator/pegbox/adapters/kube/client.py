@@ -30,6 +30,13 @@ AGAIN_SECONDS = 0.25
 SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
 MAX_BODY_BYTES = 1024 * 1024
 """A ConfigMap may hold no more, and etcd little more; aiohttp warns of larger ones."""
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Of one answer: etcd keeps objects of up to 1.5 MiB, and a page of 500 pods has some 5 MiB. A larger page is asked for
+in smaller ones."""
+MAX_LIST_BYTES = 64 * 1024 * 1024
+"""Of one list in one namespace: who may make pods, ReplicaSets or HPAs there may make many, and large ones."""
+OURS = "pegbox.dev/"
+"""Profiles and ledgers are listed for everybody at once: a list that ended early would stop them all."""
 _MAX_PAGES = 1000
 _KINDS = {(k.api_version, k.kind): k for k in vars(ports).values() if isinstance(k, Kind)}
 
@@ -45,6 +52,10 @@ class _Request:
     body: Any = None
     content_type: str = JSON
     timeout: float = TIMEOUT_SECONDS
+
+
+class _TooLarge(NotAvailable):
+    """The answer is longer than is read."""
 
 
 class _Hiccup(NotAvailable):
@@ -77,22 +88,34 @@ class KubeCluster:
         return await self._send(_Request(_asked("get", ref), "GET", path_of(ref.kind, ref.namespace, ref.name)))
 
     async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
-        """All pages. Items carry apiVersion and kind, which servers leave out of lists of built-in types."""
+        """All pages. Items carry apiVersion and kind, which servers leave out of lists of built-in types.
+
+        Of kinds of others at most MAX_LIST_BYTES in a namespace: what its users make large or many costs nobody else.
+        """
         asked = _asked("list", Ref(kind, namespace, ""))
         found: list[Object] = []
-        token = ""
+        token, size = "", 0
         for _ in range(_MAX_PAGES):
             query = {"limit": str(limit)} | ({"labelSelector": labels} if labels else {})
             if token:
                 query["continue"] = token
             try:
-                page = await self._send(_Request(asked, "GET", path_of(kind, namespace), query))
+                page, length = await self._sized(_Request(asked, "GET", path_of(kind, namespace), query))
+            except _TooLarge:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 4)  # the same page in smaller ones
+                continue
             except Refused as error:
                 if error.status != 410 or not token:
                     raise
-                found, token = [], ""  # the list outlived the server's history: from the start
+                found, token, size = [], "", 0  # the list outlived the server's history: from the start
                 continue
             head = {"apiVersion": kind.api_version, "kind": kind.kind}
+            size += length
+            if namespace and not kind.api_version.startswith(OURS) and size > MAX_LIST_BYTES:
+                remedy = "delete what is there beside the target's own, or make it smaller"
+                raise NotAvailable(f"{asked.what}: more than {MAX_LIST_BYTES >> 20} MiB: {remedy}")
             found += [head | item for item in page.get("items") or ()]
             token = (page.get("metadata") or {}).get("continue", "")
             if not token:
@@ -172,6 +195,11 @@ class KubeCluster:
         return Ref(kind, metadata["namespace"] if kind.namespaced else "", metadata["name"])
 
     async def _send(self, request: _Request) -> Object:
+        body, _ = await self._sized(request)
+        return body
+
+    async def _sized(self, request: _Request) -> tuple[Object, int]:
+        """The answer, and its bytes."""
         if request.body is not None and len(json.dumps(request.body)) > MAX_BODY_BYTES:
             raise Refused(f"{request.asked.what}: the body is over {MAX_BODY_BYTES} bytes", status=413)
         try:
@@ -184,7 +212,7 @@ class KubeCluster:
         await self._clock.sleep(AGAIN_SECONDS)
         return await self._once(request)
 
-    async def _once(self, request: _Request) -> Object:
+    async def _once(self, request: _Request) -> tuple[Object, int]:
         await self._limit.take()
         try:
             async with asyncio.timeout(request.timeout):
@@ -195,7 +223,7 @@ class KubeCluster:
         except (aiohttp.ClientError, OSError) as error:
             text = f"{request.asked.what}: {type(error).__name__}: {error}"
             raise _Hiccup(text) from error.with_traceback(None)  # aiohttp's connection keeps it, and so all its frames
-        return _body(request.asked, status, raw)
+        return _body(request.asked, status, raw), len(raw)
 
     async def _exchange(self, request: _Request) -> tuple[int, bytes]:
         """Status and body of one exchange; kubernetes.aio adds the credentials."""
@@ -209,7 +237,13 @@ class KubeCluster:
         )
         timeout = aiohttp.ClientTimeout(total=request.timeout)
         response = await self._client.call_api(*serialized, _request_timeout=timeout)
-        return response.status, await response.read()  # type: ignore[no-untyped-call]
+        raw = bytearray()
+        async for chunk in response.response.content.iter_chunked(64 * 1024):
+            raw += chunk
+            if len(raw) > MAX_ANSWER_BYTES:
+                response.response.close()  # the rest is not read, also not to use the connection again
+                raise _TooLarge(f"{request.asked.what}: the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
+        return response.status, bytes(raw)
 
 
 def _body(asked: Asked, status: int, raw: bytes) -> Object:

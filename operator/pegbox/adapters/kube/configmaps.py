@@ -50,8 +50,8 @@ def write_path(text: str, path: str, new: str) -> str:
 def _locate(text: str, path: str, steps: tuple[Step, ...]) -> _Found:
     try:
         size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidInput("path", path, "the text holds half of a character (a surrogate): write it anew") from error
+    except UnicodeEncodeError:
+        raise InvalidInput("path", path, "the text holds half of a character (a surrogate): write it anew") from None
     if size > MAX_JSON_BYTES:
         raise InvalidInput("path", path, f"the text has {size} bytes, over the limit of {MAX_JSON_BYTES}")
     if text.lstrip()[:1] in ("[", "{") and jsontext.too_deep(text):

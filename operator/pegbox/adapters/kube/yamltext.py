@@ -39,8 +39,10 @@ def parse(text: str, path: str) -> Events:
                 raise InvalidInput("path", path, f"the text is nested deeper than {MAX_DEPTH} levels")
             events.append(event)
     except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InvalidInput("path", path, f"the text is neither JSON nor YAML: {reason}") from error
+        # The parser's own words quote the text, which is somebody's. So does its traceback.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise InvalidInput("path", path, f"the text is neither JSON nor YAML{where}: mend it") from None
     documents = sum(isinstance(each, yaml.DocumentStartEvent) for each in events)
     if documents != 1:
         raise InvalidInput("path", path, f"the text holds {documents} YAML documents: Pegbox edits texts of one")
@@ -106,7 +108,7 @@ def _span(text: str, event: Any, path: str) -> Span:
     start, end = _index(event.start_mark), _index(event.end_mark)
     style = _STYLES.get(event.style or "", Style.PLAIN)
     if event.tag is not None:
-        raise InvalidInput("path", path, f"the value has the tag {event.tag}: remove it")
+        raise InvalidInput("path", path, "the value has a tag: remove it")
     if event.style in ("|", ">") or "\n" in text[start:end] or "\r" in text[start:end]:
         raise InvalidInput("path", path, "the value stands on several lines: write it on one")
     if style is Style.PLAIN and tag_of(event.value) == _NULL:

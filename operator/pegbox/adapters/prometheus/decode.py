@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pegbox.adapters.prometheus.promql import MOST_BUCKETS
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Signal, SignalKind
 from pegbox.model.reasons import Reason
@@ -84,6 +85,8 @@ def _bound(text: str | None) -> float | None:
 
 
 def _decode(signal: Signal, key: Key, points: Sequence[Point]) -> list[SignalRow] | Missing:
+    if sum(part == "bucket" for part, _, _ in points) > MOST_BUCKETS:
+        return Missing(Reason.PARTIAL_DATA, f"{signal.name} has more than {MOST_BUCKETS} buckets: export fewer")
     sums: dict[tuple[str, float | None], float] = defaultdict(float)
     for part, le, value in points:
         if isinstance(value, Missing):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +34,12 @@ MINIMUM_SCRAPES = 4
 """A rate over fewer samples is mostly extrapolation."""
 REMEMBERED = 4096
 """Texts that are kept, with their proof: the same few questions are asked at every look."""
+MOST_BUCKETS = 200
+"""Of one histogram of one profile: the server cuts what has more, so that nobody else's answer grows by it."""
+MOST_SERIES = 4
+"""Acknowledgements of one instance: it has one, and for a moment the one before."""
+LONGEST_LABEL = 64
+"""Characters of a profile's uid and of a hash."""
 MAX_SCOPE_PODS = 200
 """Cap for queries that name pods: beyond it the text outgrows what proxies let through."""
 
@@ -230,11 +237,14 @@ def build(query: SignalQuery, dialect: Dialect) -> str:
     ours = _equal((("class", query.class_name), *dialect.own_labels))
     pods = f"{POD_SETTING}{{{written(ours)}}}"
     labels = ", ".join(joined)
-    text = (
+    rows = (
         f"sum by ({labels}, part, le) ({inner}"
         f" * on (target_namespace, target_pod) group_left ({labels})"
         f" (0 * topk by (target_namespace, target_pod) (1, timestamp({pods})) + 1))"
     )
+    # Pods name their buckets as they like. One more than may be: so it is seen that something was cut.
+    cut = f"topk by ({labels}, part) ({MOST_BUCKETS + 1}, {rows})"
+    text = cut if query.signal.kind is SignalKind.HISTOGRAM else rows
     confined.prove(text, frozenset(matching), query.class_name, Join(POD_SETTING, frozenset(ours)))
     return text
 
@@ -249,14 +259,32 @@ def build_for_scope(query: SignalQuery, dialect: Dialect, scope: Scope) -> str:
     return text
 
 
-def build_dated(metric: str, labels: tuple[str, ...], namespace: str, dialect: Dialect) -> str:
-    """A metric's value and scrape time per pod, instance and `labels`: parts "value" and "at"."""
-    source = f"{metric}{{{dialect.namespace_label}={quote(namespace)}}}"
-    by = ", ".join((dialect.pod_label, "instance", *labels))
-    return (
-        f'label_replace(max by ({by}) ({source}), "part", "value", "", "")'
-        f' or label_replace(max by ({by}) (timestamp({source})), "part", "at", "", "")'
-    )
+def build_acknowledgements(namespace: str, dialect: Dialect) -> str:
+    """`pegbox_settings_generation` per pod, instance, profile and hash: of each instance the freshest few."""
+    told = f"{dialect.namespace_label}={quote(namespace)},{_short('profile_uid')},{_short('hash')}"
+    source = f"pegbox_settings_generation{{{told}}}"
+    each = f"{dialect.pod_label}, instance"
+    by = f"{each}, profile_uid, hash"
+    newest = f"topk by ({each}) ({MOST_SERIES}, max by ({by}) (timestamp({source})))"
+    return _dated(f"max by ({by}) ({source}) and {newest}", newest)
+
+
+def build_setting_values(namespace: str, knobs: Collection[str], dialect: Dialect) -> str:
+    """`pegbox_setting_value` per pod, instance and knob, of the knobs that are named."""
+    names = "|".join(escape_regex(name) for name in sorted(knobs))
+    source = f"pegbox_setting_value{{{dialect.namespace_label}={quote(namespace)},knob=~{quote(names)}}}"
+    by = f"{dialect.pod_label}, instance, knob"
+    return _dated(f"max by ({by}) ({source})", f"max by ({by}) (timestamp({source}))")
+
+
+def _short(name: str) -> str:
+    """A pod may write books into a label; ours are short."""
+    return f'{name}=~".{{0,{LONGEST_LABEL}}}"'
+
+
+def _dated(value: str, at: str) -> str:
+    """A metric's value and scrape time: parts "value" and "at"."""
+    return f'label_replace({value}, "part", "value", "", "") or label_replace({at}, "part", "at", "", "")'
 
 
 def _matching(query: SignalQuery, dialect: Dialect) -> tuple[Matcher, ...]:

@@ -73,6 +73,10 @@ class Answer:
     samples_read: int
 
 
+class _TooLarge(Exception):
+    """The server began to answer, and would have gone on for longer than we read."""
+
+
 class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is untyped
     def __init__(self, server: Server) -> None:
         session = requests.Session()
@@ -106,6 +110,8 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
         """
         try:
             status, body = self._request(query, at)
+        except _TooLarge as error:
+            return self._not_answered(f"{error}: fewer series, or fewer labels of them")
         except (requests.RequestException, OSError, ValueError) as error:
             return self._unreachable(_cause(error))
         try:
@@ -116,6 +122,8 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
             return self._unreachable(f"answered {status}, not as a Prometheus does")
         if status in (400, 422):
             return Missing(Reason.QUERY_INVALID, self._shown(document.get("error", f"status {status}"), 500))
+        if document.get("errorType") == "timeout":
+            return self._not_answered(f"answered {status}: {self._shown(document.get('error', ''), 200)}")
         if status != 200 or document.get("status") != "success":
             return self._unreachable(f"answered {status}: {self._shown(document.get('error', ''), 200)}")
         answer = _answer(document, len(body))
@@ -150,7 +158,7 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
             for chunk in response.iter_content(64 * 1024):
                 body += chunk
                 if len(body) > server.largest_answer:
-                    raise requests.exceptions.ContentDecodingError(f"more than {server.largest_answer} bytes")
+                    raise _TooLarge(f"answered {response.status_code}, with more than {server.largest_answer} bytes")
                 if time.monotonic() > deadline:
                     raise requests.exceptions.ReadTimeout(f"no whole answer in {server.read_timeout:g} s")
             return response.status_code, bytes(body)
@@ -179,6 +187,10 @@ class Transport(PrometheusConnect):  # type: ignore[misc]  # the library is unty
 
     def _unreachable(self, why: str) -> Missing:
         return Missing(Reason.METRICS_UNREACHABLE, self._shown(f"{self._server.shown}: {why}", 500))
+
+    def _not_answered(self, why: str) -> Missing:
+        """By a server that is up: it is this one question."""
+        return Missing(Reason.QUERY_NOT_ANSWERED, self._shown(f"{self._server.shown}: {why}", 500))
 
 
 def _cause(error: BaseException) -> str:

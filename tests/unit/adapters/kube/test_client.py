@@ -19,7 +19,7 @@ from pegbox.adapters.kube.client import KubeCluster, path_of
 from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.model.errors import InvalidInput, NotAvailable, PegboxError, Refused
-from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, POD, Object, Ref
+from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, POD, PROFILE, Object, Ref
 from pegbox.testing.clock import FakeClock
 
 REF = Ref(CONFIG_MAP, "shop", "a")
@@ -139,6 +139,57 @@ async def test_a_list_that_outlives_the_servers_history_starts_again(server: Ser
 
     server.answer = page
     assert [each["metadata"]["name"] for each in await cluster.list(CONFIG_MAP, "shop")] == ["3"]
+
+
+def _large(bytes_each: int, count: int) -> Answer:
+    """A namespace with so many objects of so many bytes, which the server gives in pages as they are asked for."""
+
+    def page(request: web.Request) -> web.Response:
+        start, limit = int(request.query.get("continue", "0")), int(request.query["limit"])
+        end = min(count, start + limit)
+        items = [{"metadata": {"name": str(n), "annotations": {"a": "x" * bytes_each}}} for n in range(start, end)]
+        return web.json_response({"metadata": {"continue": str(end)} if end < count else {}, "items": items})
+
+    return page
+
+
+async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may make objects in a namespace may make 500 of 1.5 MB: nobody reads 750 MB for one page."""
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 20_000)
+    server.answer = _large(1_000, 100)
+    found = await cluster.list(POD, "shop")
+    assert [each["metadata"]["name"] for each in found] == [str(n) for n in range(100)]
+    assert [asked[2]["limit"] for asked in server.asked][:5] == ["500", "125", "31", "7", "7"]
+
+
+async def test_an_object_that_is_too_large_ends_the_list_and_the_read(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 20_000)
+    server.answer = _large(30_000, 3)
+    with pytest.raises(NotAvailable, match="list pods in shop: the answer is over"):
+        await cluster.list(POD, "shop", limit=1)
+    server.answer = lambda _: web.json_response({"data": {"k": "x" * 30_000}})
+    with pytest.raises(NotAvailable, match="get ConfigMap shop/a: the answer is over"):
+        await cluster.get(REF)
+    server.answer = lambda _: web.json_response({"data": {"k": "x" * 19_000}})
+    assert len((await cluster.get(REF))["data"]["k"]) == 19_000
+
+
+async def test_of_one_namespace_only_so_much_is_read_and_our_own_lists_are_whole(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_LIST_BYTES", 50_000)
+    server.answer = _large(1_000, 100)
+    with pytest.raises(NotAvailable, match="list pods in evil: more than"):
+        await cluster.list(POD, "evil", limit=10)
+    assert len(server.asked) == 5
+    assert len(await cluster.list(PROFILE, "evil", limit=10)) == 100
+    assert len(await cluster.list(PROFILE, limit=10)) == 100
+    server.answer = _large(1_000, 40)
+    assert len(await cluster.list(POD, "shop", limit=10)) == 40
 
 
 async def test_access_is_asked_and_only_a_clear_yes_is_one(server: Server, cluster: KubeCluster) -> None:
