@@ -23,7 +23,9 @@ class Silent:
 
     why: Missing
 
-    async def fetch(self, query: SignalQuery, at: datetime, *, max_age: float | None = None) -> Missing:
+    async def fetch(
+        self, query: SignalQuery, at: datetime, *, namespace: str = "", max_age: float | None = None
+    ) -> Missing:
         return self.why
 
     async def acknowledgements(self, namespace: str, at: datetime, *, max_age: float | None = None) -> Missing:
