@@ -48,6 +48,6 @@ def _breaker(body: object) -> Breaker:
 def _moment(text: object) -> datetime | None:
     try:
         when = datetime.fromisoformat(str(text))
-    except ValueError:
+        return when.astimezone(UTC) if when.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return when if when.tzinfo is not None else None

@@ -66,7 +66,8 @@ async def waiting(cluster: Cluster, profile: Object, *, restoring: bool) -> Wait
     """Of a profile for which `last_read` has nothing."""
     ledger = await _ledger(cluster, profile)
     intent = None if ledger is None else ledger.intent
-    if restoring and _may_be_out(ledger) and FINALIZER in (profile["metadata"].get("finalizers") or []):
+    moved = ledger is None or intent is not None or ledger.incumbent != ledger.adopted
+    if restoring and moved and _may_be_out(ledger) and FINALIZER in (profile["metadata"].get("finalizers") or []):
         text = "the values of the adoption are not put back, since nobody knows their places: make class and profile "
         text += "readable again, or put them back by hand"
         return Waiting(goes_back=True, restore=True, text=text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pegbox.core import assess, force
+from pegbox.core import assess, decide, force
 from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.snapshot import Snapshot, Workload
@@ -30,6 +30,17 @@ class Seen:
     observation: Observation | Missing
     slos: Mapping[str, Attainment | Missing]
     evidence: assess.Evidence
+
+
+def in_force(snapshot: Snapshot) -> Setting | None:
+    """What the pods run: the stage under way once it was read back, else the incumbent, else what was found."""
+    intent = snapshot.ledger.intent
+    if intent is not None and intent.applied_at is not None:
+        return intent.current
+    if snapshot.ledger.incumbent is not None:
+        return snapshot.ledger.incumbent
+    setting = decide.baseline_setting(snapshot)
+    return None if isinstance(setting, Missing) else setting
 
 
 def question(

@@ -29,7 +29,7 @@ from pegbox.model.errors import (
     ResizeRefused,
     WriteConflict,
 )
-from pegbox.model.knobs import Setting, values_hash
+from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
@@ -249,7 +249,7 @@ class Reconciler:
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
         """The newest window of the setting in force, and the disjoint clean ones before it."""
-        spec, setting, now = snapshot.spec, self._in_force(snapshot), self.clock.now()
+        spec, setting, now = snapshot.spec, observing.in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
         intent = snapshot.ledger.intent
@@ -275,15 +275,6 @@ class Reconciler:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
         ledger = memory.take(spec, snapshot.ledger, newest, setting)
         return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
-
-    def _in_force(self, snapshot: Snapshot) -> Setting | None:
-        intent = snapshot.ledger.intent
-        if intent is not None and intent.applied_at is not None:
-            return intent.current
-        if snapshot.ledger.incumbent is not None:
-            return snapshot.ledger.incumbent
-        setting = decide.baseline_setting(snapshot)
-        return None if isinstance(setting, Missing) else setting
 
     def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):

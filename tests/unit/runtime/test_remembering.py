@@ -56,6 +56,9 @@ def lost(status: dict[str, Any] | None, **guards: Any) -> Ledger:
             {"breaker": {"state": "Ajar"}, "pausedUntil": "soon"}, None, Breaker(), WAIT, id="nonsense_is_left_out",
         ),
         pytest.param(
+            {"breaker": CLOSED, "pausedUntil": "0001-01-01T00:00:00+14:00"}, None, Breaker(), WAIT, id="before_all_times",
+        ),
+        pytest.param(
             {"breaker": CLOSED, "pausedUntil": "2026-01-05T13:00:00"}, None, Breaker(), WAIT, id="a_time_without_a_zone",
         ),
     ],
