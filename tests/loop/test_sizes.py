@@ -439,6 +439,28 @@ async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_s
     assert await pod_sizes(app) == ["0.5", "0.5"]
 
 
+@pytest.mark.parametrize("way", ["the trial's own end", "a stop that restores", "a deletion"])
+async def test_between_two_crashes_a_size_goes_back_as_well(way: str) -> None:
+    """A container that does not run just now starts again with what its pod's spec asks for."""
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    assert await pod_sizes(app) == ["750m", "750m"]
+    app.pods.frozen = True
+    for pod in await app.pods.pods():
+        ref = Ref(POD, world.namespace, pod["metadata"]["name"])
+        state = {"waiting": {"reason": "CrashLoopBackOff"}}
+        patch = [{"op": "replace", "path": "/status/containerStatuses/0/state", "value": state}]
+        await world.outside.json_patch(ref, patch, subresource="status")
+    if way == "a stop that restores":
+        world.brake("restore")
+    if way == "a deletion":
+        await world.delete()
+    await world.wake()
+    await world.wake()
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
 async def accepted_beside(*, target: dict[str, Any], **spec: Any) -> tuple[World, App]:
     """Both knobs accepted; then somebody adds an HPA, which wants four pods."""
     world, app = await start(size(), **spec)

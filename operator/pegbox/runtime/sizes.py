@@ -104,14 +104,14 @@ def _known(ledger: Ledger, name: str) -> set[KnobValue]:
 
 
 def resizable(found: Objects) -> Mapping[str, Object]:
-    """Pods of the target whose container runs, by name: the others take what they have when they start."""
+    """Pods of the target whose container runs or has run, by name: the others take what they have when they start."""
     workload = found.workload
     live = {p.uid for p in workload.unfinished if not p.terminating} if isinstance(workload, Workload) else set()
     return {
         str(pod["metadata"]["name"]): pod
         for pod in found.pods
         if pod["metadata"]["uid"] in live
-        and resources.running(pod, resources.container_name(pod, found.spec.target.container)) is not None
+        and resources.has_run(pod, resources.container_name(pod, found.spec.target.container))
     }
 
 
@@ -143,8 +143,8 @@ def _unsupported(found: Objects, template: Object, container: Object, size: Size
             Reason.RESIZE_UNSUPPORTED, "the template states resources of the whole pod: state the container's"
         )
     for name, pod in resizable(found).items():
-        status = resources.running(pod, str(container["name"])) or {}
-        if not status.get("resources"):  # the API server asks the same before it lets a resize pass
+        status = resources.running(pod, str(container["name"]))
+        if status is not None and not status.get("resources"):  # the API server asks the same before it lets a resize pass
             detail = (
                 f"the kubelet of pod {name} reports no resources: it needs Kubernetes 1.33 and a runtime that resizes"
             )

@@ -81,9 +81,22 @@ def restarts(container: Mapping[str, Any], resource: ResourceName) -> bool:
 
 def running(pod: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """The status of a container that runs, else None."""
+    status = _status(pod, name)
+    return status if (status.get("state") or {}).get("running") else None
+
+
+def has_run(pod: Mapping[str, Any], name: str) -> bool:
+    """Does a container run, or has it before? Between two crashes a server takes a resize without asking the kubelet, and
+    the next start is of that size."""
+    status = _status(pod, name)
+    state, last = status.get("state") or {}, status.get("lastState") or {}
+    looping = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    return bool(state.get("running") or looping or state.get("terminated") or last.get("terminated"))
+
+
+def _status(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     statuses = pod.get("status", {}).get("containerStatuses") or ()
-    status: Mapping[str, Any] | None = next((s for s in statuses if s.get("name") == name), None)
-    return status if status is not None and (status.get("state") or {}).get("running") else None
+    return next((s for s in statuses if s.get("name") == name), {})
 
 
 def resizing(pod: Mapping[str, Any]) -> str:
