@@ -155,6 +155,10 @@ class Watch:
         fails before that told nobody (seed 5101851: a conflict storm kept its claim from landing)."""
         self.known[name] = self.looking.get(name, self.known[name])
         self._check(adoption_is_in_place, self.world, name, self.theirs[name])
+
+    def slept(self, name: str) -> None:
+        """The wake went through, to its last word: a claim is written before that (seed 131000568)."""
+        self.told(name)
         if self.braked.get(name) == "restore":
             self._check(beginnings.restored_or_said, self.world, name, self.theirs[name])
 

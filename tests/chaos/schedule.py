@@ -79,7 +79,7 @@ class Runner:
     async def run(self, schedule: Schedule) -> Outcome:
         world = await self.world(schedule.shop)
         watch, out = Watch(world), Outcome(schedule)
-        world.on_wake, world.on_slept = watch.woken, watch.told
+        world.on_wake, world.on_slept = watch.woken, watch.slept
         tenants = [t.name for t in world.shop.tenants]
         for step in schedule.steps:
             chance = random.Random(step.seed)

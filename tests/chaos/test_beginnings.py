@@ -33,7 +33,7 @@ def found(act: Callable[[World, Watch], Awaitable[None]]) -> list[str]:
     async def run() -> list[str]:
         world = await RUNNER.world("hot")
         watch = Watch(world)
-        world.on_wake, world.on_slept = watch.woken, watch.told
+        world.on_wake, world.on_slept = watch.woken, watch.slept
         await act(world, watch)
         watch.stepped()
         return [line.partition(":")[0] for line in watch.found]

@@ -31,7 +31,7 @@ async def _way_back(trial: Mapping[str, int], shop: str = "places") -> tuple[Wor
     way back is written. No pod is told of it yet."""
     world = await RUNNER.world(shop)
     watch = Watch(world)
-    world.on_wake, world.on_slept = watch.woken, watch.told
+    world.on_wake, world.on_slept = watch.woken, watch.slept
     world.wishes[NAME] = trial
     await world.turn()
     if shop == "admitted":
