@@ -144,7 +144,7 @@ def _unsupported(found: Objects, template: Object, container: Object, size: Size
         )
     for name, pod in resizable(found).items():
         status = resources.running(pod, str(container["name"]))
-        if status is not None and not status.get("resources"):  # the API server asks the same before it lets a resize pass
+        if status is not None and not status.get("resources"):  # as the API server asks before it lets a resize pass
             detail = (
                 f"the kubelet of pod {name} reports no resources: it needs Kubernetes 1.33 and a runtime that resizes"
             )

@@ -86,8 +86,8 @@ def running(pod: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 
 def has_run(pod: Mapping[str, Any], name: str) -> bool:
-    """Does a container run, or has it before? Between two crashes a server takes a resize without asking the kubelet, and
-    the next start is of that size."""
+    """Does a container run, or has it before? Between two crashes a server takes a resize without asking the kubelet,
+    and the next start is of that size."""
     status = _status(pod, name)
     state, last = status.get("state") or {}, status.get("lastState") or {}
     looping = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
