@@ -8,7 +8,7 @@ import pytest
 
 from pegbox.adapters.kube import owners
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, PROFILE, Ref
+from pegbox.ports import CONFIG_MAP, HPA, POD_ENVIRONMENT, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
 from tests.loop import documents
 from tests.loop.world import World, make, trying, written
@@ -54,6 +54,29 @@ async def test_with_keep_the_value_and_its_ownership_stay() -> None:
     body = await world.outside.get(ref(world))
     assert body["data"]["BACKLOG"] == "3"
     assert owners.ours(body, KEY)
+
+
+async def test_what_was_made_under_restore_is_kept_where_the_policy_became_keep() -> None:
+    """The HPA and the variables have the profile for their owner, and would go with it."""
+    world = await make()
+    for body in documents.policy():
+        await world.outside.apply(body)
+    knobs = documents.hot(), documents.variable(), {"name": "max_replicas", "min": 1, "max": 8}
+    scaler = {"create": {"minReplicas": 2, "maxReplicas": 4}}
+    await world.add(documents.profile("checkout", *knobs, autoscaler=scaler), workers=2, lanes=2)
+    await world.steady()
+    await world.annotate("try", "lanes=3")
+    await world.turn()
+    await world.rest(limit=120)
+    made = Ref(HPA, world.namespace, "checkout-pegbox"), Ref(POD_ENVIRONMENT, world.namespace, "checkout")
+    assert all([len((await world.outside.get(ref))["metadata"]["ownerReferences"]) == 1 for ref in made])
+    await world.edit(deletionPolicy="Keep")
+    await world.delete()
+    for _ in range(20):
+        if await world.exists():
+            await world.turn()
+    assert not await world.exists()
+    assert not any([(await world.outside.get(ref))["metadata"].get("ownerReferences") for ref in made])
 
 
 HOLD = "example.com/hold"

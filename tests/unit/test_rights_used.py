@@ -86,6 +86,10 @@ SITES: dict[tuple[str, str], tuple[list[Call], set[Right]]] = {
         | _of("autoscaling", "patch", "horizontalpodautoscalers"),
     ),
     ("runtime/fence.py", "_move"): ([("json_patch", "resize")], _of("", "patch", "pods/resize")),
+    ("runtime/leaving.py", "disown"): (
+        [("json_patch", "")],
+        _of("autoscaling", "patch", "horizontalpodautoscalers") | _of("pegbox.dev", "patch", "podenvironments"),
+    ),
     ("runtime/leaving.py", "give_back"): (
         [("json_patch", "")],
         APPS | _of("", "patch", "configmaps") | _of("autoscaling", "patch", "horizontalpodautoscalers"),

@@ -48,11 +48,28 @@ async def release(
     if restored and not found.let_go:
         await give_back(cluster, found, values, ledger, reached)
         await remove_variables(cluster, found, ledger, reached)
+    if found.spec.deletion_policy is DeletionPolicy.KEEP and not found.let_go:
+        await disown(cluster, found)
     await claims.release(cluster, found, now)
     profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
     reached(Point.BEFORE_RELEASE)
     await drop_finalizer(cluster, profile)
     reached(Point.AFTER_RELEASE)
+
+
+async def disown(cluster: Cluster, found: Objects) -> None:
+    """What was made under Restore goes with the profile, by its owner reference. What is to be kept has none."""
+    scaler, variables = found.hpa, found.pod_environment
+    made = [] if scaler is None else [(Ref(HPA, found.spec.namespace, scaler["metadata"]["name"]), scaler)]
+    if variables is not None:
+        made.append((Ref(POD_ENVIRONMENT, found.spec.namespace, found.spec.name), variables))
+    for ref, body in made:
+        present = body["metadata"].get("ownerReferences") or []
+        others = [owner for owner in present if owner.get("uid") != found.spec.uid]
+        if others != present:
+            field = {"op": "replace", "path": "/metadata/ownerReferences", "value": others}
+            with contextlib.suppress(NotFound, Refused):  # without the right nothing is held up for it
+                await cluster.json_patch(ref, [*patches.unmoved(body), field])
 
 
 async def give_back(
