@@ -411,11 +411,31 @@ async def test_an_open_breaker_holds_up_no_way_back() -> None:
 
 
 async def test_an_api_server_that_answers_no_write_opens_it() -> None:
-    world = await shop(TWO, names=("a",))
-    for n in range(3):
-        world.brakes.wrote(f"ConfigMap shop/{n}", False)
+    """Three profiles want a trial, and neither their ledgers nor their statuses can be written."""
+    world = await shop(TWO)
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    world.clock.skip(120)  # what went well is long ago
+    for kind in (LEDGER, PROFILE):
+        server.faults.fail_next("apply", kind, NotAvailable("etcdserver: request timed out"), times=3)
+    await ask(world, *NAMES)
     await world.turn("a")
     assert state(world) is BreakerState.OPEN
+
+
+async def test_profiles_that_fail_together_do_not_probe_together() -> None:
+    """15 minutes, and a tenth of them times the jitter that the process draws: 15 and 15.75."""
+    lasted = []
+    for jitter in (0.0, 0.5):
+        world = await make()
+        world.jitter = jitter
+        await world.add(documents.profile("a", guards=documents.QUICK | {"failuresToOpen": 1}), workers=2)
+        await world.steady("a")
+        await harm(world, "a")
+        ledger = await world.ledger("a")
+        assert ledger is not None and ledger.breaker.until is not None
+        lasted.append(ledger.breaker.until - ledger.trials[-1].ended_at)
+    assert lasted == [timedelta(minutes=15), timedelta(minutes=15.75)]
 
 
 async def test_one_broken_object_however_often_it_fails_opens_nothing() -> None:

@@ -80,6 +80,7 @@ class World:
     leading: Callable[[], bool] = lambda: True
     limits: BrakeLimits = BrakeLimits()
     lease: dict[str, str] = field(default_factory=dict)  # annotations of the operator's own Lease
+    jitter: float = 0.0  # of Open times
     operator: Callable[[str], Awaitable[float | None]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,9 +91,9 @@ class World:
 
     def restart(self) -> None:
         """A fresh process: all that was remembered is gone."""
-        gate = GuardedCluster(self.pegbox, allow_workload_writes=self.allow_writes)
         telemetry = Telemetry()
-        self.brakes = Brakes(self.clock, telemetry, self.limits)
+        self.brakes = brakes = Brakes(self.clock, telemetry, self.limits)
+        gate = GuardedCluster(self.pegbox, allow_workload_writes=self.allow_writes, ended=brakes.wrote)
         self.brakes.notice(self.lease, leading=False)
         self.telemetry = telemetry
         reached: Callable[[Point], None] = lambda point: self.reached(point)  # noqa: E731
@@ -107,7 +108,7 @@ class World:
             pod_settings=telemetry.pod_settings,
             allow_writes=self.allow_writes,
             reached=reached,
-            jitter=lambda: 0.0,
+            jitter=lambda: self.jitter,
             brakes=self.brakes,
             leading=lambda: self.leading(),
         )
