@@ -55,7 +55,10 @@ class Network:
     touch: Touch = untouched
 
     async def get(self, ref: Ref) -> Object:
+        """What a process reads anew it may write: that is for its Lease to forbid (seed 141000188: it was stopped in its own
+        fence, whose pods were gone by then)."""
         self._arrive()
+        self.fenced -= {ref}
         return await self.server.get(ref)
 
     async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:

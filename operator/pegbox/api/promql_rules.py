@@ -161,7 +161,8 @@ def _check_selector(node: pq.VectorSelector, mark: str, field: str) -> None:
         raise InvalidInput(field, name or "a selector without a name", "name the metric before the braces")
     if node.offset is not None or node.at is not None:
         raise InvalidInput(field, name, "Pegbox says at what time is asked: remove offset and @")
-    if node.matchers.or_matchers:
+    joined = node.matchers.or_matchers or any(m.name.lower() == "or" for m in node.matchers.matchers)
+    if joined:  # some servers read a label of that name as the word
         raise InvalidInput(field, name, "`or` between matchers would lead around $matchers: use a regular expression")
     matchers = node.matchers.matchers
     ours = [m for m in matchers if (m.name, m.op, m.value) == (_MARK, pq.MatchOp.Equal, mark)]

@@ -47,6 +47,7 @@ def test_this_may_be_asked(text: str) -> None:
         pytest.param('{__name__=~".+",$matchers}', "a selector without a name", "name the metric before the braces", id="every metric there is"),
         pytest.param('{"a.b",$matchers}', "a selector without a name", "name the metric", id="a quoted name"),
         pytest.param('x{$matchers or job="y"}', "'x'", "lead around $matchers", id="matchers joined by or"),
+        pytest.param('x{$matchers,or="y"}', "'x'", "lead around $matchers", id="a label that may be read as the word"),
         pytest.param('sum(x{$matchers}) + sum(y{a="$matchers"})', "$matchers", "PromQL", id="the placeholder inside a text"),
         pytest.param("x{$matchers,$matchers}", "'x'", "confined by the profile's labels", id="the placeholder twice"),
         pytest.param("x{$matchers} # $matchers", "a comment", "remove it", id="the placeholder in a comment"),
