@@ -34,6 +34,8 @@ def selectors(text: str) -> Iterator[Selector]:
         assert word not in ('"', "'", "`"), f"a string without an end: {text}"
         if word in _LISTS and following == "(":
             at = tokens.index(("sign", ")"), at)
+        elif word == "[":  # a range, or a range and a step: `:1m` is no metric there
+            at = tokens.index(("sign", "]"), at)
         elif word == "{":
             end = tokens.index(("sign", "}"), at)
             before = tokens[at - 1] if at else ("", "")

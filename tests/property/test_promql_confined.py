@@ -107,6 +107,7 @@ def test_an_expression_is_refused_or_confined_in_all_selectors(text: str, value:
 
 @given(expression(hostile()), VALUES)
 @example("rate(a{$matchers}[$window]) + a{$matchers,or=`1`}", "checkout")
+@example("rate(a{$matchers}[$window]) + rate(a{$matchers}[1h:1m])", "checkout")
 def test_so_it_is_where_nobody_checked_the_class_before(text: str, value: str) -> None:
     try:
         left = unconfined(text, value)
