@@ -112,7 +112,7 @@ def trial(world: World, argument: str, act: Callable[[], Any]) -> Seen:
     document = written(world, before)
     intent, said = world.intent(), act()
     world.until("the trial's end", lambda: len(world.ledger()["trials"]) > count and not world.intent(), 240)
-    ended = world.ledger()["trials"][-1]
+    ended = world.ledger()["trials"][count]  # one of the operator's own accord may have followed
     world.at_rest()
     return {
         "intent": intent,
