@@ -172,7 +172,7 @@ def taken(world: World, release: Release) -> Seen:
         world.until("the trial's end", lambda: len(world.ledger()["trials"]) > count and not world.intent(), 120)
         world.until("the condition", lambda: world.condition("Conflict").get("reason") == "ForeignChange")
         time.sleep(QUIET)
-        ended = world.ledger()["trials"][-1]
+        ended = world.ledger()["trials"][count]
         return seen | {
             "ended": (ended["state"], ended["reason"], ended["foreign"]),
             "condition": world.condition("Conflict"),

@@ -258,7 +258,7 @@ class World:
         count = len(self.ledger()["trials"])
         self.try_(argument)
         self.until("the trial's end", lambda: len(self.ledger()["trials"]) > count and not self.intent(), seconds)
-        return dict(self.ledger()["trials"][-1])
+        return dict(self.ledger()["trials"][count])
 
     def judged(self, argument: str, seconds: float = 2 * PATIENCE) -> Object:
         """The same, asked again where a stall of the machine ended the trial before it could be judged."""
