@@ -232,7 +232,9 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
         world.clock.skip(2)
     old.network.go_on.set()
     old.network.stop_at = 0
+    world.resumes = True
     await task
+    world.resumes = False
     old.network.fenced = frozenset()  # what it reads anew it may write: that is for its Lease to forbid
     if chance.random() < 0.3 and not old.killed:
         await world.wake(tenant, old)  # it still believes in itself

@@ -115,6 +115,7 @@ class World:
     on_others: Callable[[], None] = lambda: None  # told after each act of others
     on_wake: Callable[[str], None] = lambda name: None  # told before each wake
     on_slept: Callable[[str], None] = lambda name: None  # told after each that went through
+    resumes: bool = False  # a leader that was stopped in mid-wake goes on
     escaped: list[str] = field(default_factory=list)
     lease: dict[str, str] = field(default_factory=dict)  # annotations of the operator's Lease
     went: bool = False  # through its end, the newest wake
