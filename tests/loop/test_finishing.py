@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ async def profile_unusable(world: World) -> None:
     await world.edit(slos=[{"name": "x", "signal": "nosuch", "goal": "90%"}])
 
 
+Happens = Callable[[World], Awaitable[None]]
 HAPPENINGS = pytest.mark.parametrize(
     ("happens", "reason"),
     [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from pegbox.ports import CLASS, DEPLOYMENT, LEDGER, Ref
 from tests.loop import documents, test_way_back
-from tests.loop.test_finishing import beside_an_older_one
+from tests.loop.test_finishing import (
+    HAPPENINGS,
+    Happens,
+    beside_an_older_one,
+    class_gone,
+)
 from tests.loop.test_pending import pending
 from tests.loop.world import World, make, written
 
@@ -24,31 +28,6 @@ async def accepted(**profile: Any) -> World:
     await world.turns(3)
     assert await test_way_back.standing(world) == ACCEPTED
     return world
-
-
-async def class_gone(world: World) -> None:
-    await world.outside.delete(Ref(CLASS, "", "service"))
-
-
-async def class_unusable(world: World) -> None:
-    body = await world.outside.get(Ref(CLASS, "", "service"))
-    knobs = [{**k, "min": 9, "max": 1} if k["name"] == "workers" else k for k in body["spec"]["knobs"]]
-    await world.patch(Ref(CLASS, "", "service"), "/spec/knobs", knobs)
-
-
-async def profile_unusable(world: World) -> None:
-    await world.edit(slos=[{"name": "x", "signal": "nosuch", "goal": "90%"}])
-
-
-Happens = Callable[[World], Awaitable[None]]
-HAPPENINGS = pytest.mark.parametrize(
-    ("happens", "reason"),
-    [
-        pytest.param(class_gone, "ClassNotFound", id="the_class_is_deleted"),
-        pytest.param(class_unusable, "InvalidSpec", id="the_class_is_edited_into_nonsense"),
-        pytest.param(profile_unusable, "InvalidSpec", id="the_profile_is_edited_into_nonsense"),
-    ],
-)
 
 
 @HAPPENINGS

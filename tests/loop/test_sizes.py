@@ -492,6 +492,15 @@ async def test_one_on_an_average_value_leaves_it_and_new_pods_get_it() -> None:
     assert await pod_sizes(app) == ["750m"] * 4
 
 
+async def test_where_the_install_may_not_write_no_way_back_begins_on_paper_for_an_hpa() -> None:
+    world, _ = await accepted_beside(target={"type": "Utilization", "averageUtilization": 60})
+    world.allow_writes = False
+    world.restart()
+    await world.turns(4)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.intent is None
+
+
 async def test_while_all_is_stopped_nothing_is_put_back_for_an_hpa() -> None:
     world, app = await accepted_beside(target={"type": "Utilization", "averageUtilization": 60})
     world.brake("stop")

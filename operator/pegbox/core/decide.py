@@ -165,8 +165,7 @@ def _pins(spec: ProfileSpec, setting: Setting) -> dict[str, KnobValue]:
 
 
 def _may_write(snapshot: Snapshot) -> bool:
-    free = snapshot.writes and guards.brakes.why(snapshot) is None
-    return free and snapshot.spec.mode is Mode.AUTO and unhealthy(snapshot.workload) is None
+    return guards.brakes.free(snapshot) and unhealthy(snapshot.workload) is None
 
 
 def _our_document(snapshot: Snapshot) -> bool:
@@ -341,35 +340,44 @@ def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: fl
     ledger = incumbents.take_back(snapshot, workload, why, now, jitter)
     if isinstance(ledger, Missing):
         return None
-    assert ledger.intent is not None
-    decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
-    moved = in_words(spec.space, ledger.intent.target, incumbent)
-    text = f"taking back what was accepted, {moved}: {why.reason.value}: {why.detail}"
-    return replace(decision, reason=why.reason, message=text, events=(Event(Reason.ROLLING_BACK, text, warning=True),))
+    words = "taking back what was accepted,", f": {why.reason.value}: {why.detail}"
+    return _begun(snapshot, workload, ledger, now, words, why.reason)
 
 
 def _lower(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
     """Down to where every budget holds, where somebody else exceeded one."""
-    ledger, incumbent = overdrawn.begun(snapshot, workload, now), snapshot.ledger.incumbent
-    if ledger is None or ledger.intent is None or incumbent is None:
+    ledger = overdrawn.begun(snapshot, workload, now)
+    if ledger is None or ledger.intent is None:
         return None
-    decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
-    moved = in_words(snapshot.spec.space, ledger.intent.target, incumbent)
-    text = f"lowering {moved}, since others exceeded a budget: {ledger.intent.why}"
-    event = Event(Reason.BUDGET_EXCEEDED, text, warning=True)
-    return replace(decision, reason=Reason.BUDGET_EXCEEDED, message=text, events=(event,))
+    words = "lowering", f", since others exceeded a budget: {ledger.intent.why}"
+    return _begun(snapshot, workload, ledger, now, words, Reason.BUDGET_EXCEEDED, Reason.BUDGET_EXCEEDED)
 
 
 def _size_back(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
     """Requests that an HPA scales on by now go back to the template's."""
-    ledger, incumbent = sized_back.begun(snapshot, workload, now), snapshot.ledger.incumbent
-    if ledger is None or ledger.intent is None or incumbent is None:
+    ledger = sized_back.begun(snapshot, workload, now)
+    if ledger is None or ledger.intent is None:
         return None
+    words = "putting back", f": {ledger.intent.why}"
+    return _begun(snapshot, workload, ledger, now, words, Reason.ROLLING_BACK)
+
+
+def _begun(
+    snapshot: Snapshot,
+    workload: Workload,
+    ledger: Ledger,
+    now: datetime,
+    words: tuple[str, str],
+    reason: Reason,
+    said: Reason = Reason.ROLLING_BACK,
+) -> Decision:
+    """The first write of a way back that nobody asked for. `words` stand before and behind what moves; `said`: as an
+    Event."""
+    intent = ledger.intent
+    assert intent is not None
     decision = under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.REVERT)
-    moved = in_words(snapshot.spec.space, ledger.intent.target, incumbent)
-    text = f"putting back {moved}: {ledger.intent.why}"
-    event = Event(Reason.ROLLING_BACK, text, warning=True)
-    return replace(decision, reason=Reason.ROLLING_BACK, message=text, events=(event,))
+    text = f"{words[0]} {in_words(snapshot.spec.space, intent.target, intent.parent)}{words[1]}"
+    return replace(decision, reason=reason, message=text, events=(Event(said, text, warning=True),))
 
 
 def _capped(wanted: Setting, verdicts: Sequence[Verdict]) -> Setting:

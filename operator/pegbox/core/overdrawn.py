@@ -16,7 +16,6 @@ from pegbox.core.transitions import Begin
 from pegbox.core.usage import Use
 from pegbox.model.decisions import Admission
 from pegbox.model.knobs import Knob, KnobValue, LocationKind, Setting
-from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, Ledger
@@ -62,8 +61,10 @@ def lowers(intent: Intent | None) -> bool:
 def _may(snapshot: Snapshot, over: tuple[Use, ...], now: datetime) -> bool:
     """Not against a brake, nor a freeze that lets nothing through. Nor while another profile holds the slot of a budget
     of which this one uses no more than it claimed: then it is the other one's to lower."""
-    free = snapshot.writes and snapshot.spec.mode is Mode.AUTO and guards.brakes.why(snapshot) is None
-    if not free or guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE:
+    if (
+        not guards.brakes.free(snapshot)
+        or guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE
+    ):
         return False
     names = {use.name for use in over}
     for item in snapshot.spec.budgets:

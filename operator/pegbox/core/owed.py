@@ -17,7 +17,6 @@ from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Admission, Decision, Event
 from pegbox.model.knobs import Setting
-from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
@@ -38,8 +37,7 @@ def _lower(here: object, owed: object) -> bool:
 def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
     """Begin to put back as much as fits by now, if any of it does."""
     ledger = snapshot.ledger
-    auto = snapshot.writes and snapshot.spec.mode is Mode.AUTO
-    if ledger.owed is None or not auto or guards.brakes.why(snapshot) is not None:
+    if ledger.owed is None or not guards.brakes.free(snapshot):
         return None
     if guards.waiting.frozen(snapshot, now).admission is Admission.REFUSE:
         return None  # nothing urgent: it may cost restarts

@@ -11,8 +11,7 @@ from datetime import datetime
 from pegbox.core import guards, room, sizing, transitions
 from pegbox.core.transitions import Begin
 from pegbox.model.decisions import Admission
-from pegbox.model.knobs import KnobValue
-from pegbox.model.profile import Mode
+from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
@@ -22,11 +21,11 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     """The ledger with the way back begun; None where every such request is the template's, or a brake or a freeze says
     that nothing may be written."""
     here = snapshot.ledger.incumbent
-    if here is None or snapshot.spec.mode is not Mode.AUTO or guards.brakes.why(snapshot) is not None:
+    if here is None or not guards.brakes.free(snapshot):
         return None
     if guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE:
         return None
-    moved = _displaced(snapshot)
+    moved = _displaced(snapshot, here)
     goal = room.affordable(snapshot, workload, here, here.with_values(**moved))
     if goal == here:
         return None
@@ -35,12 +34,12 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     return transitions.begin(snapshot.spec, snapshot.ledger, here, item)
 
 
-def _displaced(snapshot: Snapshot) -> dict[str, KnobValue]:
+def _displaced(snapshot: Snapshot, here: Setting) -> dict[str, KnobValue]:
     """knob -> the template's value, where the incumbent has another one."""
-    here, found = snapshot.ledger.incumbent, dict[str, KnobValue]()
+    found = dict[str, KnobValue]()
     for knob in sizing.knobs(snapshot.spec.space):
         held = snapshot.held.get(knob.name)
-        if here is None or held is None or held.start is None or knob.name not in here:
+        if held is None or held.start is None or knob.name not in here:
             continue
         scaled_on = held.refusal is not None and held.refusal.reason is Reason.UTILIZATION_TARGET
         if scaled_on and here[knob.name] != held.start:

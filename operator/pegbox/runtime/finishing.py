@@ -19,10 +19,9 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, Mode
 from pegbox.model.trials import Ledger
 from pegbox.ports import LEDGER, Cluster, Object, Ref
-from pegbox.runtime import reading
+from pegbox.runtime import places, reading
 from pegbox.runtime.finding import maybe
 from pegbox.runtime.memory import Memory
-from pegbox.runtime.places import FINALIZER
 from pegbox.runtime.reading import Objects, Unacceptable
 
 
@@ -67,7 +66,7 @@ async def waiting(cluster: Cluster, profile: Object, *, restoring: bool) -> Wait
     ledger = await _ledger(cluster, profile)
     intent = None if ledger is None else ledger.intent
     moved = ledger is None or intent is not None or ledger.incumbent != ledger.adopted
-    if restoring and moved and _may_be_out(ledger) and FINALIZER in (profile["metadata"].get("finalizers") or []):
+    if restoring and moved and _may_be_out(ledger) and places.finalized(profile):
         text = "the values of the adoption are not put back, since nobody knows their places: make class and profile "
         text += "readable again, or put them back by hand"
         return Waiting(goes_back=True, restore=True, text=text)

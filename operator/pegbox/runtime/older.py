@@ -15,7 +15,7 @@ from pegbox.model.profile import Mode, own_name
 from pegbox.ports import CLASS, LEDGER, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import places
 from pegbox.runtime.finding import maybe
-from pegbox.runtime.places import FINALIZER, Place
+from pegbox.runtime.places import Place
 
 
 async def claims(cluster: Cluster, profile: Object, class_: Object | None, mine: set[Place]) -> dict[str, set[Place]]:
@@ -43,7 +43,7 @@ async def _of(cluster: Cluster, other: Object, classes: dict[str, Object], mine:
             return places.of_spec(to_model(other, classes[name]))
         except InvalidInput:
             pass  # as it stands it writes nothing new
-    if FINALIZER not in other["metadata"].get("finalizers", []):
+    if not places.finalized(other):
         return set()
     return await _written(cluster, other)
 

@@ -13,6 +13,7 @@ from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import Location, LocationKind
 from pegbox.model.profile import Autoscaler, ProfileSpec, Target
 from pegbox.model.trials import WayBack
+from pegbox.ports import Object
 
 FINALIZER = "pegbox.dev/restore"  # of a profile that has written, and may have to put back
 
@@ -20,6 +21,11 @@ Place = tuple[str | int, ...]
 
 _HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
 _IN_CONFIG_MAP = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+
+
+def finalized(profile: Object) -> bool:
+    """Does our finalizer stand?"""
+    return FINALIZER in (profile["metadata"].get("finalizers") or ())
 
 
 def of_spec(spec: ProfileSpec) -> set[Place]:

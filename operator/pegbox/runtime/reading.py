@@ -43,7 +43,6 @@ from pegbox.ports import (
 from pegbox.runtime import older, places
 from pegbox.runtime.finding import maybe
 from pegbox.runtime.parsed import Parsed
-from pegbox.runtime.places import FINALIZER
 
 ORIGINALS = "pegbox.dev/originals"
 PARENTS = "pegbox.dev/parents"
@@ -89,7 +88,7 @@ class Objects:
     @property
     def let_go(self) -> bool:
         """Is it being deleted without waiting for us? Somebody else's finalizer may show it to us all the same."""
-        return self.deleting and FINALIZER not in (self.profile["metadata"].get("finalizers") or ())
+        return self.deleting and not places.finalized(self.profile)
 
 
 class ProfileGone(NotFound):

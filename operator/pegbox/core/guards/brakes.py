@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing
+from pegbox.model.profile import Mode
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 
@@ -16,6 +17,11 @@ def why(snapshot: Snapshot) -> Missing | None:
     if brakes.stop is not None:
         return Missing(Reason.STOPPED, brakes.stop_text)
     return Missing(Reason.OPTED_OUT, brakes.opt_out_text) if brakes.opted_out else None
+
+
+def free(snapshot: Snapshot) -> bool:
+    """May anything be written of the tuner's own accord: in Auto, where the install may write, under no brake?"""
+    return snapshot.writes and snapshot.spec.mode is Mode.AUTO and why(snapshot) is None
 
 
 def opened(snapshot: Snapshot) -> Missing | None:
