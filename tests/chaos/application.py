@@ -126,8 +126,15 @@ class Application:
 
     def bound(self) -> int:
         """Pods that run or may be started."""
-        written, own = self.written(), len(self.own())
-        return len(self.pods) - own + max(own, written.get("max_replicas", written.get("replicas", 0)))
+        written = self.written()
+        return len(self.pods) + self._missing(written.get("max_replicas", written.get("replicas", 0)))
+
+    def _missing(self, wanted: int) -> int:
+        """Pods that may be started at any moment. Of a StatefulSet not one beside a pod of its name, a former set's as
+        well (seed 260000577)."""
+        if self.kind != "StatefulSet":
+            return max(0, wanted - len(self.own()))
+        return len(set(range(wanted)) - {_ordinal(p.name) for p in self.pods})
 
     def hpa(self) -> Object | None:
         acting = (h for h in self.server.peek_all(HPA, self.namespace))
@@ -408,7 +415,7 @@ class Application:
         wanted = written.get("max_replicas", written.get("replicas", 0))
         if not self.pods and "replicas" in written and written["replicas"] == 0:
             return 0
-        more = max(0, wanted - len(self.own())) + self._rollout_ahead(written)
+        more = self._missing(wanted) + self._rollout_ahead(written)
         return int(math.fsum(uses)) + (more * per_pod(told) if told else 0)
 
     def _rollout_ahead(self, written: dict[str, int]) -> int:

@@ -10,6 +10,20 @@ import pytest
 from tests.chaos.schedule import Runner, Schedule, Step, table
 
 LOST = (
+    # A restore that a budget has no room for says so from the look that ends it.
+    pytest.param(
+        Schedule(
+            260000877,
+            "hot",
+            (
+                Step("proposal of the model", 558695230, 1),
+                Step("user edits the HPA", 219347792, 1),
+                Step("verb try", 641975996, 2),
+                Step("stopped and restored, class or profile unusable", 675893038, 0),
+            ),
+        ),
+        id="what it left lowered",
+    ),
     # A restore that takes the place of a rollback ends what that left.
     pytest.param(
         Schedule(

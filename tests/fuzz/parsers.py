@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pegbox.adapters import yamlfile
-from pegbox.adapters.kube import answers, configmaps, textpath
+from pegbox.adapters.kube import answers, configmaps
 from pegbox.adapters.prometheus import decode, promql
 from pegbox.adapters.prometheus.transport import Answer, Server, Transport
 from pegbox.api import budgets, formula, ledger_codec, promql_rules, translate
 from pegbox.api import status as status_api
 from pegbox.core import budget, expression, freeze, rules
 from pegbox.live import document as live_document
-from pegbox.model import settings_document, units
+from pegbox.model import settings_document, textpath, units
 from pegbox.model.errors import InvalidInput, PegboxError
 from pegbox.model.knobs import KnobType
 from pegbox.model.observations import Missing

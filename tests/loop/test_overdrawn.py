@@ -12,12 +12,12 @@ USES = {"name": "postgres", "uses": "pods * workers", "limit": 16}
 BY_HAND = {"autoscaler": {"ref": {"name": "checkout"}}, "budgets": [USES]}
 
 
-async def scaled(**spec: Any) -> World:
+async def scaled(*more: Any, **spec: Any) -> World:
     """At most 4 pods of 4 workers each: 16 of 16. The HPA is its owner's."""
     world = await make()
     await world.apply(documents.hpa())
-    knobs = documents.hot(initial=4), {"name": "max_replicas"}
-    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | spec)), workers=4)
+    knobs = documents.hot(initial=4), {"name": "max_replicas"}, *more
+    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | spec)), workers=4, pool=2)
     await world.steady()
     return world
 
@@ -69,6 +69,28 @@ async def test_deleted_afterwards_the_originals_come_back() -> None:
     await world.turns(8)
     assert await world.find(Ref(PROFILE, world.namespace, "checkout")) is None
     assert await world.values() == {"workers": "4"}
+
+
+async def test_a_restore_without_room_for_the_rest_says_so_from_the_look_that_ends_it() -> None:
+    """Adopted 4 workers of 4 pods; at most 8 pods now, so that 2 are all that fits. A pool of 3 was accepted since."""
+    world = await scaled(documents.hot("pool"))
+    await world.apply(documents.hpa(high=8))
+    await world.rest()
+    await world.annotate("try", "pool=3")
+    await world.turn()
+    await world.rest()
+    assert await world.values() == {"workers": "2", "pool": "3"}
+    world.brake("restore")
+    said = []
+    for _ in range(8):
+        await world.turn()
+        ledger = await world.ledger()
+        if ledger is not None and ledger.intent is None:
+            said.append((await world.condition("Degraded"))[:2])
+    assert await world.values() == {"workers": "2", "pool": "2"}
+    assert len(said) >= 3 and set(said) == {("True", "RestorePending")}
+    texts = [event.message for _, event in world.events.emitted]
+    assert any(e.startswith("restored") and "until it fits, less than workers=4" in e for e in texts)
 
 
 async def test_who_sets_the_value_again_and_again_is_written_once_and_then_only_said() -> None:

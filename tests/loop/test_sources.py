@@ -10,6 +10,7 @@ from pegbox.model.trials import BreakerState, IntentKind
 from pegbox.ports import CLASS, Ref
 from pegbox.runtime.predicting import Predicting
 from tests.loop import documents
+from tests.loop.test_pending import trouble
 from tests.loop.world import World, make
 
 PATIENT = documents.QUICK | {"trialWindow": "20s", "trialTimeout": "5m"}
@@ -102,6 +103,7 @@ async def test_at_rest_nothing_starts_and_the_condition_names_field_value_and_re
         found, reason, message = await world.condition(kind)
         assert (found, reason) == (status, "MetricsUnreachable") and SAID in message
     assert SAID in await world.why()
+    assert ("MetricsAvailable", "MetricsUnreachable") in trouble(world), "an alert asks for it"
     assert world.brakes.fleet.state is BreakerState.CLOSED, "nobody was asked, so no server is sick"
 
 

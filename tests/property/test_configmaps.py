@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pegbox.adapters.kube.configmaps import read_path, write_path
-from pegbox.adapters.kube.textpath import parse_path, spell
 from pegbox.model.errors import InvalidInput
+from pegbox.model.textpath import parse_path, spell
 
 STEPS = st.lists(st.text(max_size=8) | st.integers(0, 999_999), min_size=1, max_size=8)
 

@@ -33,9 +33,8 @@ def exported() -> dict[str, set[str]]:
     telemetry.decided(Action.HOLD, Reason.STABLE)
     telemetry.breaker("shop", "checkout", BreakerState.OPEN)
     telemetry.rollback_pending("shop", "checkout", True)
-    telemetry.conditions(
-        "shop", "checkout", [Condition(kind, status, Reason.STABLE, "", 1, T0) for kind, status in TROUBLE.items()]
-    )
+    said = [Condition(kind, each[0], Reason.STABLE, "", 1, T0) for kind, each in TROUBLE.items()]
+    telemetry.conditions("shop", "checkout", said)
     return {s.name: set(s.labels) for metric in telemetry.registry.collect() for s in metric.samples}
 
 

@@ -22,11 +22,15 @@ from pegbox.model.trials import Amounts, BreakerState, TrialState
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
-TROUBLE = {
-    ConditionType.ACCEPTED: Truth.FALSE,
-    ConditionType.SLO_MET: Truth.FALSE,
-    ConditionType.DEGRADED: Truth.TRUE,
-    ConditionType.CONFLICT: Truth.TRUE,
+TROUBLE: dict[ConditionType, tuple[Truth, ...]] = {
+    ConditionType.ACCEPTED: (Truth.FALSE,),
+    ConditionType.METRICS_AVAILABLE: (
+        Truth.FALSE,
+        Truth.UNKNOWN,
+    ),  # unknown: nobody answers, or there is no such source
+    ConditionType.SLO_MET: (Truth.FALSE,),
+    ConditionType.DEGRADED: (Truth.TRUE,),
+    ConditionType.CONFLICT: (Truth.TRUE,),
 }
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
@@ -69,7 +73,8 @@ class Telemetry:
         )
         self._trouble = Gauge(
             "pegbox_trouble",
-            "1 for each condition that a person should see: Accepted or SLOMet False, Degraded or Conflict True.",
+            "1 for each condition that a person should see: Accepted or SLOMet False, Degraded or Conflict True, "
+            "MetricsAvailable not True.",
             ["target_namespace", "profile", "condition", "reason"],
             registry=r,
         )
@@ -127,7 +132,7 @@ class Telemetry:
         """All conditions of a profile, as its status says them."""
         self._trouble.remove_by_labels({"target_namespace": namespace, "profile": name})
         for item in said:
-            if TROUBLE.get(item.type) is item.status:
+            if item.status in TROUBLE.get(item.type, ()):
                 self._trouble.labels(namespace, name, item.type.value, item.reason.value).set(1)
 
     def degraded(self, namespace: str, name: str, reason: Reason) -> None:

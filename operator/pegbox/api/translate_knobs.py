@@ -10,7 +10,7 @@ from pegbox.api import formula
 from pegbox.api.class_wire import ClassSpecWire, KnobWire
 from pegbox.api.profile_wire import KnobOverride, LocationOverride, Preset, ProfileSpecWire
 from pegbox.api.wire import suggest
-from pegbox.model import units
+from pegbox.model import textpath, units
 from pegbox.model.errors import InvalidInput
 from pegbox.model.knobs import (
     Effect,
@@ -333,12 +333,20 @@ def _require_location(knob: Knob) -> Knob:
 
 
 def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:
-    seen: dict[Location, str] = {}
-    for knob in knobs:
-        place = knob.location
-        if place.kind in _VARIABLES:  # one container has one variable of a name, whoever puts it there
-            place = Location(LocationKind.ENV, key=place.key)
-        other = seen.setdefault(place, knob.name)
-        if other != knob.name:
-            where = f"spec.knobs[{knob.name}].location"
-            raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")
+    places = [(knob.name, _place(knob.location)) for knob in knobs]
+    for at, knob in enumerate(knobs):
+        mine = places[at][1]
+        for other, place in places[:at]:
+            shorter = min(len(mine), len(place))
+            if mine[:shorter] == place[:shorter]:  # the same, or one lies within the other
+                where = f"spec.knobs[{knob.name}].location"
+                raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")
+
+
+def _place(where: Location) -> tuple[object, ...]:
+    """Two knobs with places of which one begins with the other would overwrite each other."""
+    if where.kind in _IN_CONFIG_MAP:
+        return (_IN_CONFIG_MAP, where.config_map, where.key, *textpath.steps(where.path))
+    if where.kind in _VARIABLES:  # one container has one variable of a name, whoever puts it there
+        return (_VARIABLES, where.key)
+    return (where,)

@@ -29,7 +29,7 @@ from pegbox.model.knobs import KnobValue
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import IntentKind, TrialState
+from pegbox.model.trials import IntentKind, Ledger, TrialState
 
 STATE_REASONS = {
     TrialState.REVERTED: Reason.TRIAL_REVERTED,
@@ -268,8 +268,7 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     where = cohorts.in_words(snapshot.spec.space, intent, workload)
     moved = f"{moved} ({where})" if where else moved
     text = f"{moved} ended {ending.state.value}, {ending.reason.value}: {ending.why or SENTENCES[ending.reason]}"
-    if ledger.owed is not None:
-        text += f"; until it fits, less than {in_words(snapshot.spec.space, ledger.owed)}"
+    text += _left_lowered(snapshot, ledger)
     event = Event(reason, text, warning=ending.state is TrialState.REVERTED)
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 
@@ -324,10 +323,19 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
+    reason, lowered = Reason.RESTORED, ""
     if not snapshot.deleting:
-        done = transitions.stopped_at(ledger, intent)
-    event = Event(Reason.RESTORED, text, warning=bool(silent))
-    return Decision(Action.CLOSE, Reason.RESTORED, text, done, events=(event,), wake_after=looks.SOON)
+        done, lowered = transitions.stopped_at(ledger, intent), _left_lowered(snapshot, ledger)
+    if lowered:  # the rest is pending still, and this look says so, too
+        reason, text = Reason.RESTORE_PENDING, text + lowered
+    event = Event(Reason.RESTORED, text, warning=bool(silent or lowered))
+    return Decision(Action.CLOSE, reason, text, done, events=(event,), wake_after=looks.SOON)
+
+
+def _left_lowered(snapshot: Snapshot, ledger: Ledger) -> str:
+    """What a way back leaves below where it was, as the end of a sentence."""
+    owed = ledger.owed
+    return "" if owed is None else f"; until it fits, less than {in_words(snapshot.spec.space, owed)}"
 
 
 def _wait(snapshot: Snapshot, reason: Reason, detail: str, now: datetime) -> Decision:

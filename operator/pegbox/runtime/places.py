@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pegbox.adapters.kube import textpath
-from pegbox.model.errors import InvalidInput
+from pegbox.model import textpath
 from pegbox.model.knobs import Location, LocationKind
 from pegbox.model.profile import Autoscaler, ProfileSpec, Target
 from pegbox.model.trials import WayBack
@@ -71,15 +70,8 @@ def _at(where: Location, target: Target, autoscaler: Autoscaler | None) -> Place
     if where.kind in _HPA and autoscaler is not None:
         return ("HorizontalPodAutoscaler", autoscaler.name)
     if where.kind in _IN_CONFIG_MAP:
-        return ("ConfigMap", where.config_map, where.key, *_steps(where.path))
+        return ("ConfigMap", where.config_map, where.key, *textpath.steps(where.path))
     return _own(target) if where.kind.in_own_config_map else _target(target)
-
-
-def _steps(path: str) -> tuple[str | int, ...]:
-    try:
-        return textpath.parse_path(path) if path else ()
-    except InvalidInput:  # said where it is read; nothing is written there
-        return (path,)
 
 
 def _target(target: Target) -> Place:

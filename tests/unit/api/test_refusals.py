@@ -13,6 +13,12 @@ from tests.unit.api.documents import CLASS, Document, knob, profile
 CREATE = {"create": {"minReplicas": 2, "maxReplicas": 8}}
 POOL = {"name": "db", "uses": "pods * pool", "limit": 10}
 
+
+def inside(name: str, path: str) -> Document:
+    """An override of a knob that lives within the text of one key."""
+    return {"name": name, "location": {"configMap": "app", "key": "N", "path": path}}
+
+
 REFUSED = [
     ("unknown field", profile(knobz=[]), "spec.knobz", "did you mean 'knobs'?"),
     ("unknown nested field", knob(name="pool", maxx=3), "spec.knobs[pool].maxx", "did you mean 'max'?"),
@@ -144,6 +150,18 @@ REFUSED = [
                 {"name": "overflow", "location": {"configMap": "app", "key": "N"}},
             ]
         ),
+        "spec.knobs[overflow].location",
+        "knob pool lives there too",
+    ),
+    (
+        "two knobs on one value in two spellings",
+        profile(knobs=[inside("pool", "a.b"), inside("overflow", '["a"].b')]),
+        "spec.knobs[overflow].location",
+        "knob pool lives there too",
+    ),
+    (
+        "a knob within another one's text",
+        profile(knobs=[{"name": "pool", "location": {"configMap": "app", "key": "N"}}, inside("overflow", "a.b")]),
         "spec.knobs[overflow].location",
         "knob pool lives there too",
     ),
@@ -332,6 +350,12 @@ def test_min_above_max_is_refused_however_the_two_are_written(name: str, low: st
         to_model(knob(name=name, min=low, max=high), CLASS)
     assert (refused.value.field, refused.value.value) == (f"spec.knobs[{name}]", low)
     assert refused.value.remedy.endswith("raise max or lower min")
+
+
+def test_two_knobs_within_one_text_are_taken_where_neither_holds_the_other() -> None:
+    """The twin of two spellings: a name that begins with the other's is no part of it."""
+    merged = to_model(profile(knobs=[inside("pool", "a.b"), inside("overflow", '["a"].bc')]), CLASS)
+    assert {k.name for k in merged.space.knobs if k.location.key == "N"} == {"pool", "overflow"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pegbox.adapters.kube import jsontext, yamltext
-from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, parse_path
 from pegbox.model.errors import InvalidInput
+from pegbox.model.textpath import MAX_DEPTH, Span, Step, parse_path
 
 MAX_JSON_BYTES = 1024 * 1024
 """A ConfigMap holds no more."""

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any, NoReturn
 
-from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, Style, spell
 from pegbox.model.errors import InvalidInput
+from pegbox.model.textpath import MAX_DEPTH, Span, Step, Style, spell
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)

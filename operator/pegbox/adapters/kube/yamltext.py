@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from pegbox.adapters.kube.textpath import MAX_DEPTH, Span, Step, Style, spell
 from pegbox.model.errors import InvalidInput
+from pegbox.model.textpath import MAX_DEPTH, Span, Step, Style, spell
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()

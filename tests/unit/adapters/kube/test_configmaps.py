@@ -4,8 +4,8 @@ import pytest
 
 from pegbox.adapters.kube import configmaps
 from pegbox.adapters.kube.configmaps import MAX_JSON_BYTES, MAX_YAML_BYTES, read_path, write_path
-from pegbox.adapters.kube.textpath import parse_path
 from pegbox.model.errors import InvalidInput
+from pegbox.model.textpath import parse_path
 
 YAML = """\
 # the server's own

@@ -58,6 +58,15 @@ def parse_path(path: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def steps(path: str) -> tuple[Step, ...]:
+    """The same for telling places apart: none for a whole text, and one for a path that cannot be read, which is said
+    where the text is."""
+    try:
+        return parse_path(path) if path else ()
+    except InvalidInput:
+        return (path,)
+
+
 def spell(steps: tuple[Step, ...]) -> str:
     """Steps as a path again, for error texts."""
     text = ""
