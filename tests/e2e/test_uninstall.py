@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.e2e.uninstalls import IN_PODS, LARGE, SMALL
+
 CRDS = {
     f"{kind}.pegbox.dev"
     for kind in ("performanceprofiles", "performanceclasses", "sharedbudgets", "tuningledgers", "podenvironments")
@@ -27,6 +29,26 @@ def test_nothing_moves_while_nobody_looks(left: Any) -> None:
     assert gone["workers"] == {f"left-{name}": [2.0] for name in ("rest", "trial", "deleted", "hand")}
     assert left["intent"].startswith("Trial"), "one of them in mid-trial"
     assert gone["after"]["left-trial"][0] == left["trial document"]
+
+
+def test_values_in_pods_stay_and_a_pod_that_starts_meanwhile_has_its_templates(left: Any) -> None:
+    """The policy that puts the variable into new pods went with the chart, and nobody resizes."""
+    gone, now = left["gone"]["replaced"]
+    for name in IN_PODS:
+        assert list(left["in pods"][name].values()) == [(8.0, LARGE)] * 2
+        assert left["gone"]["in pods"][name] == left["in pods"][name], "the same pods, with what was accepted"
+    old = left["in pods"]["pods"].keys() - {gone}
+    assert {uid: now[uid] for uid in old} == dict.fromkeys(old, (8.0, LARGE))
+    assert [now[uid] for uid in now.keys() - old] == [(4.0, SMALL)]
+
+
+def test_a_reinstall_resizes_the_pod_that_started_meanwhile_and_names_it_for_its_variable(left: Any) -> None:
+    _gone, now = left["gone"]["replaced"]
+    assert set(left["back"]["in pods"]) == set(now), "nobody replaced a pod for it"
+    assert sorted(lanes for lanes, _ in left["back"]["in pods"].values()) == [4.0, 8.0]
+    assert [size for _, size in left["back"]["in pods"].values()] == [LARGE] * 2
+    (missed,) = left["back"]["missed"]
+    assert missed in left["back"]["said"] and "delete these pods" in left["back"]["said"]
 
 
 def test_a_profile_that_is_deleted_meanwhile_waits_for_its_restore(left: Any) -> None:
