@@ -14,6 +14,7 @@ from benchmarks.load.shops import Shops, Times
 from benchmarks.load.stage import WATCHED, Shape, Stage, stage
 from benchmarks.recovery.operators import Running
 from pegbox.model.trials import IntentKind
+from pegbox.ports import Object
 
 KEY = "shop-00/app-000"
 TRIAL = "worker_count=12,http_pool=5,max_replicas=4"
@@ -50,6 +51,12 @@ class Bounded(Shops):
 
     def mode(self, name: str) -> str:
         return "Auto" if KEY.endswith(f"/{name}") else "Recommend"
+
+    def profile(self, namespace: str, name: str, mode: str = "") -> Object:
+        """What one case spends of the SLO's error budget is over before the next one: a trial would have to wait."""
+        body = super().profile(namespace, name, mode)
+        short = [slo | {"window": f"{self.times.window}s"} for slo in body["spec"]["slos"]]
+        return body | {"spec": body["spec"] | {"slos": short}}
 
 
 @dataclass
