@@ -359,6 +359,36 @@ def test_an_end_that_is_not_in_one_piece_is_found(plant: Callable[[World], Await
     assert words in "".join(asyncio.run(run()))
 
 
+@pytest.mark.parametrize(
+    ("room", "said", "found"),
+    [
+        pytest.param(False, True, "", id="no room, and said"),
+        pytest.param(True, True, "started with", id="there is room"),
+        pytest.param(False, False, "started with", id="nothing said"),
+    ],
+)
+def test_a_pod_with_a_former_variable_is_no_loss_where_it_is_said_to_wait_for_room(
+    room: bool, said: bool, found: str
+) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("admitted")
+        watch = Watch(world)
+        watch.woken(NAME)
+        pod = world.apps[NAME].pods[0]
+        pod.env["lanes"] = 1
+        if not room:
+            world.shop = replace(world.shop, limit=world.worst())
+        if said:
+            told = {"type": "Progressing", "status": "False", "reason": "WaitingForBudget", "message": pod.name}
+            rest = [c for c in (world.profile(NAME) or {})["status"]["conditions"] if c["type"] != "Progressing"]
+            operations = [{"op": "replace", "path": "/status/conditions", "value": [*rest, told]}]
+            await world.server.json_patch(Ref(PROFILE, NAMESPACE, NAME), operations, subresource="status")
+        return unfinished(world, watch)
+
+    left = "".join(asyncio.run(run()))
+    assert found in left and bool(left) is bool(found)
+
+
 def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
     """Somebody set pool=5 meanwhile: 4 pods x 2 x 5 = 40 of 18, and 1 worker alone is above the limit by his doing."""
 
