@@ -24,6 +24,19 @@ LOST = (
         ),
         id="what it left lowered",
     ),
+    pytest.param(
+        Schedule(
+            170006948,
+            "hot",
+            (
+                Step("proposal of the model", 252984570, 1),
+                Step("user edits our ConfigMap", 341200954, 1),
+                Step("stopped and restored, class or profile unusable", 979228368, 0),
+                Step("deleted and recreated", 769384866, 2),
+            ),
+        ),
+        id="what it left lowered, of a target that is made anew",
+    ),
     # A restore that takes the place of a rollback ends what that left.
     pytest.param(
         Schedule(

@@ -10,6 +10,8 @@ from pegbox.core import overdrawn, room, slo
 from pegbox.core.guards.data import missing_figure
 from pegbox.core.guards.limits import left_alone
 from pegbox.core.guards.workload import unhealthy
+from pegbox.core.wording import in_words
+from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import ModelReport
@@ -133,6 +135,9 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     ledger = decision.ledger
     if ledger.halted is not None:
         return Truth.TRUE, ledger.halted, SENTENCES[ledger.halted]
+    if ledger.intent is None and ledger.owed is not None and snapshot.brakes.stop is Stop.RESTORE:
+        words = in_words(snapshot.spec.space, ledger.owed)
+        return Truth.TRUE, Reason.RESTORE_PENDING, f"{SENTENCES[Reason.RESTORE_PENDING]}: no room yet for {words}"
     crowded = decision.reason is Reason.BUDGET_EXCEEDED and ledger.intent is not None  # a way back that has no room yet
     if decision.reason in DEGRADING or (crowded and not overdrawn.lowers(ledger.intent)):
         return Truth.TRUE, decision.reason, decision.message

@@ -323,13 +323,11 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
     done = replace(ledger, intent=None, incumbent=intent.target)
-    reason, lowered = Reason.RESTORED, ""
+    lowered = ""
     if not snapshot.deleting:
         done, lowered = transitions.stopped_at(ledger, intent), _left_lowered(snapshot, ledger)
-    if lowered:  # the rest is pending still, and this look says so, too
-        reason, text = Reason.RESTORE_PENDING, text + lowered
-    event = Event(Reason.RESTORED, text, warning=bool(silent or lowered))
-    return Decision(Action.CLOSE, reason, text, done, events=(event,), wake_after=looks.SOON)
+    event = Event(Reason.RESTORED, text + lowered, warning=bool(silent or lowered))
+    return Decision(Action.CLOSE, Reason.RESTORED, text + lowered, done, events=(event,), wake_after=looks.SOON)
 
 
 def _left_lowered(snapshot: Snapshot, ledger: Ledger) -> str:
