@@ -10,7 +10,7 @@ import pytest
 
 from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.model.trials import Ledger
-from pegbox.ports import LEDGER, POD, Object, Ref
+from pegbox.ports import LEDGER, POD, REPLICA_SET, Kind, Object, Ref
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
@@ -118,7 +118,53 @@ async def test_a_process_that_takes_over_in_mid_restart_sees_it_too(way: str) ->
     assert ended(await world.rest(limit=120)) == DEPLOYED
 
 
+def between_the_reads(world: World, act: Any) -> None:
+    """Once, after the target was read, and before its ReplicaSets are."""
+    cluster, waiting = world.reconciler.cluster, [act]
+    listing = cluster.list
+
+    async def listed(kind: Kind, *where: Any, **how: Any) -> list[Object]:
+        if kind == REPLICA_SET and waiting:
+            await waiting.pop()(world)
+            await world.pods_step(world.apps["checkout"])
+        return await listing(kind, *where, **how)
+
+    cluster.list = listed  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("when", [restarting, in_force])
+async def test_a_deploy_between_two_reads_of_one_look_ends_the_trial(when: Any) -> None:
+    """The template was the old one, its name the new one: under that name the old one was never missed again."""
+    world = await shop("evictions")
+    await when(world)
+    between_the_reads(world, image)
+    ledger = await world.rest(limit=120)
+    assert (ended(ledger), ledger.breaker.failures) == (DEPLOYED, 0)
+
+
+async def test_at_rest_too_and_what_was_proven_of_the_code_before_is_forgotten() -> None:
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot()), documents.deployment(), workers=2)
+    await world.steady()
+    await world.turns(12)
+    between_the_reads(world, image)
+    await world.turns(3)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.deployed_at is not None
+
+
 # What is no deploy.
+
+
+async def scaled(world: World) -> None:
+    await world.patch(ref(world), "/spec/replicas", 5)
+
+
+async def test_somebody_who_scales_between_two_reads_deploys_nothing() -> None:
+    world = await shop("evictions")
+    await restarting(world)
+    between_the_reads(world, scaled)
+    assert ended(await world.rest(limit=120)) == [("Accepted", "TrialAccepted")]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["the same process", "the next one"])

@@ -72,6 +72,25 @@ async def test_a_trial_is_finished_with_what_was_read_before(turns: int, happens
 
 
 @HAPPENINGS
+async def test_nothing_new_is_written_by_what_was_read_before(happens: Any, reason: str) -> None:
+    """One knob of a budget down and one up are two stages. A freeze that was edited beside it is not known: no second one."""
+    world = await make()
+    budget = {"name": "db", "uses": "pods * workers * pool", "limit": 40}
+    knobs = documents.hot(), documents.hot("pool")
+    await world.add(documents.profile("checkout", *knobs, budgets=[budget]), workers=2, pool=2)
+    await world.steady()
+    await world.annotate("try", "workers=3,pool=1")
+    await world.turn()
+    intent = await world.intent()
+    assert intent is not None and (intent.stage, len(intent.stages)) == (0, 2)
+    await happens(world)
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", reason)]
+    assert await world.values() == {"workers": "2", "pool": "2"}
+    assert ledger.breaker.failures == 0
+
+
+@HAPPENINGS
 async def test_a_harmful_trial_is_put_back_all_the_same(happens: Any, reason: str) -> None:
     world = await make()
     await world.add(documents.profile(), workers=2)

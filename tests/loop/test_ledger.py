@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from pegbox.api import ledger_codec
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, trying, written
+from tests.unit.core.build import T0
 
 
 async def in_mid_trial(argument: str = "workers=3") -> World:
@@ -25,20 +30,61 @@ def faults(world: World) -> FakeCluster:
     return world.pegbox
 
 
-async def test_a_ledger_lost_in_mid_trial_is_written_again_and_the_trial_is_judged() -> None:
-    world = await in_mid_trial("workers=4")
+async def deleted(world: World) -> None:
     await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+
+
+async def torn(world: World) -> None:
+    await world.patch(Ref(LEDGER, world.namespace, "checkout"), "/data/state", "{")
+
+
+async def of_another(world: World) -> None:
+    """Somebody put back the ledger of a deleted profile of this name."""
+    ref = Ref(LEDGER, world.namespace, "checkout")
+    known = ledger_codec.decode(await world.outside.get(ref))
+    body = ledger_codec.encode(
+        replace(known, profile_uid="another"), namespace=ref.namespace, name=ref.name, profile=ref.name, written_at=T0
+    )
+    await world.patch(ref, "/data", body["data"])
+
+
+LOST = pytest.mark.parametrize("lose", [deleted, torn, of_another])
+
+
+@LOST
+async def test_a_ledger_lost_in_mid_trial_is_written_again_and_the_trial_is_judged(lose: Any) -> None:
+    world = await in_mid_trial("workers=4")
+    await lose(world)
     ledger = await world.rest()
     assert [t.state.value for t in ledger.trials] == ["Reverted"]
     assert await world.values() == {"workers": "2"}
     assert "LedgerLost" in world.events.reasons()
 
 
-async def test_ledger_and_memory_lost_in_mid_trial_what_pods_run_is_kept_and_the_originals_are_known() -> None:
+@LOST
+@pytest.mark.parametrize("looks", [1, 4])
+async def test_it_is_written_at_the_next_look_so_that_the_next_process_judges_the_trial_too(
+    lose: Any, looks: int
+) -> None:
+    """Also where that look decides nothing: the ledger as this process knows it stands for no other one."""
+    world = await in_mid_trial("workers=4")
+    for _ in range(looks):
+        await lose(world)
+        world.clock.skip(1)
+        await world.wake()
+        assert await world.intent() is not None
+    world.restart()
+    ledger = await world.rest()
+    assert [t.state.value for t in ledger.trials] == ["Reverted"]
+    assert await world.values() == {"workers": "2"}
+
+
+@LOST
+async def test_ledger_and_memory_lost_in_mid_trial_what_pods_run_is_kept_and_the_originals_are_known(lose: Any) -> None:
     """Nobody knows of the trial any more: what is in force stays, nothing is made worse, a deletion still restores."""
     world = await in_mid_trial()
     before = await world.document()
-    await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+    await lose(world)
     world.restart()
     ledger = await world.rest()
     assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 3

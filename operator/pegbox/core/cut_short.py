@@ -98,6 +98,8 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     goes_on = _still_to_write(snapshot, intent) or _still_to_restart(snapshot, workload, intent)
     if frozen.admission is Admission.REFUSE and not intent.requested and goes_on:
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
+    if snapshot.refusal is not None and goes_on:  # a freeze or a limit that was edited since is not known either
+        return Ending(TrialState.INCONCLUSIVE, snapshot.refusal.reason, now, snapshot.refusal.detail)
     brake = guards.brakes.why(snapshot) or guards.brakes.opened(snapshot)
     if brake is not None:  # nobody is to blame: no breaker counts it
         return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)

@@ -396,8 +396,8 @@ def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: S
         why=proposal.why,
         predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
-        revision=workload.revision,
-        template=workload.template,
+        revision=snapshot.ledger.revision,
+        template=snapshot.ledger.template,
         pods=len(workload.unfinished),
     )
 

@@ -29,6 +29,9 @@ def came(recorded: Ledger | Intent, workload: Workload) -> bool:
 def noted(space: SearchSpace, ledger: Ledger, workload: Workload) -> Ledger:
     """With the controller's name of now for the recorded template: a rollout of ours gave it a new one.
 
+    The name counts with the template that it stands for. A deploy may come between the reads of a Deployment and of its
+    ReplicaSets: under the new name the template of before would never be missed.
+
     A ledger of a release before names no template. What stands is the recorded one where the name is the same, and
     where a restart under way may have changed the name, as that release took it.
     """
@@ -38,14 +41,14 @@ def noted(space: SearchSpace, ledger: Ledger, workload: Workload) -> Ledger:
     restarts = intent is not None and intent.in_force_at is None and not intent.canary  # which never rolls out
     ours = intent is not None and restarts and bool(force.restarting(space, intent))
     if intent is not None and _stands(intent, workload, ours):
-        intent = replace(intent, revision=workload.revision, template=workload.template)
+        intent = replace(intent, revision=workload.revision, template=workload.named)
     ledger = replace(ledger, intent=intent)
     if _stands(ledger, workload, ours):
-        ledger = replace(ledger, revision=workload.revision, template=workload.template)
+        ledger = replace(ledger, revision=workload.revision, template=workload.named)
     return ledger
 
 
 def _stands(recorded: Ledger | Intent, workload: Workload, ours: bool) -> bool:
     if recorded.template:
-        return recorded.template == workload.template
+        return recorded.template == workload.named
     return ours or recorded.revision in ("", workload.revision)

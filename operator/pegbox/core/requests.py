@@ -110,8 +110,8 @@ def _try(snapshot: Snapshot, workload: Workload, request: Request, now: datetime
         why="requested",
         requested=True,
         baseline=baseline,
-        revision=workload.revision,
-        template=workload.template,
+        revision=snapshot.ledger.revision,
+        template=snapshot.ledger.template,
         pods=len(workload.unfinished),
     )
     return replace(under_way.start(snapshot, workload, item, now), verdicts=verdicts)

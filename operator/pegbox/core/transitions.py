@@ -200,7 +200,8 @@ def outdated(ledger: Ledger) -> Ledger:
 
 def deployed(ledger: Ledger, workload: Workload, now: datetime) -> Ledger:
     """New code is another workload."""
-    return replace(outdated(ledger), revision=workload.revision, template=workload.template, deployed_at=now)
+    template = workload.named or workload.template
+    return replace(outdated(ledger), revision=workload.revision, template=template, deployed_at=now)
 
 
 def unproven(ledger: Ledger) -> Ledger:

@@ -57,7 +57,9 @@ class Workload:
     """The target as it stands. `rolling` while a rollout has not finished.
 
     `template` names the pod template without what we write into it, `revision` is its controller's name for all of it:
-    "" until the controller has seen the newest. `first` is the number of a StatefulSet's first pod.
+    "" until the controller has seen the newest. `rolled_out` is the template that this name stands for: another one
+    while a Deployment is paused, and where a deploy came between the reads of two objects; "" says `template`.
+    `first` is the number of a StatefulSet's first pod.
     """
 
     kind: str
@@ -71,6 +73,12 @@ class Workload:
     generation: int = 0
     first: int = 0
     template: str = ""
+    rolled_out: str = ""
+
+    @property
+    def named(self) -> str:
+        """The template that `revision` stands for; "" without a name."""
+        return (self.rolled_out or self.template) if self.revision else ""
 
     @property
     def unfinished(self) -> tuple[PodFacts, ...]:

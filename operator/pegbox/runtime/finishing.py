@@ -1,10 +1,11 @@
 """Finishing: what is under way when a profile or its class can no longer be used.
 
 A class that was deleted, or an edit that makes no sense, must not leave a workload at a trial's setting for ever. So a
-process that has worked with the profile before finishes what is under way with what it read last. One that has not
-(it was restarted meanwhile) goes back, by what the ledger records of the places: nobody could judge a trial there. A
-ledger of an older release records none: that one is held, and said. A stop with restore puts back by the same means
-what was accepted.
+process that has worked with the profile before finishes what is under way with what it read last: what is in force is
+judged, and what would still write something new goes back, as in a freeze, for nobody knows what was edited since. One
+that has not (it was restarted meanwhile) goes back, by what the ledger records of the places: nobody could judge a
+trial there. A ledger of an older release records none: that one is held, and said. A stop with restore puts back by the
+same means what was accepted.
 """
 
 from __future__ import annotations

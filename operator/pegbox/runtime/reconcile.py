@@ -363,8 +363,9 @@ class Reconciler:
         """Compare-and-swap by resourceVersion; statistics alone wait for half an hour."""
         transition = _transition(ledger) != _transition(memory.ledger)
         stale = memory.ledger_saved_at is None or now - memory.ledger_saved_at > SAVE_EVERY
-        text = ledger_codec.state_of(ledger) if transition or stale or not found.ledger_version else memory.ledger_text
-        if found.ledger_version and text == memory.ledger_text:
+        lost = found.stored is None  # then it is written whatever we know: the next process knows nothing
+        text = ledger_codec.state_of(ledger) if transition or stale or lost else memory.ledger_text
+        if not lost and text == memory.ledger_text:
             memory.ledger, memory.ledger_version = ledger, found.ledger_version
             return
         body = ledger_codec.encode(

@@ -27,8 +27,8 @@ def current(memory: Memory, found: Objects, now: datetime) -> Ledger:
         # Somebody else wrote it (a restored backup): what this process decided before does not stand there.
         memory.ledger, memory.ledger_text = found.stored, ledger_codec.state_of(found.stored)
         return found.stored
-    if known is not None and not found.ledger_version and known.intent and known.profile_uid == found.spec.uid:
-        return known  # lost in mid-course: what is under way is finished first
+    if known is not None and known.intent and known.profile_uid == found.spec.uid:
+        return known  # lost in mid-course, deleted or torn: what is under way is finished first
     spent = {} if known is None else known.spent
     return replace(anew(found, now), spent=spent)
 

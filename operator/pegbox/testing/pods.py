@@ -197,7 +197,7 @@ class FakePods:
             "annotations": {_REVISION: str(max(revisions.values(), default=0) + 1)},
             "ownerReferences": [_owner(target)],
         }
-        pod_template = {"metadata": {"labels": labels}, "spec": _pod_spec(template)}
+        pod_template = template | {"metadata": template["metadata"] | {"labels": labels}}
         body["spec"] = {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod_template}
         return await self._cluster.apply(body, force=True)
 

@@ -166,6 +166,17 @@ def test_a_proposal_that_every_guard_admits_starts_a_trial() -> None:
     assert (item.baseline is not None, item.revision, item.stage_at) == (True, "r1", T0)
 
 
+def test_a_trial_begins_with_the_template_that_its_baseline_was_measured_on() -> None:
+    """Of a paused Deployment that was edited: once it is resumed, other code answers than the one compared with."""
+    edited = workload(revision="r1", template="t2", rolled_out="t1")
+    found = decide(snapshot(memory=ledger(template="t1"), workload=edited), wish(MORE), T0)
+    item = found.ledger.intent
+    assert item is not None and (item.revision, item.template) == ("r1", "t1")
+    resumed = workload(pod(revision="r2"), revision="r2", template="t2", rolled_out="t2")
+    ended = decide(moved(snapshot(), found, workload=resumed), NO_WISH, at(5))
+    assert (ended.action, ended.reason) == (Action.REVERT, Reason.DEPLOYED)
+
+
 def test_a_wish_beyond_one_step_is_capped_and_the_raw_wish_is_recorded() -> None:
     found = decide(snapshot(), wish(setting(workers=12, pool=4)), T0)
     assert (found.desired, found.proposal) == (MORE, setting(workers=12, pool=4))

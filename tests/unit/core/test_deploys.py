@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pegbox.core.deploys import came, noted
+from pegbox.core.transitions import deployed
 from pegbox.model.trials import Intent, Ledger
-from tests.unit.core.build import ENV, HOT, intent, ledger, setting, spec, under_way, workload
+from tests.unit.core.build import ENV, HOT, T0, intent, ledger, setting, spec, under_way, workload
 
 RESTARTS = intent(parent=setting(threads=4), stages=(setting(threads=5),), template="t1")
 
@@ -78,5 +79,41 @@ def test_of_before_where_nothing_of_ours_renames_it_another_name_is_a_deploy(ite
     assert came(found.intent, now) and came(found, now)
 
 
-def test_what_is_new_is_recorded_as_it_stands() -> None:
-    assert named(noted(spec().space, Ledger("u-1"), workload(template="t1"))) == ("r1", "t1")
+# A Deployment and its ReplicaSets are two reads: the template of one, and the name of the other.
+
+APART = [
+    ("a deploy between the reads is no name of the template before", KNOWN, ("r2", "t1", "t2"), ("r1", "t1")),
+    ("twin: a rollout of ours between them is one", KNOWN, ("r2", "t1", "t1"), ("r2", "t1")),
+    ("a paused Deployment was edited: what is rolled out stands", KNOWN, ("r1", "t2", "t1"), ("r1", "t1")),
+    ("nothing was recorded, and it is paused: what pods run", Ledger("u-1"), ("r1", "t2", "t1"), ("r1", "t1")),
+    ("nothing was recorded", Ledger("u-1"), ("r1", "t1", "t1"), ("r1", "t1")),
+]
+
+
+@pytest.mark.parametrize(("memory", "now", "after"), [r[1:] for r in APART], ids=[r[0] for r in APART])
+def test_a_name_counts_with_the_template_that_it_stands_for(
+    memory: Ledger, now: tuple[str, str, str], after: tuple[str, str]
+) -> None:
+    revision, template, rolled_out = now
+    seen = workload(revision=revision, template=template, rolled_out=rolled_out)
+    found = noted(spec(ENV).space, memory, seen)
+    assert named(found) == after
+    assert found.intent is None or named(found.intent) == after
+    assert not came(found, seen)
+    assert came(found, workload(revision="r3", template="t3"))
+
+
+@pytest.mark.parametrize(
+    ("now", "after"),
+    [
+        pytest.param(("r2", "t2", "t2"), ("r2", "t2"), id="as it stands"),
+        pytest.param(("", "t2", "t1"), ("", "t2"), id="its controller has not seen it"),
+        pytest.param(("r3", "t2", "t3"), ("r3", "t3"), id="the next deploy came between the reads"),
+    ],
+)
+def test_a_deploy_is_recorded_with_the_name_that_goes_with_it(
+    now: tuple[str, str, str], after: tuple[str, str]
+) -> None:
+    revision, template, rolled_out = now
+    seen = workload(revision=revision, template=template, rolled_out=rolled_out)
+    assert named(deployed(ledger(template="t1"), seen, T0)) == after

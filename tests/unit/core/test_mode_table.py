@@ -223,6 +223,27 @@ def test_a_freeze_in_the_middle_of_writing(changes: dict[str, bool], goes_back: 
     assert not goes_back or found.ledger.trials[-1].reason is Reason.FROZEN
 
 
+UNREAD = [
+    (state, does) for state, column, does in cells(TABLE) if column == "frozen" and state != "at rest, with a wish"
+]
+
+
+@pytest.mark.parametrize("requested", [False, True], ids=["of our own accord", "asked for"])
+@pytest.mark.parametrize(("state", "expected"), UNREAD)
+def test_what_class_and_profile_say_now_nobody_knows_so_nothing_new_begins(
+    state: str, expected: str, requested: bool
+) -> None:
+    """As in a freeze, for one may have begun since; a limit may be narrower, so what a person asked for goes back too."""
+    seen = STATES[state]()
+    assert seen.ledger.intent is not None
+    memory = replace(seen.ledger, intent=replace(seen.ledger.intent, requested=requested))
+    found = decide(replace(seen, ledger=memory, refusal=Missing(Reason.CLASS_NOT_FOUND, "gone")), wish(TARGET), NOW)
+    assert word(seen, found) == expected
+    if expected == "goes back" and state in TRIALS:
+        assert found.ledger.trials[-1].reason is Reason.CLASS_NOT_FOUND
+        assert found.ledger.breaker == seen.ledger.breaker
+
+
 def test_a_freeze_lets_a_restart_that_a_person_asked_for_be_finished() -> None:
     seen = HAPPENINGS["frozen"](restarting())
     assert seen.ledger.intent is not None

@@ -76,6 +76,7 @@ def _deployment(target: Object, pods: Iterable[Object], replica_sets: Iterable[O
         pods=_pods(target, pods, uids, container),
         generation=int(target["metadata"].get("generation", 0)),
         template=_template(target),
+        rolled_out="" if newest is None else _template(newest),
     )
 
 
@@ -98,13 +99,15 @@ def _stateful_set(target: Object, pods: Iterable[Object], container: str) -> Wor
     )
 
 
-def _template(target: Object) -> str:
-    """Sixteen hex digits of the pod template without our note. What a server states as null or empty in its metadata,
-    and another one leaves out, is nothing: it states `annotations: {}` once our note was the only one."""
-    template = target.get("spec", {}).get("template") or {}
+def _template(body: Object) -> str:
+    """Sixteen hex digits of the pod template without our note, and without the label that a Deployment's controller
+    puts into a ReplicaSet's: so both have the same. What a server states as null or empty in its metadata, and another
+    one leaves out, is nothing: it states `annotations: {}` once our note was the only one."""
+    template = body.get("spec", {}).get("template") or {}
     metadata = dict(template.get("metadata") or {})
     notes = {name: text for name, text in (metadata.get("annotations") or {}).items() if name != RESTARTED}
-    said = {name: value for name, value in (metadata | {"annotations": notes}).items() if value}
+    labels = {name: text for name, text in (metadata.get("labels") or {}).items() if name != _DEPLOYMENT_HASH}
+    said = {name: value for name, value in (metadata | {"annotations": notes, "labels": labels}).items() if value}
     text = json.dumps({**template, "metadata": said}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

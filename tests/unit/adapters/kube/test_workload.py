@@ -160,6 +160,36 @@ def test_a_template_that_its_controller_has_not_seen_has_no_name_yet() -> None:
     assert decode(deployment(status={"observedGeneration": 0}), replica_sets=sets).revision == ""
 
 
+def rolled_out(template: Object, made_of: Object) -> tuple[str, str]:
+    """The Deployment's template, and the one that its newest ReplicaSet was made of, as its controller makes it."""
+    labels = made_of["metadata"]["labels"] | {"pod-template-hash": "abc"}
+    made = made_of | {"metadata": made_of["metadata"] | {"labels": labels, "creationTimestamp": None}}
+    older = replica_set("r1", "1", "old") | {"spec": {"template": RAW | {"spec": {}}}}
+    newest = replica_set("r2", "2", "abc") | {"spec": {"template": made}}
+    body = deployment()
+    found = decode(body | {"spec": body["spec"] | {"template": template}}, replica_sets=[older, newest])
+    assert found.revision == "abc"
+    return found.template, found.named
+
+
+def test_the_template_of_the_revision_is_the_newest_replica_sets() -> None:
+    """As the Deployment controller finds it: without the label that it adds. Our note is no difference either."""
+    for made_of in (RAW, with_notes(OURS)):
+        template, named = rolled_out(RAW, made_of)
+        assert template == named
+
+
+def test_a_deployment_and_a_replica_set_that_were_read_apart_differ() -> None:
+    template, named = rolled_out(RAW, containing(image="app:2"))
+    assert (template, named) == (templated(RAW, "Deployment"), templated(containing(image="app:2"), "Deployment"))
+    assert template != named
+
+
+def test_a_template_without_a_name_yet_is_not_named() -> None:
+    sets = [replica_set("r1", "1", "abc") | {"spec": {"template": RAW}}]
+    assert decode(deployment(status={"observedGeneration": 0}), replica_sets=sets).named == ""
+
+
 RAW = {
     "metadata": {"labels": {"app": "web"}},
     "spec": {"containers": [{"name": "app", "image": "app:1", "env": [{"name": "A", "value": "1"}]}]},
