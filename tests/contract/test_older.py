@@ -19,10 +19,16 @@ def test_so_does_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
         older.unpacked("f" * 40, tmp_path)
 
 
+@pytest.mark.parametrize(("required", "ends"), [("1", pytest.fail.Exception), ("0", pytest.skip.Exception)])
+def test_where_every_level_is_required_its_absence_is_a_failure_and_no_skip(
+    required: str, ends: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEGBOX_REQUIRE_ALL", required)
+    with pytest.raises(ends, match="NOT UPGRADED: commit 0000000 is not in this checkout"):
+        older.or_said("NOT UPGRADED", "0" * 40)
+
+
 def test_it_runs_its_own_code_and_not_that_of_today() -> None:
-    try:
-        home = older.unpacked()
-    except older.Absent as error:
-        pytest.skip(str(error))
+    home = older.or_said("THE OLDER RELEASE DID NOT RUN")
     said = older.run(home, "import pegbox, pegbox.api.ledger_codec as c; print(pegbox.__file__, c.SCHEMA_VERSION)", "")
     assert said == f"{home}/operator/pegbox/__init__.py 2"

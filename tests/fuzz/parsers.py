@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -20,20 +20,21 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pegbox.adapters import yamlfile
-from pegbox.adapters.kube import answers, configmaps
+from pegbox.adapters.kube import answers, configmaps, environment
 from pegbox.adapters.prometheus import decode, promql
 from pegbox.adapters.prometheus.transport import Answer, Server, Transport
-from pegbox.api import budgets, formula, ledger_codec, promql_rules, translate
+from pegbox.api import budgets, environment_wire, formula, ledger_codec, promql_rules, status_told, translate, wire
 from pegbox.api import status as status_api
-from pegbox.core import budget, expression, freeze, rules
+from pegbox.core import budget, expression, fleet, freeze, rules
 from pegbox.live import document as live_document
 from pegbox.model import settings_document, textpath, units
 from pegbox.model.errors import InvalidInput, PegboxError
-from pegbox.model.knobs import KnobType
+from pegbox.model.knobs import Knob, KnobType
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Freeze, Purpose, Signal, SignalKind
+from pegbox.model.reasons import Reason
 from pegbox.ports import SignalQuery
-from pegbox.runtime import reading
+from pegbox.runtime import reading, texts
 from pegbox.runtime import settings as operator_settings
 from tests.fuzz.making import SCALARS, VALUES, edited, edited_json, near
 from tests.promql_text import selectors
@@ -160,6 +161,55 @@ def _annotations(text: str) -> None:
         assert request.token and len(request.token) <= 64 and len(request.argument) <= 1024
 
 
+def _told(status: dict[str, Any]) -> None:
+    """What is read back is what a breaker may be: the loop computes with it."""
+    told = status_told.brakes(status)
+    assert (told is None) == ("breaker" not in status)
+    if told is not None:
+        assert told.breaker.failures >= 0 and told.breaker.opened >= 0
+        assert all(when is None or when.tzinfo is UTC for when in (told.paused_until, told.breaker.until))
+
+
+def _fleet(text: str) -> None:
+    """The Lease's line: what was read is written and read again as it is, and the breaker goes on from it."""
+    found = fleet.of_text(text)
+    assert fleet.of_text(fleet.to_text(found)) == replace(found, why=found.why[:512])
+    for facts in (fleet.Facts(), fleet.Facts(sick="sick")):
+        fleet.step(found, facts, fleet.Limits(), NOW)
+
+
+def _environment(value: tuple[dict[str, Any], str]) -> None:
+    """A spec that its definition lets pass, and annotations of any text."""
+    body, noted = value
+    wire.read(environment_wire.PodEnvironmentSpec, body["spec"], "spec")
+    annotations = {reading.ORIGINALS: noted, reading.PARENTS: noted}
+    body = {"metadata": {"annotations": annotations}, "spec": body["spec"]}
+    for entry in environment.entries(body).values():
+        environment.acts(entry, "1", named=True)
+        for knob in _SPEC.space.knobs:
+            _other_text((knob, entry["value"]))
+    reading.noted(body, reading.PARENTS)
+    reading.adopted_before(
+        reading.Objects(_SPEC_PROFILE, "default", _SPEC, pod_environment=body, document=Missing(Reason.NO_DATA))
+    )
+
+
+def _other_text(value: tuple[Knob, str]) -> None:
+    """A value of the knob, or a Missing that says nothing of the text."""
+    knob, text = value
+    found = texts.value(knob, f"{_SECRET}{text}", "key a", Reason.ENV_UNREADABLE, None)
+    assert _SECRET not in str(found.detail if isinstance(found, Missing) else found)
+    texts.value(knob, text, "key a", Reason.ENV_UNREADABLE, None)
+
+
+def _spelt(text: str) -> None:
+    """A path as steps, spelt, and read again."""
+    steps = textpath.parse_path(text)
+    assert textpath.steps(text) == steps
+    spelling = textpath.spell(steps)
+    assert len(spelling) > textpath.MAX_PATH or textpath.parse_path(spelling) == steps
+
+
 class _Fed(Transport):
     """Answers with what it is given."""
 
@@ -204,6 +254,7 @@ def _live(text: str) -> None:
     found.values_for("pod")
 
 
+_SECRET = "hunter2\N{SNOWMAN}"
 _SPEC_PROFILE = profile()
 _SPEC = translate.to_model(_SPEC_PROFILE, CLASS)
 _LEDGER = _encoded(full_ledger())
@@ -223,6 +274,20 @@ _STATUS: dict[str, Any] = {
          "lastTransitionTime": "2026-01-01T00:00:00Z"}
     ],
     "tokens": [{"name": "try", "value": "a"}],
+}  # fmt: skip
+_BRAKED: dict[str, Any] = {
+    "breaker": {"state": "Open", "failures": 2, "openings": 1, "until": "2026-01-01T00:00:00Z"},
+    "pausedUntil": "9999-12-31T23:59:59Z",
+}
+_FLEET: dict[str, Any] = {
+    "state": "HalfOpen", "opened": 3, "until": "2026-01-01T00:05:00+00:00", "since": "2026-01-01T00:00:00+02:00",
+    "probe": "shop/checkout", "why": "harm in 3 profiles",
+}  # fmt: skip
+_ENVIRONMENT: dict[str, Any] = {
+    "spec": {
+        "profileUID": "u-1", "target": {"kind": "Deployment", "name": "checkout"}, "container": "app",
+        "env": [{"name": "WORKERS", "value": "4"}, {"name": "POOL", "value": "8", "over": "2"}],
+    },
 }  # fmt: skip
 _ANSWER: Mapping[str, Any] = {
     "status": "success",
@@ -293,6 +358,11 @@ PARSERS: tuple[Parser, ...] = (
     Parser("class", st.tuples(st.just(profile()), edited(CLASS, "spec")), _merge),
     Parser("shared-budget", edited(_BUDGET, "spec", "status"), lambda body: budgets.facts(body, "a", NOW)),
     Parser("status", edited(_STATUS, "conditions"), status_api.read_conditions),
+    Parser("status-told", edited(_BRAKED), _told, ()),
+    Parser("fleet-line", edited_json(_FLEET), _fleet, ()),
+    Parser("pod-environment", st.tuples(edited(_ENVIRONMENT, "spec").filter(lambda body: "spec" in body), edited_json({"workers": "4"})), _environment),
+    Parser("text-of-others", st.tuples(st.sampled_from(_SPEC.space.knobs), near(["4", "250m", "30s", "true", "fast"])), _other_text, ()),
+    Parser("path-spelling", near(["pools[0].size", 'servers["a.b"].n', "a-b.c", '["a\\"b"][1]']), _spelt),
     Parser("ledger", edited_json(json.loads(_LEDGER["data"]["state"])), _ledger),
     Parser("settings-document", edited_json(_DOCUMENT), settings_document.parse),
     Parser("settings-document-live", edited_json(_DOCUMENT), _live, (live_document.RejectedLoad,)),

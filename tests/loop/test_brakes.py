@@ -342,9 +342,10 @@ async def test_who_stops_everything_and_starts_it_again_has_looked_and_closes_it
     assert state(world) is BreakerState.CLOSED  # and the harm from before opens it no second time
 
 
-async def test_no_metrics_server_that_answers_for_a_minute_opens_it() -> None:
+@pytest.mark.parametrize("silent", [Reason.METRICS_UNREACHABLE, Reason.QUERY_NOT_SENT])
+async def test_no_metrics_server_that_answers_for_a_minute_opens_it(silent: Reason) -> None:
     world = await shop(TWO, names=("a",))
-    world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "connection refused")
+    world.metrics.down = Missing(silent, "connection refused")
     await world.turns(11, "a")  # 5 s each: the first silence is 50 s old
     assert state(world) is BreakerState.CLOSED
     await world.turns(3, "a")
@@ -352,6 +353,13 @@ async def test_no_metrics_server_that_answers_for_a_minute_opens_it() -> None:
     world.metrics.down = None
     await world.turns(2, "a")
     assert (await world.condition("Progressing", "a"))[1] == "FleetBreakerOpen"
+
+
+async def test_a_metrics_server_that_cannot_answer_this_question_is_no_silent_one() -> None:
+    world = await shop(TWO, names=("a",))
+    world.metrics.down = Missing(Reason.QUERY_NOT_ANSWERED, "more than 8 MiB")
+    await world.turns(30, "a")
+    assert state(world) is BreakerState.CLOSED
 
 
 async def test_one_of_two_metrics_servers_that_answers_keeps_it_closed() -> None:

@@ -30,6 +30,7 @@ LATER_REASONS: Mapping[Reason, Reason] = {
     Reason.EVICTION_FORBIDDEN: Reason.NOT_ACKNOWLEDGED,
     Reason.WRITES_NOT_ALLOWED: Reason.MODE_RECOMMEND,
     Reason.QUERY_NOT_ANSWERED: Reason.METRICS_UNREACHABLE,
+    Reason.QUERY_NOT_SENT: Reason.METRICS_UNREACHABLE,
 }
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""

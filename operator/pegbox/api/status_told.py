@@ -46,8 +46,10 @@ def _breaker(body: object) -> Breaker:
 
 
 def _moment(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
     try:
-        when = datetime.fromisoformat(str(text))
+        when = datetime.fromisoformat(text)
         return when.astimezone(UTC) if when.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None

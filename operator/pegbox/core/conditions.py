@@ -15,7 +15,7 @@ from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.observations import Missing
 from pegbox.model.prediction import ModelReport
-from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.reasons import NOT_ASKED, SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import BreakerState, IntentKind
 
@@ -92,7 +92,7 @@ def _accepted(snapshot: Snapshot, decision: Decision) -> State:
 def _metrics(snapshot: Snapshot) -> State:
     missing = missing_figure(snapshot.observation)
     if missing is not None:
-        status = Truth.UNKNOWN if missing.reason is Reason.METRICS_UNREACHABLE else Truth.FALSE
+        status = Truth.UNKNOWN if missing.reason in NOT_ASKED else Truth.FALSE
         return status, missing.reason, f"{SENTENCES[missing.reason]}: {missing.detail}"
     return Truth.TRUE, Reason.DATA_AVAILABLE, SENTENCES[Reason.DATA_AVAILABLE]
 

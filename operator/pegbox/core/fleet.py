@@ -41,6 +41,7 @@ _NO_HARM = frozenset(
         Reason.METRICS_UNREACHABLE,
         Reason.QUERY_INVALID,
         Reason.QUERY_NOT_ANSWERED,
+        Reason.QUERY_NOT_SENT,
         Reason.NOT_REPORTED,
     }
 )

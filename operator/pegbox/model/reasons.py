@@ -43,6 +43,7 @@ class Reason(StrEnum):
     METRICS_UNREACHABLE = "MetricsUnreachable"
     QUERY_INVALID = "QueryInvalid"
     QUERY_NOT_ANSWERED = "QueryNotAnswered"
+    QUERY_NOT_SENT = "QueryNotSent"
     NOT_REPORTED = "NotReported"
     # model
     MODEL_TRUSTED = "ModelTrusted"
@@ -124,6 +125,9 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "InternalError"
 
 
+NOT_ASKED = frozenset({Reason.METRICS_UNREACHABLE, Reason.QUERY_NOT_SENT})
+"""The metrics server said nothing, not even that it has nothing."""
+
 SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "the profile is valid and its target is known",
     Reason.INVALID_SPEC: "the profile cannot be used as written",
@@ -157,6 +161,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.METRICS_UNREACHABLE: "the metrics server could not be asked",
     Reason.QUERY_INVALID: "the metrics server refused the class's query",
     Reason.QUERY_NOT_ANSWERED: "the metrics server is up, but this one question got no answer that can be used",
+    Reason.QUERY_NOT_SENT: "the metrics server was not asked: other questions took too long",
     Reason.NOT_REPORTED: "the workload does not export the metric",
     Reason.MODEL_TRUSTED: "predictions were better than the baseline's",
     Reason.LEARNING: "too few observations for a prediction yet",

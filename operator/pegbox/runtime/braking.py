@@ -7,7 +7,7 @@ from dataclasses import replace
 from pegbox.core import change_per_hour, upkeep
 from pegbox.model.decisions import Action, Decision
 from pegbox.model.observations import Missing
-from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.reasons import NOT_ASKED, SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind
 from pegbox.runtime.brakes import Brakes
@@ -67,5 +67,5 @@ def ends_restore(snapshot: Snapshot, decision: Decision) -> bool:
 
 def answered(*answers: object) -> bool:
     """Did the metrics server say anything, be it that it has nothing?"""
-    silent = (isinstance(a, Missing) and a.reason is Reason.METRICS_UNREACHABLE for a in answers)
+    silent = (isinstance(a, Missing) and a.reason in NOT_ASKED for a in answers)
     return not all(silent)

@@ -27,6 +27,11 @@ def lost(status: dict[str, Any] | None, **guards: Any) -> Ledger:
     return remembering.anew(Objects(body, "default", spec(guards=Guards(**guards) if guards else GUARDS)), T0)
 
 
+NESTED: list[Any] = []
+for _ in range(5000):
+    NESTED = [NESTED]
+
+
 @pytest.mark.parametrize(
     ("status", "paused", "breaker", "waits"),
     [
@@ -61,6 +66,7 @@ def lost(status: dict[str, Any] | None, **guards: Any) -> Ledger:
         pytest.param(
             {"breaker": CLOSED, "pausedUntil": "2026-01-05T13:00:00"}, None, Breaker(), WAIT, id="a_time_without_a_zone",
         ),
+        pytest.param({"breaker": CLOSED, "pausedUntil": NESTED}, None, Breaker(), WAIT, id="nested_without_end"),
     ],
 )  # fmt: skip
 def test_what_is_left_of_brakes(

@@ -28,10 +28,14 @@ class Circuit:
 
         After the pause one question goes through as a probe; the rest wait for its outcome.
         """
-        if self.failures < self.failures_to_open:
-            return None
-        if now >= self._next_at and not self._probing:
+        why = self.would_refuse(now)
+        if why is None and self.failures >= self.failures_to_open:
             self._probing = True
+        return why
+
+    def would_refuse(self, now: float) -> Missing | None:
+        """The same for who does not ask yet, and may never: he reports nothing."""
+        if self.failures < self.failures_to_open or (now >= self._next_at and not self._probing):
             return None
         wait = max(0.0, self._next_at - now)
         when = "a probe is under way" if self._probing else f"next attempt in {wait:.0f} s"

@@ -1,12 +1,15 @@
 """PrometheusSource: the MetricsSource of a Prometheus-compatible server.
 
 Questions run in threads of their own (the library is synchronous), at most `workers` at a time, each with a
-deadline; a question that missed it keeps its slot until its thread is done, so that a hung server can never
-collect more threads. Equal questions share one HTTP query: while it runs, and for `reuse` seconds after.
+deadline from when it is sent; a question that missed it keeps its slot until its thread is done, so that a hung server
+can never collect more threads. Equal questions share one HTTP query: while it runs, and for `reuse` seconds after.
 
 Everybody's questions go to one server, and anybody's pods can spoil one: by an answer that is too large, or takes too
 long. So whether the server is down is not told by the question that failed, but by one that nobody can spoil, asked
 right after it. Where that is answered the circuit stays closed, and the failed question alone waits, longer each time.
+
+Those that failed lately share half of the slots, so that the others find one. What found none in time was never sent:
+that says nothing of it, nor of the server, and it is asked at the next look.
 """
 
 from __future__ import annotations
@@ -46,12 +49,15 @@ FIRST_WAIT, LONGEST_WAIT = 10.0, 300.0
 class Pace:
     """How hard the server is asked. Seconds, but `workers`.
 
+    A question waits at most `patience` for a slot, and from then on `deadline` for its answer. The first is long enough
+    for a server that hangs to be found out before others give up behind its first questions.
     `delay` moves every question into the past, for servers whose samples arrive late (remote write).
     `lookback` is the age up to which an acknowledgement counts as one. `probe_deadline` is for the question that only
     asks whether the server is up.
     """
 
     workers: int = 4
+    patience: float = 20.0
     deadline: float = 15.0
     probe_deadline: float = 5.0
     reuse: float = 10.0
@@ -105,6 +111,7 @@ class PrometheusSource:
         self._executor = ThreadPoolExecutor(self._pace.workers + 1, thread_name_prefix="prometheus")
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="prometheus-read")  # a large answer holds up no loop
         self._slots = asyncio.Semaphore(self._pace.workers)
+        self._slots_of_spoilt = asyncio.Semaphore(max(1, self._pace.workers // 2))  # beside one of `_slots`
         self._probe_slot = asyncio.Semaphore(1)  # its own: slow questions must not make the server look down
         self._probing: asyncio.Task[Missing | None] | None = None
         self._local = threading.local()
@@ -164,7 +171,7 @@ class PrometheusSource:
 
     async def check(self) -> Missing | None:
         """None when the server answers `vector(1)`: its root page says nothing about its API."""
-        answer = await self._run(PROBE, None)
+        answer = await self._run(PROBE, None, (self._slots,))
         return answer if isinstance(answer, Missing) else None
 
     def close(self) -> None:
@@ -207,12 +214,13 @@ class PrometheusSource:
         limit = self._pace.reuse if max_age is None else max_age
         self._longest_age = max(self._longest_age, limit)
         shared, now = self._shared.get(text), self._monotonic()
-        young = shared is not None and 0 <= (at - shared.at).total_seconds() < limit
+        young = shared is not None and shared.until is None and 0 <= (at - shared.at).total_seconds() < limit
         waits = shared is not None and shared.until is not None and now < shared.until
         if shared is None or not (young or waits):
             self._forget(at, now)
             spoilt = shared.spoilt if shared is not None else 0
-            shared = _Shared(at, asyncio.ensure_future(self._run(text, at)), spoilt=spoilt)
+            slots = (self._slots_of_spoilt, self._slots) if spoilt else (self._slots,)
+            shared = _Shared(at, asyncio.ensure_future(self._run(text, at, slots)), spoilt=spoilt)
             self._shared[text] = shared
         else:
             self.usage.reused += 1
@@ -226,6 +234,8 @@ class PrometheusSource:
             if shared.until is None:
                 shared.until = self._monotonic() + min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(shared.spoilt, 30))
                 shared.spoilt += 1
+        elif shared.spoilt:
+            shared.until = self._monotonic()  # asked again as soon as may be, and still as one that was spoilt
         elif self._shared.get(text) is shared:
             del self._shared[text]  # the circuit says how soon it is asked again
         return answer, shared
@@ -240,13 +250,21 @@ class PrometheusSource:
 
         self._shared = {text: shared for text, shared in self._shared.items() if kept(shared)}
 
-    async def _run(self, text: str, at: datetime | None) -> Answer | Missing:
-        refusal = self._circuit.refusal(self._monotonic())
+    async def _run(self, text: str, at: datetime | None, slots: tuple[asyncio.Semaphore, ...]) -> Answer | Missing:
+        """At most `patience`, `deadline` and `probe_deadline` long, one after the other."""
+        refusal = self._circuit.would_refuse(self._monotonic())
         if refusal is not None:
+            return refusal
+        release = await self._held(slots)
+        if release is None:
+            return self._circuit.would_refuse(self._monotonic()) or self._not_sent()
+        refusal = self._circuit.refusal(self._monotonic())  # it may have opened while this one waited
+        if refusal is not None:
+            release()
             return refusal
         started = self._monotonic()
         try:
-            answer = await self._within(self._pace.deadline, text, at, self._slots)
+            answer = await self._within(self._pace.deadline, text, at, release)
             if isinstance(answer, Missing) and answer.reason is Reason.METRICS_UNREACHABLE and text != PROBE:
                 answer = await self._of_a_server_that_is_up(answer)
         except Exception as error:
@@ -254,6 +272,22 @@ class PrometheusSource:
             raise
         self._account(answer, self._monotonic() - started)
         return answer
+
+    async def _held(self, slots: tuple[asyncio.Semaphore, ...]) -> Callable[[], None] | None:
+        """What releases these slots, all of which are held now. None: they were not to be had in time, none is held."""
+        with contextlib.ExitStack() as held:
+            try:
+                async with asyncio.timeout(self._pace.patience):
+                    for slot in slots:
+                        await slot.acquire()
+                        held.callback(slot.release)
+            except TimeoutError:
+                return None
+            return held.pop_all().close
+
+    def _not_sent(self) -> Missing:
+        busy = f"no place among the {self._pace.workers} questions at a time within {self._pace.patience:g} s"
+        return Missing(Reason.QUERY_NOT_SENT, f"{self._server.shown}: {busy}, others are slow; asked at the next look")
 
     async def _of_a_server_that_is_up(self, failed: Missing) -> Missing:
         """The failure as the question's own, where the server answers one that nobody's series can spoil.
@@ -271,32 +305,35 @@ class PrometheusSource:
         return Missing(Reason.QUERY_NOT_ANSWERED, detail)
 
     async def _probe(self) -> Missing | None:
-        answer = await self._within(self._pace.probe_deadline, PROBE, None, self._probe_slot)
+        answer = await self._within(self._pace.probe_deadline, PROBE, None, None)
         return answer if isinstance(answer, Missing) else None
 
     async def _within(
-        self, deadline: float, text: str, at: datetime | None, slots: asyncio.Semaphore
+        self, deadline: float, text: str, at: datetime | None, release: Callable[[], None] | None
     ) -> Answer | Missing:
+        """The answer to a question whose slot is held; without `release`: in the slot of probes, waited for in time."""
         try:
             async with asyncio.timeout(deadline):
-                return await self._in_thread(text, at, slots)
+                if release is None:
+                    await self._probe_slot.acquire()
+                    release = self._probe_slot.release
+                return await self._in_thread(text, at, release)
         except TimeoutError:
             return Missing(Reason.METRICS_UNREACHABLE, f"{self._server.shown}: no answer within {deadline:g} s")
 
-    async def _in_thread(self, text: str, at: datetime | None, slots: asyncio.Semaphore) -> Answer | Missing:
-        await slots.acquire()
+    async def _in_thread(self, text: str, at: datetime | None, release: Callable[[], None]) -> Answer | Missing:
         loop = asyncio.get_running_loop()
 
-        def release(_: object) -> None:
+        def done(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the slot
-                loop.call_soon_threadsafe(slots.release)
+                loop.call_soon_threadsafe(release)
 
         try:
             future = self._executor.submit(self._ask_in_thread, text, at)
         except RuntimeError:
-            slots.release()
+            release()
             return Missing(Reason.METRICS_UNREACHABLE, "the source is closed")
-        future.add_done_callback(release)
+        future.add_done_callback(done)
         return await asyncio.wrap_future(future)
 
     def _ask_in_thread(self, text: str, at: datetime | None) -> Answer | Missing:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -162,6 +162,105 @@ async def test_slow_questions_in_every_slot_do_not_make_the_server_look_down(ser
     answers = await asyncio.gather(*(source.fetch(query, AT) for query in slow))
     assert {a.reason for a in answers if isinstance(a, Missing)} == {Reason.QUERY_NOT_ANSWERED}
     let_go.set()
+    source.close()
+
+
+async def put(source: PrometheusSource, words: list[str], at: datetime) -> list[Reason | None]:
+    """What becomes of these questions, asked at once and in this order. None: answered."""
+    answers = await asyncio.gather(*(source.fetch(SignalQuery(word, QUERY.signal, 20), at) for word in words))
+    return [answer.reason if isinstance(answer, Missing) else None for answer in answers]
+
+
+async def test_a_question_that_found_no_slot_was_never_sent_and_is_held_against_nobody(server: _Server) -> None:
+    """Two slow ones hold both slots until their threads are done, longer than a third one waits."""
+    let_go = threading.Event()
+    server.reply, time, circuit = spoiling(Reply(hang=let_go)), Time(), Circuit()
+    asking = Server(server.url, read_timeout=1.0)
+    pace = Pace(workers=2, patience=0.3, deadline=0.2, reuse=15.0)
+    source = PrometheusSource(asking, pace=pace, circuit=circuit, monotonic=time)
+    assert await put(source, ["evil-1", "evil-2", "shop"], AT) == [
+        *[Reason.QUERY_NOT_ANSWERED] * 2,
+        Reason.QUERY_NOT_SENT,
+    ]
+    assert questions(server, "shop") == 0
+    assert (circuit.failures, source.usage.queries) == (0, 2)
+    let_go.set()
+    async with source._slots:  # once a slow one's thread is done
+        pass
+    assert await put(source, ["shop"], AT) == [None], "at once: no pause, and no answer that is reused"
+    assert await put(source, ["evil-1", "evil-2"], AT) == [Reason.QUERY_NOT_ANSWERED] * 2, "the slow ones wait"
+    assert questions(server, "evil") == 2
+    source.close()
+
+
+async def test_those_that_failed_lately_leave_a_slot_for_the_others_also_where_they_are_asked_first(
+    server: _Server,
+) -> None:
+    let_go = threading.Event()
+    server.reply, time = spoiling(said(422, error="too many samples")), Time()
+    source = opened(server, time, workers=4, patience=0.3, deadline=0.2)
+    evil, good = [f"evil-{n}" for n in range(8)], [f"shop-{n}" for n in range(20)]
+    assert await put(source, [*evil, *good], AT) == [Reason.QUERY_INVALID] * 8 + [None] * 20
+    server.reply, time.now = spoiling(Reply(hang=let_go)), FIRST_WAIT
+    later = AT + timedelta(seconds=FIRST_WAIT)
+    found = await put(source, [*evil, *good], later)
+    assert found[8:] == [None] * 20
+    assert sorted(str(reason) for reason in found[:8]) == ["QueryNotAnswered"] * 2 + ["QueryNotSent"] * 6
+    assert questions(server, "evil") == 8 + 2, "half of four slots"
+    # Those that were not sent are still known for what they were: asked again at once, and in the same half.
+    assert await put(source, [*evil, *good], later) == [*found[:8], *[None] * 20]
+    let_go.set()
+    source.close()
+
+
+async def test_who_mends_his_series_is_no_longer_one_of_those(server: _Server) -> None:
+    server.reply, time = spoiling(said(422, error="too many samples")), Time()
+    source = opened(server, time, workers=2, patience=0.3)
+    await put(source, ["evil-1", "evil-2"], AT)
+    server.reply, time.now = lambda _: GOOD, FIRST_WAIT
+    assert await put(source, ["evil-1", "evil-2"], AT + timedelta(seconds=10)) == [None] * 2
+    assert not source._slots_of_spoilt.locked()
+    let_go = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        """The first one's comes once the second one is asked."""
+        if "evil-2" in asked.form["query"][0]:
+            let_go.set()
+        return Reply(body=GOOD.body, hang=let_go)
+
+    server.reply = answer
+    found = await put(source, ["evil-1", "evil-2"], AT + timedelta(seconds=20))
+    assert found == [None] * 2, "beside each other, not one after the other in the half"
+    source.close()
+
+
+async def test_those_that_wait_while_the_server_turns_out_to_hang_are_told_so_and_not_sent(server: _Server) -> None:
+    let_go = threading.Event()
+    server.reply = lambda _: Reply(hang=let_go)
+    circuit = Circuit(failures_to_open=2)
+    pace = Pace(workers=2, patience=5.0, deadline=0.2, probe_deadline=0.2)
+    source = PrometheusSource(Server(server.url, read_timeout=1.0), pace=pace, circuit=circuit)
+    assert await put(source, [f"shop-{n}" for n in range(9)], AT) == [Reason.METRICS_UNREACHABLE] * 9
+    assert questions(server, "shop") == 2
+    let_go.set()
+    source.close()
+
+
+async def test_one_that_found_no_slot_does_not_keep_an_open_circuit_open(server: _Server) -> None:
+    """After the pause one question may go through. Where it never went, the next one may."""
+    let_go = threading.Event()
+    server.reply, time = lambda _: Reply(hang=let_go), Time()
+    circuit = Circuit(failures_to_open=1, pause=10.0)
+    pace = Pace(workers=1, patience=0.1, deadline=0.1, probe_deadline=0.1)
+    source = PrometheusSource(Server(server.url, read_timeout=30.0), pace=pace, circuit=circuit, monotonic=time)
+    assert await put(source, ["shop-1"], AT) == [Reason.METRICS_UNREACHABLE]
+    time.now = 10.0
+    assert await put(source, ["shop-2"], AT) == [Reason.QUERY_NOT_SENT], "the first one's thread holds the slot"
+    let_go.set()
+    server.reply = lambda _: GOOD
+    async with source._slots:
+        pass
+    assert await put(source, ["shop-2"], AT) == [None]
     source.close()
 
 
