@@ -342,7 +342,9 @@ def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequen
     changed = _load_changed(base, come)
     if changed is not None:
         return changed
-    if falls_short(base, known, 1 - 2 * GAIN):
+    # What is served lags what arrives: one window after a lull is short of what the parent served by no one's fault.
+    telling = len(known) >= REPLICATES or unserved
+    if telling and falls_short(base, known, 1 - 2 * GAIN):
         detail = f"throughput {base.throughput:.3g} to {throughput:.3g}/s, of {load:.3g}"
         if not falls_short(base, raw, 1 - 2 * GAIN) and intent.reason is not Reason.LIMITS_NARROWED:
             return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, f"{detail}, {OF_OTHER_PODS}")
