@@ -6,6 +6,8 @@ Two pods with two workers each bear 10 events/s, which is what arrives: the pare
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pegbox.model.reasons import Reason
@@ -105,3 +107,30 @@ async def test_what_is_bad_while_somebody_scales_is_put_back_and_blamed_on_nobod
     else:
         why = Reason.REGRESSION if slowed == 2.0 else Reason.ERROR_BUDGET_SPENT
         assert (told, ledger.breaker.failures) == ([(TrialState.REVERTED, why)], 1)
+
+
+def needed(service: Service) -> int:
+    """An HPA's wish, 2 to 12 pods: eight tenths of what its pods can serve, and nothing within a tenth of that."""
+    busy = min(1.0, service.load / (service.values["workers"] / 0.4 * service.pods)) / 0.8
+    return service.pods if abs(busy - 1) <= 0.1 else math.ceil(service.pods * busy)
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["an_autoscaler_answers", "nobody_does"])
+async def test_half_of_each_pods_capacity_is_no_saving_where_more_pods_make_up_for_it(answers: bool) -> None:
+    """It was accepted as good as its parent, with 5 pods of one worker instead of 3 of two: two thirds more pods."""
+    world = await make()
+    await world.apply(documents.hpa(low=2, high=12))
+    profile = documents.profile("checkout", documents.hot(), guards=GUARDS, objective="MinimizeCost")
+    app = await world.add(profile, documents.deployment("checkout", replicas=2), workers=2)
+    app.service.load = 9.5
+    app.wants = lambda _: 3
+    await world.steady()
+    await world.turns(12)
+    app.wants = needed if answers else lambda _: 3
+    ledger = await tried(world, "workers=1")
+    told = [(t.state, t.reason) for t in ledger.trials]
+    assert await world.values() == {"workers": "2"}
+    if answers:
+        assert (told, ledger.breaker.failures) == ([(TrialState.INCONCLUSIVE, Reason.SCALED)], 0)
+    else:
+        assert (told, ledger.breaker.failures) == ([(TrialState.REVERTED, Reason.REGRESSION)], 1)

@@ -166,6 +166,9 @@ def _packed(ledger: Ledger) -> str:
         body["settings"] = table.entries
         if body["intent"] is not None and not body["intent"]["disturbed"]:
             del body["intent"]["disturbed"]  # releases from before it write the same text
+        measured = (body["intent"] or {}).get("baseline")
+        if measured is not None and not measured["pods"]:
+            del measured["pods"]  # likewise
         for part in _with_reasons(body):
             later = LATER_REASONS.get(part["reason"])
             if later is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.trials import Baseline
 
 SERVED = 0.97  # throughput over offered load from which load counts as served
+SAME_EACH = 1.1  # load per pod within this factor: to a pod it is the same work, and no tenth more pods do it
 DRAIN = 1.1  # throughput over offered load from which a backlog is being worked off
 
 
@@ -23,9 +25,38 @@ def draining(window: Observation) -> bool:
     return not isinstance(load, Missing) and not isinstance(throughput, Missing) and throughput > DRAIN * load
 
 
+def alike(window: Observation, pods: int, load: float | Missing) -> bool:
+    """Can the window be held against so many pods under such a load? Others move the number of pods for reasons of
+    their own, or of the setting's: more or fewer pods are no deed of it. As many pods are alike; others only where
+    their number went with the load, so that each did the same work. 0 pods: it is not known how many.
+    """
+    if pods == 0 or window.pods == pods:
+        return True
+    if isinstance(load, Missing) or isinstance(window.offered_load, Missing) or load <= 0 or window.pods == 0:
+        return False
+    return 1 / SAME_EACH < window.offered_load / window.pods * pods / load < SAME_EACH
+
+
+def scaled(window: Observation, pods: int) -> Observation:
+    """A window that is alike, with the rates of so many pods."""
+    if pods in (0, window.pods):
+        return window
+    load, throughput = (r if isinstance(r, Missing) else r * pods / window.pods for r in _rates(window))
+    return replace(window, offered_load=load, throughput=throughput, pods=pods)
+
+
+def _rates(window: Observation) -> tuple[float | Missing, float | Missing]:
+    return window.offered_load, window.throughput
+
+
 def baseline_of(windows: Sequence[Observation]) -> Baseline | None:
-    """The parent's side of the comparison, from its clean and steady windows; None without any."""
+    """The parent's side of the comparison, from its clean and steady windows that are like the newest; None without
+    any."""
     clean = [w for w in windows if w.clean and not draining(w)]
+    newest = clean[-1] if clean else None
+    if newest is not None:
+        like = [w for w in clean if alike(w, newest.pods, newest.offered_load)]
+        clean = [scaled(w, newest.pods) for w in like]
     load = mean([w.offered_load for w in clean])
     throughput = mean([w.throughput for w in clean])
     latency = geometric([w.latency for w in clean])
@@ -44,6 +75,7 @@ def baseline_of(windows: Sequence[Observation]) -> Baseline | None:
         slo_shares={n: p.share for n, p in pooled.items()},
         latency_sd=sd,
         windows=len(clean),
+        pods=clean[-1].pods,
     )
 
 

@@ -62,7 +62,7 @@ def window_due(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation 
     """When the next whole window that may be judged can have ended."""
     assert intent.in_force_at is not None
     start = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
-    judged = verify.usable(spec, intent, windows)
+    judged = verify.after_settling(spec, intent, windows)
     if judged:
         start = max(start, judged[-1].window.end)
     return start + timedelta(seconds=float(spec.guards.trial_window))

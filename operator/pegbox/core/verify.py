@@ -18,7 +18,7 @@ from fractions import Fraction
 from statistics import NormalDist
 
 from pegbox.core import sequential, slo
-from pegbox.core.baseline import SERVED, geometric, mean, pool, served
+from pegbox.core.baseline import SERVED, alike, geometric, mean, pool, scaled, served
 from pegbox.core.guards.limits import SUSPECT
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.knobs import LocationKind
@@ -45,6 +45,7 @@ WITHOUT_GAIN = {
     Reason.LIMITS_NARROWED: "nearer to the limits, and no harm",
     Reason.AHEAD_OF_LOAD: "ready for the load to come, and no harm",
 }  # trials that need no gain, and what is said of them
+OF_OTHER_PODS = "with another number of pods than the parent's"
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
 
@@ -121,18 +122,39 @@ def bad_for(intent: Intent, observation: Observation | Missing, spec: ProfileSpe
 
 
 def disturbed(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Reason | None:
-    """What others did to the pods within the window: scaled or rolled them out. Then it is blamed on no trial.
+    """What others did to the pods, within the window or before it: scaled or rolled them out. Then it is blamed on no
+    trial.
 
     Only after a trial has settled can that be told from what its own write does; and never where it moves the number
     of pods itself. Pods that fell ill are no such cause: the trial may have made them so.
     """
-    if isinstance(seen, Missing) or seen.clean or intent.in_force_at is None:
+    if isinstance(seen, Missing) or intent.in_force_at is None:
         return None
-    own = {k.name for k in spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS)}
     settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
-    if seen.window.start < settled or own & intent.moved:
+    if seen.window.start < settled or _moves_pods(spec, intent):
         return None
+    if seen.clean:
+        return None if _like_parent(spec, intent, seen) else Reason.SCALED
     return seen.unclean_reason if seen.unclean_reason in SUSPECT else None
+
+
+def _moves_pods(spec: ProfileSpec, intent: Intent) -> bool:
+    own = {k.name for k in spec.space.at(LocationKind.HPA_MIN, LocationKind.HPA_MAX, LocationKind.REPLICAS)}
+    return bool(own & intent.moved)
+
+
+def _like_parent(spec: ProfileSpec, intent: Intent, window: Observation) -> bool:
+    """Can the window be held against the parent's? Not where others gave the trial more or fewer pods to do it with."""
+    base = intent.baseline
+    if base is None or _moves_pods(spec, intent):
+        return True
+    return alike(window, base.pods, base.load) or _full(base, window)
+
+
+def _full(base: Baseline, window: Observation) -> bool:
+    """Was every pod busy throughout, with the parent and now that there are more of them? Then each serves what it can,
+    or less where they share something: a gain of each is the setting's. A loss need not be (`_compare`)."""
+    return not served(base) and window.pods > base.pods and not _lacks_rates(window) and not keeps_up([window])
 
 
 def load_surged(observation: Observation | Missing, baseline: Baseline | None) -> bool:
@@ -214,8 +236,11 @@ def judge(
         return WAITING
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
-    seen = usable(spec, intent, windows)
+    clean, seen = after_settling(spec, intent, windows), usable(spec, intent, windows)
+    unlike = [w for w in clean if w not in seen]
     verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
+    if unlike and verdict.outcome is Outcome.WAIT:
+        verdict = _by_others(spec, intent.baseline, unlike) or verdict
     walked = intent.reason is Reason.LIMITS_NARROWED
     if walked and verdict.reason is Reason.REGRESSION and not serves_nothing(seen):
         verdict = WAITING  # a limit outranks what is better; damage and SLOs outrank a limit
@@ -226,26 +251,37 @@ def judge(
     silent = no_data(spec, Silence(newest, windows, settled), now, late)
     if silent is not None:  # what is not known never speaks for the trial; what is known may speak against it
         return verdict if verdict.harmful else silent
-    if not seen:
+    if not clean:
         if late:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "no clean window before trialTimeout")
         return WAITING
     undecided = verdict.outcome is Outcome.WAIT
     without = WITHOUT_GAIN.get(intent.reason)
-    if undecided and without and verdict.reason is not Reason.NO_DATA and (late or len(seen) >= REPLICATES):
-        if len(seen) < REPLICATES and not _has_data(newest):
-            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(seen)} window, and no data at trialTimeout")
+    proof = clean if walked else seen  # what a limit asks for needs no like
+    if proof and undecided and without and verdict.reason is not Reason.NO_DATA and (late or len(proof) >= REPLICATES):
+        if len(proof) < REPLICATES and not _has_data(newest):
+            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(proof)} window, and no data at trialTimeout")
         if walked or not served(intent.baseline) or more_came(intent, seen) or keeps_up(seen):
             return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
-    if undecided and (late or len(seen) >= MAX_WINDOWS):
+    if undecided and (late or max(len(seen), len(unlike)) >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
+        if len(unlike) > len(seen):
+            detail = f"{len(unlike)} of {len(clean)} windows {OF_OTHER_PODS}"
+            return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, detail)
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
     return verdict
 
 
 def usable(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]) -> tuple[Observation, ...]:
-    """Clean windows that began after the setting was in force and had settled; none before."""
+    """Those that began after the setting was in force and had settled, and can be held against the parent's."""
+    return tuple(w for w in after_settling(spec, intent, windows) if _like_parent(spec, intent, w))
+
+
+def after_settling(
+    spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]
+) -> tuple[Observation, ...]:
+    """Clean windows of the setting, with however many pods."""
     if intent.in_force_at is None:
         return ()
     settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
@@ -292,18 +328,26 @@ def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> J
 
 
 def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequence[Observation]) -> Judgement:
-    known = [w for w in evidence if not _lacks_rates(w)]
+    known = raw = [w for w in evidence if not _lacks_rates(w)]
+    if not _moves_pods(spec, intent):
+        known = [scaled(w, base.pods) for w in raw]
     load, throughput = mean([w.offered_load for w in known]), mean([w.throughput for w in known])
-    if load is None or throughput is None:
+    come = mean([w.offered_load for w in raw])
+    if come is None or load is None or throughput is None:
         return Judgement(Outcome.WAIT, Reason.NO_DATA, "load or throughput is missing, or of a part of the pods")
     broken = _slos_lost(spec, base, evidence)
-    if broken is not None and load <= base.load * LOAD_RANGE:
+    if broken is not None and come <= base.load * LOAD_RANGE:
         return broken
     unserved = not served(base)
-    if not unserved and not 1 / LOAD_RANGE <= load / max(base.load, 1e-9) <= LOAD_RANGE:
-        return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, f"{base.load:.3g} to {load:.3g} per second")
-    if falls_short(base, known, 1 - 2 * GAIN):
+    changed = _load_changed(base, come)
+    if changed is not None:
+        return changed
+    # What is served lags what arrives: one window after a lull is short of what the parent served by no one's fault.
+    telling = len(known) >= REPLICATES or unserved
+    if telling and falls_short(base, known, 1 - 2 * GAIN):
         detail = f"throughput {base.throughput:.3g} to {throughput:.3g}/s, of {load:.3g}"
+        if not falls_short(base, raw, 1 - 2 * GAIN) and intent.reason is not Reason.LIMITS_NARROWED:
+            return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, f"{detail}, {OF_OTHER_PODS}")
         return Judgement(Outcome.REVERT, Reason.REGRESSION, detail, harmful=True)
     latency = geometric([w.latency for w in evidence])
     if latency is None:
@@ -324,6 +368,23 @@ def _compare(spec: ProfileSpec, intent: Intent, base: Baseline, evidence: Sequen
         detail = f"{base.load:.3g} to {load:.3g} per second"
         return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, detail)
     return WAITING
+
+
+def _load_changed(base: Baseline, load: float) -> Judgement | None:
+    """Of all pods together: they may share what they depend on."""
+    if not served(base) or 1 / LOAD_RANGE <= load / max(base.load, 1e-9) <= LOAD_RANGE:
+        return None
+    return Judgement(Outcome.INCONCLUSIVE, Reason.LOAD_CHANGED, f"{base.load:.3g} to {load:.3g} per second")
+
+
+def _by_others(spec: ProfileSpec, base: Baseline, windows: Sequence[Observation]) -> Judgement | None:
+    """What ends a trial by windows that are not like the parent's: another load, or an SLO lost, whoever did that."""
+    load = mean([w.offered_load for w in windows])
+    changed = None if load is None else _load_changed(base, load)
+    broken = _slos_lost(spec, base, windows)
+    if changed is None and broken is not None:
+        return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, f"{broken.detail}, {OF_OTHER_PODS}")
+    return changed
 
 
 def _lacks_rates(window: Observation) -> bool:

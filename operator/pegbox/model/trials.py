@@ -51,6 +51,7 @@ class Baseline:
     slo_shares: Mapping[str, float] = field(default_factory=dict)
     latency_sd: float = 0.0  # of the log of window means
     windows: int = 1
+    pods: int = 0  # that `load` and `throughput` are of; 0 in a ledger of before
 
 
 @dataclass(frozen=True, slots=True)

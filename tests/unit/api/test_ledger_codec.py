@@ -151,6 +151,17 @@ def test_bad_samples_that_others_disturbed_are_written_only_where_there_are_any(
         assert decode(body).intent == replace(INTENT, disturbed=count)
 
 
+def test_the_pods_of_a_baseline_are_written_only_where_they_are_known() -> None:
+    """Likewise; a release from before leaves them out, and judges as it always did."""
+    assert INTENT.baseline is not None
+    for pods in (0, 3):
+        item = replace(INTENT, baseline=replace(INTENT.baseline, pods=pods))
+        body = stored(replace(full_ledger(), intent=item))
+        measured = json.loads(body["data"]["state"])["intent"]["baseline"]
+        assert ("pods" in measured) is (pods > 0)
+        assert decode(body).intent == item
+
+
 def test_places_need_no_newer_schema_so_that_an_older_release_can_go_on() -> None:
     """It ignores what it does not know, and the next release learns it again from the class."""
     assert stored(replace(full_ledger(), intent=None))["data"]["schemaVersion"] == 1

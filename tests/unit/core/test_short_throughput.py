@@ -202,3 +202,17 @@ def test_without_gain_at_the_timeout(
     found = judge(profile, item, clean(windows), at(seconds), newest)
     assert found.outcome is outcome
     assert outcome is not Outcome.INCONCLUSIVE or (found.reason, found.harmful) == (Reason.NO_DATA, False)
+
+
+@pytest.mark.parametrize(
+    ("rates", "outcome"),
+    [
+        # 1020 of 1200 events: P(more) = Phi(ln 0.85 / sqrt(2 / 1020 + 2 / 2400)) = 0.001
+        pytest.param([8.5], Outcome.WAIT, id="one_may_come_after_a_lull"),
+        pytest.param([8.5, 10.5], Outcome.WAIT, id="and_is_made_up_for"),
+        pytest.param([8.5, 8.5], Outcome.REVERT, id="two_do_not"),
+    ],
+)
+def test_what_is_served_lags_what_arrives(rates: list[float], outcome: Outcome) -> None:
+    seen = tuple(window(180 + 120 * n, throughput=rate) for n, rate in enumerate(rates))
+    assert judge(spec(guards=GUARDS), RAISED, seen, seen[-1].window.end).outcome is outcome
