@@ -23,6 +23,9 @@ LIES = (
 BLIND = frozenset({"down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join"})
 """Lies from which nothing can be known of the setting in force; the others tell some of it."""
 
+SILENT = BLIND - {"old pods", "no join"}
+"""Those of which load is hidden, too: it alone is not told by setting, and known while pods take a setting up."""
+
 
 class LyingMetrics(FakeMetrics):
     """`lie` is one of LIES, or "" for the truth. `told_at`: when it last said what could be used."""
