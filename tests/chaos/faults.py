@@ -269,7 +269,7 @@ async def _jumps(world: World, chance: random.Random, tenant: str) -> str:
 
 def _lies(lie: str) -> Act:
     async def act(world: World, chance: random.Random, tenant: str) -> str:
-        world.metrics.lie, world.metrics.since = lie, world.clock.now()
+        world.metrics.lie, world.metrics.since = lie, world.own_clock.now()  # which asks, and says of when
         world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "refused") if lie == "down" else None
         return "until it is well again"
 

@@ -63,6 +63,7 @@ class Watch:
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
     frozen: dict[str, bool] = field(default_factory=dict)
+    blind: dict[str, str] = field(default_factory=dict)  # the lie that the wake under way reads, where it hides all
     was: Object | None = None  # what the write under way is about, before it
     moved: dict[str, Moved] = field(default_factory=dict)  # where the newest write left everything that trials move
     found: list[str] = field(default_factory=list)
@@ -115,6 +116,7 @@ class Watch:
         self._check(still_under_a_brake, self.world, name, self.braked.get(name, ""), record, moves, touched)
         restarts = record.verb == "evict" or (touched and record.kind in TARGETS)
         self._check(nothing_new_in_a_freeze, self.world, name, self.frozen.get(name, False) and (moves or restarts))
+        self._check(nothing_new_unseen, self.world, name, self.blind.get(name, "") if moves or restarts else "")
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
         self._check(steps_hold, self.world, name, self.before[name], self.moved[name].sizes)
@@ -148,6 +150,7 @@ class Watch:
         if profile is not None:
             self.policies[name] = profile["spec"].get("deletionPolicy", "Restore")
         self.braked[name], self.frozen[name] = self.world.brake_of(name), self.world.frozen(name)
+        self.blind[name] = self.world.blinded()
         paused = self.world.apps[name].written().get("replicas") == 0
         self.looking[name], self.waking = max(self._worst(name), self.known[name] if paused else 0), name
 
@@ -373,6 +376,15 @@ def nothing_new_in_a_freeze(world: World, name: str, moves: bool) -> None:
     intent = ledger.intent if ledger is not None else None
     if moves and intent is not None and intent.kind is IntentKind.TRIAL and not intent.requested:
         raise Violation(f"{name}: trial {intent.id} writes, or restarts a pod, in a freeze")
+
+
+def nothing_new_unseen(world: World, name: str, lie: str) -> None:
+    """While nothing can be known of the service no trial of our own accord writes a value or restarts a pod: no data moves
+    a workload only back. `lie`: what hides it from a wake that does so, "" where nothing does."""
+    ledger = world.ledger(name)
+    intent = ledger.intent if ledger is not None else None
+    if lie and intent is not None and intent.kind is IntentKind.TRIAL and not intent.requested:
+        raise Violation(f"{name}: trial {intent.id} writes, or restarts a pod, while Prometheus is {lie}")
 
 
 def adoption_is_in_place(world: World, name: str, theirs: set[tuple[str, int]]) -> None:

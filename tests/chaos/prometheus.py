@@ -23,9 +23,13 @@ LIES = (
 BLIND = frozenset({"down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join"})
 """Lies from which nothing can be known of the setting in force; the others tell some of it."""
 
+SILENT = BLIND - {"old pods", "no join"}
+"""Those of which load is hidden, too: it alone is not told by setting, and known while pods take a setting up."""
+
 
 class LyingMetrics(FakeMetrics):
-    """`lie` is one of LIES, or "" for the truth. `told_at`: when it last said what could be used."""
+    """`lie` is one of LIES, or "" for the truth. `told_at`: of when the newest is that it said and
+    that could be used, by the operator's clock, which asks."""
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         super().__init__()
@@ -40,6 +44,8 @@ class LyingMetrics(FakeMetrics):
         answer = await super().fetch(query, at, namespace=namespace, max_age=max_age)
         if isinstance(answer, SignalRows) and self.lie not in BLIND:
             self.told_at = at
+        if isinstance(answer, SignalRows) and self.lie == "stale" and self.since is not None:
+            self.told_at = self.since  # what it still says, it could say then
         if isinstance(answer, Missing) or not self.lie:
             return answer
         return self._lied(answer, at)

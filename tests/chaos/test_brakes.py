@@ -152,6 +152,35 @@ def test_what_a_freeze_forbids_is_found(first: Act, freeze: Act, plant: Act, fou
     assert _found("numbered", first, freeze, plant) == found
 
 
+def _lies(lie: str, ago: float = 0.0) -> Act:
+    async def act(world: World) -> None:
+        world.metrics.lie, world.metrics.since = lie, world.own_clock.now() - timedelta(seconds=ago)
+
+    return act
+
+
+UNSEEN = ["nothing_new_unseen"]
+
+
+@pytest.mark.parametrize(
+    ("first", "lie", "plant", "found"),
+    [
+        pytest.param(_in_a_trial, _lies("empty"), _moved, UNSEEN, id="a trial writes on empty answers"),
+        pytest.param(_in_a_trial, _lies("nan"), _evicted, UNSEEN, id="a trial evicts on NaN"),
+        pytest.param(_in_a_trial, _lies("partial"), _rolled, UNSEEN, id="a trial rolls out on partial answers"),
+        pytest.param(_in_a_trial, _lies("stale", 31), _moved, UNSEEN, id="a trial writes on stale answers"),
+        pytest.param(_in_a_trial, _lies("stale", 30), _moved, [], id="which are young enough"),
+        pytest.param(_in_a_trial, _lies("empty"), _noted, [], id="a trial that neither writes a value nor restarts"),
+        pytest.param(_in_a_trial, _lies("scrape gaps"), _moved, [], id="a lie that tells some of it"),
+        pytest.param(_in_a_trial, _lies(""), _moved, [], id="the truth"),
+        pytest.param(_asked_for, _lies("empty"), _moved, [], id="a trial that was asked for"),
+        pytest.param(_on_the_way_back, _lies("empty"), _moved, [], id="a way back"),
+    ],
+)
+def test_what_is_written_while_nothing_is_known_is_found(first: Act, lie: Act, plant: Act, found: list[str]) -> None:
+    assert _found("numbered", first, lie, plant) == found
+
+
 async def _said(world: World) -> None:
     condition = {"type": "Progressing", "status": "False", "reason": "Stopped", "message": IN_PLACE}
     operation: Object = {"op": "add", "path": "/status/conditions", "value": [condition]}

@@ -244,6 +244,33 @@ def test_what_is_planted_is_found(plant: Callable[[World, Watch], Awaitable[None
     assert invariant in {line.partition(":")[0] for line in found}, found
 
 
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [
+        pytest.param(1, [], id="a sample of a second after the trial began"),
+        pytest.param(0, ["accepted_on_evidence"], id="of the very instant"),
+        pytest.param(-1, ["accepted_on_evidence"], id="of a second before"),
+    ],
+)
+def test_a_stale_answer_is_evidence_of_the_time_that_it_states(seconds: int, found: list[str]) -> None:
+    """Seeds 270006550, 270011225: it went stale at once, and its one sample is of the trial's time."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        world.metrics.lie, world.metrics.since = "stale", world.own_clock.now()
+        await world.turn()
+        ledger = world.ledger(NAME)
+        assert ledger is not None and ledger.incumbent is not None and world.metrics.since is not None
+        begun, now = world.metrics.since - timedelta(seconds=seconds), world.own_clock.now()
+        here = ledger.incumbent
+        trial = TrialSummary("0-9", here, here, TrialState.ACCEPTED, Reason.TRIAL_ACCEPTED, begun, now)
+        await remembered(world, replace(ledger, trials=(*ledger.trials, trial)))
+        return [line.partition(":")[0] for line in watch.found]
+
+    assert asyncio.run(run()) == found
+
+
 def test_a_trial_that_is_accepted_beside_a_rollout_of_ours_is_none() -> None:
     async def run() -> list[str]:
         world = await RUNNER.world("hot")

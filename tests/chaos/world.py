@@ -38,13 +38,14 @@ from pegbox.testing.faults import Killed
 from pegbox.testing.store import Entry
 from tests.chaos.application import RESTARTS, Application, cores
 from tests.chaos.network import Network
-from tests.chaos.prometheus import LyingMetrics
+from tests.chaos.prometheus import SILENT, LyingMetrics
 from tests.chaos.server import Server
 from tests.chaos.shops import Shop, Tenant
 from tests.loop import documents
 from tests.loop.service import Service
 
 NAMESPACE = documents.NAMESPACE
+YOUNG = 30.0  # seconds: two intervals, and no less than this
 AGAIN = 2.0  # seconds after a failed wake
 
 
@@ -330,6 +331,13 @@ class World:
         stated = (self.profile(name) or {}).get("spec", {}).get("freezes", [])
         dates = ((f, datetime.fromisoformat(f["from"]), datetime.fromisoformat(f["until"])) for f in stated)
         return any(start <= now < end and f.get("allow") != "Urgent" for f, start, end in dates)
+
+    def blinded(self) -> str:
+        """The lie that hides all of the service from a wake now, load too; "" without one. What went stale is still young
+        enough for half a minute, by the operator's own clock."""
+        lie, since = self.metrics.lie, self.metrics.since
+        young = since is not None and self.own_clock.now() - since <= timedelta(seconds=YOUNG)
+        return lie if lie in SILENT and not (lie == "stale" and young) else ""
 
     def tunable(self, name: str) -> dict[str, int]:
         """What a trial may move, at what stands; of sizes, at what the ledger knows."""

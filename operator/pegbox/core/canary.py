@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import NormalDist
 
-from pegbox.core import cohorts, error_budget, force, verify
+from pegbox.core import cohorts, error_budget, force, guards, verify
 from pegbox.core.baseline import mean, pool, served
 from pegbox.core.transitions import Ending
 from pegbox.core.verify import WAITING, Judgement, Outcome
@@ -75,10 +75,10 @@ def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, 
 def noted(snapshot: Snapshot, intent: Intent) -> Intent:
     """Count the newest window of the canary beside the rest, once; a good one starts the count again."""
     split = snapshot.split
-    if split is None or isinstance(split.cohort, Missing) or isinstance(split.rest, Missing):
-        return intent
-    newest = split.cohort.window.end
     assert intent.stage_at is not None
+    if split is None or isinstance(split.cohort, Missing) or isinstance(split.rest, Missing):
+        return _not_silent(snapshot, intent)
+    newest = split.cohort.window.end
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return intent
     found = bad(snapshot.spec, intent, split, snapshot.observation) is not None
@@ -89,6 +89,14 @@ def noted(snapshot: Snapshot, intent: Intent) -> Intent:
         bad_samples=intent.bad_samples + 1 if found else 0,
         first_bad_at=(intent.first_bad_at or newest) if found else None,
     )
+
+
+def _not_silent(snapshot: Snapshot, intent: Intent) -> Intent:
+    """There are no pods to compare yet, and yet the service is seen."""
+    seen, last = snapshot.observation, intent.last_sample_at or intent.stage_at
+    if isinstance(seen, Missing) or last is None or seen.window.end <= last or intent.in_force_at is not None:
+        return intent
+    return replace(intent, last_sample_at=seen.window.end)
 
 
 def bad(
@@ -168,12 +176,18 @@ def judge(spec: ProfileSpec, intent: Intent, splits: Sequence[Split], now: datet
     if verdict.outcome is not Outcome.WAIT:
         return verdict
     enough = len(pairs) >= verify.REPLICATES and sum(_events(a) for a, _ in pairs) >= MIN_EVENTS
-    if enough and verdict.reason is not Reason.NO_DATA:
+    if enough and verdict.reason is not Reason.NO_DATA and not _blind(spec, newest, now):
         return Judgement(Outcome.ACCEPT, Reason.TRIAL_WIDENED, f"no harm beside the rest in {len(pairs)} windows")
     if late:
         why = verdict.detail or "too few windows, or events of the canary, until trialTimeout"
         return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, why)
     return Judgement(Outcome.WAIT, verdict.reason, verdict.detail)
+
+
+def _blind(spec: ProfileSpec, newest: Split | None, now: datetime) -> bool:
+    """Is nothing known of now, of either side? What was known before widens nothing."""
+    sides = (NOBODY,) if newest is None else (newest.cohort, newest.rest)
+    return any(guards.data.unseen(spec, seen, now) is not None for seen in sides)
 
 
 def _usable(splits: Sequence[Split], settled: datetime) -> list[tuple[Observation, Observation]]:

@@ -21,11 +21,13 @@ from pegbox.core.guards.workload import UNPULLED
 from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
 from pegbox.model.decisions import Admission
-from pegbox.model.observations import Observation
+from pegbox.model.observations import Missing, Observation
+from pegbox.model.profile import OnNoData
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
+NOT_YET = frozenset({Reason.NO_DATA, Reason.PARTIAL_DATA, Reason.TOO_FEW_EVENTS})
 BY_OTHERS = "all while others changed the pods"
 
 
@@ -103,6 +105,9 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     brake = guards.brakes.why(snapshot) or guards.brakes.opened(snapshot)
     if brake is not None:  # nobody is to blame: no breaker counts it
         return Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
+    silent = _silent(snapshot, intent, now) if goes_on else None
+    if silent is not None:
+        return silent
     parent = snapshot.ledger.incumbent or intent.parent
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
@@ -115,8 +120,45 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     patience = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
     tried = intent.applied_at is None and intent.stage_at is not None and now >= intent.stage_at + patience
     if tried and unwritten(snapshot, intent):
+        unseen = blind(snapshot, now)
+        if unseen is not None:  # nobody wrote them again
+            return Ending(TrialState.INCONCLUSIVE, unseen.reason, now, "no data to write on with until ackTimeout")
         why = "the values were not found as written: refused, or put back by somebody else"
         return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
+    return None
+
+
+def blind(snapshot: Snapshot, now: datetime) -> Missing | None:
+    """Why a trial of our own accord may write nothing new at this look, nor restart a pod; None where it may.
+
+    All figures but load are told by setting: that there are none yet of the stage under way, or of few pods, is no
+    silence, while pods take it up. What a person asked for began without figures, too.
+    """
+    intent, seen = snapshot.ledger.intent, snapshot.observation
+    if intent is None or intent.kind is not IntentKind.TRIAL or intent.requested:
+        return None
+    unseen = guards.data.unseen(snapshot.spec, seen, now)
+    if unseen is not None or isinstance(seen, Missing):
+        return unseen
+    if isinstance(seen.offered_load, Missing):
+        return seen.offered_load
+    told = (seen.throughput, seen.latency)
+    return next((figure for figure in told if isinstance(figure, Missing) and figure.reason not in NOT_YET), None)
+
+
+def _silent(snapshot: Snapshot, intent: Intent, now: datetime) -> Ending | None:
+    """What ends a trial that waits for figures to go on: an SLO that reverts, once there were none for as long as a
+    window; else trialTimeout since the stage began. Once in force, the verdict asks the same (`verify.no_data`)."""
+    unseen = blind(snapshot, now)
+    if unseen is None or intent.in_force_at is not None or intent.stage_at is None:
+        return None
+    spec = snapshot.spec
+    known = max(intent.stage_at, intent.last_sample_at or intent.stage_at)
+    reverts = sorted(item.name for item in spec.slos if item.on_no_data is OnNoData.REVERT)
+    if reverts and now > known + timedelta(seconds=float(spec.guards.trial_window)):
+        return Ending(TrialState.REVERTED, unseen.reason, now, f"SLO {reverts[0]}: onNoData Revert")
+    if now > intent.stage_at + timedelta(seconds=float(spec.guards.trial_timeout)):
+        return Ending(TrialState.INCONCLUSIVE, unseen.reason, now, "no data to go on with until trialTimeout")
     return None
 
 

@@ -26,6 +26,7 @@ from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.knobs import KnobValue
+from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
@@ -83,6 +84,9 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     if intent.applied_at is None:
         if read_back.unwritten(snapshot, intent):
+            unseen = cut_short.blind(snapshot, now)
+            if unseen is not None:
+                return _blind(snapshot, unseen, now)
             return write(snapshot, workload, now, Action.CONTINUE)
         intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
         if force.restarting(snapshot.spec.space, intent):
@@ -97,7 +101,10 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
     ledger, intent = ledger_and_intent(snapshot)
     spec = snapshot.spec
     state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now), now)
+    unseen = cut_short.blind(snapshot, now)
     if intent.opening and (state.reached or state.overdue):
+        if unseen is not None:
+            return _blind(snapshot, unseen, now)
         return _opened(snapshot, workload, now)
     if not state.reached and intent.in_force_at is None:
         if intent.kind is IntentKind.TRIAL and state.overdue:
@@ -115,10 +122,14 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         again = force.restarting(spec.space, intent) or sizing.behind(snapshot)
+        if again and unseen is not None:
+            return _blind(snapshot, unseen, now)
         return replace(waiting, desired=intent.written) if again else waiting
     if intent.compared:
         return _beside(snapshot, workload, now, jitter)
     if intent.stage + 1 < len(intent.stages):
+        if unseen is not None:
+            return _blind(snapshot, unseen, now)
         return _next_stage(snapshot, workload, now)
     if intent.in_force_at is None:
         intent = replace(intent, in_force_at=now, pods=len(workload.unfinished))
@@ -206,7 +217,8 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
         case verify.Outcome.WAIT:
             waiting = _wait(snapshot, verdict.reason, verdict.detail, now)
             # A new pod starts as the template says: it is resized like the others.
-            return replace(waiting, desired=intent.current) if sizing.behind(snapshot) else waiting
+            again = sizing.behind(snapshot) and cut_short.blind(snapshot, now) is None
+            return replace(waiting, desired=intent.current) if again else waiting
         case verify.Outcome.ACCEPT:
             ledger = transitions.accept(snapshot.spec, ledger, intent, seen, now)
             moved = in_words(snapshot.spec.space, intent.target, intent.parent)
@@ -334,6 +346,11 @@ def _left_lowered(snapshot: Snapshot, ledger: Ledger) -> str:
     """What a way back leaves below where it was, as the end of a sentence."""
     owed = ledger.owed
     return "" if owed is None else f"; until it fits, less than {in_words(snapshot.spec.space, owed)}"
+
+
+def _blind(snapshot: Snapshot, unseen: Missing, now: datetime) -> Decision:
+    """Nothing new is written, and no pod restarted, while nobody could see what it does."""
+    return _wait(snapshot, unseen.reason, f"{unseen.detail}: nothing more is written", now)
 
 
 def _wait(snapshot: Snapshot, reason: Reason, detail: str, now: datetime) -> Decision:

@@ -332,9 +332,11 @@ def test_a_trial_that_pods_do_not_take_is_put_back_uncounted() -> None:
 
 
 def test_a_trial_whose_write_never_lands_ends() -> None:
-    seen = snapshot(memory=under_way(), held=held(NOW), document=document(spec(), NOW, 1))
+    seen = snapshot(memory=under_way(), held=held(NOW), document=document(spec(), NOW, 1), observation=window(170))
     assert decide(seen, NO_WISH, at(179)).desired == MORE
     assert decide(seen, NO_WISH, at(180)).reason is Reason.WRITE_FAILED
+    blind = replace(seen, observation=Missing(Reason.METRICS_UNREACHABLE, "down"))
+    assert decide(blind, NO_WISH, at(180)).reason is Reason.METRICS_UNREACHABLE, "nobody wrote it again"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pegbox.core import incumbent
+from pegbox.core import canary, incumbent
 from pegbox.core.cut_short import note_sample
 from pegbox.core.decide import decide
 from pegbox.core.error_budget import overspent
@@ -20,11 +20,13 @@ from pegbox.core.guards import data, waiting
 from pegbox.core.slo import headroom
 from pegbox.core.verify import Outcome, damage, judge
 from pegbox.model.decisions import Action
-from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.observations import Attainment, Missing, Observation, Split
 from pegbox.model.profile import Freeze, Guards, Objective, OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Rung, TrialState, TrialSummary
+from pegbox.model.snapshot import Snapshot
+from pegbox.model.trials import Cohort, Rung, TrialState, TrialSummary
 from pegbox.runtime.memory import learn
+from tests.unit.core import test_mode_table
 from tests.unit.core.build import (
     FAST,
     NO_WISH,
@@ -53,6 +55,7 @@ KINDS = {
     "no_events": Missing(Reason.TOO_FEW_EVENTS, "no events"),
     "unreachable": Missing(Reason.METRICS_UNREACHABLE, "down"),
 }
+NOBODY = KINDS["no_series"]
 HOLD, REVERT, IGNORE = OnNoData.HOLD, OnNoData.REVERT, OnNoData.IGNORE
 POLICIES = [pytest.param(p, id=p.value) for p in OnNoData]
 WAYS = [pytest.param(m, id=name) for name, m in KINDS.items()]
@@ -162,6 +165,118 @@ def test_nothing_but_the_rollback_target_is_ever_written_for_want_of_data(policy
     found = {decide(seen, NO_WISH, at(s)).desired for s in (1, 60, 181, 400, 1801, 10**6)}
     assert found <= {None, TRIAL.parent}
     assert decide(seen, NO_WISH, at(10**6)).ledger.breaker.failures == 0
+
+
+# A trial that is not in force: at 400 s its stage was written at 390, so that the looks are at 391, 509, ... All of
+# its states, as the table of modes builds them; the figures of a stage that pods still take up are not there yet.
+
+UNFINISHED = ["trial, being written", "trial, between stages", "trial, restarting pods"]
+unfinished = pytest.mark.parametrize("state", UNFINISHED)
+EARLY = {"throughput": KINDS["no_series"], "latency": KINDS["no_series"], "slos": {"fast": KINDS["no_series"]}}
+
+
+def halfway(state: str, policy: OnNoData, seen: Observation | Missing, **changes: Any) -> Snapshot:
+    """Written at 390, or never found as written; every pod has 10 minutes to take it."""
+    course = test_mode_table.STATES[state]()
+    item = course.ledger.intent
+    assert item is not None
+    guards = replace(GUARDS, ack_timeout=F(3600))
+    item = replace(item, **{"stage_at": at(390)} | changes)
+    wanted = replace(course.spec, guards=guards, slos=(replace(FAST, on_no_data=policy),))
+    return replace(course, spec=wanted, ledger=replace(course.ledger, intent=item), observation=seen)
+
+
+@every
+@unfinished
+@lacking
+def test_a_trial_that_would_write_or_restart_holds_while_nothing_is_known(
+    state: str, why: Missing, policy: OnNoData
+) -> None:
+    stale = window(339)  # it ended 61 s before 400: two intervals are 60
+    for seen in (why, stale):
+        found = decide(halfway(state, policy, seen), NO_WISH, at(400))
+        assert (found.action, found.desired) == (Action.CONTINUE, None)
+        assert found.ledger.intent is not None and found.ledger.intent.stage == 0
+        assert found.reason is (why.reason if seen is why else Reason.STALE_DATA)
+    for seen in (window(340), window(400, **EARLY)):
+        goes_on = decide(halfway(state, policy, seen), NO_WISH, at(400))
+        assert goes_on.desired is not None, "the twin: seen, though nothing of what pods still take up"
+
+
+@every
+@unfinished
+@pytest.mark.parametrize("figure", ["offered_load", "throughput", "latency"])
+def test_a_figure_that_the_server_does_not_give_is_missing_half_way_too(
+    state: str, policy: OnNoData, figure: str
+) -> None:
+    changes: dict[str, Any] = {figure: KINDS["not_a_number"]}
+    assert decide(halfway(state, policy, window(400, **changes)), NO_WISH, at(400)).desired is None
+
+
+@unfinished
+@lacking
+@pytest.mark.parametrize(
+    ("policy", "last", "seconds", "ends"),
+    [
+        # the stage began at 390, a window has 120 s, trialTimeout 1800
+        pytest.param(HOLD, None, 2190, None, id="hold_waits"),
+        pytest.param(HOLD, None, 2191, TrialState.INCONCLUSIVE, id="until_the_timeout"),
+        pytest.param(IGNORE, None, 2190, None, id="ignore_waits"),
+        pytest.param(IGNORE, None, 2191, TrialState.INCONCLUSIVE, id="and_ignores_no_timeout"),
+        pytest.param(REVERT, None, 510, None, id="revert_bears_one_window"),
+        pytest.param(REVERT, None, 511, TrialState.REVERTED, id="revert_goes_back_after_it"),
+        pytest.param(REVERT, 900, 1020, None, id="since_the_last_figures"),
+        pytest.param(REVERT, 900, 1021, TrialState.REVERTED, id="and_after_a_window_of_them"),
+    ],
+)
+def test_what_ends_the_hold(
+    state: str, policy: OnNoData, last: int | None, seconds: int, ends: TrialState | None, why: Missing
+) -> None:
+    known = None if last is None else at(last)
+    found = decide(halfway(state, policy, why, last_sample_at=known), NO_WISH, at(seconds))
+    if ends is None:
+        assert (found.action, found.desired) == (Action.CONTINUE, None)
+        return
+    said = found.ledger.trials[-1]
+    assert (found.action, said.state, said.reason) == (Action.REVERT, ends, why.reason)
+    assert found.ledger.breaker.failures == 0
+    assert found.desired is not None and found.ledger.intent is not None
+    assert found.ledger.intent.target == test_mode_table.PARENT
+
+
+@every
+@lacking
+def test_ways_back_and_what_a_person_asked_for_go_on(policy: OnNoData, why: Missing) -> None:
+    for state in ("rolling back", "adopting"):
+        assert decide(halfway(state, policy, why), NO_WISH, at(400)).desired is not None, state
+    for state in UNFINISHED:
+        assert decide(halfway(state, policy, why, requested=True), NO_WISH, at(400)).desired is not None, state
+
+
+@every
+@lacking
+def test_a_canary_widens_on_nothing_that_was_known_before(policy: OnNoData, why: Missing) -> None:
+    pairs = tuple(Split(window(end, pods=1), window(end, pods=4)) for end in (180, 300))
+    item = replace(TRIAL, stages=(setting(workers=6, pool=4),) * 2)
+    ignoring = profile(IGNORE)
+
+    def told(newest: Split, seconds: int) -> Outcome:
+        return canary.judge(ignoring, item, pairs, at(seconds), newest).outcome
+
+    assert told(Split(why, why), 310) is Outcome.WAIT
+    assert told(Split(window(310), why), 310) is Outcome.WAIT, "one side alone"
+    assert told(pairs[-1], 361) is Outcome.WAIT, "it ended 61 s before"
+    assert told(Split(why, why), 1801) is Outcome.INCONCLUSIVE, "trialTimeout"
+    assert told(pairs[-1], 310) is Outcome.ACCEPT, "the twin"
+
+
+def test_while_a_canary_is_made_the_last_figures_are_those_of_all_pods() -> None:
+    making = intent(cohort=Cohort((), TRIAL.parent, (TRIAL.target,), 1))
+    seen = snapshot(profile(REVERT), under_way(making), observation=window(200), split=Split(NOBODY, window(200)))
+    noted = note_sample(seen).ledger.intent
+    assert noted is not None and noted.last_sample_at == at(200)
+    blind = note_sample(replace(seen, observation=NOBODY, split=None)).ledger.intent
+    assert blind is not None and blind.last_sample_at is None, "the twin"
 
 
 # --- two SLOs with policies of their own

@@ -37,15 +37,20 @@ def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
     return None
 
 
+def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
+    """Why nothing at all is known of now, or None."""
+    if isinstance(seen, Missing):
+        return seen
+    age = (now - seen.window.end).total_seconds()
+    return Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago") if age > oldest_allowed(spec) else None
+
+
 def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
-    missing = missing_figure(snapshot.observation)
-    if missing is None and isinstance(snapshot.observation, Observation):
-        age = (now - snapshot.observation.window.end).total_seconds()
-        if age > oldest_allowed(snapshot.spec):
-            missing = Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago")
-        elif (unknown := missing_slo(snapshot.spec, snapshot.observation)) is not None:
-            missing = unknown
-        elif baseline_of(snapshot.baseline_windows) is None:
+    seen = snapshot.observation
+    missing = missing_figure(seen) or unseen(snapshot.spec, seen, now)
+    if missing is None and isinstance(seen, Observation):
+        missing = missing_slo(snapshot.spec, seen)
+        if missing is None and baseline_of(snapshot.baseline_windows) is None:
             missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
     if missing is None:
         return Verdict("freshness", Admission.ADMIT, Reason.DATA_AVAILABLE)
