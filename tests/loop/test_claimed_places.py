@@ -117,9 +117,15 @@ async def test_an_older_profile_that_may_not_write_claims_nothing() -> None:
     assert not await world.exists() and "size: 2" in await world.theirs()
 
 
-async def test_an_older_one_in_auto_does() -> None:
+async def test_an_older_one_in_auto_does_once_the_trial_has_gone_back() -> None:
     world = await in_trial_beside({})
+    await world.turn("elder")
+    assert (await world.condition("Accepted", "elder"))[:2] == ("False", "TargetClaimedByOther")
+    await world.annotate("rollback")
+    await world.rest()
+    await world.turn("elder")
     await world.wake()
+    assert (await world.condition("Accepted", "elder"))[0] == "True"
     assert (await world.condition("Accepted"))[:2] == ("False", "TargetClaimedByOther")
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from pegbox.api import ledger_codec
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
@@ -237,8 +240,33 @@ async def beside_an_older_one(
     return world
 
 
-async def test_a_place_that_an_older_profile_claims_in_mid_trial_ends_it_and_the_rest_goes_back() -> None:
+async def out_too(world: World, *knobs: str, target: str = "older") -> None:
+    """As after a race: the older one has values out at our places, too, and began there before it saw ours."""
+    ours = await world.ledger()
+    assert ours is not None and ours.way_back is not None and ours.adopted is not None
+    uid = (await world.profile("older"))["metadata"]["uid"]
+    places = tuple(place for place in ours.way_back.places if place.knob in knobs)
+    way = replace(ours.way_back, target=replace(ours.way_back.target, name=target), places=places)
+    moved = ours.adopted.with_values(**dict.fromkeys(knobs, Fraction(3)))
+    theirs = replace(ours, profile_uid=uid, intent=None, incumbent=moved, way_back=way)
+    names = {"namespace": world.namespace, "name": "older", "profile": "older"}
+    await world.apply(ledger_codec.encode(theirs, **names, written_at=world.clock.now()))
+    await world.patch(Ref(PROFILE, world.namespace, "older"), "/metadata/finalizers", [FINALIZER])
+
+
+async def test_a_trial_goes_on_where_an_older_profile_claims_its_place_only_now() -> None:
+    """What stands there is not judged yet, and only our ledger knows the way back: the older one waits."""
     world = await beside_an_older_one(claims=documents.path())
+    await world.wake("older")
+    status, reason, message = await world.condition("Accepted", "older")
+    assert (status, reason) == ("False", "TargetClaimedByOther") and "profile checkout tunes" in message
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    assert (await world.condition("Accepted"))[0] == "True"
+
+
+async def test_a_place_that_an_older_profile_has_in_mid_trial_ends_it_and_the_rest_goes_back() -> None:
+    world = await beside_an_older_one(claims=documents.path())
+    await out_too(world, "cache")
     await world.wake()
     assert (await world.condition("Accepted"))[:2] == ("False", "TargetClaimedByOther")
     ledger = await world.rest()
@@ -253,6 +281,7 @@ async def test_a_place_that_an_older_profile_claims_in_mid_trial_ends_it_and_the
 
 async def test_what_the_older_profile_writes_there_meanwhile_stays() -> None:
     world = await beside_an_older_one(claims=documents.path())
+    await out_too(world, "cache")
     await world.wake()
     await world.patch(
         Ref(CONFIG_MAP, world.namespace, "app-config"), "/data/app.yaml", documents.APP.replace("2 ", "7 ")
@@ -268,6 +297,7 @@ async def test_a_place_that_an_older_profile_claims_in_mid_rollback_is_left_to_i
     intent = await world.intent()
     assert intent is not None and intent.kind is IntentKind.ROLLBACK
     await world.edit("older", knobs=[documents.hot(), documents.plain()])
+    await out_too(world, "backlog")
     await world.rest()
     assert (await world.values())["workers"] == "2" and "size: 2" in await world.theirs()
 
@@ -283,6 +313,7 @@ async def test_where_the_target_itself_is_claimed_nothing_is_written_any_more_an
     world = await beside_an_older_one()
     before = await world.document(), await world.theirs()
     await world.edit("older", targetRef={"kind": "Deployment", "name": "checkout"})
+    await out_too(world, "workers", target="checkout")
     await world.turn()
     ledger = await world.ledger()
     assert ledger is not None and ledger.intent is None

@@ -13,6 +13,7 @@ from tests.loop.test_finishing import (
     Happens,
     beside_an_older_one,
     class_gone,
+    out_too,
 )
 from tests.loop.test_pending import pending
 from tests.loop.world import World, make, written
@@ -134,6 +135,7 @@ async def test_a_place_that_an_older_profile_has_by_now_is_left_to_it_and_the_re
     world = await beside_an_older_one()
     assert (await world.rest()).trials[-1].state.value == "Accepted"
     await world.edit("older", knobs=[documents.hot(), documents.path()])
+    await out_too(world, "cache")
     await world.turn()
     assert (await world.condition("Accepted"))[:2] == ("False", "TargetClaimedByOther")
     theirs = await world.theirs()
@@ -148,8 +150,10 @@ async def test_of_a_target_that_an_older_profile_has_by_now_nothing_is_written_a
     world = await beside_an_older_one()
     assert (await world.rest()).trials[-1].state.value == "Accepted"
     await world.edit("older", targetRef={"kind": "Deployment", "name": "checkout"})
+    await out_too(world, "workers", target="checkout")
     before = await world.document()
     world.brake("restore")
     await world.turns(5)
     assert await world.document() == before
     assert (await world.condition("Degraded"))[:2] == ("True", "RestorePending")
+    assert "profile older tunes" in await world.why()

@@ -23,6 +23,7 @@ from pegbox.model.knobs import (
     ResourceName,
     Size,
 )
+from pegbox.model.profile import own_name
 
 _HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
 _SCALED = (*_HPA, LocationKind.REPLICAS)
@@ -126,6 +127,7 @@ class Merge:
         if override is not None:
             knob = _narrow(knob, override)
         knob = self._with_default(knob, wire)
+        _refuse_own_place(knob, own_name(self.spec.target_ref.name))
         return _require_location(knob)
 
     def _max_step(self, wire: KnobWire, override: KnobOverride | None) -> Fraction:
@@ -330,6 +332,14 @@ def _require_location(knob: Knob) -> Knob:
         where = f"spec.knobs[{knob.name}].location.{missing[0]}"
         raise InvalidInput(where, "(absent)", f"name the application's own {missing[0]} that holds the value")
     return knob
+
+
+def _refuse_own_place(knob: Knob, own: str) -> None:
+    """What Pegbox writes anew at each step is nobody's value."""
+    if knob.location.kind in _IN_CONFIG_MAP and knob.location.config_map == own:
+        where = f"spec.knobs[{knob.name}].location.configMap"
+        remedy = "Pegbox writes this ConfigMap itself: name the application's own, or remove location.configMap"
+        raise InvalidInput(where, own, remedy)
 
 
 def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:

@@ -68,7 +68,9 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     decision = restoring.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
     begun = decision.ledger.intent
     if ledger.intent is None and begun is not None and begun.target == begun.parent and begun.cohort is None:
-        text = f"{SENTENCES[Reason.RESTORE_PENDING]}: beside what others set, a budget has no room for the rest"
+        theirs = snapshot.refusal.detail if snapshot.claimed and snapshot.refusal is not None else ""
+        text = theirs or "beside what others set, a budget has no room for the rest"
+        text = f"{SENTENCES[Reason.RESTORE_PENDING]}: {text}"
         return Decision(Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
         ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from pegbox.core import cohorts, left_behind, looks, read_back, room, transitions, under_way
 from pegbox.core.transitions import Begin
-from pegbox.model.decisions import Action, Decision
+from pegbox.model.decisions import Action, Decision, Event
 from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
@@ -27,9 +27,19 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
         gone = Workload(snapshot.spec.target.kind, ledger.target_uid, 0, ledger.revision, False, False, 0, ())
         snapshot = replace(snapshot, workload=gone)
     assert isinstance(snapshot.workload, Workload)
+    if snapshot.claimed >= {*snapshot.spec.space.names}:
+        return _left_to_others(snapshot)
     if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
         return restore(snapshot, snapshot.workload, goal, reason, now)
     return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
+
+
+def _left_to_others(snapshot: Snapshot) -> Decision:
+    """Both would write one document, for ever: who has it keeps it, and the originals are told."""
+    text = "another profile has the target: nothing is restored; the originals stand on our ConfigMap"
+    event = Event(Reason.TARGET_BUSY, text, warning=True)
+    done = replace(snapshot.ledger, intent=None)
+    return Decision(Action.CLOSE, Reason.TARGET_BUSY, text, done, events=(event,), wake_after=looks.SOON)
 
 
 def let_go(snapshot: Snapshot) -> Decision:
@@ -42,6 +52,15 @@ def let_go(snapshot: Snapshot) -> Decision:
 def due(ledger: Ledger) -> bool:
     """Was anything written that a restore would put back?"""
     return ledger.adopted is not None and ledger.generation > 0
+
+
+def out(ledger: Ledger) -> frozenset[str]:
+    """Knobs that may stand otherwise than at the adoption, by our doing: what a restore has to put back."""
+    if not due(ledger):
+        return frozenset()
+    adopted, here = ledger.adopted or Setting({}), ledger.incumbent
+    moved = frozenset[str]() if ledger.intent is None else ledger.intent.moved
+    return moved | {n for n in adopted if here is None or n not in here or here[n] != adopted[n]}
 
 
 def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reason, now: datetime) -> Decision:

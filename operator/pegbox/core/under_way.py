@@ -71,7 +71,7 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         return _mode_forbids(snapshot, now)
     foreign = read_back.foreign_changes(snapshot, intent)
     if snapshot.claimed >= {*intent.current}:
-        return _let_go(snapshot, Reason.TARGET_BUSY, "an older profile has the target: it stays as it is", now)
+        return _let_go(snapshot, Reason.TARGET_BUSY, "another profile has the target: it stays as it is", now)
     claimed = snapshot.known(snapshot.claimed & {*intent.current} - {*intent.keep})
     if foreign or claimed:
         return _give_way(snapshot, workload, {**claimed, **foreign}, now)
@@ -299,7 +299,7 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
         known = {n: v for n, v in known.items() if n not in pod_env.told_apart(snapshot.spec.space, intent)}
     ledger = transitions.close(ledger, intent, intent.current.with_values(**known), ending)
     if intent.cohort is not None and intent.split:
-        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the older profile writes its own document"
+        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the other profile writes its own document"
         text += f"; the canary keeps its values until {until}: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)

@@ -199,7 +199,7 @@ class Snapshot:
     split: Split | None = None  # the newest window by cohort; while a canary runs, `baseline_windows` are its own
     splits: tuple[Split, ...] = ()  # clean and disjoint ones since the canary is in force, oldest first
     forecast: LoadForecast | Missing = Missing(Reason.NO_DATA, "no load was looked at yet")
-    claimed: frozenset[str] = frozenset()  # knobs whose place an older profile claims by now: never written any more
+    claimed: frozenset[str] = frozenset()  # knobs whose place another profile has by now: never written any more
     writes: bool = True  # may this install write to workloads at all?
 
     def known(self, names: Container[str] | None = None) -> dict[str, KnobValue]:

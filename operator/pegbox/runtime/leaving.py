@@ -83,7 +83,7 @@ async def give_back(
     originals, moved = {o.location: o for o in ledger.originals}, dict[Ref, Object]()
     for knob in found.spec.space.knobs:
         original, value = originals.get(str(knob.location)), values.get(knob.name)
-        if original is None or value is None or not original.owner:
+        if original is None or value is None or not original.owner or knob.name in found.claimed:
             continue
         if (value.raw, value.object_uid) != (original.raw, original.uid):
             continue  # somebody else's by now, or another object of the same name

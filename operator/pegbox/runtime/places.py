@@ -1,4 +1,4 @@
-"""Places that a profile's knobs are written to: the older of two profiles has the place that both claim.
+"""Places that a profile's knobs are written to: of two profiles that claim one, one has it (`runtime.beside`).
 
 A place is a tuple from the whole to the part: ConfigMap, key, steps of a path. Of two places one may lie within the
 other, so they clash where one begins with the other, however their authors spelled them.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pegbox.core import restoring
 from pegbox.model import textpath
 from pegbox.model.knobs import Location, LocationKind
 from pegbox.model.profile import Autoscaler, ProfileSpec, Target
-from pegbox.model.trials import WayBack
+from pegbox.model.trials import Ledger
 from pegbox.ports import Object
 
 FINALIZER = "pegbox.dev/restore"  # of a profile that has written, and may have to put back
@@ -32,9 +33,17 @@ def of_spec(spec: ProfileSpec) -> set[Place]:
     return _of(spec.target, spec.autoscaler, (knob.location for knob in spec.space.knobs))
 
 
-def of_way_back(way: WayBack) -> set[Place]:
-    """What a profile has written, and may still have to put back."""
-    return _of(way.target, way.autoscaler, (place.location for place in way.places))
+def out(ledger: Ledger | None, *, auto: bool) -> set[Place]:
+    """Where a profile has values out: in Auto all that it tunes, so that of two no one holds up the other in part.
+
+    In another mode only where its values stand in place of those of the adoption: what it merely names since, nobody
+    asked its author for rights on.
+    """
+    names = frozenset[str]() if ledger is None else restoring.out(ledger)
+    if ledger is None or ledger.way_back is None or not names:
+        return set()
+    way = ledger.way_back
+    return _of(way.target, way.autoscaler, (p.location for p in way.places if auto or p.knob in names))
 
 
 def clashing(mine: Iterable[Place], theirs: Iterable[Place]) -> set[Place]:

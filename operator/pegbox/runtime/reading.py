@@ -40,7 +40,7 @@ from pegbox.ports import (
     Object,
     Ref,
 )
-from pegbox.runtime import older, places
+from pegbox.runtime import beside, places
 from pegbox.runtime.finding import maybe
 from pegbox.runtime.parsed import Parsed
 
@@ -77,7 +77,7 @@ class Objects:
     ledger_uid: str = ""
     ledger_problem: str = ""
     refusal: Missing | None = None  # why profile or class as they stand now cannot be used: `spec` was read before
-    claimed: frozenset[str] = frozenset()  # knobs whose place an older profile has
+    claimed: frozenset[str] = frozenset()  # knobs whose place another profile has
     restoring: bool = False  # a stop of everything asks for the values of the adoption
     known: frozenset[str] = frozenset()  # every knob of the class: of no other one is anything asked or kept
 
@@ -144,7 +144,7 @@ async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = No
     """Target, pods, ConfigMaps, HPAs, budgets and ledger. All are read anew: a decision never uses old objects."""
     found = _with_way_back(await _read_ledger(cluster, found, parsed or Parsed()))
     spec = found.spec
-    found = await _beside_older_profiles(cluster, found)
+    found = await _beside_others(cluster, found)
     own = await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, spec.config_map_name))
     names = sorted({k.location.config_map for k in spec.space.knobs if k.location.config_map})
     maps = {n: m for n in names if (m := await maybe(cluster, Ref(CONFIG_MAP, spec.namespace, n))) is not None}
@@ -189,14 +189,17 @@ async def _read_admission(cluster: Cluster, found: Objects) -> Objects:
     return found
 
 
-async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
-    """Two profiles must not write one field: the older one has the target, and the place in a ConfigMap.
+async def _beside_others(cluster: Cluster, found: Objects) -> Objects:
+    """Two profiles must not write one field: one has the target, and the place in a ConfigMap.
 
-    What was under way when an edit made it so is put back, but for what the older one has now.
+    What is under way is put back, and so it is at a deletion, but for what another one has.
     """
-    if found.deleting:
+    if found.let_go:
         return found
-    theirs = await older.claims(cluster, found.profile, found.class_, places.of_spec(found.spec))
+    auto = found.spec.mode is Mode.AUTO
+    out = places.out(found.stored, auto=auto)
+    side = beside.Side(found.profile, places.of_spec(found.spec), out, auto=auto and found.refusal is None)
+    theirs = await beside.claims(cluster, side, found.class_)
     if not theirs:
         return found
     claimed = set[places.Place]().union(*theirs.values())
@@ -205,7 +208,8 @@ async def _beside_older_profiles(cluster: Cluster, found: Objects) -> Objects:
     )
     text = f"{'; '.join(texts)}: remove it from one of the two"
     stored = found.stored
-    if stored is None or (stored.intent is None and not (found.restoring and restoring.due(stored))):
+    waits = stored is None or (stored.intent is None and not (found.restoring and restoring.due(stored)))
+    if waits and not found.deleting:
         raise Unacceptable(Reason.TARGET_BUSY, text, found.profile)
     refusal = found.refusal or Missing(Reason.TARGET_BUSY, text)
     return replace(found, refusal=refusal, claimed=places.knobs_at(found.spec, claimed))

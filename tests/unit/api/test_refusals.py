@@ -14,9 +14,9 @@ CREATE = {"create": {"minReplicas": 2, "maxReplicas": 8}}
 POOL = {"name": "db", "uses": "pods * pool", "limit": 10}
 
 
-def inside(name: str, path: str) -> Document:
+def inside(name: str, path: str, **where: str) -> Document:
     """An override of a knob that lives within the text of one key."""
-    return {"name": name, "location": {"configMap": "app", "key": "N", "path": path}}
+    return {"name": name, "location": {"configMap": "app", "key": "N", "path": path} | where}
 
 
 REFUSED = [
@@ -152,6 +152,18 @@ REFUSED = [
         ),
         "spec.knobs[overflow].location",
         "knob pool lives there too",
+    ),
+    (
+        "a key of our own ConfigMap",
+        profile(knobs=[{"name": "pool", "location": {"configMap": "checkout-pegbox", "key": "N"}}]),
+        "spec.knobs[pool].location.configMap",
+        "name the application's own",
+    ),
+    (
+        "a value within our own document",
+        profile(knobs=[inside("pool", "values.pool", configMap="checkout-pegbox", key="settings.json")]),
+        "spec.knobs[pool].location.configMap",
+        "name the application's own",
     ),
     (
         "two knobs on one value in two spellings",

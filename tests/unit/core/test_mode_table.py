@@ -289,8 +289,8 @@ def test_keep_goes_back_to_the_end_and_then_lets_go() -> None:
         pytest.param(HAPPENINGS["Recommend"](canary()), "until mode Auto is back: a", id="mode"),
         pytest.param(
             replace(canary(), claimed=frozenset({"workers", "pool"})),
-            "until the older profile writes its own document: a",
-            id="an_older_profile_has_the_target",
+            "until the other profile writes its own document: a",
+            id="another_profile_has_the_target",
         ),
     ],
 )
