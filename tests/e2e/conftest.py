@@ -22,7 +22,7 @@ from dev.demo import cluster as demo
 from tests import releases
 from tests.e2e import api as access
 from tests.e2e import canaries as cohorts
-from tests.e2e import firewall, installed, kills, owners, scenarios, sizes, uninstalls, variables
+from tests.e2e import firewall, installed, kills, owners, scenarios, sizes, stops, uninstalls, variables
 from tests.e2e import stateful as sets
 from tests.e2e.api import Api, Object, required, wait_for
 from tests.e2e.operators import SYSTEM, NotHere, Operator
@@ -31,7 +31,7 @@ from tests.e2e.worlds import Application, World
 
 # First what is at work itself while the worlds go on; then what waits for them; last what takes the operator away.
 WORLDS = ("changes", "guards", "sizes", "variables", "canaries", "stateful", "owners")
-ORDER = ("network", "pods", *WORLDS, "kills", "uninstall")
+ORDER = ("network", "pods", *WORLDS, "kills", "uninstall", "stop_all")
 # Fixtures whose worlds go on by themselves.
 AT_ONCE = ("running", "sized", "admitted", "canaries", "stateful", "owned", "leaving")
 SLOW_START = Application(workers=1, arrivals=16.0)  # one worker serves 10/s of 16/s, two serve all
@@ -290,6 +290,12 @@ def left(leaving: Running, ongoing: Ongoing) -> Any:
     for name in leaving.worlds:
         leaving.seen(name)
     return uninstalls.left(leaving)
+
+
+@pytest.fixture(scope="session")
+def stopped(leaving: Running, left: Any) -> Any:
+    """After everything else: all profiles of the cluster are stopped and restored, and started again."""
+    return stops.stopped(leaving)
 
 
 def _bring_up(api: Api, worlds: dict[str, World], namespaces: list[str]) -> None:

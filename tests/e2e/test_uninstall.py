@@ -1,6 +1,6 @@
 """The operator is gone before its profiles are: what stays is what the runbook says, and a reinstall goes on with it.
 
-Last of all: there is no operator for a while.
+Near the end: there is no operator for a while.
 """
 
 from __future__ import annotations

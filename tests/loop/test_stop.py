@@ -181,6 +181,24 @@ async def test_stop_and_restore_puts_the_values_of_the_adoption_back_and_stays_t
     assert foreign_writes(world, before) == []
 
 
+@pytest.mark.parametrize("verb", ["try", "rollback"])
+async def test_what_is_asked_for_while_all_is_stopped_and_restored_is_refused_once_and_never_done_later(
+    verb: str,
+) -> None:
+    world = await accepted()
+    world.brake("restore")
+    await world.turns(6)
+    said = len(world.events.emitted)
+    await world.annotate(verb, "workers=3" if verb == "try" else "")
+    await world.turns(4)
+    news = [event for _, event in world.events.emitted[said:] if event.reason.value == "RequestRefused"]
+    assert len(news) == 1 and "stopped" in news[0].message
+    world.brake(None)
+    await world.turns(10)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.tokens[verb] and await world.values() == {"workers": "2"}
+
+
 async def test_a_trial_ends_inconclusive_by_a_restore_and_is_in_the_ledger() -> None:
     world = await trying()
     world.brake("restore")

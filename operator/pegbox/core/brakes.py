@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import cohorts, looks, restoring, transitions, under_way
+from pegbox.core import cohorts, looks, requests, restoring, transitions, under_way
 from pegbox.core.guards.brakes import why as brake_of
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Stop
@@ -61,6 +61,8 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
+        if (request := requests.pending(snapshot)) is not None:
+            return requests.refused(snapshot, request, text)
         return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first
@@ -71,6 +73,8 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
         theirs = snapshot.refusal.detail if snapshot.claimed and snapshot.refusal is not None else ""
         text = theirs or "beside what others set, a budget has no room for the rest"
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: {text}"
+        if (request := requests.pending(snapshot)) is not None:
+            return requests.refused(snapshot, request, text)
         return Decision(Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=looks.at_rest(snapshot.spec))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
         ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)

@@ -142,6 +142,11 @@ def parse_assignments(snapshot: Snapshot, text: str, known_now: Setting | None =
     return out
 
 
+def refused(snapshot: Snapshot, request: Request, why: str) -> Decision:
+    """Answer a try or rollback that nothing may come of."""
+    return _refuse(replace(snapshot, ledger=tokens.done(snapshot.ledger, request)), why)
+
+
 def _refuse(snapshot: Snapshot, why: str) -> Decision:
     event = Event(Reason.REQUEST_REFUSED, why, warning=True)
     return Decision(
