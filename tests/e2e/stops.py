@@ -34,7 +34,7 @@ def stopped(worlds: Running) -> Seen:
     seconds[pods.name] = time.monotonic() - started
     seen: Seen = {"said": said, "seconds": seconds, "intent": intent, "tried": document, "accepted": accepted}
     for world in (trial, rest, pods):
-        world.until("rest", lambda world=world: world.condition("Progressing").get("status") == "False")
+        world.until("rest", lambda world=world: world.condition("Progressing").get("reason") == "Stopped")
         seen[world.name] = world.condition("Progressing"), world.condition("Degraded"), world.setting()
     trial.try_("worker_count=2")
     seen |= {"last": last(trial), "refused": trial.events(), "started": command("start", "--all")}
