@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,6 +23,7 @@ from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld
 from tests.contract import lacking
+from tests.levels import cannot_run
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 ADMISSION = CRDS.parent / "manifests" / "admission" / "podenvironments.yaml"
@@ -45,14 +46,6 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def cannot_run(reason: str) -> NoReturn:
-    """A level that this machine cannot run says so; with PEGBOX_REQUIRE_ALL=1 it fails."""
-    text = f"CONTRACT TESTS NOT RUN, nothing below was held to a real API server: {reason}"
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What this version of Kubernetes lacks is left out by name, with its reason."""
     here = Path(__file__).parent
@@ -69,7 +62,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     try:
         plane = ControlPlane.start(state_dir=state, kubernetes=KUBERNETES)
     except (ClusterError, OSError) as error:
-        cannot_run(str(error))
+        cannot_run(f"CONTRACT TESTS NOT RUN, nothing below was held to a real API server: {error}")
     with plane:
         plane.apply("\n---\n".join(manifest.read_text() for manifest in sorted(CRDS.glob("*.yaml"))))
         # Right after the apply a CRD has no conditions at all, which `kubectl wait` takes for an error.

@@ -11,9 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from dev.cluster.paths import REPOSITORY, cache_root
+from tests.levels import cannot_run
 
 COMMIT = "521fd186e6cb00dbb43d46cd80677148f115afe6"
 """Of 2026-11-21, at which 40 rollbacks were measured on a real cluster (docs/reliability.md, Rollback latency). It has
@@ -48,10 +47,7 @@ def or_said(what: str, commit: str = COMMIT) -> Path:
     try:
         return unpacked(commit)
     except Absent as error:
-        said = f"{what}: {error}"
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(said, pytrace=False)
-    pytest.skip(said)
+        cannot_run(f"{what}: {error}")
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +24,7 @@ from dev.cluster.errors import ClusterError
 from dev.cluster.paths import REPOSITORY
 from pegbox.api import ledger_codec
 from tests.contract import older
+from tests.levels import cannot_run
 from tests.loop import documents
 from tests.unit.api.ledgers import full_ledger
 
@@ -73,13 +74,6 @@ class Release:
         return field in properties["spec"]["properties"]
 
 
-def _missing(reason: str) -> NoReturn:
-    text = f"THE CHART WAS NOT INSTALLED ON A REAL API SERVER: {reason}"
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
-
-
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     state = tmp_path_factory.mktemp("chart")
@@ -87,7 +81,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         chart.helm()
         plane = ControlPlane.start(state_dir=state / "plane", controllers=True)
     except (chart.HelmMissing, ClusterError, OSError) as error:
-        _missing(str(error))
+        cannot_run(f"THE CHART WAS NOT INSTALLED ON A REAL API SERVER: {error}")
     with plane:
         yield Release(plane, state)
 

@@ -23,7 +23,8 @@ from pegbox.runtime.reading import KINDS
 from pegbox.testing.clock import FakeClock
 from tests import releases
 from tests.contract import test_pod_env as admission
-from tests.contract.conftest import Connect, cannot_run
+from tests.contract.conftest import Connect
+from tests.levels import cannot_run
 from tests.loop import documents
 from tests.loop.world import VARIABLES, World
 from tests.releases import HELM_3, HELM_4, Release, Said
@@ -115,7 +116,7 @@ async def shop(
     """The first version of a team's release: its workload, a ConfigMap that nobody tunes, and an HPA."""
     missing = releases.unbuilt() if request.param == HELM_3 else ""
     if missing:
-        cannot_run(missing)
+        cannot_run(f"CONTRACT TESTS NOT RUN: {missing}")
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(control_plane.kubeconfig), "HOME": str(tmp_path)}
 
     def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -156,7 +155,3 @@ def wait_for(what: str, holds: Callable[[], Any], seconds: float, every: float =
             last = f" ({error!r})"
         time.sleep(every)
     raise Late(f"{what}: not within {seconds:.0f} s{last}")
-
-
-def required() -> bool:
-    return os.environ.get("PEGBOX_REQUIRE_ALL") == "1"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -24,10 +24,11 @@ from tests.e2e import api as access
 from tests.e2e import canaries as cohorts
 from tests.e2e import firewall, installed, kills, owners, scenarios, sizes, stops, uninstalls, variables
 from tests.e2e import stateful as sets
-from tests.e2e.api import Api, Object, required, wait_for
+from tests.e2e.api import Api, Object, wait_for
 from tests.e2e.operators import SYSTEM, NotHere, Operator
 from tests.e2e.running import Ongoing, Running
 from tests.e2e.worlds import Application, World
+from tests.levels import cannot_run
 
 # First what is at work itself while the worlds go on; then what waits for them; last what takes the operator away.
 WORLDS = ("changes", "guards", "sizes", "variables", "canaries", "stateful", "owners")
@@ -43,14 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [next(order) if item in here else item for item in items]
 
 
-def cannot_run(reason: str) -> NoReturn:
-    """A level that this machine cannot run says so; with PEGBOX_REQUIRE_ALL=1 it fails."""
-    text = f"END-TO-END TESTS NOT RUN, nothing below was seen on a real cluster: {reason}"
-    if required():
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
-
-
 @pytest.fixture(scope="session")
 def api() -> Iterator[Api]:
     """A running cluster with Prometheus and the operator. A machine without one skips; a failed install fails."""
@@ -59,7 +52,7 @@ def api() -> Iterator[Api]:
         if not _runs():
             demo.cluster("up")
     except demo.DemoError as error:
-        cannot_run(str(error))
+        cannot_run(f"END-TO-END TESTS NOT RUN, nothing below was seen on a real cluster: {error}")
     installed.everything()
     print(f"\ncluster, images, Prometheus, operator: {time.monotonic() - started:.0f} s")
     with TemporaryDirectory(prefix="pegbox-e2e-") as folder, access.opened(Path(folder)) as opened:
@@ -239,7 +232,7 @@ def stateful(api: Api, ongoing: Ongoing) -> Iterator[Running]:
 def owned(api: Api, ongoing: Ongoing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Worlds to which somebody else applies, each with what its own team applied first; removed in the end."""
     if missing := releases.unbuilt():
-        cannot_run(missing)
+        cannot_run(f"END-TO-END TESTS NOT RUN: {missing}")
     folder = tmp_path_factory.mktemp("releases")
     worlds = owners.worlds_of(api)
     namespaces = [w.namespace for w in worlds.values()]
@@ -280,7 +273,7 @@ def killed(running: Running, operator: Operator, ongoing: Ongoing) -> dict[str, 
     try:
         return kills.kills(operator, *worlds)
     except NotHere as error:
-        cannot_run(str(error))
+        cannot_run(f"END-TO-END TESTS NOT RUN, nothing below was seen on a real cluster: {error}")
 
 
 @pytest.fixture(scope="session")

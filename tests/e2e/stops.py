@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import time
 
-from dev.cluster.paths import REPOSITORY
-from dev.demo import cluster as demo
 from tests.e2e import sizes, variables
 from tests.e2e.running import Running
 from tests.e2e.scenarios import Seen, last, written
 from tests.e2e.uninstalls import SMALL
-from tests.e2e.worlds import World
-
-
-def command(*words: str) -> str:
-    said: str = demo.cluster("exec", "--", str(REPOSITORY / ".venv/bin/pegbox"), *words)
-    return said
+from tests.e2e.worlds import World, command
 
 
 def stopped(worlds: Running) -> Seen:

@@ -16,10 +16,10 @@ import pytest
 from dev.demo import cluster as demo
 from tests.e2e import firewall, installed, sockets
 from tests.e2e.api import Api, Object
-from tests.e2e.conftest import cannot_run
 from tests.e2e.operators import SYSTEM, NotHere, Operator, process_of
 from tests.e2e.sockets import Sockets
 from tests.e2e.worlds import Application, World
+from tests.levels import cannot_run
 
 DNS = 53
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -94,7 +94,7 @@ def process(operator: Operator) -> int:
     try:
         return process_of(operator.pod())
     except NotHere as error:
-        cannot_run(str(error))
+        cannot_run(f"END-TO-END TESTS NOT RUN: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,9 @@ def test_names_are_asked_for_by_datagrams_to_port_53_alone(policy: Object, proce
 @pytest.fixture(scope="module")
 def laid(enforced: bool) -> None:
     if not enforced:
-        cannot_run("its rules are laid where `exec` enters the node's own network: in the local cluster alone")
+        cannot_run(
+            "END-TO-END TESTS NOT RUN: its rules are laid where `exec` enters the node's own network: in the local cluster alone"
+        )
 
 
 def test_the_operator_works_under_its_rules(laid: None, operator: Operator, world: World) -> None:

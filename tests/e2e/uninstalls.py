@@ -42,14 +42,17 @@ def _documents(api: Api) -> dict[str, World]:
 
 def tuned(worlds: dict[str, World]) -> dict[str, Callable[[], None]]:
     """An accepted trial in each world, but in the one that is to be in its first."""
-    return {name: partial(start if name == "trial" else accepted, world) for name, world in worlds.items()}
+    acts = {"trial": start} | dict.fromkeys(IN_PODS, accepted_in_pods)
+    return {name: partial(acts.get(name, accepted), world) for name, world in worlds.items()}
 
 
 def accepted(world: World) -> None:
     start(world)
-    if world.name not in {f"left-{name}" for name in IN_PODS}:
-        world.accepted("worker_count=2")
-        return
+    world.accepted("worker_count=2")
+
+
+def accepted_in_pods(world: World) -> None:
+    start(world)
     world.accepted("lanes=8,cpu_request=40m", variables.SLOW)
     world.until("the accepted sizes in every pod", lambda: sizes.sized(world, LARGE))
 

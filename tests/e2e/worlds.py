@@ -49,6 +49,12 @@ class Application:
         return body
 
 
+def command(*words: str) -> str:
+    """`pegbox WORDS`, as a person would run it beside the cluster; its words."""
+    said: str = demo.cluster("exec", "--", str(REPOSITORY / ".venv/bin/pegbox"), *words)
+    return said
+
+
 @dataclass
 class World:
     """`patch` is merged into the profile's spec. Frozen: nothing is tried but what a test asks for."""
@@ -235,9 +241,7 @@ class World:
 
     def verb(self, name: str, *arguments: str) -> str:
         """`pegbox NAME`, as a person would; its words."""
-        program, key = str(REPOSITORY / ".venv/bin/pegbox"), f"{self.namespace}/{self.application.name}"
-        said: str = demo.cluster("exec", "--", program, name, key, *arguments)
-        return said
+        return command(name, f"{self.namespace}/{self.application.name}", *arguments)
 
     def try_(self, argument: str) -> str:
         """`pegbox try`, asked again while the answer is that the workload does badly at rest.

@@ -24,10 +24,7 @@ RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 STOP_VALUES = {None: 0, Stop.STOP: 1, Stop.RESTORE: 2}
 TROUBLE: dict[ConditionType, tuple[Truth, ...]] = {
     ConditionType.ACCEPTED: (Truth.FALSE,),
-    ConditionType.METRICS_AVAILABLE: (
-        Truth.FALSE,
-        Truth.UNKNOWN,
-    ),  # unknown: nobody answers, or there is no such source
+    ConditionType.METRICS_AVAILABLE: (Truth.FALSE, Truth.UNKNOWN),  # Unknown: nobody answers, or no such source
     ConditionType.SLO_MET: (Truth.FALSE,),
     ConditionType.DEGRADED: (Truth.TRUE,),
     ConditionType.CONFLICT: (Truth.TRUE,),

@@ -343,18 +343,18 @@ def _refuse_own_place(knob: Knob, own: str) -> None:
 
 
 def _refuse_shared_locations(knobs: tuple[Knob, ...]) -> None:
-    places = [(knob.name, _place(knob.location)) for knob in knobs]
-    for at, knob in enumerate(knobs):
-        mine = places[at][1]
-        for other, place in places[:at]:
-            shorter = min(len(mine), len(place))
-            if mine[:shorter] == place[:shorter]:  # the same, or one lies within the other
-                where = f"spec.knobs[{knob.name}].location"
-                raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")
+    seen: list[tuple[str, tuple[object, ...]]] = []
+    for knob in knobs:
+        mine = _place(knob.location)
+        other = next((name for name, place in seen if textpath.overlap(place, mine)), None)
+        if other is not None:
+            where = f"spec.knobs[{knob.name}].location"
+            raise InvalidInput(where, str(knob.location), f"knob {other} lives there too: give each its own place")
+        seen.append((knob.name, mine))
 
 
 def _place(where: Location) -> tuple[object, ...]:
-    """Two knobs with places of which one begins with the other would overwrite each other."""
+    """Two knobs whose places overlap would overwrite each other."""
     if where.kind in _IN_CONFIG_MAP:
         return (_IN_CONFIG_MAP, where.config_map, where.key, *textpath.steps(where.path))
     if where.kind in _VARIABLES:  # one container has one variable of a name, whoever puts it there

@@ -41,12 +41,9 @@ def scaled(window: Observation, pods: int) -> Observation:
     """A window that is alike, with the rates of so many pods."""
     if pods in (0, window.pods):
         return window
-    load, throughput = (r if isinstance(r, Missing) else r * pods / window.pods for r in _rates(window))
+    rates = window.offered_load, window.throughput
+    load, throughput = (rate if isinstance(rate, Missing) else rate * pods / window.pods for rate in rates)
     return replace(window, offered_load=load, throughput=throughput, pods=pods)
-
-
-def _rates(window: Observation) -> tuple[float | Missing, float | Missing]:
-    return window.offered_load, window.throughput
 
 
 def baseline_of(windows: Sequence[Observation]) -> Baseline | None:

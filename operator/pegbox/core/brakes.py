@@ -61,9 +61,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
-        if (request := requests.pending(snapshot)) is not None:
-            return requests.refused(snapshot, request, text)
-        return Decision(Action.HOLD, brake.reason, text, ledger, wake_after=looks.at_rest(snapshot.spec))
+        return _stays(snapshot, brake.reason, text)
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first
     assert ledger.adopted is not None
@@ -73,9 +71,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
         theirs = snapshot.refusal.detail if snapshot.claimed and snapshot.refusal is not None else ""
         text = theirs or "beside what others set, a budget has no room for the rest"
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: {text}"
-        if (request := requests.pending(snapshot)) is not None:
-            return requests.refused(snapshot, request, text)
-        return Decision(Action.HOLD, Reason.RESTORE_PENDING, text, ledger, wake_after=looks.at_rest(snapshot.spec))
+        return _stays(snapshot, Reason.RESTORE_PENDING, text)
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:
         ending = Ending(TrialState.INCONCLUSIVE, brake.reason, now, brake.detail)
         summary = transitions.close(ledger, ledger.intent, ledger.intent.parent, ending).trials
@@ -83,6 +79,14 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     text = f"{SENTENCES[brake.reason]}: {brake.detail}; putting the values of the adoption back"
     event = Event(brake.reason, text, warning=True)
     return replace(decision, reason=brake.reason, message=text, events=(event,))
+
+
+def _stays(snapshot: Snapshot, reason: Reason, text: str) -> Decision:
+    """Restored as far as may be, and so it remains: what is asked for meanwhile is refused, and not done later."""
+    request = requests.pending(snapshot)
+    if request is not None:
+        return requests.refused(snapshot, request, text)
+    return Decision(Action.HOLD, reason, text, snapshot.ledger, wake_after=looks.at_rest(snapshot.spec))
 
 
 def _left(snapshot: Snapshot, intent: Intent, brake: Missing) -> Decision:

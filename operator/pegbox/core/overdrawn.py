@@ -61,10 +61,9 @@ def lowers(intent: Intent | None) -> bool:
 def _may(snapshot: Snapshot, over: tuple[Use, ...], now: datetime) -> bool:
     """Not against a brake, nor a freeze that lets nothing through. Nor while another profile holds the slot of a budget
     of which this one uses no more than it claimed: then it is the other one's to lower."""
-    if (
-        not guards.brakes.free(snapshot)
-        or guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE
-    ):
+    if not guards.brakes.free(snapshot):
+        return False
+    if guards.waiting.frozen(guards.as_urgent(snapshot), now).admission is Admission.REFUSE:
         return False
     names = {use.name for use in over}
     for item in snapshot.spec.budgets:

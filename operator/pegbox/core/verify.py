@@ -236,8 +236,9 @@ def judge(
         return WAITING
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
-    clean, seen = after_settling(spec, intent, windows), usable(spec, intent, windows)
-    unlike = [w for w in clean if w not in seen]
+    clean = after_settling(spec, intent, windows)
+    seen = [w for w in clean if _like_parent(spec, intent, w)]
+    unlike = [w for w in clean if not _like_parent(spec, intent, w)]
     verdict = _compare(spec, intent, intent.baseline, seen) if seen else WAITING
     if unlike and verdict.outcome is Outcome.WAIT:
         verdict = _by_others(spec, intent.baseline, unlike) or verdict

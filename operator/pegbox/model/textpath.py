@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +66,12 @@ def steps(path: str) -> tuple[Step, ...]:
         return parse_path(path) if path else ()
     except InvalidInput:
         return (path,)
+
+
+def overlap(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Of two places, each a path from the whole to the part: are they one, or does one lie within the other?"""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def spell(steps: tuple[Step, ...]) -> str:

@@ -49,7 +49,7 @@ def out(ledger: Ledger | None, *, auto: bool) -> set[Place]:
 def clashing(mine: Iterable[Place], theirs: Iterable[Place]) -> set[Place]:
     """Those of mine that others write, too."""
     others = tuple(theirs)
-    return {place for place in mine if any(_clash(place, other) for other in others)}
+    return {place for place in mine if any(textpath.overlap(place, other) for other in others)}
 
 
 def knobs_at(spec: ProfileSpec, claimed: Iterable[Place]) -> frozenset[str]:
@@ -94,8 +94,3 @@ def _own(target: Target) -> Place:
 
 def _scaler(autoscaler: Autoscaler | None) -> set[Place]:
     return set() if autoscaler is None else {("HorizontalPodAutoscaler", autoscaler.name)}
-
-
-def _clash(one: Place, other: Place) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
+
+from tests import levels
 
 ROOT = Path(__file__).resolve().parents[3]
 PODS = ("checkout-5d8f7-aaaaa", "checkout-5d8f7-bbbbb")
@@ -56,23 +57,9 @@ class _Pod(BaseHTTPRequestHandler):
         pass
 
 
-def _binary() -> str:
-    named = os.environ.get("PEGBOX_PROMETHEUS") or shutil.which("prometheus")
-    if named:
-        return named
-    command = [sys.executable, "-m", "dev.cluster", "tool", "prometheus"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if found.returncode == 0 and found.stdout.strip():
-        return found.stdout.split()[-1]
-    why = f"NOT RUN: no Prometheus; `python -m dev.cluster tool prometheus` says {found.stderr.strip()[-300:]}"
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    binary, directory = _binary(), tmp_path_factory.mktemp("prometheus")
+    binary, directory = levels.prometheus(), tmp_path_factory.mktemp("prometheus")
     exporter = ThreadingHTTPServer(("127.0.0.1", 0), _Pod)
     thread = threading.Thread(target=exporter.serve_forever, daemon=True)
     thread.start()

@@ -4,7 +4,6 @@ skipped.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.levels import cannot_run
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "issue-service"
 sys.path.insert(0, str(EXAMPLE))
-
-
-def _missing(error: Exception) -> None:
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(str(error))
-    pytest.skip(f"NOT RUN: {error}")
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +25,7 @@ def postgres_server() -> Iterator[Any]:
         context = local_servers.postgres()
         server = context.__enter__()
     except local_servers.NotInstalled as error:
-        _missing(error)
-        return
+        cannot_run(f"NOT RUN: {error}")
     try:
         yield server
     finally:
@@ -46,8 +40,7 @@ def redis_port() -> Iterator[int]:
         context = local_servers.redis()
         port = context.__enter__().port
     except local_servers.NotInstalled as error:
-        _missing(error)
-        return
+        cannot_run(f"NOT RUN: {error}")
     try:
         yield port
     finally:

@@ -6,11 +6,8 @@ answers are history: reproducible, and independent of how fast the tests run.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -31,6 +28,7 @@ from pegbox.adapters.prometheus.client import Pace, PrometheusSource
 from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.model.reasons import Reason
+from tests import levels
 
 ALERTS = Path(__file__).parents[3] / "manifests" / "alerts" / "pegbox.yaml"
 MANY = 300
@@ -251,21 +249,6 @@ def _configuration(port: int) -> str:
     return yaml.safe_dump(whole | {"scrape_configs": [*jobs, job("pegbox", 1, leaders)]})
 
 
-def _binary() -> str:
-    """The program, or a loud skip; a failure where nothing may be skipped."""
-    named = os.environ.get("PEGBOX_PROMETHEUS") or shutil.which("prometheus")
-    if named:
-        return named
-    command = [sys.executable, "-m", "dev.cluster", "tool", "prometheus"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode == 0 and found.stdout.strip():
-        return found.stdout.split()[-1]
-    why = f"NOT RUN: no Prometheus; `python -m dev.cluster tool prometheus` says {found.stderr.strip()[-300:]}"
-    if os.environ.get("PEGBOX_REQUIRE_ALL") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @dataclass(frozen=True)
 class Played:
     """A Prometheus whose history holds every scenario up to `at`."""
@@ -282,7 +265,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def played() -> Iterator[Played]:
-    binary = _binary()
+    binary = levels.prometheus()
     exporter = _Exporter()
     thread = threading.Thread(target=exporter.serve_forever, daemon=True)
     thread.start()
