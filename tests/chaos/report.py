@@ -97,7 +97,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
     "profile edited": ("Read at the next wake; a target that it no longer allows goes back.", "ProfileChanged"),
-    "profile suspended (mode Recommend)": ("Nothing more is written; what stands is the incumbent.", "ModeRecommend"),
+    "profile suspended (mode Recommend)": (
+        "Nothing more is written; what nobody judged goes back once the mode is Auto again.",
+        "ModeRecommend",
+    ),
     "profile resumed (mode Auto)": ("Goes on from what stands.", "Progressing"),
     "profile deleted": ("The values of the adoption come back, then the finalizer goes.", "Restored"),
     "class changed": (

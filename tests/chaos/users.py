@@ -115,8 +115,6 @@ async def _suspended(world: World, chance: random.Random, tenant: str) -> str:
     if world.profile(tenant) is None:
         return "it does not exist"
     mode = chance.choice(("Recommend", "Recommend", "Observe"))
-    if world.intent_text(tenant):
-        world.lapsed[tenant] = "the mode was turned in mid-trial: what stands is the incumbent"
     await world.edit_spec(tenant, mode=mode)
     return mode
 

@@ -13,6 +13,7 @@ import yaml
 
 from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube.events import KubeEvents
+from pegbox.adapters.kube.lease import LeaseElection, Timing
 from pegbox.api import budgets
 from pegbox.ports import (
     BUDGET,
@@ -20,6 +21,7 @@ from pegbox.ports import (
     DEPLOYMENT,
     EVENT,
     HPA,
+    LEASE,
     LEDGER,
     POD,
     PROFILE,
@@ -135,9 +137,15 @@ async def test_at_rest_nothing_on_the_server_moves(shop: World) -> None:
 
 
 async def test_two_operators_at_once_make_one_history(shop: World) -> None:
-    """As when a Lease was lost and nobody noticed: the ledger's compare-and-swap lets one of them through."""
+    """The Lease of the first ran out, another holds it, and the first goes on as if nothing had happened: the ledger's
+    compare-and-swap lets one of them through."""
+    lease, timing = Ref(LEASE, shop.namespace, "pegbox-leader"), Timing(lease=1.0, renew=0.7, retry=0.05)
+    former, successor = (LeaseElection(shop.pegbox, SystemClock(), lease, identity=n, timing=timing) for n in "ab")
+    await former.wait()
     await shop.add(documents.profile(), workers=2)
     await shop.steady()
+    await successor.wait()
+    assert (await shop.outside.get(lease))["spec"]["holderIdentity"] == "b"
     first = shop.reconciler
     shop.restart()
     await shop.turn()

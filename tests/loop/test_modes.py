@@ -8,7 +8,7 @@ from pegbox.ports import HPA, LEDGER, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
-from tests.loop.world import make, written
+from tests.loop.world import World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
 OWN = {"PerformanceProfile", "TuningLedger", "SharedBudget", "Lease", "Event"}
@@ -89,6 +89,117 @@ async def test_leaving_auto_in_mid_trial_writes_nothing_more_and_frees_the_trial
     assert await world.document() == document
     assert ledger.incumbent is not None and ledger.incumbent.number("workers") == 3
     assert (await world.claims())["checkout"] == (6, "None")
+
+
+WAITS = "still to be put back, once it is Auto: workers=2"
+
+
+async def _turned_in_mid_trial(mode: str = "Recommend") -> World:
+    """2 workers were adopted; 3 are written, unjudged, when the mode is turned."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert await world.values() == {"workers": "3"}
+    await world.edit(mode=mode)
+    return world
+
+
+@pytest.mark.parametrize("mode", ["Observe", "Recommend"])
+async def test_what_nobody_judged_goes_back_once_the_mode_is_auto_again_and_not_before(mode: str) -> None:
+    world = await _turned_in_mid_trial(mode)
+    ledger = await world.rest()
+    before = len(written(world.pegbox))
+    await world.turns(5)
+    assert {kind for _, kind, _ in written(world.pegbox)[before:]} <= OWN
+    assert await world.values() == {"workers": "3"}
+    assert ledger.owed is not None and ledger.owed.number("workers") == 2
+    assert WAITS in (await world.profile())["status"]["why"]
+    await world.edit(mode="Auto")
+    await world.turns(2)
+    await world.rest()
+    await world.turn()
+    ledger = await world.rest()
+    assert await world.values() == {"workers": "2"}
+    assert (ledger.incumbent, ledger.owed) == (ledger.adopted, None)
+    assert [t.state.value for t in ledger.trials] == ["Inconclusive"]  # what stood meanwhile was never accepted
+
+
+async def test_what_nobody_judged_goes_back_after_a_restart_of_the_operator_too() -> None:
+    world = await _turned_in_mid_trial()
+    await world.rest()
+    world.restart()
+    await world.edit(mode="Auto")
+    await world.turn()
+    await world.rest()
+    assert await world.values() == {"workers": "2"}
+
+
+async def test_a_way_back_that_the_mode_cut_off_is_finished_once_it_is_auto_again() -> None:
+    world = await make()
+    app = await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    app.silent = True  # nobody takes what follows
+    await world.annotate("rollback")
+    await world.turn()
+    world.restart()
+    await world.edit(mode="Recommend")
+    await world.turns(3)
+    app.silent = False
+    await world.edit(mode="Auto")
+    await world.turn()
+    ledger = await world.rest()
+    assert await world.values() == {"workers": "2"}
+    assert ledger.incumbent == ledger.adopted
+
+
+@pytest.mark.parametrize("looks", [0, 3], ids=["in the same look as the mode", "while it is Recommend"])
+async def test_what_somebody_set_meanwhile_is_his(looks: int) -> None:
+    """The rest goes back beside it. A deletion leaves it, too, though it restores what was adopted."""
+    world = await make()
+    await world.apply(documents.hpa())
+    knob = {"name": "max_replicas", "min": 1, "max": 8} | TAKE
+    body = documents.profile("checkout", documents.hot(), knob, autoscaler={"ref": {"name": "checkout"}})
+    await world.add(body, workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3,max_replicas=5")
+    await world.turn()
+    await world.edit(mode="Recommend")
+    await world.turns(looks)
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/maxReplicas", 7)
+    await world.turns(2)
+    await world.edit(mode="Auto")
+    await world.turns(8)
+    assert (await world.rest()).owed is None
+    assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (2, 7))
+    await world.delete()
+    await world.turns(10)
+    assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (2, 7))
+
+
+async def test_an_accepted_setting_stays_when_the_mode_is_turned_and_turned_back() -> None:
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    for mode in ("Recommend", "Auto"):
+        await world.edit(mode=mode)
+        await world.turns(4)
+    assert await world.values() == {"workers": "3"}
+
+
+async def test_a_deletion_meanwhile_restores_what_was_adopted() -> None:
+    world = await _turned_in_mid_trial()
+    await world.turns(2)
+    await world.delete()
+    await world.turns(10)
+    assert not await world.exists()
+    assert await world.values() == {"workers": "2"}
 
 
 @pytest.mark.parametrize("policy", ["Restore", "Keep"])

@@ -135,12 +135,12 @@ def _degraded(snapshot: Snapshot, decision: Decision) -> State:
     ledger = decision.ledger
     if ledger.halted is not None:
         return Truth.TRUE, ledger.halted, SENTENCES[ledger.halted]
-    if ledger.intent is None and ledger.owed is not None and snapshot.brakes.stop is Stop.RESTORE:
-        words = in_words(snapshot.spec.space, ledger.owed)
-        return Truth.TRUE, Reason.RESTORE_PENDING, f"{SENTENCES[Reason.RESTORE_PENDING]}: no room yet for {words}"
     crowded = decision.reason is Reason.BUDGET_EXCEEDED and ledger.intent is not None  # a way back that has no room yet
     if decision.reason in DEGRADING or (crowded and not overdrawn.lowers(ledger.intent)):
         return Truth.TRUE, decision.reason, decision.message
+    if ledger.intent is None and ledger.owed is not None and snapshot.brakes.stop is Stop.RESTORE:
+        words = in_words(snapshot.spec.space, ledger.owed)
+        return Truth.TRUE, Reason.RESTORE_PENDING, f"{SENTENCES[Reason.RESTORE_PENDING]}: still to be put back: {words}"
     more = _restarts_without_room(replace(snapshot, ledger=ledger))
     if ledger.intent is not None and ledger.intent.kind is IntentKind.ROLLBACK and ledger.intent.counted:
         return Truth.TRUE, Reason.ROLLING_BACK, f"{ledger.intent.why}; {more}" if more else ledger.intent.why

@@ -286,8 +286,16 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
 
 
 def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
-    """The mode was turned away from Auto in mid-course."""
-    return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
+    """The mode was turned away from Auto in mid-course: where nobody judged what stands, the way back is owed."""
+    _, intent = ledger_and_intent(snapshot)
+    foreign = read_back.foreign_changes(snapshot, intent)
+    text = "the mode forbids writes: the workload stays as it is"
+    decision = _let_go(snapshot, Reason.MODE_RECOMMEND, text, now)
+    ledger = transitions.left_to_others(decision.ledger, {**read_back.left_alone(snapshot.ledger), **foreign})
+    if intent.kind is IntentKind.TRIAL or (intent.kind is IntentKind.ROLLBACK and not overdrawn.lowers(intent)):
+        wanted = intent.parent if intent.kind is IntentKind.TRIAL else intent.target
+        ledger = transitions.owing(ledger, transitions.keeping(wanted, foreign), ledger.incumbent)
+    return replace(decision, ledger=ledger)
 
 
 def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Decision:

@@ -9,6 +9,7 @@ import pytest
 
 from pegbox.core.conditions import by_type, conditions, degraded, refused, trusted
 from pegbox.core.decide import decide
+from pegbox.model.brakes import Brakes, Stop
 from pegbox.model.decisions import Action, Condition, ConditionType, Decision, Truth
 from pegbox.model.observations import Attainment, Missing
 from pegbox.model.prediction import ModelReport
@@ -45,6 +46,23 @@ def told(seen: Snapshot, decision: Decision | None = None, **changes: Any) -> di
 def test_every_type_is_set_on_the_first_visit_and_sorted() -> None:
     found = conditions(snapshot(), Decision(Action.HOLD, Reason.STABLE, "", ledger()), LEARNING, {}, T0)
     assert [c.type for c in found] == sorted(ConditionType)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        pytest.param(Reason.STOPPED, "still to be put back: workers=6", id="a budget has no room for it"),
+        pytest.param(Reason.RESTORE_PENDING, "another profile has the place", id="what the decision says comes first"),
+    ],
+)
+def test_what_a_restore_left_behind_is_degraded_with_its_cause(reason: Reason, words: str) -> None:
+    seen = snapshot(memory=ledger(NOW, owed=setting(workers=6)), brakes=Brakes(stop=Stop.RESTORE))
+    found = told(seen, Decision(Action.HOLD, reason, "another profile has the place", seen.ledger))
+    assert (found[ConditionType.DEGRADED].status, found[ConditionType.DEGRADED].reason) == (
+        Truth.TRUE,
+        Reason.RESTORE_PENDING,
+    )
+    assert words in found[ConditionType.DEGRADED].message
 
 
 def test_a_fresh_profile_without_data_is_ready() -> None:
