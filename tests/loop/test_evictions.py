@@ -159,13 +159,15 @@ async def test_a_canary_waits_for_a_budget_and_says_so() -> None:
 
 @pytest.mark.parametrize("allowed", [True, False], ids=["it allows in time", "it never does"])
 async def test_at_rest_pods_wait_for_a_budget_for_an_ack_timeout_and_it_is_said(allowed: bool) -> None:
-    """They were left by a trial whose mode was turned off. After ackTimeout, 30 s, a rollout replaces them."""
+    """They were left by a trial of an older release, whose mode was turned off. After ackTimeout, 30 s, a rollout replaces
+    them."""
     world, app = await start()
     await allow(world, 0)
     await world.annotate("try", "lanes=3")
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
+    await world.amend(owed=None)
     await world.edit(mode="Auto")
     await refused(world)
     since = world.clock.now()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pegbox.api import ledger_codec
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, trying, written
-from tests.unit.core.build import T0
 
 
 async def in_mid_trial(argument: str = "workers=3") -> World:
@@ -40,12 +37,7 @@ async def torn(world: World) -> None:
 
 async def of_another(world: World) -> None:
     """Somebody put back the ledger of a deleted profile of this name."""
-    ref = Ref(LEDGER, world.namespace, "checkout")
-    known = ledger_codec.decode(await world.outside.get(ref))
-    body = ledger_codec.encode(
-        replace(known, profile_uid="another"), namespace=ref.namespace, name=ref.name, profile=ref.name, written_at=T0
-    )
-    await world.patch(ref, "/data", body["data"])
+    await world.amend(profile_uid="another")
 
 
 LOST = pytest.mark.parametrize("lose", [deleted, torn, of_another])

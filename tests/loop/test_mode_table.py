@@ -7,13 +7,12 @@ were adopted, three workers are the parent, and the target has more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from pegbox.api import ledger_codec
 from pegbox.core.fleet import Fleet
 from pegbox.model.errors import NotAvailable
 from pegbox.model.knobs import Setting
@@ -22,7 +21,7 @@ from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Breaker, BreakerState, IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Ref
 from pegbox.runtime.predicting import Predicting
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
@@ -250,12 +249,7 @@ STATES: dict[str, Callable[[], Awaitable[Case]]] = {
 
 async def opened(world: World) -> None:
     """The breaker of this profile, as its ledger says."""
-    ref, ledger = Ref(LEDGER, world.namespace, "checkout"), await world.ledger()
-    assert ledger is not None
-    trips = replace(ledger, breaker=Breaker(BreakerState.OPEN, 3, 1, at(10**9)))
-    names = {"namespace": world.namespace, "name": "checkout", "profile": "checkout"}
-    body = ledger_codec.encode(trips, **names, written_at=world.clock.now())
-    await world.patch(ref, "/data", body["data"])
+    await world.amend(breaker=Breaker(BreakerState.OPEN, 3, 1, at(10**9)))
 
 
 async def opened_for_all(world: World) -> None:

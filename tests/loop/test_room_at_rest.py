@@ -20,13 +20,14 @@ def limited(limit: int, uses: str = "pods * workers") -> list[Object]:
 
 
 async def left_behind(budgets: list[Object], *, target: Object | None = None) -> tuple[World, App]:
-    """Two pods of two workers: 4, and 6 with one more. A trial of 3 lanes was written, and its mode turned off before
-    any pod had them: new pods take them, and none does."""
+    """Two pods of two workers: 4, and 6 with one more. An older release wrote a trial of 3 lanes, and its mode was turned
+    off before any pod had them: new pods take them, and none does."""
     world, app = await start(budgets=budgets, target=target)
     await world.annotate("try", "lanes=3")
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
+    await world.amend(owed=None)
     assert await variables(app) == [None, None]
     return world, app
 
@@ -64,6 +65,7 @@ async def test_it_waits_until_a_shared_budget_has_room_and_says_so() -> None:
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
+    await world.amend(owed=None)
     await world.patch(Ref(BUDGET, world.namespace, "main"), "/spec/capacity", 5)
     await waits(world, app, "postgres: 6 of 5")
     await world.patch(Ref(BUDGET, world.namespace, "main"), "/spec/capacity", 6)
@@ -81,6 +83,7 @@ async def test_where_the_old_variables_use_more_than_the_new_ones_it_does_not_wa
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
+    await world.amend(owed=None)
     assert await variables(app) == ["3", "3"]
     await world.edit(mode="Auto", budgets=limited(5, "pods * lanes"))
     await world.turns(8)
@@ -110,6 +113,7 @@ async def test_what_else_is_brought_to_the_pods_at_rest_replaces_none_of_them(wh
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
+    await world.amend(owed=None)
     before = {p["metadata"]["uid"] for p in await app.pods.pods()}
     evicted = written(world.pegbox).count(EVICT)
     ref = Ref(DEPLOYMENT, world.namespace, "checkout")

@@ -25,7 +25,8 @@ FREEZE = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01
 
 
 async def left_behind(restarts: int, *names: str, behind: tuple[str, ...] | None = None, **spec: Any) -> World:
-    """Two pods of each. Their trials of 3 lanes were written, and their mode turned off before any pod had them."""
+    """Two pods of each. Their trials of 3 lanes were written, and their mode turned off before any pod had them, by a
+    release that did not put back what it left."""
     world = await make(limits=BrakeLimits(SlotLimits(0, restarts)))
     for body in documents.policy():
         await world.outside.apply(body)
@@ -41,6 +42,7 @@ async def left_behind(restarts: int, *names: str, behind: tuple[str, ...] | None
         await world.wake(name)
         await world.edit(name, mode="Recommend")
         await world.turn(name)
+        await world.amend(name, owed=None)
         assert await variables(world, name) == [None, None] and await world.intent(name) is None
     return world
 
@@ -157,6 +159,7 @@ async def test_the_way_out_of_an_exceeded_budget_does_not_wait_but_counts() -> N
     await world.wake("b")
     await world.edit("b", mode="Recommend")
     await world.turn("b")
+    await world.amend("b", owed=None)
     assert await variables(world, "b") == ["3", "3"]
     await auto(world, "a", "b", "c")
     assert await replacing(world, "a") == ["a"]
@@ -206,6 +209,7 @@ async def test_sizes_are_brought_to_pods_that_wait_and_take_no_slot_themselves()
     await world.wake("b")
     await world.edit("b", mode="Recommend")
     await world.turn("b")
+    await world.amend("b", owed=None)
     await auto(world, "a", "b")
     assert await replacing(world, "a") == ["a"]
     for name in ("b", "c"):

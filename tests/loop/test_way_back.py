@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pegbox.api import ledger_codec
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CLASS, CONFIG_MAP, HPA, LEDGER, PROFILE, Object, Ref
+from pegbox.ports import CLASS, CONFIG_MAP, HPA, PROFILE, Object, Ref
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
@@ -64,18 +62,7 @@ async def without(world: World, *names: str) -> None:
 
 async def of_an_older_release(world: World) -> None:
     """The ledger as a release wrote it that records no places."""
-    ref = Ref(LEDGER, world.namespace, "checkout")
-    body, ledger = await world.outside.get(ref), await world.ledger()
-    assert ledger is not None and ledger.way_back is not None
-    old = ledger_codec.encode(
-        replace(ledger, way_back=None),
-        namespace=world.namespace,
-        name="checkout",
-        profile="checkout",
-        written_at=world.clock.now(),
-    )
-    await world.outside.json_patch(ref, [{"op": "replace", "path": "/data", "value": old["data"]}])
-    assert body["metadata"]["uid"] == (await world.outside.get(ref))["metadata"]["uid"]
+    await world.amend(way_back=None)
 
 
 async def gone(world: World) -> bool:
