@@ -33,6 +33,9 @@ class Kind:
     plural: str
     namespaced: bool = True
 
+    def __hash__(self) -> int:
+        return hash(self.plural)  # which hardly two kinds share: they are keys of nearly every table
+
 
 PROFILE = Kind("pegbox.dev/v1alpha1", "PerformanceProfile", "performanceprofiles")
 CLASS = Kind("pegbox.dev/v1alpha1", "PerformanceClass", "performanceclasses", namespaced=False)

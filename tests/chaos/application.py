@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pegbox.adapters.kube import environment
@@ -21,6 +22,7 @@ from pegbox.model.knobs import values_hash
 from pegbox.model.snapshot import Acknowledgement
 from pegbox.ports import CONFIG_MAP, HPA, POD, POD_ENVIRONMENT, REPLICA_SET, Object, Ref
 from pegbox.runtime.reading import KINDS
+from pegbox.testing.copying import copied
 from pegbox.testing.metrics import FakeMetrics
 from tests.chaos.server import Server
 from tests.loop.service import Group, Service
@@ -92,31 +94,29 @@ class Application:
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     digest: tuple[str, str] = ("", "")
     templates: dict[str, Object] = field(default_factory=dict)  # by revision
-    reported: dict[str, str] = field(default_factory=dict)  # what was last written of each object's status
+    reported: dict[str, Object] = field(default_factory=dict)  # what was last written of each object's status
     shown: Mapping[str, str] = field(default_factory=dict)  # pod -> cohort, as the operator exports it for the join
 
     # --- what stands on the server
 
-    @property
+    @cached_property
     def target(self) -> Ref:
         return Ref(KINDS[self.kind], self.namespace, self.name)
 
-    @property
+    @cached_property
     def own_ref(self) -> Ref:
         return Ref(CONFIG_MAP, self.namespace, f"{self.name}-pegbox")
 
-    @property
+    @cached_property
     def theirs_ref(self) -> Ref:
         return Ref(CONFIG_MAP, self.namespace, f"{self.name}-config")
 
     @property
     def document(self) -> Object | None:
         """Our settings document as the program would read it; None where it is not there or makes no sense."""
-        text = (self.server.peek(self.own_ref) or {}).get("data", {}).get(settings_document.KEY)
-        try:
-            body: Object | None = json.loads(text) if text else None
-        except ValueError:
-            return None
+        body: Object | None = copied(
+            _parsed((self.server.peek(self.own_ref) or {}).get("data", {}).get(settings_document.KEY))
+        )
         return body
 
     def own(self) -> list[Pod]:
@@ -293,10 +293,11 @@ class Application:
     def _read(self, now: str) -> None:
         """Kubelet and program: the newest document, unless a pod hears nothing."""
         document, written = self.document, self.written()
+        whole = document is not None and document["hash"] == values_hash(document["values"])
         self.steps += 1
         for at, pod in enumerate(self.pods):
             turn = (self.steps + at) % self.lag == 0
-            if turn and document is not None and not self.deaf and document["hash"] == values_hash(document["values"]):
+            if turn and document is not None and whole and not self.deaf:
                 told, cohort = told_by(document, pod.name)
                 ack = Acknowledgement(document["profileUID"], int(document["generation"]), values_hash(told))
                 if not _stale(pod.ack, ack):
@@ -356,10 +357,10 @@ class Application:
     async def _write_status(self, ref: Ref, version: str, kind: str, status: Object) -> None:
         body = self.server.peek(ref)
         assert body is not None
-        text = json.dumps([body["metadata"]["uid"], status])
-        if self.reported.get(f"{kind} {ref.name}") == text:
+        said = {"uid": body["metadata"]["uid"], "status": status}
+        if self.reported.get(f"{kind} {ref.name}") == said:
             return
-        self.reported[f"{kind} {ref.name}"] = text
+        self.reported[f"{kind} {ref.name}"] = copied(said)
         operations = [{"op": "add", "path": "/status", "value": status}]
         await self.server.json_patch(ref, operations, subresource="status")
 
@@ -440,6 +441,15 @@ class Application:
         out.templates = dict(self.templates)
         out.numbers = itertools.count(next(self.numbers) + 1000)
         return out
+
+
+@lru_cache(maxsize=256)  # the invariants ask at each write
+def _parsed(text: str | None) -> Object | None:
+    try:
+        body: Object | None = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return body
 
 
 def _stale(known: Acknowledgement | None, told: Acknowledgement) -> bool:

@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import Any, NamedTuple, NoReturn
 
 from pegbox.api.ledger_wire import MAX_STATE, LedgerData, LedgerSummary
 from pegbox.api.packing import Table, pack, setting_in, stamp, unpack
@@ -39,9 +40,21 @@ KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
 
 
-def encode(ledger: Ledger, *, namespace: str, name: str, profile: str, written_at: datetime) -> dict[str, Any]:
+class Fitted(NamedTuple):
+    """What of a ledger fits into its object, and the text of that."""
+
+    ledger: Ledger
+    state: str
+
+
+def fitted(ledger: Ledger) -> Fitted:
+    """Raises InvalidInput where nothing is left to drop."""
+    return _fit(rounded(ledger))
+
+
+def encode(ledger: Ledger | Fitted, *, namespace: str, name: str, profile: str, written_at: datetime) -> dict[str, Any]:
     """The TuningLedger object, without uid and resourceVersion. Raises InvalidInput where nothing is left to drop."""
-    kept, state = _fit(rounded(ledger))
+    kept, state = fitted(ledger) if isinstance(ledger, Ledger) else ledger
     data = LedgerData(
         schema_version=_version(kept),
         sha256=hashlib.sha256(state.encode()).hexdigest(),
@@ -89,13 +102,20 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         remedy = "it is not the sum of state, which was edited or torn: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.sha256", data.sha256, remedy)
     try:
-        ledger = _unpacked(json.loads(data.state, parse_constant=_no_constant))
-        _summary(ledger)  # what could not be written again is not read
-        state_of(ledger)
-        return ledger
+        return _decoded(data.state)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         remedy = "this release cannot read it: delete the ledger to adopt the workload afresh"
         raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__})") from error
+
+
+@lru_cache(
+    maxsize=64
+)  # a wake may read one version several times, and what waits for a readable class is read each time
+def _decoded(state: str) -> Ledger:
+    ledger = _unpacked(json.loads(state, parse_constant=_no_constant))
+    _summary(ledger)  # what could not be written again is not read
+    state_of(ledger)
+    return ledger
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -104,7 +124,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def state_of(ledger: Ledger) -> str:
     """Canonical text: equal ledgers give equal texts, so that an unchanged ledger is not written again."""
-    return _fit(rounded(ledger))[1]
+    return fitted(ledger).state
 
 
 def rounded(ledger: Ledger) -> Ledger:
@@ -130,13 +150,13 @@ def _nine(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _fit(ledger: Ledger) -> tuple[Ledger, str]:
+def _fit(ledger: Ledger) -> Fitted:
     """What fits: without the oldest trials, then without the rows seen longest ago, then without the last trials."""
     state = _packed(ledger)
     while (size := len(state.encode())) > MAX_BYTES:
         ledger = _smaller(ledger, size)
         state = _packed(ledger)
-    return ledger, state
+    return Fitted(ledger, state)
 
 
 def _smaller(ledger: Ledger, size: int) -> Ledger:

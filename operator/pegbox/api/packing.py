@@ -12,7 +12,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -84,55 +84,71 @@ _PLAIN = frozenset((type(None), bool, int, float, str))
 
 def pack(value: Any, table: Table) -> Any:
     """A JSON value. Raises ValueError for a naive time, TypeError for what has no JSON form."""
-    if type(value) in _PLAIN:  # most of a ledger; to ask for an abstract class is slow
-        return value
-    match value:
-        case Setting():
-            return table.at(value)
-        case Enum():
-            return value.value
-        case Fraction():
-            return _value_out(value)
-        case datetime():
-            return stamp(value)
-        case int() | float() | str():  # such as numpy's
-            return value
-        case Mapping():
-            return {str(key): pack(item, table) for key, item in value.items()}
-        case tuple() | list():
-            return [pack(item, table) for item in value]
-        case _ if is_dataclass(value):
-            return {item.name: pack(getattr(value, item.name), table) for item in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    kind = type(value)
+    return value if kind in _PLAIN else _packer(kind)(value, table)  # type: ignore[arg-type]  # as in _dataclass
+
+
+@cache  # to ask of each value for abstract classes and fields is slow
+def _packer(kind: type[Any]) -> Callable[[Any, Table], Any]:
+    """How values of this type are packed."""
+    if issubclass(kind, Setting):
+        return lambda value, table: table.at(value)
+    if issubclass(kind, Enum):
+        return lambda value, table: value.value
+    if issubclass(kind, Fraction):
+        return lambda value, table: _value_out(value)
+    if issubclass(kind, datetime):
+        return lambda value, table: stamp(value)
+    if issubclass(kind, int | float | str):  # such as numpy's
+        return lambda value, table: value
+    if issubclass(kind, Mapping):
+        return lambda value, table: {str(key): pack(item, table) for key, item in value.items()}
+    if issubclass(kind, tuple | list):
+        return lambda value, table: [pack(item, table) for item in value]
+    if is_dataclass(kind):
+        names = tuple(item.name for item in fields(kind))
+        return lambda value, table: {name: pack(getattr(value, name), table) for name in names}
+    raise TypeError(f"{kind.__name__} has no JSON form")
 
 
 def unpack(hint: Any, raw: Any, settings: list[Setting]) -> Any:
     """The value of a type hint. Raises TypeError, ValueError, KeyError or IndexError for anything else."""
-    if hint in _PLAIN:
-        return _scalar(hint, raw, settings)
+    return _unpacker(hint)(raw, settings)
+
+
+_Unpacker = Callable[[Any, list[Setting]], Any]
+
+
+@cache  # to take a type hint apart for each value is slow
+def _unpacker(hint: Any) -> _Unpacker:
+    """How values of a type hint are read."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if raw is None:
-            return None
-        (hint,) = (arm for arm in arguments if arm is not type(None))
-        return unpack(hint, raw, settings)
+        (arm,) = (arm for arm in arguments if arm is not type(None))
+        some = _unpacker(arm)
+        return lambda raw, settings: None if raw is None else some(raw, settings)
     if origin is tuple:
-        return _tuple(arguments, raw, settings)
+        return lambda raw, settings: _tuple(arguments, raw, settings)
     if origin is not None and issubclass(origin, Mapping):
-        return {str(key): unpack(arguments[1], item, settings) for key, item in raw.items()}
+        item = _unpacker(arguments[1])
+        return lambda raw, settings: {str(key): item(each, settings) for key, each in raw.items()}
     if is_dataclass(hint) and isinstance(hint, type):
-        return _dataclass(hint, raw, settings)
-    return _scalar(hint, raw, settings)
+        return lambda raw, settings: _dataclass(hint, raw, settings)
+    return lambda raw, settings: _scalar(hint, raw, settings)
 
 
 def _tuple(arguments: tuple[Any, ...], raw: Any, settings: list[Setting]) -> tuple[Any, ...]:
     if not isinstance(raw, list):
         raise TypeError(f"{raw!r:.40} where a list is expected")
-    hints = [arguments[0]] * len(raw) if arguments[-1] is Ellipsis else list(arguments)
-    return tuple(unpack(hint, item, settings) for hint, item in zip(hints, raw, strict=True))
+    if arguments[-1] is Ellipsis:
+        each = _unpacker(arguments[0])
+        return tuple([each(item, settings) for item in raw])
+    return tuple(unpack(hint, item, settings) for hint, item in zip(arguments, raw, strict=True))
 
 
 def _scalar(hint: Any, raw: Any, settings: list[Setting]) -> Any:
+    if type(raw) is hint and hint in (str, bool):  # most of a ledger
+        return raw
     if hint is Setting:
         if isinstance(raw, int) and raw >= 0:
             return settings[raw]
@@ -167,17 +183,16 @@ def _finite(value: float) -> float:
 
 
 @cache
-def _hints(kind: type[Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """Of all fields, and the names of those without a default."""
+def _fields(kind: type[Any]) -> tuple[dict[str, _Unpacker], frozenset[str]]:
+    """How each field is read, and the names of those without a default."""
     required = frozenset(f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
-    return typing.get_type_hints(kind), required
+    return {name: _unpacker(hint) for name, hint in typing.get_type_hints(kind).items()}, required
 
 
 def _dataclass(kind: type[Any], raw: Any, settings: list[Setting]) -> Any:
     if not isinstance(raw, Mapping):
         raise TypeError(f"{raw!r:.40} where {kind.__name__} is expected")
-    hints, required = _hints(kind)  # type: ignore[arg-type]  # mypy: a class might not be hashable; dataclasses are
-    missing = sorted(required - set(raw))
-    if missing:
-        raise KeyError(f"{kind.__name__}.{missing[0]}")
-    return kind(**{name: unpack(hints[name], item, settings) for name, item in raw.items() if name in hints})
+    readers, required = _fields(kind)  # type: ignore[arg-type]  # mypy: a class might not be hashable; dataclasses are
+    if not required <= raw.keys():
+        raise KeyError(f"{kind.__name__}.{min(required - raw.keys())}")
+    return kind(**{name: readers[name](item, settings) for name, item in raw.items() if name in readers})

@@ -24,7 +24,9 @@ from pegbox.model.snapshot import Held, Snapshot, Workload
 from pegbox.model.trials import Breaker, BreakerState, Ledger, TrialSummary
 
 UNKNOWN = "Unknown"
-_NOISY = ("attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper")
+_NOISY = frozenset(
+    {"attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper"},
+)
 
 
 def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing) -> dict[str, Any]:
@@ -110,15 +112,23 @@ def _within(item: Any, paths: list[tuple[str, ...]]) -> Any:
 
 def significant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Did anything change but figures that move with every scrape? Those alone are worth a write only now and then."""
-    return old != new and bool(_still(old) != _still(new))
+    return not _alike(old, new)
 
 
-def _still(node: Any) -> Any:
-    """The status without its noise: attainment, model figures, and the summary's SLO text that repeats one of them."""
-    if isinstance(node, dict):
-        kept = {key: _still(item) for key, item in node.items() if key not in _NOISY}
-        return {key: item for key, item in kept.items() if not (key == "slo" and "setting" in kept)}
-    return [_still(item) for item in node] if isinstance(node, list) else node
+def _alike(old: Any, new: Any) -> bool:
+    """But for the noise: attainment, model figures, and the summary's SLO text that repeats one of them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        told = _told(old)
+        return told == _told(new) and all(_alike(old[key], new[key]) for key in told)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_alike, old, new))
+    return bool(old == new)
+
+
+def _told(node: Mapping[str, Any]) -> set[str]:
+    """The keys that say more than noise."""
+    told = node.keys() - _NOISY
+    return told - {"slo"} if "setting" in told else told
 
 
 def in_force(ledger: Ledger, snapshot: Snapshot) -> Setting | None:

@@ -71,14 +71,14 @@ ShortText = Annotated[str, Field(max_length=253)]
 
 def by_value(kind: type[Enum]) -> BeforeValidator:
     """Reads an enum from its text; strict pydantic would take enum members only."""
-    known = [str(member.value) for member in kind]
+    known = {str(member.value): member for member in kind}
 
     def take(raw: object) -> object:
         if isinstance(raw, kind) or not isinstance(raw, str):
             return raw
         if raw not in known:
             raise PydanticCustomError("enum", "write one of {expected}", {"expected": ", ".join(known)})
-        return kind(raw)
+        return known[raw]
 
     return BeforeValidator(take)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from pegbox.model.errors import InvalidInput
 
@@ -60,12 +61,18 @@ def parse_duration(text: str, field: str = "duration") -> Fraction:
     plain = _short(field, text)
     if not _DURATION.fullmatch(plain):
         raise InvalidInput(field, text, "write a duration such as 500ms, 30s, 10m or 1h30m")
+    return _seconds(plain)
+
+
+@lru_cache(maxsize=256)  # few texts, read again and again
+def _seconds(plain: str) -> Fraction:
     return sum(
         (Fraction(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(plain)),
         start=Fraction(0),
     )
 
 
+@lru_cache(maxsize=256, typed=True)  # every status says the same ones
 def format_duration(seconds: Fraction) -> str:
     """The shortest single-unit text of an exact number of milliseconds, e.g. 1.5 s -> `1500ms`."""
     millis = seconds * 1000
@@ -84,7 +91,12 @@ def parse_quantity(text: str, field: str = "quantity") -> Fraction:
     match = _QUANTITY.fullmatch(plain)
     if not match:
         raise InvalidInput(field, text, "write a quantity such as 250m, 2, 512Mi or 4G")
-    return Fraction(match[1]) * _FACTOR[match[2] or ""] * Fraction(10) ** int(match[3] or 0)
+    return _quantity(match[1], match[2] or "", int(match[3] or 0))
+
+
+@lru_cache(maxsize=256)
+def _quantity(number: str, suffix: str, exponent: int) -> Fraction:
+    return Fraction(number) * _FACTOR[suffix] * Fraction(10) ** exponent
 
 
 def has_exponent(text: str) -> bool:
@@ -121,6 +133,11 @@ def parse_decimal(text: str, field: str = "decimal") -> Fraction:
     plain = _short(field, text)
     if not _DECIMAL.fullmatch(plain):
         raise InvalidInput(field, text, "write a plain decimal number such as 0.8")
+    return _exact(plain)
+
+
+@lru_cache(maxsize=256)
+def _exact(plain: str) -> Fraction:
     return Fraction(plain)
 
 

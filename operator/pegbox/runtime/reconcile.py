@@ -364,12 +364,12 @@ class Reconciler:
         transition = _transition(ledger) != _transition(memory.ledger)
         stale = memory.ledger_saved_at is None or now - memory.ledger_saved_at > SAVE_EVERY
         lost = found.stored is None  # then it is written whatever we know: the next process knows nothing
-        text = ledger_codec.state_of(ledger) if transition or stale or lost else memory.ledger_text
-        if not lost and text == memory.ledger_text:
+        fitted = ledger_codec.fitted(ledger) if transition or stale or lost else None
+        if fitted is None or (not lost and fitted.state == memory.ledger_text):
             memory.ledger, memory.ledger_version = ledger, found.ledger_version
             return
         body = ledger_codec.encode(
-            ledger, namespace=found.spec.namespace, name=found.spec.name, profile=found.spec.name, written_at=now
+            fitted, namespace=found.spec.namespace, name=found.spec.name, profile=found.spec.name, written_at=now
         )
         if found.ledger_version:
             # A resourceVersion alone does not stop an apply from creating what was deleted meanwhile.
@@ -383,7 +383,7 @@ class Reconciler:
         # Only now: what was decided but not stored must not pass for stored on the next wake.
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.intent = ledger.intent
-        memory.ledger_saved_at, memory.ledger_text = now, text
+        memory.ledger_saved_at, memory.ledger_text = now, fitted.state
         memory.fenced = ledger.intent.id if ledger.intent is not None else ""
 
     # --- tell

@@ -62,8 +62,7 @@ def flatten(body: Object) -> Fields:
 
 def _flatten(value: Any, name: str, path: Path, fields: Fields) -> None:
     if isinstance(value, dict) and value and name not in ATOMIC_MAPS:
-        for key, each in value.items():
-            _flatten(each, key, (*path, f"f:{key}"), fields)
+        _flatten_map(value, path, fields)
     elif isinstance(value, list) and name in SETS:
         for each in value:
             fields[*path, f"v:{_text(each)}"] = each
@@ -71,10 +70,18 @@ def _flatten(value: Any, name: str, path: Path, fields: Fields) -> None:
         for item in value:
             here = (*path, item_element(item, keys))
             fields[here] = PRESENT
-            for key, each in item.items():
-                _flatten(each, key, (*here, f"f:{key}"), fields)
+            _flatten_map(item, here, fields)
     else:
         fields[path] = value
+
+
+def _flatten_map(value: Mapping[str, Any], path: Path, fields: Fields) -> None:
+    for key, each in value.items():
+        here = (*path, f"f:{key}")
+        if isinstance(each, dict | list):
+            _flatten(each, key, here, fields)
+        else:
+            fields[here] = each
 
 
 def list_keys(name: str, value: list[Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ changes from everybody.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from pegbox.model.errors import FieldOwner, WriteConflict
@@ -15,6 +16,8 @@ from pegbox.ports import Object
 from pegbox.testing import fields
 from pegbox.testing.copying import copied
 from pegbox.testing.fields import PRESENT, Fields, Path
+
+_NOTHING = object()
 
 
 class Writer(NamedTuple):
@@ -25,13 +28,18 @@ class Writer(NamedTuple):
     subresource: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Claim:
     """What a writer owns, and since when (RFC 3339)."""
 
     paths: frozenset[Path]
     time: str
     api_version: str
+
+    @cached_property
+    def fields_v1(self) -> Object:
+        """Every read renders the owners again, and they hardly change: to be read only."""
+        return fields.encode(self.paths)
 
 
 @dataclass
@@ -51,7 +59,7 @@ class Managed:
                 "apiVersion": claim.api_version,
                 "time": claim.time,
                 "fieldsType": "FieldsV1",
-                "fieldsV1": fields.encode(claim.paths),
+                "fieldsV1": claim.fields_v1,
             }
             if writer.subresource:
                 entry["subresource"] = writer.subresource
@@ -101,16 +109,15 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
     """Merge an applied body into the live object and move ownership. A WriteConflict changes nothing."""
     writer = stamp.writer
     wanted, standing = fields.flatten(body), fields.flatten({name: live[name] for name in body if name in live})
-    changed = {path for path, value in wanted.items() if _differs(path, value, standing)}
+    changed = _changed(wanted, standing)
     conflicts = _conflicts(changed, managed, writer)
     if conflicts and not force:
         named = ", ".join(f'conflict with "{owner.manager}": {owner.field}' for owner in conflicts)
         raise WriteConflict(f"Apply failed with {len(conflicts)} conflict(s): {named}", owners=conflicts)
     merged: Object = copied(live)
-    for path in sorted(wanted, key=len):
+    for path in sorted((each for each in wanted if each in changed), key=len):
         value = wanted[path]
-        if path in changed or (value is PRESENT and path not in standing):
-            fields.put(merged, path, None if value is PRESENT else value)
+        fields.put(merged, path, None if value is PRESENT else value)
     held = managed.claims.get(writer)
     # Items before what is in them: an item that lost its key could not be found any more.
     for path in sorted((held.paths if held else frozenset()) - wanted.keys(), key=len):
@@ -120,6 +127,12 @@ def apply(live: Object, body: Object, managed: Managed, stamp: Stamp, *, force: 
     managed.take(frozenset(changed), but=writer)
     managed.own(writer, frozenset(wanted), stamp.time, stamp.api_version, moved=bool(changed))
     return merged
+
+
+def _changed(wanted: Fields, standing: Fields) -> set[Path]:
+    """Most are as they were, which one comparison tells."""
+    moved = ((path, value) for path, value in wanted.items() if standing.get(path, _NOTHING) != value)
+    return {path for path, value in moved if _differs(path, value, standing)}
 
 
 def _differs(path: Path, value: Any, standing: Fields) -> bool:
@@ -140,7 +153,7 @@ def update(before: Object, after: Object, managed: Managed, stamp: Stamp) -> Non
     """Ownership after an update: what changed is the writer's, what vanished is nobody's."""
     moved = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     old, new = (fields.flatten({n: body[n] for n in moved if n in body}) for body in (before, after))
-    changed = frozenset(path for path, value in new.items() if _differs(path, value, old))
+    changed = frozenset(_changed(new, old))
     gone = frozenset(old.keys() - new.keys())
     managed.take(changed | gone, but=stamp.writer)
     held = managed.claims.get(stamp.writer)

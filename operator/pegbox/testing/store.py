@@ -96,7 +96,9 @@ class Store:
 
     def merged(self, entry: Entry, patched: Object, subresource: str) -> Object:
         """The whole object after an update of one endpoint."""
-        after: Object = copied(entry.body)
+        after: Object
+        if subresource:
+            after = copied(entry.body)
         if subresource == "scale":
             after["spec"]["replicas"] = patched["spec"]["replicas"]
         elif subresource == "resize":
@@ -104,14 +106,13 @@ class Store:
         elif subresource == "status":
             after["status"] = copied(patched.get("status", {}))
         else:
-            status = after.get("status")
             after = copied(patched)
             if entry.ref.kind == ports.POD:
                 sizing.refuse_outside_of_resize(entry.ref, entry.body, after)
             if entry.ref.kind in STATUS_KINDS:
                 after.pop("status", None)
-                if status is not None:
-                    after["status"] = status
+                if entry.body.get("status") is not None:
+                    after["status"] = copied(entry.body["status"])
         return after
 
     def commit(self, entry: Entry, after: Object, claims: Managed) -> bool:
