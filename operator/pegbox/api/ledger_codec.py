@@ -108,9 +108,7 @@ def decode(obj: Mapping[str, Any]) -> Ledger:
         raise InvalidInput(f"{where}.state", data.state[:40], f"{remedy} ({type(error).__name__})") from error
 
 
-@lru_cache(
-    maxsize=64
-)  # a wake may read one version several times, and what waits for a readable class is read each time
+@lru_cache(maxsize=8)  # a wake may read one version several times; each is up to 64 KiB of text
 def _decoded(state: str) -> Ledger:
     ledger = _unpacked(json.loads(state, parse_constant=_no_constant))
     _summary(ledger)  # what could not be written again is not read

@@ -24,9 +24,7 @@ from pegbox.model.snapshot import Held, Snapshot, Workload
 from pegbox.model.trials import Breaker, BreakerState, Ledger, TrialSummary
 
 UNKNOWN = "Unknown"
-_NOISY = frozenset(
-    {"attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper"},
-)
+_NOISY = frozenset({"attainment", "samples", "error", "baselineError", "coefficients", "missing", "load", "upper"})
 
 
 def render(decision: Decision, snapshot: Snapshot, model: ModelReport | Missing) -> dict[str, Any]:
