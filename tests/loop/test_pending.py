@@ -94,7 +94,7 @@ class Place:
     """`write` is what puts it back (verb, kind, subresource); `stands` is what stands there, `before` and in the trial."""
 
     write: tuple[str, str, str]
-    rest: Callable[[], Awaitable[World]]
+    rest: Callable[[World], Awaitable[object]]
     wish: str
     stands: Callable[[World], Awaitable[Texts]]
     before: Texts
@@ -102,42 +102,34 @@ class Place:
     name: str = ""
 
 
-async def with_bound() -> World:
-    world = await make()
+async def with_bound(world: World) -> None:
     await world.apply(documents.hpa())
     body = documents.profile("checkout", documents.hot(), BOUND, autoscaler={"ref": {"name": "checkout"}}, **PATIENT)
     await world.add(body, workers=2)
-    return world
 
 
-async def with_replicas() -> World:
-    world = await make()
+async def with_replicas(world: World) -> None:
     body = documents.profile("checkout", documents.hot(), {"name": "replicas", "min": 1, "max": 8}, **PATIENT)
     await world.add(body, documents.without_replicas(documents.deployment()), workers=2)
-    return world
 
 
-async def with_size() -> World:
-    return (await test_sizes.start(test_sizes.size(), **PATIENT))[0]
+async def with_size(world: World) -> None:
+    await test_sizes.start(test_sizes.size(), world=world, **PATIENT)
 
 
-async def with_threads(pods: int = 2) -> World:
-    world = await make()
+async def with_threads(world: World, pods: int = 2) -> None:
     body = documents.profile("checkout", documents.hot(), documents.env(), **PATIENT)
     await world.add(body, documents.deployment(replicas=pods), workers=2, threads=2)
-    return world
 
 
-async def with_variable() -> World:
-    return (await test_pod_env.start(**PATIENT))[0]
+async def with_variable(world: World) -> None:
+    await test_pod_env.start(world=world, **PATIENT)
 
 
-async def with_their_key() -> World:
-    world = await make()
+async def with_their_key(world: World) -> None:
     await world.apply(documents.config_map())
     body = documents.profile("checkout", documents.hot(), documents.plain(**TAKE), **PATIENT)
     await world.add(body, workers=2, backlog=2)
-    return world
 
 
 async def bound(world: World) -> Texts:
@@ -182,7 +174,7 @@ PLACES = {
     ),
     "an_eviction": Place(("evict", "Pod", "eviction"), with_threads, "threads=3", threads, ["2", "2"], ["3", "3"]),
     "a_rollout": Place(
-        ("apply", "Deployment", ""), lambda: with_threads(pods=1), "threads=3", threads, ["2"], ["3"], "checkout"
+        ("apply", "Deployment", ""), lambda world: with_threads(world, pods=1), "threads=3", threads, ["2"], ["3"], "checkout"
     ),
     "an_environment": Place(("apply", "PodEnvironment", ""), with_variable, "lanes=3", parameter, [None], ["3"]),
     "an_eviction_for_variables": Place(
@@ -209,7 +201,8 @@ class Refusing:
 
 async def in_force(place: Place) -> World:
     """The trial's value stands at the place, and no pod runs another one."""
-    world = await place.rest()
+    world = await make()
+    await place.rest(world)
     await world.steady()
     await world.turns(12)
     assert await place.stands(world) == place.before
