@@ -204,7 +204,9 @@ async def is_gone(world: World) -> None:
 @pytest.mark.parametrize(
     ("begins", "wish", "words"),
     [
-        pytest.param(has_no_room_for_cores, "400m", "exceeded quota: quota, requested: requests.cpu=100m", id="a_quota"),
+        pytest.param(
+            has_no_room_for_cores, "400m", "exceeded quota: quota, requested: requests.cpu=100m", id="a_quota"
+        ),
         pytest.param(has_no_small_containers, "750m", "minimum cpu usage per Container is 600m", id="a_limit_range"),
     ],
 )
@@ -319,4 +321,28 @@ async def test_a_value_goes_back_into_a_config_map_that_was_filled_meanwhile(sho
     await shop.rest()
     await shop.turns(2)
     assert (await shop.outside.get(theirs))["data"] == filler | {"BACKLOG": "10\n", "two": filler["two"][1:]}
+    await well(shop)
+
+
+async def test_a_value_goes_back_into_an_object_that_etcd_had_no_room_for(shop: World) -> None:
+    """Long keys: far from a MiB of text, and with the note of who wrote each more than etcd takes. Other writers are let
+    through without any such note; an apply is refused."""
+    theirs = Ref(CONFIG_MAP, shop.namespace, "app-config")
+    await shop.apply(documents.config_map(BACKLOG="10\n"))
+    body = documents.profile("checkout", documents.hot(), documents.plain(conflictPolicy="Take"), **PATIENT)
+    await shop.add(body, workers=2, backlog=10)
+    await shop.steady()
+    await in_force(shop, "backlog=9")
+    keys = [f"{number:05}{'k' * 240}" for number in range(4000)]
+    for part in (keys[:2000], keys[2000:]):  # our client sends no MiB at once
+        await shop.outside.json_patch(theirs, [{"op": "add", "path": f"/data/{key}", "value": ""} for key in part])
+    assert "managedFields" not in (await shop.outside.get(theirs))["metadata"]
+    await shop.annotate("rollback")
+    words = "the object is over the server's limit of 1.5 MiB"
+    await outlasted(shop, IntentKind.ROLLBACK, words, "RestorePending", looks=1)
+    assert (await shop.outside.get(theirs))["data"] == dict.fromkeys(keys, "") | {"BACKLOG": "9\n"}
+    await shop.patch(theirs, "/data", {keys[0]: "", "BACKLOG": "9\n"})
+    await shop.rest()
+    await shop.turns(2)
+    assert (await shop.outside.get(theirs))["data"] == {keys[0]: "", "BACKLOG": "10\n"}
     await well(shop)

@@ -174,7 +174,13 @@ PLACES = {
     ),
     "an_eviction": Place(("evict", "Pod", "eviction"), with_threads, "threads=3", threads, ["2", "2"], ["3", "3"]),
     "a_rollout": Place(
-        ("apply", "Deployment", ""), lambda world: with_threads(world, pods=1), "threads=3", threads, ["2"], ["3"], "checkout"
+        ("apply", "Deployment", ""),
+        lambda world: with_threads(world, pods=1),
+        "threads=3",
+        threads,
+        ["2"],
+        ["3"],
+        "checkout",
     ),
     "an_environment": Place(("apply", "PodEnvironment", ""), with_variable, "lanes=3", parameter, [None], ["3"]),
     "an_eviction_for_variables": Place(
