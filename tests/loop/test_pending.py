@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, POD, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import WriteRecord
 from tests.loop import documents, test_pod_env, test_sizes
+from tests.loop.alerts import due
 from tests.loop.world import World, make, trying, written
 
 FOREVER = 10_000
@@ -259,6 +260,28 @@ async def test_a_rollback_outlasts_it_wherever_it_writes(place: Place, error: Pe
     assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Reverted", "Requested")]
     assert (await world.condition("Degraded"))[0] == "False"
     assert pending(world) == [0.0] and trouble(world) == usual
+
+
+async def test_a_pod_that_the_server_does_not_let_be_made_is_waited_for_and_the_server_is_quoted() -> None:
+    """A LimitRange or a quota refuses pods, and no write of ours: the way back waits with the one pod that is left."""
+    place = PLACES["an_eviction"]
+    world = await in_force(place)
+    kubelet, words = world.outside, "minimum cpu usage per Container is 600m, but request is 500m"
+    assert isinstance(kubelet, FakeCluster)
+    kubelet.faults.fail_next("create", POD, Refused(words, status=403), times=FOREVER)
+    await world.annotate("rollback")
+    await world.turns(8)
+    world.clock.skip(60.0)
+    await world.turns(2)
+    assert await place.stands(world) == ["3"]
+    status, reason, message = await world.condition("Degraded")
+    assert (status, reason) == ("True", "NotAcknowledged") and words in message
+    assert due(world.telemetry.registry) >= {"PegboxRollbackPending", "PegboxDegraded"}
+    kubelet.faults._due.clear()
+    await world.rest()
+    assert await place.stands(world) == place.before
+    await world.turns(2)
+    assert not due(world.telemetry.registry) & {"PegboxRollbackPending", "PegboxDegraded"}
 
 
 async def deleted(world: World) -> None:
