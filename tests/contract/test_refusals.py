@@ -95,7 +95,7 @@ BY_PARTY = [
 async def test_a_rollback_outlasts_who_refuses_it(shop: World, refuser: Refuser, name: str) -> None:
     place: Place = PLACES[name]
     await place.rest(shop)
-    await shop.steady()
+    await shop.rest()
     before = await place.stands(shop)
     await in_force(shop, place.wish)
     tried = await place.stands(shop)
@@ -219,7 +219,7 @@ async def test_sizes_go_back_once_who_refuses_them_is_gone(
     """Higher again than a quota has room for, or lower again than a LimitRange allows."""
     place = PLACES["a_resize"]
     await place.rest(shop)
-    await shop.steady()
+    await shop.rest()
     assert await place.stands(shop) == ["500m", "500m"]
     await in_force(shop, f"cpu_request={wish}")
     await begins(shop)
@@ -238,7 +238,7 @@ async def test_pods_that_a_limit_range_keeps_away_are_waited_for(shop: World) ->
     target = documents.sized(documents.deployment(), requests={"cpu": "500m"})
     body = documents.profile("checkout", documents.hot(), documents.env(), **PATIENT)
     await shop.add(body, target, workers=2, threads=2)
-    await shop.steady()
+    await shop.rest()
     await in_force(shop, "threads=3")
     assert await threads(shop) == ["3", "3"]
     await has_no_small_containers(shop)
@@ -274,7 +274,7 @@ async def test_without_room_for_our_config_map_nothing_is_begun_and_then_it_is(s
     assert "exceeded quota: quota" in (await shop.condition("Degraded"))[2]
     assert "PegboxDegraded" in due(shop.telemetry.registry)
     await is_gone(shop)
-    await shop.steady()
+    await shop.rest()
     await in_force(shop, "workers=3")
     await shop.outside.delete(Ref(CONFIG_MAP, shop.namespace, "checkout-pegbox"))
     await quota(shop, full, full)
@@ -312,7 +312,7 @@ async def test_a_value_goes_back_into_a_config_map_that_was_filled_meanwhile(sho
     await shop.apply(documents.config_map(BACKLOG="10\n"))
     body = documents.profile("checkout", documents.hot(), documents.plain(conflictPolicy="Take"), **PATIENT)
     await shop.add(body, workers=2, backlog=10)
-    await shop.steady()
+    await shop.rest()
     await in_force(shop, "backlog=9")
     filler = "x" * (2**20 - len("9\n"))
     await shop.patch(theirs, "/data/filler", filler)
@@ -333,7 +333,7 @@ async def test_a_value_goes_back_into_an_object_that_etcd_had_no_room_for(shop: 
     await shop.apply(documents.config_map(BACKLOG="10\n"))
     body = documents.profile("checkout", documents.hot(), documents.plain(conflictPolicy="Take"), **PATIENT)
     await shop.add(body, workers=2, backlog=10)
-    await shop.steady()
+    await shop.rest()
     await in_force(shop, "backlog=9")
     keys = [f"{number:05}{'k' * 240}" for number in range(4000)]
     await shop.outside.json_patch(theirs, [{"op": "add", "path": f"/data/{key}", "value": ""} for key in keys])
