@@ -43,7 +43,7 @@ ERRORS: dict[str, PegboxError] = {
     "webhook (403)": Refused('admission webhook "x.example.invalid" denied the request: no', status=403),
     "quota (403)": Refused('"x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=9', status=403),
     "LimitRange (403)": Refused('"x" is forbidden: maximum memory usage per Container is 512Mi', status=403),
-    "too large (413)": Refused("the body is over 1048576 bytes", status=413),
+    "too large (413)": Refused("the body is over 3145728 bytes", status=413),
     "500": NotAvailable("etcdserver: request timed out (500)"),
     "timeout": NotAvailable("the request timed out"),
     "connection reset": NotAvailable("ClientOSError: [Errno 104] Connection reset by peer"),

@@ -28,6 +28,8 @@ from tests.levels import cannot_run
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 ADMISSION = CRDS.parent / "manifests" / "admission" / "podenvironments.yaml"
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 KUBERNETES = os.environ.get("PEGBOX_KUBERNETES", tools.NEWEST)
 """The API server's version; `make test-oldest` takes the oldest that is supported."""
 _names = itertools.count(1)
@@ -88,7 +90,7 @@ async def client(control_plane: ControlPlane) -> AsyncIterator[Connect]:
         clock = SystemClock()
         api = await connect(clock, kubeconfig=kubeconfig or control_plane.kubeconfig)
         limit = TokenBucket(clock, rate=500.0, burst=500)
-        cluster = KubeCluster(api, clock, manager=manager, limit=limit, kinds=[SERVICE_ACCOUNT])
+        cluster = KubeCluster(api, clock, manager=manager, limit=limit, kinds=[SERVICE_ACCOUNT, LIMIT_RANGE, QUOTA])
         opened.append(cluster)
         return cluster
 

@@ -125,3 +125,11 @@ async def test_a_server_that_is_away_is_not_available_and_what_was_written_is_th
     finally:
         control_plane.start_apiserver()
     assert await world.cluster.get(world.ref(made)) == made
+
+
+async def test_a_config_map_holds_a_mebibyte_of_whatever_text(world: ClusterWorld) -> None:
+    """JSON is half quotes, each of which takes two bytes on its way: the server, and not our client, says what fits."""
+    quotes = '"' * 2**20
+    await world.cluster.apply(world.config_map(a=quotes))
+    error = await raised(Refused, world.cluster.apply(world.config_map(a=quotes + "x")))
+    assert error.status == 422 and "Too long" in str(error)

@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Object, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, POD, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import WriteRecord
 from tests.loop import documents, test_pod_env, test_sizes
+from tests.loop.alerts import due
 from tests.loop.world import World, make, trying, written
 
 FOREVER = 10_000
@@ -94,7 +95,7 @@ class Place:
     """`write` is what puts it back (verb, kind, subresource); `stands` is what stands there, `before` and in the trial."""
 
     write: tuple[str, str, str]
-    rest: Callable[[], Awaitable[World]]
+    rest: Callable[[World], Awaitable[object]]
     wish: str
     stands: Callable[[World], Awaitable[Texts]]
     before: Texts
@@ -102,42 +103,34 @@ class Place:
     name: str = ""
 
 
-async def with_bound() -> World:
-    world = await make()
+async def with_bound(world: World) -> None:
     await world.apply(documents.hpa())
     body = documents.profile("checkout", documents.hot(), BOUND, autoscaler={"ref": {"name": "checkout"}}, **PATIENT)
     await world.add(body, workers=2)
-    return world
 
 
-async def with_replicas() -> World:
-    world = await make()
+async def with_replicas(world: World) -> None:
     body = documents.profile("checkout", documents.hot(), {"name": "replicas", "min": 1, "max": 8}, **PATIENT)
     await world.add(body, documents.without_replicas(documents.deployment()), workers=2)
-    return world
 
 
-async def with_size() -> World:
-    return (await test_sizes.start(test_sizes.size(), **PATIENT))[0]
+async def with_size(world: World) -> None:
+    await test_sizes.start(test_sizes.size(), world=world, **PATIENT)
 
 
-async def with_threads(pods: int = 2) -> World:
-    world = await make()
+async def with_threads(world: World, pods: int = 2) -> None:
     body = documents.profile("checkout", documents.hot(), documents.env(), **PATIENT)
     await world.add(body, documents.deployment(replicas=pods), workers=2, threads=2)
-    return world
 
 
-async def with_variable() -> World:
-    return (await test_pod_env.start(**PATIENT))[0]
+async def with_variable(world: World) -> None:
+    await test_pod_env.start(world=world, **PATIENT)
 
 
-async def with_their_key() -> World:
-    world = await make()
+async def with_their_key(world: World) -> None:
     await world.apply(documents.config_map())
     body = documents.profile("checkout", documents.hot(), documents.plain(**TAKE), **PATIENT)
     await world.add(body, workers=2, backlog=2)
-    return world
 
 
 async def bound(world: World) -> Texts:
@@ -182,7 +175,13 @@ PLACES = {
     ),
     "an_eviction": Place(("evict", "Pod", "eviction"), with_threads, "threads=3", threads, ["2", "2"], ["3", "3"]),
     "a_rollout": Place(
-        ("apply", "Deployment", ""), lambda: with_threads(pods=1), "threads=3", threads, ["2"], ["3"], "checkout"
+        ("apply", "Deployment", ""),
+        lambda world: with_threads(world, pods=1),
+        "threads=3",
+        threads,
+        ["2"],
+        ["3"],
+        "checkout",
     ),
     "an_environment": Place(("apply", "PodEnvironment", ""), with_variable, "lanes=3", parameter, [None], ["3"]),
     "an_eviction_for_variables": Place(
@@ -209,7 +208,8 @@ class Refusing:
 
 async def in_force(place: Place) -> World:
     """The trial's value stands at the place, and no pod runs another one."""
-    world = await place.rest()
+    world = await make()
+    await place.rest(world)
     await world.steady()
     await world.turns(12)
     assert await place.stands(world) == place.before
@@ -260,6 +260,28 @@ async def test_a_rollback_outlasts_it_wherever_it_writes(place: Place, error: Pe
     assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Reverted", "Requested")]
     assert (await world.condition("Degraded"))[0] == "False"
     assert pending(world) == [0.0] and trouble(world) == usual
+
+
+async def test_a_pod_that_the_server_does_not_let_be_made_is_waited_for_and_the_server_is_quoted() -> None:
+    """A LimitRange or a quota refuses pods, and no write of ours: the way back waits with the one pod that is left."""
+    place = PLACES["an_eviction"]
+    world = await in_force(place)
+    kubelet, words = world.outside, "minimum cpu usage per Container is 600m, but request is 500m"
+    assert isinstance(kubelet, FakeCluster)
+    kubelet.faults.fail_next("create", POD, Refused(words, status=403), times=FOREVER)
+    await world.annotate("rollback")
+    await world.turns(8)
+    world.clock.skip(60.0)
+    await world.turns(2)
+    assert await place.stands(world) == ["3"]
+    status, reason, message = await world.condition("Degraded")
+    assert (status, reason) == ("True", "NotAcknowledged") and words in message
+    assert due(world.telemetry.registry) >= {"PegboxRollbackPending", "PegboxDegraded"}
+    kubelet.faults._due.clear()
+    await world.rest()
+    assert await place.stands(world) == place.before
+    await world.turns(2)
+    assert not due(world.telemetry.registry) & {"PegboxRollbackPending", "PegboxDegraded"}
 
 
 async def deleted(world: World) -> None:

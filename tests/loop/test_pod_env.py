@@ -32,9 +32,11 @@ WRITE = ("apply", "PodEnvironment", "")
 GONE = ("delete", "PodEnvironment", "")
 
 
-async def start(*knobs: Object, target: Object | None = None, policy: bool = True, **spec: Any) -> tuple[World, App]:
+async def start(
+    *knobs: Object, target: Object | None = None, policy: bool = True, world: World | None = None, **spec: Any
+) -> tuple[World, App]:
     """At rest with evidence; the variable, beside a hot knob."""
-    world = await make()
+    world = world or await make()
     if policy:
         for body in documents.policy():
             await world.outside.apply(body)

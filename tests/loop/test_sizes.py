@@ -31,9 +31,11 @@ def size(name: str = "cpu_request", **fields: Any) -> Object:
     return {"name": name, **TAKE, **fields}
 
 
-async def start(*knobs: Object, sides: dict[str, dict[str, str]] | None = None, **spec: Any) -> tuple[World, App]:
+async def start(
+    *knobs: Object, sides: dict[str, dict[str, str]] | None = None, world: World | None = None, **spec: Any
+) -> tuple[World, App]:
     """At rest with evidence; the knobs, beside a hot one."""
-    world = await make()
+    world = world or await make()
     target = documents.sized(documents.deployment(), **(sides or {"requests": SMALL, "limits": LARGE}))
     app = await world.add(documents.profile("checkout", documents.hot(), *knobs, **spec), target, workers=2)
     await world.steady()

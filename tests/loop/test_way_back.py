@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CLASS, CONFIG_MAP, HPA, PROFILE, Object, Ref
-from tests.loop import documents
+from pegbox.testing.cluster import FakeCluster
+from pegbox.testing.faults import WriteRecord
+from tests.loop import documents, test_sizes
 from tests.loop.world import World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
@@ -286,3 +289,91 @@ async def test_another_profile_of_the_same_name_is_not_put_back_by_the_ledger_of
     await world.delete()
     await world.turns(2)
     assert await gone(world) and await standing(world) == before
+
+
+# --- one place that refuses holds up no other one
+
+NOBODY = "nobody"
+REFUSES: Any = pytest.mark.parametrize(
+    "error",
+    [Refused("admission webhook denied the request", status=403), NotAvailable("500: failed calling webhook")],
+    ids=["refused", "webhook gone"],
+)
+HELD_UP = {
+    "our ConfigMap": ("checkout-pegbox", {"workers": "3", "threads": "3"}),
+    "theirs": ("app-config", {"cache": "3", "backlog": "3"}),
+    "the HPA": ("checkout", {"max": "3"}),
+}
+
+
+class Unwritable:
+    """From now on nobody writes objects of this name."""
+
+    def __init__(self, world: World, name: str, error: PegboxError, subresource: str = "") -> None:
+        assert isinstance(world.pegbox, FakeCluster)
+        self.name, self.subresource, self.error = name, subresource, error
+        world.pegbox.faults.on_write(self)
+
+    def __call__(self, when: str, write: WriteRecord) -> None:
+        mine = write.kind in ("ConfigMap", "HorizontalPodAutoscaler", "Pod") and write.name == self.name
+        if when == "before" and mine and write.subresource == self.subresource:
+            raise self.error
+
+
+@REFUSES
+@pytest.mark.parametrize(("name", "held_up"), HELD_UP.values(), ids=HELD_UP)
+async def test_what_one_place_refuses_holds_up_no_other_place(
+    name: str, held_up: dict[str, str], error: PegboxError
+) -> None:
+    world = await tried()
+    unwritable = Unwritable(world, name, error)
+    await world.annotate("rollback")
+    assert await world.turn() == -1.0
+    assert await standing(world) == BEFORE | held_up
+    assert str(error) in (await world.condition("Degraded"))[2]
+    unwritable.name = NOBODY
+    await world.rest()
+    assert await standing(world) == BEFORE
+
+
+@REFUSES
+async def test_nor_does_a_pod_that_the_server_does_not_resize(error: PegboxError) -> None:
+    """A node may be too small for one. Where the server is unwell the others are left for the next look."""
+    world, app = await test_sizes.start(test_sizes.size(), guards=documents.QUICK | {"trialWindow": "20s"})
+    await world.annotate("try", "cpu_request=750m")
+    await world.turn()
+    first = (await app.pods.pods())[0]["metadata"]["name"]
+    unwritable = Unwritable(world, first, error, "resize")
+    await world.annotate("rollback")
+    assert await world.turn() == -1.0
+    other = "0.5" if isinstance(error, Refused) else "750m"
+    assert await test_sizes.pod_sizes(app) == ["750m", other]
+    assert str(error) in (await world.condition("Degraded"))[2]
+    unwritable.name = NOBODY
+    await world.rest()
+    assert await test_sizes.pod_sizes(app) == ["0.5", "0.5"]
+
+
+@REFUSES
+async def test_a_trial_that_is_refused_in_one_place_writes_no_further_one(error: PegboxError) -> None:
+    """The twin: what is not a way back moves as little as it can."""
+    world = await tried()
+    await world.annotate("rollback")
+    await world.rest()
+    unwritable = Unwritable(world, "checkout-pegbox", error)
+    await world.annotate("try", WISH)
+    assert await world.turn() == -1.0
+    assert await standing(world) == BEFORE
+    unwritable.name = NOBODY
+
+
+async def test_an_object_that_moved_stops_a_way_back_until_it_was_read_again() -> None:
+    """The twin: what was read may be old, and so this process no leader any more."""
+    world = await tried()
+    unwritable = Unwritable(world, "checkout-pegbox", WriteConflict("moved"))
+    await world.annotate("rollback")
+    assert await world.turn() == -1.0
+    assert await standing(world) == dict.fromkeys(BEFORE, "3")
+    unwritable.name = NOBODY
+    await world.rest()
+    assert await standing(world) == BEFORE

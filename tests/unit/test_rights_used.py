@@ -62,7 +62,7 @@ SITES: dict[tuple[str, str], tuple[list[Call], set[Right]]] = {
         [("create", ""), ("apply", "")],
         _of("pegbox.dev", "create", "podenvironments") | _of("pegbox.dev", "patch", "podenvironments"),
     ),
-    ("runtime/actuate.py", "_config_maps"): ([("apply", "")], _of("", "patch", "configmaps")),
+    ("runtime/actuate.py", "_config_map"): ([("apply", "")], _of("", "patch", "configmaps")),
     ("runtime/actuate.py", "_hpa"): (
         [("create", ""), ("apply", "")],
         _of("autoscaling", "create", "horizontalpodautoscalers") | _of("autoscaling", "patch", "horizontalpodautoscalers"),

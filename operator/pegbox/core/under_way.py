@@ -109,7 +109,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
     if not state.reached and intent.in_force_at is None:
         if intent.kind is IntentKind.TRIAL and state.overdue:
             ending = Ending(
-                TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED, now, ", ".join(state.silent), jitter=jitter
+                TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED, now, _waited_for(state, workload), jitter=jitter
             )
             return _turn_back(snapshot, workload, ending)
         if intent.kind is IntentKind.RESTORE and state.overdue and intent.stage + 1 == len(intent.stages):
@@ -119,7 +119,7 @@ def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter:
         if state.overdue and room.beside_silent(snapshot, workload, intent, len(state.silent)):
             return _next_stage(snapshot, workload, now)
         reason = Reason.NOT_ACKNOWLEDGED if state.overdue else Reason.WAITING_FOR_PODS
-        waiting = _wait(snapshot, reason, ", ".join(state.silent), now)
+        waiting = _wait(snapshot, reason, _waited_for(state, workload), now)
         # Pods that still need a restart are restarted one by one, by the same idempotent write.
         again = force.restarting(spec.space, intent) or sizing.behind(snapshot)
         if again and unseen is not None:
@@ -150,6 +150,11 @@ def restarted_once_more(snapshot: Snapshot, now: datetime) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
     again = replace(snapshot, ledger=replace(ledger, intent=replace(intent, applied_at=now)))
     return replace(_wait(again, Reason.WAITING_FOR_PODS, "", now), wake_after=looks.SOON)
+
+
+def _waited_for(state: force.Force, workload: Workload) -> str:
+    """The silent pods, and why the next one is not made."""
+    return "; ".join(filter(None, (", ".join(state.silent), workload.unmade)))
 
 
 def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now: datetime) -> force.Force:

@@ -59,7 +59,8 @@ class Workload:
     `template` names the pod template without what we write into it, `revision` is its controller's name for all of it:
     "" until the controller has seen the newest. `rolled_out` is the template that this name stands for: another one
     while a Deployment is paused, and where a deploy came between the reads of two objects; "" says `template`.
-    `first` is the number of a StatefulSet's first pod.
+    `first` is the number of a StatefulSet's first pod. `unmade` says why a Deployment's next pod cannot be made, in the
+    server's words: a quota, a LimitRange, admission.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class Workload:
     first: int = 0
     template: str = ""
     rolled_out: str = ""
+    unmade: str = ""
 
     @property
     def named(self) -> str:

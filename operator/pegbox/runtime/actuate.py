@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
 from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.model import settings_document
-from pegbox.model.errors import NotEvicted, NotFound, Refused, ResizeRefused
+from pegbox.model.errors import NotAvailable, NotEvicted, NotFound, PegboxError, Refused, ResizeRefused
 from pegbox.model.knobs import Knob, LocationKind, Setting, Size
 from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
@@ -29,6 +30,7 @@ from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
 
 REFRESH = "pegbox.dev/refresh"
+THEIRS = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class Change:
         missing = set(force.applied(self.spec.space, self.desired, self.snapshot.held))
         texts = self.spec.space.format(self.desired)
         return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
+
+    def config_maps(self) -> list[str]:
+        """Those of theirs that hold a value to be written."""
+        return sorted({knob.location.config_map for knob, _ in self.moved(*THEIRS)})
 
     def sizes(self, name: str, pod: Object) -> tuple[str, dict[Size, str]]:
         """The tuned container of a pod, and the text of each size that it does not have yet.
@@ -112,16 +118,29 @@ class LiveActuator:
     nudge: bool = False
 
     async def __call__(self, change: Change) -> Acted:
-        wrote = await self._own_config_map(change)
-        wrote = await self._pod_environment(change) or wrote
-        wrote = await self._config_maps(change) or wrote
-        wrote = await self._hpa(change) or wrote
-        wrote = await self._replicas(change) or wrote
-        resized, refused = await self._resize(change)
+        wrote, errors = await self._places(change)
         restarted = await self._restart(change)
-        if refused:
-            raise ResizeRefused(refused)
-        return replace(restarted, wrote=restarted.wrote or resized or wrote)
+        if errors:
+            raise errors.pop()
+        return replace(restarted, wrote=restarted.wrote or wrote)
+
+    async def _places(self, change: Change) -> tuple[bool, list[PegboxError]]:
+        """Was anything written, and the first error, if any.
+
+        A trial that is refused in one place writes no further one. A way back is tried in each, since what stands there
+        may do harm; only an object that moved ends it, as what was read is old.
+        """
+        theirs = [partial(self._config_map, name=name) for name in change.config_maps()]
+        places: list[Callable[[Change], Awaitable[bool]]] = [self._own_config_map, self._pod_environment, *theirs]
+        wrote, errors = False, list[PegboxError]()
+        for place in (*places, self._hpa, self._replicas, self._resize):
+            try:
+                wrote = await place(change) or wrote
+            except (NotAvailable, Refused) as error:
+                if not change.intent.kind.goes_back and not isinstance(error, ResizeRefused):
+                    raise
+                errors.append(error.with_traceback(None))  # raised later, and must not keep what was read here
+        return wrote, errors[:1]
 
     async def _own_config_map(self, change: Change) -> bool:
         spec = change.spec
@@ -186,25 +205,24 @@ class LiveActuator:
         self.reached(Point.AFTER_POD_ENVIRONMENT)
         return True
 
-    async def _config_maps(self, change: Change) -> bool:
-        moved = change.moved(LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
-        for name in sorted({knob.location.config_map for knob, _ in moved}):
-            if name not in change.found.config_maps:
-                raise NotFound(f"ConfigMap {change.spec.namespace}/{name} does not exist any more")
-            body = change.found.config_maps[name]
-            data: dict[str, str] = {}
-            for knob, text in moved:
-                if knob.location.config_map == name:
-                    key, path = knob.location.key, knob.location.path
-                    whole = data.get(key, body["data"][key])
-                    data[key] = configmaps.write_path(whole, path, text) if path else _replaced(whole, text)
-            forced = any(change.spec.takes(knob.name) for knob, _ in moved if knob.location.config_map == name)
-            # What an apply leaves out it releases, and a key that only we owned would vanish.
-            data = owners.applied(body).get("data", {}) | data
-            self.reached(Point.BEFORE_CONFIG_MAP)
-            await self.cluster.apply(_patch(body, CONFIG_MAP.api_version, "ConfigMap", data=data), force=forced)
-            self.reached(Point.AFTER_CONFIG_MAP)
-        return bool(moved)
+    async def _config_map(self, change: Change, name: str) -> bool:
+        """One of theirs."""
+        if name not in change.found.config_maps:
+            raise NotFound(f"ConfigMap {change.spec.namespace}/{name} does not exist any more")
+        body = change.found.config_maps[name]
+        data: dict[str, str] = {}
+        moved = [(knob, text) for knob, text in change.moved(*THEIRS) if knob.location.config_map == name]
+        for knob, text in moved:
+            key, path = knob.location.key, knob.location.path
+            whole = data.get(key, body["data"][key])
+            data[key] = configmaps.write_path(whole, path, text) if path else _replaced(whole, text)
+        forced = any(change.spec.takes(knob.name) for knob, _ in moved)
+        # What an apply leaves out it releases, and a key that only we owned would vanish.
+        data = owners.applied(body).get("data", {}) | data
+        self.reached(Point.BEFORE_CONFIG_MAP)
+        await self.cluster.apply(_patch(body, CONFIG_MAP.api_version, "ConfigMap", data=data), force=forced)
+        self.reached(Point.AFTER_CONFIG_MAP)
+        return True
 
     async def _hpa(self, change: Change) -> bool:
         moved = change.moved(LocationKind.HPA_MIN, LocationKind.HPA_MAX)
@@ -245,11 +263,11 @@ class LiveActuator:
         self.reached(Point.AFTER_SCALE)
         return True
 
-    async def _resize(self, change: Change) -> tuple[bool, dict[str, str]]:
+    async def _resize(self, change: Change) -> bool:
         """Pod after pod, all sizes of the container in one patch. The template stays as its owner wrote it.
 
-        And the pods that the server would not resize: since Kubernetes 1.36 it knows what a node can never hold, and
-        says so before any kubelet does. The others are resized all the same. A way back is held up by it.
+        Raises at the end for pods that the server would not resize: since Kubernetes 1.36 it knows what a node can
+        never hold, and says so before any kubelet does. The others are resized all the same; a way back is held up.
         """
         wrote, refused = False, dict[str, str]()
         for name, pod in sorted(sizes.resizable(change.found).items()):
@@ -262,13 +280,13 @@ class LiveActuator:
                 except NotFound:
                     continue  # it went meanwhile: the pod that follows is resized on a later wake
                 except Refused as error:
-                    if change.intent.kind.goes_back:
-                        raise
                     refused[pod["metadata"]["uid"]] = str(error)
                     continue
                 self.reached(Point.AFTER_RESIZE)
                 wrote = True
-        return wrote, refused
+        if refused:
+            raise Refused(next(iter(refused.values()))) if change.intent.kind.goes_back else ResizeRefused(refused)
+        return wrote
 
     async def _restart(self, change: Change) -> Acted:
         """One pod at a time while all others are ready; a rollout where eviction cannot be had."""

@@ -12,7 +12,7 @@ import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-from pegbox.model.errors import NotFound
+from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import values_hash
 from pegbox.model.settings_document import KEY, parse
 from pegbox.model.snapshot import Acknowledgement, Document
@@ -31,7 +31,7 @@ class FakePods:
     that stood when the pod was created, as with envFrom. Resized pods have their new size at the next `settle`, unless
     `no_room` says why not (Infeasible or Deferred); one that is `frozen` says nothing. A kubelet that does not know of
     resizing (not `resizes`) reports no sizes at all. An application that does not know `cohorts` takes the document's
-    values in every pod.
+    values in every pod. Of a Deployment, pods that the server refuses are missing, which its status says.
     """
 
     def __init__(
@@ -70,13 +70,18 @@ class FakePods:
                 kept.append(pod)
             else:
                 await self._end(pod)
+        said = [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "done"}]
         while len(kept) < wanted:
             name = f"{newest['metadata']['name']}-{next(self._numbers)}"
             template = target["spec"]["template"] | {"metadata": {"labels": newest["metadata"]["labels"]}}
-            kept.append(await self._start(name, newest, template))
-        done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "done"}
-        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), wanted)
-        await self._report(target, counts | {"conditions": [done]})
+            try:
+                kept.append(await self._start(name, newest, template))
+            except Refused as error:  # by a quota, a LimitRange, admission: its controller tries again, for ever
+                why = {"reason": "FailedCreate", "message": str(error)}
+                said.append({"type": "ReplicaFailure", "status": "True", **why})
+                break
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), len(kept))
+        await self._report(target, counts | {"conditions": said})
         return kept
 
     async def _ordinals(self, target: Object) -> list[Object]:

@@ -28,8 +28,10 @@ EVICT_TIMEOUT_SECONDS = 20.0
 AGAIN_SECONDS = 0.25
 """After which a read is tried once more whose answer was lost on its way, or was a server's hiccup."""
 SCALE_REMEDY = "use json_patch on /scale, with tests of uid and the value: an apply conflicts with before-first-apply"
-MAX_BODY_BYTES = 1024 * 1024
-"""A ConfigMap may hold no more, and etcd little more; aiohttp warns of larger ones."""
+MAX_BODY_BYTES = 3 * 1024 * 1024
+"""The API server reads no more of a request. What it stores is for it to say: a ConfigMap holds a MiB of text, and here
+each quote, line's end or umlaut of it takes two to six bytes. aiohttp warns of bodies over a MiB, as they hold its loop
+up for some milliseconds."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """Of one answer: etcd keeps objects of up to 1.5 MiB, and a page of 500 pods has some 5 MiB. A larger page is asked for
 in smaller ones."""

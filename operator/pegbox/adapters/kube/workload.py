@@ -19,6 +19,7 @@ RESTARTED = "pegbox.dev/restarted-for"
 """The only note of ours in a pod template: it restarts pods by a rollout (`runtime/actuate.py`)."""
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 _DEPLOYMENT_HASH, _STATEFUL_SET_HASH = "pod-template-hash", "controller-revision-hash"
+_SHOWN = 300  # characters of the server's words
 _FINISHED = frozenset({"Succeeded", "Failed"})
 _OPERATORS = {"In": "in", "NotIn": "notin"}
 
@@ -77,6 +78,7 @@ def _deployment(target: Object, pods: Iterable[Object], replica_sets: Iterable[O
         generation=int(target["metadata"].get("generation", 0)),
         template=_template(target),
         rolled_out="" if newest is None else _template(newest),
+        unmade=_unmade(target),
     )
 
 
@@ -165,6 +167,12 @@ def _surge(target: Object, replicas: int) -> int:
     if isinstance(stated, str) and stated.endswith("%"):
         return math.ceil(int(stated[:-1]) * replicas / 100)
     return int(stated)
+
+
+def _unmade(target: Object) -> str:
+    """What refuses the pods of a Deployment. Of a StatefulSet only events say so."""
+    failure = _condition(target, "ReplicaFailure")
+    return str(failure.get("message", ""))[:_SHOWN] if failure.get("status") == "True" else ""
 
 
 def _condition(body: Object, kind: str) -> Mapping[str, Any]:

@@ -217,9 +217,9 @@ async def test_an_answer_that_is_none_is_not_available(
         await cluster.get(REF)
 
 
-async def test_a_body_that_no_server_would_store_is_not_sent(server: Server, cluster: KubeCluster) -> None:
-    with pytest.raises(Refused, match="over 1048576 bytes") as caught:
-        await cluster.apply(BODY | {"data": {"a": "x" * 2**20}})
+async def test_a_body_that_no_server_would_read_is_not_sent(server: Server, cluster: KubeCluster) -> None:
+    with pytest.raises(Refused, match="over 3145728 bytes") as caught:
+        await cluster.apply(BODY | {"data": {"a": "x" * 3 * 2**20}})
     assert caught.value.status == 413 and server.asked == []
 
 

@@ -29,6 +29,13 @@ def progressing(status: str, reason: str) -> Object:
     return {"conditions": [{"type": "Progressing", "status": status, "reason": reason}]}
 
 
+@pytest.mark.parametrize(("status", "unmade"), [("True", "exceeded quota: pods"), ("False", "")])
+def test_what_refuses_the_next_pod_is_in_the_servers_words(status: str, unmade: str) -> None:
+    failure = {"type": "ReplicaFailure", "status": status, "reason": "FailedCreate", "message": "exceeded quota: pods"}
+    assert decode(deployment(status={"conditions": [failure]}), [], []).unmade == unmade
+    assert decode(deployment(), [], []).unmade == ""
+
+
 @pytest.mark.parametrize(
     ("body", "rolling", "stuck"),
     [
