@@ -12,7 +12,7 @@ from tests.chaos.faults import TABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- schedules: begin -->", "<!-- schedules: end -->"
-ROW = re.compile(r"^(?P<name>.{50}) +(?P<runs>\d+) +(?P<lost>\d+)  ")
+ROW = re.compile(r"^(?P<name>.{50}) +(?P<runs>\d+) +(?P<lost>\d+) +(?P<seen>\d+)  ")
 TOTAL = re.compile(r"^(\d+) schedules, seeds (\d+) to (\d+), lost: (\d+), at most (\d+) wakes to recover")
 
 RETRIED = "Tried again after 1, 2, 4 ... 60 s; the ledger says where it stood."
@@ -103,6 +103,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "class changed": (
         "New limits hold from the next wake on; a trial beyond them goes back, and so does one whose profile they refuse.",
         "ProfileChanged; Accepted",
+    ),
+    "limits narrowed in mid-trial": (
+        "A trial beyond them goes back; what stands beyond them is walked back into them.",
+        "ProfileChanged, LimitsNarrowed",
     ),
     "a freeze begins in mid-trial": ("What is in force is judged; what would still be written goes back.", "Frozen"),
     "a freeze ends": ("Trials may start again.", "Progressing"),
