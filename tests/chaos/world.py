@@ -93,6 +93,7 @@ class Operator:
     network: Network
     events: FakeEvents
     brakes: Brakes
+    telemetry: Telemetry
     killed: bool = False
     failed: float = 0.0  # wakes, as its metric counted them so far
 
@@ -174,7 +175,7 @@ class World:
             reached=self._reached,
             jitter=lambda: 0.0,
         )
-        return Operator(reconciler, network, events, brakes)
+        return Operator(reconciler, network, events, brakes, telemetry)
 
     def switch(self, *, writes: bool) -> None:
         """By the chart, which starts a fresh process."""
@@ -246,7 +247,7 @@ class World:
             if event.reason is Reason.INTERNAL_ERROR:
                 self.escaped.append(event.message)
         process.events.emitted.clear()
-        if (count := failures(process.reconciler.telemetry)) > process.failed:
+        if (count := failures(process.telemetry)) > process.failed:
             process.failed = count
             self.said.append(Said(ERRORS))
 
