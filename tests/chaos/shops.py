@@ -240,7 +240,7 @@ def with_canaries(shop: Shop) -> Shop:
 
 CANARIES = ", canaries"
 TIGHT = _tight()
-_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized(), TIGHT)
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN))}
+_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized())
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))}
 """Those with canaries, and the tight one, are drawn beside the rest, by seed: what is drawn for other seeds does not change
 with them."""
