@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.chaos.faults import TABLE
+from tests.chaos.report import WHAT
+from tests.chaos.said import unseen
 from tests.chaos.schedule import Outcome, Runner, Schedule, Step, draw, minimise, table
 
 EVERY = 10.0  # seconds between two lines of progress
@@ -22,10 +24,12 @@ EVERY = 10.0  # seconds between two lines of progress
 
 @dataclass
 class Totals:
-    """Per fault: in how many schedules it struck, how many of them were lost, what was said in its steps."""
+    """Per fault: in how many schedules it struck, how many of them were lost, in how many all was said since that the table
+    of docs/reliability.md names, what was said in its steps."""
 
     runs: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
     said: dict[str, Counter[str]] = field(default_factory=dict)
     schedules: int = 0
     longest: int = 0
@@ -36,14 +40,17 @@ class Totals:
         for name in {step.name for step in outcome.schedule.steps}:
             self.runs[name] += 1
             self.lost[name] += bool(outcome.violations)
+            self.seen[name] += not unseen(WHAT[name][1], outcome.seen.get(name, ()))
         for name, reasons in outcome.reasons.items():
             self.said.setdefault(name, Counter()).update(reasons)
 
     def text(self) -> str:
-        rows = [f"{'fault':<50} {'runs':>8} {'lost':>6}  most said in its steps"]
+        rows = [f"{'fault':<50} {'runs':>8} {'lost':>6} {'seen':>8}  most said in its steps"]
         for name, fault in TABLE.items():
             said = ", ".join(reason for reason, _ in self.said.get(name, Counter()).most_common(4))
-            rows.append(f"{name:<50} {self.runs[name]:>8} {self.lost[name]:>6}  {fault.group}: {said}")
+            rows.append(
+                f"{name:<50} {self.runs[name]:>8} {self.lost[name]:>6} {self.seen[name]:>8}  {fault.group}: {said}"
+            )
         return "\n".join(rows)
 
 

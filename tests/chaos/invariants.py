@@ -12,11 +12,11 @@ from typing import Any
 
 from pegbox.core.baseline import served
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import BreakerState, Intent, IntentKind, TrialState
+from pegbox.model.trials import Intent, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos import beginnings, places
+from tests.chaos import beginnings, limits, places
 from tests.chaos.application import RESTARTS, cores
 from tests.chaos.shops import MOST, Tenant
 from tests.chaos.violation import Violation
@@ -63,6 +63,8 @@ class Watch:
     theirs: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # values that others set, or had at first
     braked: dict[str, str] = field(default_factory=dict)  # the brake on the wake under way, as it reads it
     frozen: dict[str, bool] = field(default_factory=dict)
+    stated: dict[str, Mapping[str, limits.Limit]] = field(default_factory=dict)  # as the wake under way reads them
+    begun_within: dict[str, limits.Begun] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)  # the lie that the wake under way reads, where it hides all
     was: Object | None = None  # what the write under way is about, before it
     moved: dict[str, Moved] = field(default_factory=dict)  # where the newest write left everything that trials move
@@ -104,6 +106,7 @@ class Watch:
                 self._check(accepted_on_one_template, self.world, record.name, self.templates, read, known)
             self._check(serves_what_arrives, self.world, record.name, self.trials)
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
+            self._begun(record.name)
             self._accepted(record.name)  # at once: a ledger may be lost within the same step
             self._check(beginnings.only_what_may_begin, self.world, record.name, self.begun)
         if record.kind in OURS:
@@ -119,7 +122,9 @@ class Watch:
         self._check(nothing_new_unseen, self.world, name, self.blind.get(name, "") if moves or restarts else "")
         self._check(nothing_written_without_auto, self.world, name, record, self.modes)
         self._check(bounds_hold, self.world, name)
-        self._check(steps_hold, self.world, name, self.before[name], self.moved[name].sizes)
+        written = _written(self.world, name, self.before[name], self.moved[name])
+        self._check(limits.limits_in_force_hold, self.world, name, written, self.stated.get(name, {}))
+        self._check(limits.steps_hold, self.world, name, written, self.begun_within.get(name))
         unseen = self._unseen(name)
         excused = max(self._originals(name), self._restarting(name))
         self._check(budgets_hold, self.world, max(self.allowed + unseen, excused))
@@ -135,6 +140,13 @@ class Watch:
         self.before[name] = self.world.values(name)
         self.moved[name] = _moved(self.world, name)
 
+    def _begun(self, name: str) -> None:
+        """A trial is in the ledger: its steps are held against what the wake read that began it. Nobody edits class or profile
+        while a leader is stopped in mid-wake, so that all wakes under way read alike."""
+        trial, known = limits.trial_of(self.world, name), self.begun_within.get(name)
+        if trial is not None and (known is None or not _same(trial, known.trial)):
+            self.begun_within[name] = limits.Begun(trial, self.stated.get(name, {}))
+
     def _let_go(self, name: str) -> None:
         """The profile may have gone, and what it leaves follows from what its last wake read."""
         if self.world.profile(name) is None and self.braked.get(name) == "opt-out":
@@ -149,6 +161,7 @@ class Watch:
         profile = self.world.profile(name)
         if profile is not None:
             self.policies[name] = profile["spec"].get("deletionPolicy", "Restore")
+        self.stated[name] = limits.stated(self.world, name)
         self.braked[name], self.frozen[name] = self.world.brake_of(name), self.world.frozen(name)
         self.blind[name] = self.world.blinded()
         paused = self.world.apps[name].written().get("replicas") == 0
@@ -290,6 +303,20 @@ def _moved(world: World, name: str) -> Moved:
     return Moved(world.values(name), (world.apps[name].document or {}).get("cohorts"), world.sizes(name))
 
 
+def _written(world: World, name: str, before: Mapping[str, int], was: Moved) -> list[tuple[str, int]]:
+    """What the newest write changed: values, what the document tells a cohort, sizes of pods."""
+    now = _moved(world, name)
+    values = [(n, v) for n, v in now.values.items() if before.get(n, v) != v]
+    told = _cohorts(world, name) if now.cohorts != was.cohorts else []
+    sizes = [("cpu_request", v) for pod, v in now.sizes.items() if v != was.sizes.get(pod, v)]
+    return [*values, *(item for cohort in told for item in cohort.items()), *sizes]
+
+
+def _same(one: Intent, other: Intent) -> bool:
+    """An id comes again once an older ledger was put back."""
+    return (one.id, one.started_at) == (other.id, other.started_at)
+
+
 def tenant_of(world: World, record: WriteRecord) -> str:
     """Whose object it is; the first one's where it is nobody's, so that a write to it is found."""
     owners = (t.name for t in world.shop.tenants if record.name.startswith(t.name))
@@ -329,24 +356,6 @@ def _cohorts(world: World, name: str) -> list[dict[str, int]]:
     """What the settings document tells each cohort."""
     cohorts = ((world.apps[name].document or {}).get("cohorts") or {}).values()
     return [{n: int(text) for n, text in cohort["values"].items()} for cohort in cohorts]
-
-
-def steps_hold(world: World, name: str, before: Mapping[str, int], seen: Mapping[str, int]) -> None:
-    """No write of a trial takes a value further from its parent's than maxStep (the whole value, in these shops); a
-    probe's, while the breaker is HalfOpen, no further than a tenth. One unit may always be moved; what puts back is exempt."""
-    ledger = world.ledger(name)
-    intent = ledger.intent if ledger is not None else None
-    if ledger is None or intent is None or intent.kind is not IntentKind.TRIAL:
-        return
-    share = 0.1 if ledger.breaker.state is BreakerState.HALF_OPEN else 1.0
-    here = {n: v for n, v in world.values(name).items() if before.get(n, v) != v}
-    resized = [{"cpu_request": v} for pod, v in world.sizes(name).items() if v != seen.get(pod, v)]
-    for knob, value in (item for values in (here, *_cohorts(world, name), *resized) for item in values.items()):
-        if knob not in intent.parent:
-            continue
-        start = int(intent.parent.number(knob))
-        if abs(value - start) > max(1, int(share * start)):
-            raise Violation(f"{name}: {knob} goes from {start} to {value} in one trial")
 
 
 def only_its_places(tenant: Tenant, record: WriteRecord, before: Object | None, after: Object | None) -> None:

@@ -12,7 +12,7 @@ from tests.chaos.faults import TABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- schedules: begin -->", "<!-- schedules: end -->"
-ROW = re.compile(r"^(?P<name>.{50}) +(?P<runs>\d+) +(?P<lost>\d+)  ")
+ROW = re.compile(r"^(?P<name>.{50}) +(?P<runs>\d+) +(?P<lost>\d+) +(?P<seen>\d+)  ")
 TOTAL = re.compile(r"^(\d+) schedules, seeds (\d+) to (\d+), lost: (\d+), at most (\d+) wakes to recover")
 
 RETRIED = "Tried again after 1, 2, 4 ... 60 s; the ledger says where it stood."
@@ -38,10 +38,16 @@ WHAT: dict[str, tuple[str, str]] = {
     "write role revoked (403)": ("Nothing is lost; the way back is finished when the role is back.", REFUSED),
     "write role granted again": ("What was pending is written.", "Progressing"),
     "conflict storm": ("Each write is a conflict: read again, decided again.", "pegbox_reconcile_errors"),
-    "API server gone for minutes": ("Nothing can be written or read; afterwards it goes on from the ledger.", FAILED),
+    "API server gone for minutes": (
+        "Nothing can be written or read, a status neither; afterwards it goes on from the ledger.",
+        "pegbox_reconcile_errors",
+    ),
     "operator killed": (GOES_ON, "Progressing"),
     "operator restarted": (GOES_ON + " Evidence windows are measured again.", "Progressing, Learning"),
-    "stale leader resumes after takeover": ("Its late write names a version that the fence moved: a conflict.", FAILED),
+    "stale leader resumes after takeover": (
+        "Its late write names a version that the fence moved: a conflict.",
+        "pegbox_reconcile_errors",
+    ),
     "clock jumps": ("Times ahead of the clock count as now; restarts are told by containers.", "Progressing"),
     "class names an unknown source in mid-trial": (HOLDS + " Verbs, stops and deletions go on.", "MetricsUnreachable"),
     "class names its source again": ("Windows are measured afresh.", "DataAvailable"),
@@ -92,11 +98,14 @@ WHAT: dict[str, tuple[str, str]] = {
     "user edits the HPA": (THEIRS, "ForeignChange"),
     "user edits his ConfigMap": (THEIRS, "ForeignChange"),
     "user scales the target": (THEIRS, "ForeignChange"),
-    "user edits the requests of the template": ("The trial ends as Deployed; new pods have his value.", "Deployed"),
+    "user edits the requests of the template": (
+        "His value stays and ends the trial; new pods have it.",
+        "ForeignChange",
+    ),
     "self-heal puts values back": ("The trial ends; there is no second write.", "ForeignChange"),
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
-    "profile edited": ("Read at the next wake; a target that it no longer allows goes back.", "ProfileChanged"),
+    "profile edited": ("Read at the next wake.", "Progressing"),
     "profile suspended (mode Recommend)": (
         "Nothing more is written; what nobody judged goes back once the mode is Auto again.",
         "ModeRecommend",
@@ -106,6 +115,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "class changed": (
         "New limits hold from the next wake on; a trial beyond them goes back, and so does one whose profile they refuse.",
         "ProfileChanged; Accepted",
+    ),
+    "limits narrowed in mid-trial": (
+        "A trial beyond them goes back; what stands beyond them is walked back into them.",
+        "ProfileChanged, LimitsNarrowed",
     ),
     "a freeze begins in mid-trial": ("What is in force is judged; what would still be written goes back.", "Frozen"),
     "a freeze ends": ("Trials may start again.", "Progressing"),
@@ -131,28 +144,30 @@ WHAT: dict[str, tuple[str, str]] = {
 }
 
 
-def rows(runs: Counter[str], lost: Counter[str]) -> list[str]:
-    out = ["| | fault | what happens | seen as | schedules | lost |", "|---|---|---|---|---:|---:|"]
+def rows(runs: Counter[str], lost: Counter[str], seen: Counter[str]) -> list[str]:
+    out = ["| | fault | what happens | seen as | schedules | lost | so seen |", "|---|---|---|---|---:|---:|---:|"]
     for name, fault in TABLE.items():
-        happens, seen = WHAT[name]
-        out.append(f"| {fault.group} | {name} | {happens} | {seen} | {runs[name]:,} | {lost[name]} |")
+        happens, column = WHAT[name]
+        figures = f"{runs[name]:,} | {lost[name]} | {seen[name]:,} of {runs[name]:,}"
+        out.append(f"| {fault.group} | {name} | {happens} | {column} | {figures} |")
     return out
 
 
 def report(logs: list[str]) -> str:
-    runs, lost, totals = Counter[str](), Counter[str](), []
+    runs, lost, seen, totals = Counter[str](), Counter[str](), Counter[str](), []
     for line in "\n".join(logs).splitlines():
         row, total = ROW.match(line), TOTAL.match(line)
         if row and row["name"].strip() in TABLE:
             runs[row["name"].strip()] += int(row["runs"])
             lost[row["name"].strip()] += int(row["lost"])
+            seen[row["name"].strip()] += int(row["seen"])
         elif total:
             totals.append([int(n) for n in total.groups()])
     seeds = ", ".join(f"{first} to {last}" for _, first, last, _, _ in totals)
     count, bad, most = sum(t[0] for t in totals), sum(t[3] for t in totals), max(t[4] for t in totals)
     rest = "All others" if bad else "All"
     head = f"{count:,} schedules, seeds {seeds}; lost: {bad}. {rest} were in one piece within {most} wakes after the last fault."
-    return "\n".join([head, "", *rows(runs, lost)])
+    return "\n".join([head, "", *rows(runs, lost, seen)])
 
 
 def main() -> None:

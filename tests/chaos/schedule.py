@@ -12,12 +12,13 @@ from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
 from tests.chaos.ending import at_last_known_good
 from tests.chaos.invariants import Violation, Watch
-from tests.chaos.shops import CANARIES, SHOPS
+from tests.chaos.said import Said
+from tests.chaos.shops import CANARIES, SHOPS, TIGHT
 from tests.chaos.world import NAMESPACE, World
-from tests.loop import documents
 from tests.loop.service import LOAD
 
 STEPS = (3, 6)  # faults per schedule, least and most
+TIGHT_EVERY = 8  # seeds, of which one is for the shop with narrow limits
 RECOVERY = (
     130  # wakes per profile until all is in one piece once faults have stopped: a trial may run to its timeout of
 )
@@ -49,13 +50,16 @@ class Outcome:
     log: list[tuple[str, str, str]] = field(default_factory=list)  # step, what it did, what the operator said
     recovery: int = 0  # wakes until all was in one piece
     reasons: dict[str, set[str]] = field(default_factory=dict)  # fault -> what was said in its steps
+    seen: dict[str, set[Said]] = field(default_factory=dict)  # fault -> all that was said since it struck, and where
 
 
 def draw(seed: int, shop: str = "") -> Schedule:
     """`shop`: this one, whatever the seed would choose."""
     chance = random.Random(seed)
     drawn = chance.choices(list(SHOPS), [s.weight for s in SHOPS.values()])[0]
-    names, weights = zip(*((f.name, f.weight) for f in faults.TABLE.values()), strict=True)
+    drawn = TIGHT.name if seed % TIGHT_EVERY == TIGHT_EVERY - 1 else drawn
+    often = SHOPS[shop or drawn].drawn
+    names, weights = zip(*((f.name, often.get(f.name, f.weight)) for f in faults.TABLE.values()), strict=True)
     steps = [Step("proposal of the model", chance.randrange(1 << 30), chance.randrange(3))]
     for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
         steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
@@ -80,9 +84,10 @@ class Runner:
         world = await self.world(schedule.shop)
         watch, out = Watch(world), Outcome(schedule)
         world.on_wake, world.on_slept = watch.woken, watch.slept
-        tenants = [t.name for t in world.shop.tenants]
+        tenants, struck = [t.name for t in world.shop.tenants], dict[str, int]()
         for step in schedule.steps:
             chance = random.Random(step.seed)
+            struck.setdefault(step.name, len(world.said))
             try:
                 did = await faults.TABLE[step.name].act(world, chance, chance.choice(tenants))
             except Refused as error:  # somebody's own write, in a namespace that terminates
@@ -99,6 +104,7 @@ class Runner:
         if not watch.found:
             await self._recover(world, watch, out)
         out.violations = watch.found
+        out.seen = {name: set(world.said[at:]) for name, at in struck.items()}
         return out
 
     async def _recover(self, world: World, watch: Watch, out: Outcome) -> None:
@@ -140,7 +146,7 @@ async def stop_faults(world: World) -> None:
     world.healing.clear()
     world.switch(writes=True)
     world.brake(None)
-    await world.helm.apply(documents.CLASS, force=True)
+    await world.helm.apply(world.shop.class_, force=True)
     world.server.recreate(NAMESPACE)
     for name, app in world.apps.items():
         app.deaf = app.stuck = app.crashing = app.idle = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pegbox.ports import Object
 from tests.loop import documents
@@ -37,13 +37,18 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Shop:
-    """`limit` is that of the one budget, over all tenants together."""
+    """`limit` is that of the one budget, over all tenants together. By `wishes` the model, by `asks` a `try` would move a
+    value; `drawn`: faults with another weight than everywhere else."""
 
     name: str
     weight: int
     limit: int
     tenants: tuple[Tenant, ...]
     others: tuple[Object, ...] = ()
+    class_: Object = field(default_factory=lambda: documents.CLASS)
+    wishes: tuple[int, ...] = (-1, -1, 1, 1, 2)
+    asks: tuple[int, ...] = (-2, -1, 1, 1, 2)
+    drawn: Mapping[str, int] = field(default_factory=dict)
 
 
 def _local(uses: str, limit: int) -> list[Object]:
@@ -56,6 +61,10 @@ def _shared(uses: str) -> list[Object]:
 
 def _workers(values: Mapping[str, int]) -> int:
     return values["workers"]
+
+
+def _pool(values: Mapping[str, int]) -> int:
+    return values["pool"]
 
 
 def _connections(values: Mapping[str, int]) -> int:
@@ -194,6 +203,31 @@ def _sized() -> Shop:
     return Shop("sized", 2, 12, (Tenant("checkout", ("workers",), _workers, body, sizes=("cpu_request",)),))
 
 
+def _tight() -> Shop:
+    """Narrow limits, some of the profile and some of the class alone, and steps of a half: half of what is wished and asked
+    for goes beyond. With one pod more for restarts (4 + 1) x 2 = 10 of 11, so that an HPA's maximum rises after the rest."""
+    class_ = copy.deepcopy(documents.CLASS)
+    stated = {"pool": {"max": 3}, "threads": {"max": 6, "maxStep": "40%"}, "max_replicas": {"min": 2, "max": MOST}}
+    for knob in class_["spec"]["knobs"]:
+        knob |= stated.get(knob["name"], {})
+    body = documents.profile(
+        "checkout",
+        documents.hot("workers", min=2, max=5),
+        documents.hot("pool"),
+        documents.env("threads"),
+        BOUND | {"min": 3, "max": 5, "maxStep": "30%"},
+        conflictPolicy="Take",
+        autoscaler={"ref": {"name": "checkout"}},
+        budgets=_local("pods * pool", 11),
+        guards=GUARDS | {"maxStep": "50%"},
+    )
+    names = ("workers", "pool", "threads", "max_replicas")
+    tenant = Tenant("checkout", names, _pool, body, (documents.hpa(),))
+    far = (-2, -1, -1, 1, 1, 2, 2, 3)
+    often = {"limits narrowed in mid-trial": 130, "verb try": 80, "proposal of the model": 80}
+    return Shop("tight", 0, 11, (tenant,), class_=class_, wishes=far, asks=far, drawn=often)
+
+
 def with_canaries(shop: Shop) -> Shop:
     """The same shop, where a trial of hot knobs begins as a canary: half of the pods, two are enough. Where
     admission puts values into pods, of those, too."""
@@ -205,6 +239,8 @@ def with_canaries(shop: Shop) -> Shop:
 
 
 CANARIES = ", canaries"
+TIGHT = _tight()
 _PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN))}
-"""Those with canaries are drawn beside the rest, by seed: what is drawn for a seed does not change with them."""
+SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))}
+"""Those with canaries, and the tight one, are drawn beside the rest, by seed: what is drawn for other seeds does not change
+with them."""

@@ -13,24 +13,27 @@ import pytest
 from tests.chaos import report
 from tests.chaos.__main__ import Totals, run
 from tests.chaos.faults import TABLE
+from tests.chaos.said import Said
 from tests.chaos.schedule import Outcome, Schedule, Step
 
 
 def test_every_fault_says_what_happens_and_where_it_is_seen() -> None:
     assert set(report.WHAT) == set(TABLE)
     page = report.PAGE.read_text(encoding="utf-8")
-    assert [name for name in TABLE if f"| {name} |" not in page] == []
+    said = {name: f"| {name} | {happens} | {seen} |" for name, (happens, seen) in report.WHAT.items()}
+    assert [name for name, row in said.items() if row not in page] == []
 
 
 def test_runs_add_up_and_a_lost_one_is_counted_for_each_of_its_faults() -> None:
     good = Schedule(1, "hot", (Step("deploy", 1, 1), Step("deploy", 2, 1), Step("verb try", 3, 1)))
     totals = Totals()
-    totals.add(Outcome(good, recovery=7))
+    totals.add(Outcome(good, recovery=7, seen={"deploy": {Said("Progressing", "Deployed", "True")}}))
     totals.add(Outcome(good, violations=["budgets_hold: 30 of 24"], recovery=3))
     text = totals.text() + "\n2 schedules, seeds 1 to 2, lost: 1, at most 7 wakes to recover"
     found = report.report([text, text])
     assert found.startswith("4 schedules, seeds 1 to 2, 1 to 2; lost: 2.")
     assert "| deploy | " in found and found.count("| 4 | 2 |") == 2  # deploy once per schedule, and the try
+    assert "| 4 | 2 | 2 of 4 |" in found and "| 4 | 2 | 0 of 4 |" in found  # as Deployed in one of the two
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,6 +11,7 @@ from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import values_hash
 from pegbox.ports import CLASS, HPA, LEDGER, PROFILE, Object, Ref
 from pegbox.testing.copying import copied
+from tests.chaos import limits
 from tests.chaos.faults import Act, fault
 from tests.chaos.shops import MOST
 from tests.chaos.world import NAMESPACE, World
@@ -149,11 +150,55 @@ async def _begin(world: World, chance: random.Random, tenant: str) -> None:
 async def _class_changed(world: World, chance: random.Random, tenant: str) -> str:
     """Wider, or narrower than a trial may want; narrower than the profile allows itself, too, which is then refused."""
     await _begin(world, chance, tenant)
-    body, name = copied(documents.CLASS), chance.choice(("workers", "threads", "cache", "lanes"))
+    body, name = copied(world.shop.class_), chance.choice(("workers", "threads", "cache", "lanes"))
     knob = next(k for k in body["spec"]["knobs"] if k["name"] == name)
     knob["max"] = chance.choice((2, 3, 16, 32))
     await world.helm.apply(body, force=True)
     return f"{knob['name']} up to {knob['max']}"
+
+
+@fault("limits narrowed in mid-trial", "users", 0)  # where a shop says how often
+async def _narrowed(world: World, chance: random.Random, tenant: str) -> str:
+    """Limits or the step of a knob that the trial under way moves, where there is one; of one that it has still to write,
+    if it can be. By the profile, or by its class alone."""
+    for _ in range(12):  # until what is under way has ended
+        world.wishes.pop(tenant, None)
+        if world.intent_text(tenant):
+            await world.turn()
+    did = await _nearby(world, chance, tenant)
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        await world.turn()
+    here, trial = limits.stated(world, tenant), limits.trial_of(world, tenant)
+    if not here:
+        return f"{did}; there is nothing to narrow"
+    knobs, up, start = sorted(here), chance.random() < 0.5, 2
+    if trial is not None:
+        moved, values = sorted(here.keys() & trial.moved), world.tunable(tenant)
+        knobs = [n for n in moved if values.get(n) != trial.target.number(n)] or moved or knobs
+    knob = chance.choice(knobs)
+    if trial is not None and knob in trial.parent:
+        start = int(trial.parent.number(knob))
+        up = trial.target.number(knob) > start or (up and knob not in trial.moved)
+    at = start + chance.choice((0, 0, 0, 1, -1))  # what stands, or its target, or past what stands
+    bound: Object = {"max": max(1, at)} if up else {"min": max(1, at)}
+    wanted = chance.choice((bound, bound, bound, bound, {"maxStep": "10%"}))
+    edit = chance.choice((limits.by_profile, limits.by_profile, limits.by_class))
+    return f"{did}; {await edit(world, tenant, knob, wanted)}"
+
+
+async def _nearby(world: World, chance: random.Random, tenant: str) -> str:
+    """A trial within limits and steps, most of the time; of one knob for whose sake another one is lowered first."""
+    values = world.tunable(tenant)
+    if world.profile(tenant) is None or not values:
+        return "there is no profile"
+    moves = {
+        n: chance.choice((-1, 1)) for n in chance.sample(sorted(values), k=min(len(values), chance.choice((1, 2))))
+    }
+    if {"pool", "max_replicas"} <= values.keys() and chance.random() < 0.7 and values["pool"] > 1:
+        moves, world.apps[tenant].lag = {"pool": -1, "max_replicas": 1}, chance.choice((3, 6))
+    text = ",".join(f"{n}={max(1, values[n] + by)}" for n, by in moves.items())
+    await world.ask(tenant, "try", text)
+    return text
 
 
 @fault("a freeze begins in mid-trial", "users", 3)
@@ -224,9 +269,9 @@ async def _stop_ends(world: World, chance: random.Random, tenant: str) -> str:
 
 @fault("class deleted", "users", 1)
 async def _class_deleted(world: World, chance: random.Random, tenant: str) -> str:
-    ref = Ref(CLASS, "", documents.CLASS["metadata"]["name"])
+    ref = Ref(CLASS, "", world.shop.class_["metadata"]["name"])
     if world.server.peek(ref) is None:
-        await world.helm.apply(documents.CLASS)
+        await world.helm.apply(world.shop.class_)
         return "it is back"
     await world.alice.delete(ref)
     return "it is gone"
@@ -236,7 +281,7 @@ async def _class_deleted(world: World, chance: random.Random, tenant: str) -> st
 async def _source_renamed(world: World, chance: random.Random, tenant: str) -> str:
     """A chart that renames a metrics source takes the same path."""
     await _begin(world, chance, tenant)
-    body = copied(documents.CLASS)
+    body = copied(world.shop.class_)
     body["spec"]["sourceRef"] = "renamed"
     await world.helm.apply(body, force=True)
     return "renamed"
@@ -244,7 +289,7 @@ async def _source_renamed(world: World, chance: random.Random, tenant: str) -> s
 
 @fault("class names its source again", "users", 1)
 async def _source_back(world: World, chance: random.Random, tenant: str) -> str:
-    await world.helm.apply(documents.CLASS, force=True)
+    await world.helm.apply(world.shop.class_, force=True)
     return "the source is known"
 
 
@@ -274,7 +319,7 @@ async def _restore_unreadable(world: World, chance: random.Random, tenant: str) 
     await _begin(world, chance, tenant)
     for _ in range(chance.choice((0, 12, 12))):  # it may be accepted by then
         await world.turn()
-    ref, gone = Ref(CLASS, "", documents.CLASS["metadata"]["name"]), chance.random() < 0.5
+    ref, gone = Ref(CLASS, "", world.shop.class_["metadata"]["name"]), chance.random() < 0.5
     if gone and world.server.peek(ref) is not None:
         await world.alice.delete(ref)
     elif world.profile(tenant) is not None:
@@ -390,7 +435,7 @@ async def _try(world: World, chance: random.Random, tenant: str) -> str:
     if world.profile(tenant) is None or not values:
         return "there is no profile"
     knobs = chance.sample(sorted(values), k=min(len(values), chance.choice((1, 1, 2, 3))))
-    wanted = {n: max(1, values[n] + chance.choice((-2, -1, 1, 1, 2))) for n in knobs}
+    wanted = {n: max(1, values[n] + chance.choice(world.shop.asks)) for n in knobs}
     text = ",".join(f"{n}={v}" for n, v in wanted.items())
     await world.ask(tenant, "try", text)
     return text
@@ -400,7 +445,7 @@ async def _try(world: World, chance: random.Random, tenant: str) -> str:
 async def _wish(world: World, chance: random.Random, tenant: str) -> str:
     knobs = (*world.tenant(tenant).knobs, *world.tenant(tenant).sizes)
     chosen = chance.sample(knobs, k=min(len(knobs), chance.choice((1, 2, 2, 3))))
-    world.wishes[tenant] = {n: chance.choice((-1, -1, 1, 1, 2)) for n in chosen}
+    world.wishes[tenant] = {n: chance.choice(world.shop.wishes) for n in chosen}
     if chance.random() < 0.5:  # who shares a budget wants the same at the same time
         world.wishes.update({t.name: world.wishes[tenant] for t in world.shop.tenants})
     return str(world.wishes[tenant])

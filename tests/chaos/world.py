@@ -34,11 +34,12 @@ from pegbox.testing.clock import FakeClock
 from pegbox.testing.cluster import FakeCluster, kind_of
 from pegbox.testing.copying import copied
 from pegbox.testing.events import FakeEvents
-from pegbox.testing.faults import Killed
+from pegbox.testing.faults import Killed, WriteRecord
 from pegbox.testing.store import Entry
 from tests.chaos.application import RESTARTS, Application, cores
 from tests.chaos.network import Network
 from tests.chaos.prometheus import SILENT, LyingMetrics
+from tests.chaos.said import ERRORS, EVENT, Said, changed, failures
 from tests.chaos.server import Server
 from tests.chaos.shops import Shop, Tenant
 from tests.loop import documents
@@ -92,7 +93,9 @@ class Operator:
     network: Network
     events: FakeEvents
     brakes: Brakes
+    telemetry: Telemetry
     killed: bool = False
+    failed: float = 0.0  # wakes, as its metric counted them so far
 
 
 @dataclass
@@ -109,6 +112,8 @@ class World:
     healing: set[str] = field(default_factory=set)  # tenants whose owner's tool puts its values back
     tokens: int = 0
     told: list[str] = field(default_factory=list)  # what the operator said since the last look
+    statuses: dict[str, Object | None] = field(default_factory=dict)  # profiles as they were written last
+    said: list[Said] = field(default_factory=list)  # all of it, and where
     read_ledgers: dict[str, tuple[str, Ledger | None]] = field(default_factory=dict)
     old_ledgers: dict[str, Object] = field(default_factory=dict)
     lapsed: dict[str, str] = field(default_factory=dict)  # tenant -> why its end is not a plain last-known-good
@@ -126,6 +131,7 @@ class World:
     def __post_init__(self) -> None:
         self.server = self.serving or FakeCluster(self.clock)
         self.own_clock = SkewedClock(self.clock)
+        self.server.faults.on_write(self._status)
         self._clients()
 
     def _clients(self) -> None:
@@ -169,7 +175,7 @@ class World:
             reached=self._reached,
             jitter=lambda: 0.0,
         )
-        return Operator(reconciler, network, events, brakes)
+        return Operator(reconciler, network, events, brakes, telemetry)
 
     def switch(self, *, writes: bool) -> None:
         """By the chart, which starts a fresh process."""
@@ -237,9 +243,20 @@ class World:
     def _listen(self, process: Operator) -> None:
         for _, event in process.events.emitted:
             self.told.append(event.reason.value)
+            self.said.append(Said(EVENT, event.reason.value))
             if event.reason is Reason.INTERNAL_ERROR:
                 self.escaped.append(event.message)
         process.events.emitted.clear()
+        if (count := failures(process.telemetry)) > process.failed:
+            process.failed = count
+            self.said.append(Said(ERRORS))
+
+    def _status(self, when: str, record: WriteRecord) -> None:
+        """A profile is written: what its conditions say now is heard once."""
+        if record.kind == "PerformanceProfile":
+            now = self.profile(record.name)
+            self.said += changed(self.statuses.get(record.name), now)
+            self.statuses[record.name] = now
 
     async def turn(self) -> None:
         """Every profile is woken, then everybody takes note of what was written, then time passes."""
@@ -378,7 +395,7 @@ class World:
     # --- building
 
     async def build(self) -> None:
-        await self.helm.apply(documents.CLASS)
+        await self.helm.apply(self.shop.class_)
         for body in self.shop.others:
             await self.helm.apply(documents.placed(body, NAMESPACE))
         for tenant in self.shop.tenants:
