@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pegbox.adapters.kube import environment
+from pegbox.model.errors import Refused
 from pegbox.model.trials import TrialState, TrialSummary
 from pegbox.ports import DEPLOYMENT, LEDGER, POD, POD_ENVIRONMENT, Object, Ref
 from pegbox.runtime.points import Point
@@ -558,3 +559,39 @@ async def test_killed_anywhere_in_a_canary_the_next_start_goes_on(point: Point, 
     good = TrialState.ACCEPTED if wish == "lanes=3" else TrialState.REVERTED
     assert trial.state is good
     assert await counted(world, "3" if wish == "lanes=3" else None) == 5
+
+
+async def test_no_pod_is_evicted_for_variables_that_a_way_back_may_not_write() -> None:
+    """Its successor would start without them, and be evicted in its turn."""
+    world = await shop()
+    await world.annotate("try", "lanes=3")
+    await world.turn()
+    assert (await world.rest(limit=300)).trials[-1].state is TrialState.ACCEPTED
+    await world.turns(12)
+    await world.annotate("try", "lanes=4")
+
+    async def in_a_canary() -> bool:
+        intent = await world.intent()
+        return intent is not None and not intent.opening and await counted(world, "4") >= 1
+
+    await world.until(in_a_canary)
+    await world.annotate("rollback")
+
+    async def read_back() -> bool:
+        intent = await world.intent()
+        return intent is not None and intent.kind.goes_back and intent.applied_at is not None
+
+    for _ in range(5):
+        await world.wake()
+        if await read_back():
+            break
+    await world.outside.delete(Ref(POD_ENVIRONMENT, world.namespace, "checkout"))
+    server(world).faults.fail_next("create", POD_ENVIRONMENT, Refused("a policy"), times=20)
+    evicted = written(world.pegbox).count(EVICT)
+    for _ in range(10):
+        await world.turn()
+    assert written(world.pegbox).count(EVICT) == evicted
+    assert (await world.condition("Degraded"))[1] == "RestorePending"
+    await world.turns(10)
+    await world.rest(limit=120)
+    assert await counted(world, "3") == 5

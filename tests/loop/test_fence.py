@@ -410,9 +410,8 @@ async def _with_a_note_left() -> World:
     world.restart()
     cast("FakeCluster", world.pegbox).faults.fail_next("json_patch", HPA, NotAvailable("reset"), lost=True)
     assert await world.wake() == -1.0
-    await world.edit(mode="Recommend")
+    await world.let_go()
     await world.turns(2)
-    await world.amend(owed=None)  # by an older release, which goes back from nothing
     assert await world.intent() is None and await _noted(world) == ["the HPA"]
     return world
 

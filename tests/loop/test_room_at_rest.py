@@ -25,9 +25,7 @@ async def left_behind(budgets: list[Object], *, target: Object | None = None) ->
     world, app = await start(budgets=budgets, target=target)
     await world.annotate("try", "lanes=3")
     await world.wake()
-    await world.edit(mode="Recommend")
-    await world.turn()
-    await world.amend(owed=None)
+    await world.let_go()
     assert await variables(app) == [None, None]
     return world, app
 
@@ -63,9 +61,7 @@ async def test_it_waits_until_a_shared_budget_has_room_and_says_so() -> None:
     await world.rest()
     await world.annotate("try", "lanes=3")
     await world.wake()
-    await world.edit(mode="Recommend")
-    await world.turn()
-    await world.amend(owed=None)
+    await world.let_go()
     await world.patch(Ref(BUDGET, world.namespace, "main"), "/spec/capacity", 5)
     await waits(world, app, "postgres: 6 of 5")
     await world.patch(Ref(BUDGET, world.namespace, "main"), "/spec/capacity", 6)
@@ -81,9 +77,7 @@ async def test_where_the_old_variables_use_more_than_the_new_ones_it_does_not_wa
     assert (await world.ledger()).incumbent.number("lanes") == 3  # type: ignore[union-attr]
     await world.annotate("try", "lanes=2")
     await world.wake()
-    await world.edit(mode="Recommend")
-    await world.turn()
-    await world.amend(owed=None)
+    await world.let_go()
     assert await variables(app) == ["3", "3"]
     await world.edit(mode="Auto", budgets=limited(5, "pods * lanes"))
     await world.turns(8)
@@ -111,9 +105,7 @@ async def test_what_else_is_brought_to_the_pods_at_rest_replaces_none_of_them(wh
     await world.rest()
     await world.annotate("try", "lanes=4")
     await world.wake()
-    await world.edit(mode="Recommend")
-    await world.turn()
-    await world.amend(owed=None)
+    await world.let_go()
     before = {p["metadata"]["uid"] for p in await app.pods.pods()}
     evicted = written(world.pegbox).count(EVICT)
     ref = Ref(DEPLOYMENT, world.namespace, "checkout")

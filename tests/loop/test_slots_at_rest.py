@@ -25,8 +25,8 @@ FREEZE = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01
 
 
 async def left_behind(restarts: int, *names: str, behind: tuple[str, ...] | None = None, **spec: Any) -> World:
-    """Two pods of each. Their trials of 3 lanes were written, and their mode turned off before any pod had them, by a
-    release that did not put back what it left."""
+    """Two pods of each. Their trials of 3 lanes were written, and their mode turned off before any pod had them,
+    under a release that put nothing back."""
     world = await make(limits=BrakeLimits(SlotLimits(0, restarts)))
     for body in documents.policy():
         await world.outside.apply(body)
@@ -40,9 +40,7 @@ async def left_behind(restarts: int, *names: str, behind: tuple[str, ...] | None
     for name in names if behind is None else behind:
         await world.annotate("try", "lanes=3", name)
         await world.wake(name)
-        await world.edit(name, mode="Recommend")
-        await world.turn(name)
-        await world.amend(name, owed=None)
+        await world.let_go(name)
         assert await variables(world, name) == [None, None] and await world.intent(name) is None
     return world
 
@@ -157,9 +155,7 @@ async def test_the_way_out_of_an_exceeded_budget_does_not_wait_but_counts() -> N
     assert (await world.ledger("b")).incumbent.number("lanes") == 3  # type: ignore[union-attr]
     await world.annotate("try", "lanes=2", "b")
     await world.wake("b")
-    await world.edit("b", mode="Recommend")
-    await world.turn("b")
-    await world.amend("b", owed=None)
+    await world.let_go("b")
     assert await variables(world, "b") == ["3", "3"]
     await auto(world, "a", "b", "c")
     assert await replacing(world, "a") == ["a"]
@@ -207,9 +203,7 @@ async def test_sizes_are_brought_to_pods_that_wait_and_take_no_slot_themselves()
         await world.rest(name)
     await world.annotate("try", "lanes=3", "b")
     await world.wake("b")
-    await world.edit("b", mode="Recommend")
-    await world.turn("b")
-    await world.amend("b", owed=None)
+    await world.let_go("b")
     await auto(world, "a", "b")
     assert await replacing(world, "a") == ["a"]
     for name in ("b", "c"):

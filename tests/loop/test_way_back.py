@@ -196,7 +196,8 @@ async def test_with_mode_auto_turned_away_too_nothing_is_written_until_the_profi
     world.restart()
     before = await standing(world)
     await world.turns(4)
-    assert await world.intent() is None and await standing(world) == before
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.ROLLBACK and await standing(world) == before
     await world.delete()
     await world.until(lambda: gone(world))
     assert await standing(world) == BEFORE
@@ -332,6 +333,21 @@ async def test_what_one_place_refuses_holds_up_no_other_place(
     assert await standing(world) == BEFORE | held_up
     assert str(error) in (await world.condition("Degraded"))[2]
     unwritable.name = NOBODY
+    await world.rest()
+    assert await standing(world) == BEFORE
+
+
+async def test_a_config_map_that_somebody_deleted_holds_up_no_other_place() -> None:
+    """What stood there is gone with it. It is waited for: who makes it again decides."""
+    world = await tried()
+    text = documents.config_map()
+    await world.outside.delete(THEIRS)
+    await world.annotate("rollback")
+    for _ in range(6):
+        assert await world.turn() == -1.0
+    assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (2, 4))
+    assert "app-config does not exist any more" in (await world.condition("Degraded"))[2]
+    await world.apply(text)
     await world.rest()
     assert await standing(world) == BEFORE
 

@@ -322,6 +322,14 @@ class World:
         body = ledger_codec.encode(replace(ledger, **changes), **names, written_at=self.clock.now())
         await self.patch(ref, "/data", body["data"])
 
+    async def let_go(self, name: str = "checkout") -> None:
+        """Auto is turned off in mid-trial, under a release that made what stood then the incumbent."""
+        await self.edit(name, mode="Recommend")
+        await self.turn(name)
+        intent = await self.intent(name)
+        assert intent is not None
+        await self.amend(name, intent=None, incumbent=intent.before)
+
     async def intent(self, name: str = "checkout") -> Intent | None:
         ledger = await self.ledger(name)
         return None if ledger is None else ledger.intent

@@ -22,7 +22,7 @@ from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
 from pegbox.model.decisions import Admission
 from pegbox.model.observations import Missing, Observation
-from pegbox.model.profile import OnNoData
+from pegbox.model.profile import Mode, OnNoData
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
@@ -72,6 +72,8 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
     """What ends a trial, however well it does."""
     _, intent = ledger_and_intent(snapshot)
+    if snapshot.spec.mode is not Mode.AUTO:
+        return Ending(TrialState.INCONCLUSIVE, Reason.MODE_RECOMMEND, now, "the mode was turned away from Auto")
     unpulled = _unpulled(snapshot, workload, intent)
     if unpulled:
         return Ending(TrialState.INCONCLUSIVE, Reason.WORKLOAD_NOT_READY, now, unpulled)

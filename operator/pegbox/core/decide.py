@@ -116,7 +116,7 @@ def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Le
     """Another object of the same name: nothing recorded for the old one may be written to it. What a trial wrote
     elsewhere (our ConfigMap, an HPA) still stands there, and is still put back."""
     spec, intent = snapshot.spec, ledger.intent
-    theirs = snapshot.known({k.name for k in spec.space.at(LocationKind.REPLICAS)})
+    theirs = snapshot.known({k.name for k in spec.space.at(LocationKind.REPLICAS, LocationKind.CONTAINER_RESOURCE)})
     fresh = Ledger(
         profile_uid=ledger.profile_uid,
         generation=ledger.generation,

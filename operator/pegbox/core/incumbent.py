@@ -162,7 +162,6 @@ def take_back(snapshot: Snapshot, workload: Workload, why: Degraded, now: dateti
     ledger = replace(
         ledger,
         breaker=breaker.fail(ledger.breaker, snapshot.spec.guards, now, jitter),
-        owed=None,  # of another setting
         trials=tuple(failed if t is trial else t for t in ledger.trials),
     )
     item = Begin(IntentKind.ROLLBACK, wanted, why.reason, now, why=why.detail, revision=workload.revision)

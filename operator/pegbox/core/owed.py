@@ -1,15 +1,16 @@
-"""Owed: what a way back could not put back. It was left lowered, since more would not fit beside what others set: into
-a budget, or, of an HPA's minimum, under its maximum. Or the mode was turned away from Auto in mid-course. Pure.
+"""Owed: what a way back left lowered, since more would not fit beside what others set: into a budget, or, of an HPA's
+minimum, under its maximum. Pure.
 
-The ledger remembers the value (`transitions.owing`), and it returns at rest once it may and fits, as the rest of the
-way back. Nothing is owed any more where somebody else set the knob, where a trial was accepted, where an accepted
-setting was taken back as a whole, or where a person asked for another setting.
+The ledger remembers the value (`transitions.owing`), and it returns at rest once it fits, as the rest of the way back.
+Nothing is owed any more where somebody else set the knob, where a trial was accepted, or where a person asked for
+another setting.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from fractions import Fraction
 
 from pegbox.core import guards, transitions, under_way
 from pegbox.core.transitions import Begin
@@ -20,15 +21,17 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
 
-_GUARDS = (guards.ownership.owned, guards.limits.bounds, guards.limits.rules, guards.budgets_guard.budgets)
-
 
 def still(ledger: Ledger) -> Ledger:
-    """What stands there again, or is no knob any more, is not owed."""
+    """What stands no lower than it was, or is no knob any more, is not owed."""
     if ledger.owed is None or ledger.incumbent is None:
         return ledger
     here = ledger.incumbent
-    return transitions.owing(ledger, foreign=[n for n, v in ledger.owed.items() if here.get(n, v) == v])
+    return transitions.owing(ledger, foreign=[n for n, v in ledger.owed.items() if not _lower(here.get(n), v)])
+
+
+def _lower(here: object, owed: object) -> bool:
+    return isinstance(here, Fraction) and isinstance(owed, Fraction) and here < owed
 
 
 def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
@@ -43,18 +46,25 @@ def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision 
     goal = _fitting(snapshot, incumbent, ledger.owed)
     if goal == incumbent:
         return None
-    text = f"putting back what was left: {in_words(snapshot.spec.space, goal, incumbent)}"
+    text = f"there is room again for {in_words(snapshot.spec.space, goal, incumbent)}"
     item = Begin(IntentKind.ROLLBACK, goal, Reason.ROLLING_BACK, now, why=text, revision=workload.revision)
     decision = under_way.start(snapshot, workload, item, now)
     return replace(decision, message=text, events=(Event(Reason.ROLLING_BACK, text),))
 
 
 def _fitting(snapshot: Snapshot, incumbent: Setting, owed: Setting) -> Setting:
-    """All of it, or else one knob after the other, as far as every budget and every rule allows."""
+    """One knob after the other, as far as every budget and every rule allows."""
     goal = incumbent
-    for more in (owed, *(Setting({name: value}) for name, value in owed.items())):
-        wanted = goal.with_values(**more)
-        goal = (
-            wanted if all(g(snapshot, incumbent, wanted).admission is not Admission.REFUSE for g in _GUARDS) else goal
+    for name, value in owed.items():
+        more = goal.with_values(**{name: value})
+        verdicts = (
+            guard(snapshot, incumbent, more)
+            for guard in (
+                guards.ownership.owned,
+                guards.limits.bounds,
+                guards.limits.rules,
+                guards.budgets_guard.budgets,
+            )
         )
+        goal = goal if any(v.admission is Admission.REFUSE for v in verdicts) else more
     return goal

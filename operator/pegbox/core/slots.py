@@ -15,6 +15,7 @@ from pegbox.core import change_per_hour
 from pegbox.model import units
 from pegbox.model.knobs import Effect, SearchSpace, Setting
 from pegbox.model.observations import Missing
+from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Amount, Amounts, Intent, IntentKind, Ledger, TrialSummary
 
@@ -45,6 +46,11 @@ class Entry:
     id: str
     at: datetime
     change: Amounts
+
+
+def moves(spec: ProfileSpec, intent: Intent | None) -> bool:
+    """Not where it is put off until the mode is Auto again."""
+    return spec.mode is Mode.AUTO or (intent is not None and intent.kind is IntentKind.RESTORE)
 
 
 def flight(intent: Intent | None, space: SearchSpace | None) -> Flight:

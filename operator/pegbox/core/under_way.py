@@ -65,10 +65,17 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
 
 
 def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
-    """One wake of an intent under way."""
+    """One wake of an intent under way. A mode that was turned away from Auto ends it, or puts its way back off."""
+    _, intent = ledger_and_intent(snapshot)
+    if snapshot.spec.mode is Mode.AUTO or intent.kind is IntentKind.RESTORE:
+        return _proceed(snapshot, workload, now, jitter)
+    if intent.kind is IntentKind.ADOPT:
+        return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
+    return _put_off(snapshot, _proceed(snapshot, workload, now, jitter))
+
+
+def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
-    if snapshot.spec.mode is not Mode.AUTO and intent.kind is not IntentKind.RESTORE:
-        return _mode_forbids(snapshot, now)
     foreign = read_back.foreign_changes(snapshot, intent)
     if snapshot.claimed >= {*intent.current}:
         return _let_go(snapshot, Reason.TARGET_BUSY, "another profile has the target: it stays as it is", now)
@@ -79,7 +86,9 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         ended = cut_short.must_end(snapshot, workload, now, jitter)
         if ended is not None:
             return _turn_back(snapshot, workload, ended)
-    elif cohorts.edited(snapshot, intent):  # no pod takes other values under a number that it knows
+    elif snapshot.spec.mode is Mode.AUTO and cohorts.edited(
+        snapshot, intent
+    ):  # no pod takes other values under a number that it knows
         ledger = transitions.renumber(ledger, intent)
         return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     if intent.applied_at is None:
@@ -290,17 +299,19 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 
 
-def _mode_forbids(snapshot: Snapshot, now: datetime) -> Decision:
-    """The mode was turned away from Auto in mid-course: where nobody judged what stands, the way back is owed."""
-    _, intent = ledger_and_intent(snapshot)
-    foreign = read_back.foreign_changes(snapshot, intent)
-    text = "the mode forbids writes: the workload stays as it is"
-    decision = _let_go(snapshot, Reason.MODE_RECOMMEND, text, now)
-    ledger = transitions.left_to_others(decision.ledger, {**read_back.left_alone(snapshot.ledger), **foreign})
-    if intent.kind is IntentKind.TRIAL or (intent.kind is IntentKind.ROLLBACK and not overdrawn.lowers(intent)):
-        wanted = intent.parent if intent.kind is IntentKind.TRIAL else intent.target
-        ledger = transitions.owing(ledger, transitions.keeping(wanted, foreign), ledger.incumbent)
-    return replace(decision, ledger=ledger)
+def _put_off(snapshot: Snapshot, decision: Decision) -> Decision:
+    """The mode forbids writes: what would be written now is written once it is Auto again, as the same intent, stage by
+    stage. It ends by itself where somebody else puts the values back."""
+    intent = decision.ledger.intent
+    if intent is None:
+        return decision
+    ledger = decision.ledger
+    if intent.applied_at is None:  # not written yet: what waits for pods begins when it is
+        ledger = replace(ledger, intent=replace(intent, stage_at=None))
+    back = in_words(snapshot.spec.space, intent.target, intent.current if intent.applied_at else intent.before)
+    text = f"{SENTENCES[Reason.MODE_RECOMMEND]}; still to be put back, once it is Auto: {back}"
+    rest = looks.at_rest(snapshot.spec)
+    return replace(decision, reason=Reason.MODE_RECOMMEND, message=text, ledger=ledger, desired=None, wake_after=rest)
 
 
 def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Decision:
@@ -312,7 +323,7 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
         known = {n: v for n, v in known.items() if n not in pod_env.told_apart(snapshot.spec.space, intent)}
     ledger = transitions.close(ledger, intent, intent.current.with_values(**known), ending)
     if intent.cohort is not None and intent.split:
-        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the other profile writes its own document"
+        until = "the other profile writes its own document"
         text += f"; the canary keeps its values until {until}: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)

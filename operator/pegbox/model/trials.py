@@ -312,7 +312,7 @@ class Ledger:
     deployed_at: datetime | None = None  # when the newest deploy was seen; None in a ledger of before, too
     halted: Reason | None = None
     halted_at: datetime | None = None  # since when; None in a ledger of before
-    owed: Setting | None = None  # of some knobs: what a way back could not put back (core.owed)
+    owed: Setting | None = None  # of some knobs: what a way back left lowered, since a budget had no room for more
     forecasts: tuple[tuple[float, float, float], ...] = ()  # (model, baseline, outcome) throughput, newest last
     way_back: WayBack | None = None  # None in a ledger of before, until its class was read once
     spent: Mapping[str, tuple[Spending, ...]] = field(default_factory=dict)  # by SLO, oldest first (core.error_budget)

@@ -8,7 +8,7 @@ conflict and never a surprise. What is in place already is not written again. Dr
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -109,6 +109,10 @@ async def nothing(change: Change) -> Acted:
     return Acted()
 
 
+Place = Callable[[Change], Awaitable[bool]]
+"""Writes what is missing in one place. Was there anything?"""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveActuator:
     """Writes through the Cluster port. Raises WriteConflict, NotAvailable, Refused; ResizeRefused after all writes."""
@@ -118,29 +122,31 @@ class LiveActuator:
     nudge: bool = False
 
     async def __call__(self, change: Change) -> Acted:
-        wrote, errors = await self._places(change)
-        restarted = await self._restart(change)
-        if errors:
-            raise errors.pop()
-        return replace(restarted, wrote=restarted.wrote or wrote)
+        theirs = [partial(self._config_map, name=name) for name in change.config_maps()]
+        read_at_start: list[Place] = [self._own_config_map, self._pod_environment, *theirs]
+        wrote, errors = await self._each(change, read_at_start)
+        held_up = bool(errors)  # a pod that starts now would not find what it is restarted for
+        more, others = await self._each(change, [self._hpa, self._replicas, self._resize])
+        restarted = Acted() if held_up else await self._restart(change)
+        for first in (*errors, *others):
+            raise first
+        return replace(restarted, wrote=restarted.wrote or wrote or more)
 
-    async def _places(self, change: Change) -> tuple[bool, list[PegboxError]]:
-        """Was anything written, and the first error, if any.
+    async def _each(self, change: Change, places: Sequence[Place]) -> tuple[bool, list[PegboxError]]:
+        """Was anything written, and what was refused.
 
         A trial that is refused in one place writes no further one. A way back is tried in each, since what stands there
         may do harm; only an object that moved ends it, as what was read is old.
         """
-        theirs = [partial(self._config_map, name=name) for name in change.config_maps()]
-        places: list[Callable[[Change], Awaitable[bool]]] = [self._own_config_map, self._pod_environment, *theirs]
         wrote, errors = False, list[PegboxError]()
-        for place in (*places, self._hpa, self._replicas, self._resize):
+        for place in places:
             try:
                 wrote = await place(change) or wrote
-            except (NotAvailable, Refused) as error:
+            except (NotAvailable, NotFound, Refused) as error:
                 if not change.intent.kind.goes_back and not isinstance(error, ResizeRefused):
                     raise
                 errors.append(error.with_traceback(None))  # raised later, and must not keep what was read here
-        return wrote, errors[:1]
+        return wrote, errors
 
     async def _own_config_map(self, change: Change) -> bool:
         spec = change.spec

@@ -134,9 +134,10 @@ class Brakes:
         _, since = self._sources.get(source, (now, None))
         self._sources[source] = (now, None if answered else now if since is None else since)
 
-    def seen(self, key: str, space: SearchSpace | None, ledger: Ledger) -> None:
-        """One profile's ledger as it stands: its intent holds slots, its trials' ends move the breaker."""
-        flight = slots.flight(ledger.intent, space)
+    def seen(self, key: str, space: SearchSpace | None, ledger: Ledger, *, moves: bool = True) -> None:
+        """One profile's ledger as it stands: its intent holds slots, if it `moves` and is not put off by the mode. Its
+        trials' ends move the breaker."""
+        flight = slots.flight(ledger.intent if moves else None, space)
         self._flights.pop(key, None)
         if flight != Flight():
             self._flights[key] = (self.clock.monotonic(), flight)

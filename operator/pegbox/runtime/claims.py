@@ -8,7 +8,7 @@ from math import ceil
 from pegbox.api import budgets as budget_api
 from pegbox.api.budget_wire import Claim, TrialSlot
 from pegbox.api.packing import stamp
-from pegbox.core import force, overdrawn, usage
+from pegbox.core import force, overdrawn, slots, usage
 from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
@@ -32,6 +32,7 @@ def wanted(found: Objects, ledger: Ledger) -> dict[str, tuple[int, bool]]:
     intent = ledger.intent
     settings = [ledger.incumbent] if intent is None else [*intent.settings, ledger.incumbent]
     trial = intent is not None and intent.kind in (IntentKind.TRIAL, IntentKind.ROLLBACK)
+    trial = trial and slots.moves(found.spec, intent)
     out: dict[str, tuple[int, bool]] = {}
     for item in found.spec.budgets:
         if item.ref:

@@ -16,7 +16,18 @@ from pegbox.adapters.pod_settings import PodSetting, PodSettings
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.api import ledger_codec
 from pegbox.api import status as status_api
-from pegbox.core import cohorts, decide, error_budget, evictions, looks, read_back, transitions, under_way, way_back
+from pegbox.core import (
+    cohorts,
+    decide,
+    error_budget,
+    evictions,
+    looks,
+    read_back,
+    slots,
+    transitions,
+    under_way,
+    way_back,
+)
 from pegbox.core import incumbent as incumbents
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.brakes import Stop
@@ -214,7 +225,7 @@ class Reconciler:
                 spec = found.spec
         ledger = remembering.current(memory, found, now)
         memory.intent = ledger.intent
-        self.brakes.seen(key, spec.space, ledger)
+        self.brakes.seen(key, spec.space, ledger, moves=slots.moves(spec, ledger.intent))
         if found.source in self.sources:
             self.brakes.asked(found.source, braking.answered(acks, reported))
         if isinstance(found.workload, Workload) and any(p.ack for p in found.workload.pods):
@@ -404,13 +415,14 @@ class Reconciler:
         for event in decision.events:
             log.info("%s: %s", event.reason.value, event.message, extra={"profile": found.spec.key})
             await self.events.emit(found.profile, event)
-        self.brakes.seen(found.spec.key, found.spec.space, decision.ledger)
+        moves = slots.moves(snapshot.spec, decision.ledger.intent)
+        self.brakes.seen(found.spec.key, found.spec.space, decision.ledger, moves=moves)
         held_up = telling.held_up(found, decision)
         if held_up is not None:
             await self.events.emit(found.profile, held_up)
         where = snapshot.spec.namespace, snapshot.spec.name
         self.telemetry.breaker(*where, decision.ledger.breaker.state)
-        self.telemetry.rollback_pending(*where, telling.goes_back(decision.ledger.intent))
+        self.telemetry.rollback_pending(*where, moves and telling.goes_back(decision.ledger.intent))
         self.telemetry.conditions(*where, status_api.read_conditions(body).values())
         await self._write_status(found.profile, body, memory)
 

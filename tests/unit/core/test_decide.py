@@ -355,11 +355,19 @@ def test_an_edited_profile_ends_the_trial(profile: Any, reason: Reason) -> None:
     assert (found.reason, found.desired, found.ledger.breaker.failures) == (reason, NOW, 0)
 
 
-def test_the_mode_turned_away_in_mid_trial_closes_without_a_write() -> None:
-    memory = under_way(intent(applied_at=at(5)))
-    found = decide(snapshot(spec(mode=Mode.RECOMMEND), memory), NO_WISH, at(10))
-    assert (found.action, found.desired, found.ledger.intent) == (Action.CLOSE, None, None)
-    assert found.ledger.incumbent == MORE, "what is there is the incumbent"
+def test_the_mode_turned_away_in_mid_trial_puts_the_way_back_off_without_a_write() -> None:
+    """And begins it, with all its stages, once the mode is Auto again, however late."""
+    here: dict[str, Any] = {"held": held(MORE), "document": document(spec(), MORE, 2)}
+    memory, off = under_way(intent(applied_at=at(5))), spec(mode=Mode.RECOMMEND)
+    found = decide(snapshot(off, memory, **here), NO_WISH, at(10))
+    back = found.ledger.intent
+    assert back is not None and (back.kind, back.target, found.desired) == (IntentKind.ROLLBACK, NOW, None)
+    assert (back.stage_at, back.applied_at, found.ledger.incumbent) == (None, None, NOW)
+    assert "still to be put back, once it is Auto: workers 6 -> 4" in found.message
+    again = decide(snapshot(off, found.ledger, **here), NO_WISH, at(9000))
+    assert (again.ledger, again.desired) == (found.ledger, None), "no look writes anything, the ledger neither"
+    auto = decide(snapshot(memory=again.ledger, **here), NO_WISH, at(9010))
+    assert auto.desired == NOW
 
 
 @pytest.mark.parametrize("applied", [None, at(5)], ids=["before_the_read_back", "after_it"])

@@ -70,7 +70,7 @@ def test_it_returns_once_the_foreign_value_is_gone() -> None:
     found = decide(snapshot(BOUNDED, noted.ledger), NO_WISH, at(6))
     assert found.desired == setting(workers=4, pool=4, max_replicas=3)
     assert found.ledger.intent is not None and found.ledger.intent.kind is IntentKind.ROLLBACK
-    assert found.reason is Reason.ROLLING_BACK and "putting back what was left" in found.message
+    assert found.reason is Reason.ROLLING_BACK and "there is room again" in found.message
 
 
 BOTH = spec(HOT, POOL, LEAST, HPA)

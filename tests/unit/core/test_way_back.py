@@ -193,5 +193,5 @@ def test_a_trial_of_knobs_that_the_class_still_has_goes_on() -> None:
 
 
 def test_alone_the_mode_of_now_still_forbids() -> None:
-    after = decided(alone(in_mid_trial(), Mode.RECOMMEND), in_mid_trial())
-    assert after.intent is None and after.incumbent == TRIED
+    found = decide(snapshot(alone(in_mid_trial(), Mode.RECOMMEND), in_mid_trial()), NO_WISH, at(60))
+    assert found.desired is None and found.reason is Reason.MODE_RECOMMEND

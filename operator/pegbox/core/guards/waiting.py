@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from pegbox.core import error_budget, freeze, slo
-from pegbox.core.wording import in_words
 from pegbox.model.decisions import Admission, Verdict
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
@@ -23,13 +22,7 @@ def _verdict(guard: str, refusal: Reason | None, detail: str = "") -> Verdict:
 def mode(snapshot: Snapshot, now: datetime) -> Verdict:
     """Only Auto may start a trial."""
     refusals = {Mode.OBSERVE: Reason.MODE_OBSERVE, Mode.RECOMMEND: Reason.MODE_RECOMMEND}
-    return _verdict("mode", refusals.get(snapshot.spec.mode), _left(snapshot))
-
-
-def _left(snapshot: Snapshot) -> str:
-    """What a way back could not write any more, since the mode was turned in mid-course."""
-    owed = snapshot.ledger.owed
-    return "" if owed is None else f"still to be put back, once it is Auto: {in_words(snapshot.spec.space, owed)}"
+    return _verdict("mode", refusals.get(snapshot.spec.mode))
 
 
 def writes(snapshot: Snapshot, now: datetime) -> Verdict:
