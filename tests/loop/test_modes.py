@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pegbox.ports import DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Ref
+from pegbox.model.errors import NotAvailable
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents, test_canary, test_sizes
@@ -132,6 +133,31 @@ async def test_what_nobody_judged_goes_back_after_a_restart_of_the_operator_too(
     await world.turn()
     await world.rest()
     assert await world.values() == {"workers": "2"}
+
+
+async def test_a_trial_that_was_never_written_ends_at_once_and_what_a_person_puts_back_ends_it_too() -> None:
+    """Else nothing would be proposed until the mode is Auto again."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    server.faults.fail_next("apply", CONFIG_MAP, NotAvailable("503"))
+    await world.annotate("try", "workers=3")
+    assert await world.turn() == -1.0 and await world.intent() is not None
+    await world.edit(mode="Recommend")
+    await world.turns(2)
+    assert await world.intent() is None and await world.values() == {"workers": "2"}
+
+    world = await _turned_in_mid_trial()
+    await world.turns(2)
+    assert await world.intent() is not None
+    own = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
+    text = (await world.own())["data"]["settings.json"].replace('"workers": "3"', '"workers": "2"')
+    assert '"workers": "2"' in text
+    await world.patch(own, "/data/settings.json", text)
+    await world.turns(2)
+    assert await world.intent() is None
 
 
 async def test_a_way_back_that_the_mode_cut_off_is_finished_once_it_is_auto_again() -> None:

@@ -61,7 +61,9 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
-        restored = replace(snapshot, ledger=replace(ledger, owed=None))  # what was owed before is not asked for any more
+        restored = replace(
+            snapshot, ledger=replace(ledger, owed=None)
+        )  # what was owed before is not asked for any more
         return _stays(restored, brake.reason, text)
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first

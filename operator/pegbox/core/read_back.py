@@ -28,6 +28,16 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
     return bool(force.applied(spec.space, intent.written, snapshot.held))
 
 
+def stands(snapshot: Snapshot, intent: Intent) -> bool:
+    """Does all that the intent moves stand at its end already, by whomever, in a place where pods need no restart?"""
+    document = snapshot.document
+    apart = intent.cohort is not None or (not isinstance(document, Missing) and bool(document.cohorts))
+    if apart or force.restarting(snapshot.spec.space, intent) or intent.stage + 1 < len(intent.stages):
+        return False
+    late = any(snapshot.held[n].behind for n in intent.moved if n in snapshot.held)
+    return not late and snapshot.known(intent.moved) == {n: intent.target[n] for n in intent.moved}
+
+
 def renumbered(snapshot: Snapshot, intent: Intent) -> bool:
     """Was the stage numbered again since it was read back, because somebody moved the document's number?"""
     document = snapshot.document

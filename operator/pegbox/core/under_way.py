@@ -71,7 +71,7 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         return _proceed(snapshot, workload, now, jitter)
     if intent.kind is IntentKind.ADOPT:
         return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
-    return _put_off(snapshot, _proceed(snapshot, workload, now, jitter))
+    return _put_off(snapshot, _proceed(snapshot, workload, now, jitter), now)
 
 
 def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
@@ -299,12 +299,15 @@ def _turn_back(snapshot: Snapshot, workload: Workload, ending: Ending) -> Decisi
     return replace(decision, reason=ending.reason, message=text, events=(event,))
 
 
-def _put_off(snapshot: Snapshot, decision: Decision) -> Decision:
+def _put_off(snapshot: Snapshot, decision: Decision, now: datetime) -> Decision:
     """The mode forbids writes: what would be written now is written once it is Auto again, as the same intent, stage by
-    stage. It ends by itself where somebody else puts the values back."""
+    stage. It ends by itself where nothing had been written, or somebody else puts the values back."""
     intent = decision.ledger.intent
     if intent is None:
         return decision
+    if read_back.stands(snapshot, intent):
+        ended = _rolled_back(replace(snapshot, ledger=decision.ledger), now)
+        return replace(ended, events=decision.events + ended.events)
     ledger = decision.ledger
     if intent.applied_at is None:  # not written yet: what waits for pods begins when it is
         ledger = replace(ledger, intent=replace(intent, stage_at=None))

@@ -225,6 +225,12 @@ def test_a_budget_that_has_no_room_beside_what_others_set_comes_before_a_global_
     assert decided(room, RESTORING).desired == setting(workers=12, pool=3)
 
 
+def test_what_was_owed_before_is_not_asked_for_once_the_adoption_is_in_place() -> None:
+    found = decided(snapshot(memory=ledger(NOW, adopted=NOW, owed=setting(workers=6), generation=2)), RESTORING)
+    assert (found.action, found.ledger.owed) == (Action.HOLD, None)
+    assert "the values of the adoption are in place" in found.message
+
+
 def test_what_was_restored_in_part_is_still_owed_and_what_others_set_is_not() -> None:
     part = setting(workers=4, pool=8)
     item = intent(IntentKind.RESTORE, stages=(part,), applied_at=T0, in_force_at=T0, keep=("pool",))

@@ -53,7 +53,7 @@ TABLE = """
 | state | Auto | Observe | Recommend | paused | frozen | breaker Open | fleet breaker Open | deleted, Restore | deleted, Keep | stopped | stopped, restore | opted out |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|
 | at rest, with a wish | starts | holds | holds | holds | holds | holds | holds | restores | lets go | holds | restores | holds |
-| trial, being written | goes on | put off | put off | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
+| trial, being written | goes on | ends here | ends here | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
 | trial, between stages | goes on | put off | put off | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
 | trial, restarting pods | goes on | put off | put off | goes on | goes back | goes on | goes back | restores | goes back | goes back | restores | goes back |
 | trial, read back | goes on | put off | put off | goes on | goes on | goes on | goes back | restores | goes back | goes back | restores | goes back |
