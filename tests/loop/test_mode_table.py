@@ -337,7 +337,7 @@ async def test_what_stands_in_the_end(state: str, happens: str, word: str) -> No
     if word == "put off":
         await world.turns(8)
         assert await stands(world) == before, "not a byte of it moves"
-        assert (await world.condition("Progressing"))[1] == "ModeRecommend"
+        assert (await world.condition("Progressing"))[1] == PROGRESSING[happens]
         happens, word = "Auto", "goes back"
         await HAPPENINGS["Auto again"](world)
     gone = await in_the_end(case)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pegbox.model.errors import NotAvailable
+from pegbox.model.brakes import OPT_OUT_ANNOTATION
+from pegbox.model.errors import NotAvailable, WriteConflict
+from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
+from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents, test_canary, test_sizes
+from tests.loop.killing import Countdown, killed_once
 from tests.loop.world import World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
@@ -91,7 +95,7 @@ async def test_leaving_auto_in_mid_trial_writes_nothing_more_and_frees_the_trial
     assert (await world.claims())["checkout"] == (6, "None")  # its pods may use it, and no other trial waits for it
 
 
-WAITS = "still to be put back, once it is Auto: workers 3 -> 2"
+WAITS = "still to be put back, once it is Auto: workers=2"
 
 
 async def _turned_in_mid_trial(mode: str = "Recommend") -> World:
@@ -413,3 +417,120 @@ async def test_what_a_canary_may_use_stays_claimed_meanwhile() -> None:
     await world.edit(mode="Recommend")
     await world.turns(3)
     assert (await world.claims())["checkout"] == (15, "None")
+
+
+@pytest.mark.parametrize("meanwhile", ["Recommend", "away"])
+async def test_pods_are_restarted_before_the_next_stage_however_long_nobody_could_restart_them(meanwhile: str) -> None:
+    """2 pods of 4 threads, back to 4 of 2. `ackTimeout` is not for the time in which none was restarted on purpose."""
+    world = await make()
+    await world.apply(documents.hpa(low=1, high=4))
+    bound = {"name": "max_replicas", "min": 1, "max": 8} | TAKE
+    budget = {"name": "conns", "uses": "pods * threads", "limit": 12}
+    scaler = {"ref": {"name": "checkout"}}
+    body = documents.profile("checkout", documents.env(), bound, autoscaler=scaler, budgets=[budget])
+    app = await world.add(body, documents.deployment(replicas=2), threads=2)
+    app.wants = lambda service: 2
+    await world.steady()
+    await world.annotate("try", "threads=4,max_replicas=2")
+
+    async def tried() -> bool:
+        intent = await world.intent()
+        return intent is not None and intent.stage + 1 == len(intent.stages) and intent.in_force_at is not None
+
+    await world.until(tried, limit=120)
+    await world.annotate("rollback")
+
+    async def read_back() -> bool:
+        intent = await world.intent()
+        return intent is not None and intent.kind is IntentKind.ROLLBACK and intent.applied_at is not None
+
+    for _ in range(5):
+        await world.wake()
+        if await read_back():
+            break
+    if meanwhile == "Recommend":
+        await world.edit(mode="Recommend")
+        await world.turns(60)
+        await world.edit(mode="Auto")
+    else:
+        world.clock.skip(3600)
+        world.restart()
+    await world.turns(40)
+    alive = {pod["metadata"]["uid"] for pod in await app.pods.pods()}
+    runs = {values["threads"] for uid, values in app.started_with.items() if uid in alive}
+    assert (runs, await world.bounds(), await world.intent()) == ({2.0}, (1, 4), None)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["a budget of its own", "a shared one"])
+async def test_room_that_others_took_meanwhile_is_not_taken_back(shared: bool) -> None:
+    """Workers 4 -> 2 in up to 4 pods, of 16; the owner's HPA may have 8 pods by now: 8 x 4 is too much."""
+    world = await make()
+    await world.apply(documents.hpa(low=1, high=4), documents.budget(capacity=16))
+    where = {"budgetRef": {"name": "postgres"}} if shared else {"limit": 16}
+    budget = {"name": "postgres", "uses": "pods * workers"} | where
+    knobs = documents.hot(initial=4)
+    body = documents.profile("checkout", knobs, autoscaler={"ref": {"name": "checkout"}}, budgets=[budget])
+    app = await world.add(body, documents.deployment(replicas=2), workers=4)
+    app.wants = lambda service: 8
+    await world.steady()
+    await world.annotate("try", "workers=2")
+
+    async def tried() -> bool:
+        return await world.values() == {"workers": "2"}
+
+    await world.until(tried)
+    await world.turn()
+    await world.edit(mode="Recommend")
+    await world.turns(3)
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/maxReplicas", 8)
+    await world.turns(3)
+    await world.edit(mode="Auto")
+    for _ in range(6):
+        await world.turn()
+        assert await world.values() == {"workers": "2"}
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.owed is not None and ledger.owed.number("workers") == 4
+
+
+async def test_a_leader_that_was_stopped_in_mid_write_is_fenced_though_its_successor_turned_the_trial_back() -> None:
+    world = await make()
+    await world.apply(documents.hpa())
+    knobs = documents.hot(), {"name": "max_replicas", "min": 1, "max": 8} | TAKE
+    await world.add(documents.profile("checkout", *knobs, autoscaler={"ref": {"name": "checkout"}}), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3,max_replicas=6")
+    scaler = Ref(HPA, world.namespace, "checkout")
+    stale = await world.outside.get(scaler)
+    await killed_once(world, Countdown(Point.BEFORE_HPA, 1), 1)
+    await world.edit(mode="Recommend")
+    await world.turns(2)
+    await world.edit(mode="Auto")
+    await world.turns(2)
+    named = {key: stale["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")}
+    late = {"apiVersion": stale["apiVersion"], "kind": stale["kind"], "metadata": named, "spec": {"maxReplicas": 6}}
+    with pytest.raises(WriteConflict):
+        await world.pegbox.apply(late, force=True)
+
+
+async def test_a_deletion_does_not_wait_for_a_mode_that_may_never_come_back() -> None:
+    """Its workload opted out: nothing would be restored anyway."""
+    world = await _turned_in_mid_trial()
+    await world.turns(2)
+    note = {OPT_OUT_ANNOTATION: "true"}
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/metadata/annotations", note)
+    await world.delete()
+    await world.turns(10)
+    assert not await world.exists()
+    assert "OptedOut" in world.events.reasons()
+
+
+async def test_a_try_meanwhile_is_refused_and_not_done_later() -> None:
+    world = await _turned_in_mid_trial()
+    await world.turns(2)
+    await world.annotate("try", "workers=4")
+    await world.turns(2)
+    assert "RequestRefused" in world.events.reasons()
+    await world.edit(mode="Auto")
+    await world.turns(12)
+    ledger = await world.rest()
+    assert await world.values() == {"workers": "2"} and len(ledger.trials) == 1

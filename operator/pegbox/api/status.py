@@ -12,7 +12,7 @@ from typing import Any
 from pegbox.api import status_wire as wire
 from pegbox.api.packing import stamp
 from pegbox.api.wire import read
-from pegbox.core import cohorts, error_budget, usage
+from pegbox.core import cohorts, error_budget, slots, usage
 from pegbox.model import units
 from pegbox.model.decisions import Condition, ConditionType, Decision, Truth
 from pegbox.model.knobs import Knob, KnobMode, KnobValue, SearchSpace, Setting
@@ -356,6 +356,8 @@ def _next(snapshot: Snapshot, ledger: Ledger) -> str:
     mode = snapshot.spec.mode
     if ledger.intent is not None:
         back = ledger.intent.kind.goes_back
+        if back and not slots.moves(snapshot.spec, ledger.intent):
+            return "put the rest back, once the mode is Auto again"
         if ledger.intent.opening:
             return "replace pods until the canary has its variables"
         if ledger.intent.in_force_at is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pegbox.core import cohorts, looks, requests, restoring, transitions, under_way
+from pegbox.core import cohorts, looks, requests, restoring, slots, transitions, under_way
 from pegbox.core.guards.brakes import why as brake_of
 from pegbox.core.transitions import Ending
 from pegbox.model.brakes import Stop
@@ -46,7 +46,8 @@ def keeps(snapshot: Snapshot, now: datetime) -> Decision | None:
     ledger = snapshot.ledger
     if not snapshot.brakes.opted_out or isinstance(snapshot.workload, Missing):
         return None
-    if ledger.intent is not None and ledger.intent.kind is not IntentKind.ADOPT:
+    moves = slots.moves(snapshot.spec, ledger.intent)  # else the mode puts it off, and the deletion with it
+    if moves and ledger.intent is not None and ledger.intent.kind is not IntentKind.ADOPT:
         return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
     text = f"{SENTENCES[Reason.OPTED_OUT]}: nothing is restored; the originals stand on our ConfigMap"
     event = Event(Reason.OPTED_OUT, text, warning=True)
@@ -61,9 +62,8 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     left = wrote and ledger.incumbent is not None and cohorts.left(snapshot, workload, ledger.incumbent) is not None
     if ledger.intent is None and (not wrote or (ledger.incumbent == ledger.adopted and not left)):
         text = f"{SENTENCES[brake.reason]}: {brake.detail}; the values of the adoption are in place"
-        restored = replace(
-            snapshot, ledger=replace(ledger, owed=None)
-        )  # what was owed before is not asked for any more
+        # What was owed before is asked for no more.
+        restored = replace(snapshot, ledger=replace(ledger, owed=None))
         return _stays(restored, brake.reason, text)
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first

@@ -75,7 +75,7 @@ def decide(snapshot: Snapshot, proposal: Proposal | Missing, now: datetime, chan
     if braked is not None:
         decision = braked
     elif snapshot.ledger.intent is not None:
-        decision = under_way.proceed(snapshot, workload, now, chance.jitter)
+        decision = requests.not_later(snapshot, under_way.proceed(snapshot, workload, now, chance.jitter))
     elif _needs_adopting(snapshot):
         decision = _adopt(snapshot, workload, now)
     else:

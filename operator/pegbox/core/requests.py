@@ -147,6 +147,16 @@ def refused(snapshot: Snapshot, request: Request, why: str) -> Decision:
     return _refuse(replace(snapshot, ledger=tokens.done(snapshot.ledger, request)), why)
 
 
+def not_later(snapshot: Snapshot, decision: Decision) -> Decision:
+    """Out of Auto a `try` is refused beside a way back that is put off, too, and not done by surprise after it."""
+    request = tokens.fresh(snapshot, "try")
+    if snapshot.spec.mode is Mode.AUTO or request is None:
+        return decision
+    known = tokens.done(decision.ledger, request)
+    answer = _refuse(replace(snapshot, ledger=known), f"try needs mode Auto, the mode is {snapshot.spec.mode.value}")
+    return replace(decision, ledger=known, events=(*decision.events, *answer.events))
+
+
 def _refuse(snapshot: Snapshot, why: str) -> Decision:
     event = Event(Reason.REQUEST_REFUSED, why, warning=True)
     return Decision(

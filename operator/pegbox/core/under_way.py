@@ -25,7 +25,7 @@ from pegbox.core.read_back import ledger_and_intent
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
-from pegbox.model.knobs import KnobValue
+from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
@@ -71,17 +71,17 @@ def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
         return _proceed(snapshot, workload, now, jitter)
     if intent.kind is IntentKind.ADOPT:
         return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
-    return _put_off(snapshot, _proceed(snapshot, workload, now, jitter), now)
+    if intent.kind is IntentKind.TRIAL:
+        return _put_off(snapshot, _proceed(snapshot, workload, now, jitter), now)
+    waiting = _others(snapshot, workload, now) or _wait(snapshot, Reason.MODE_RECOMMEND, "", now)
+    return _put_off(snapshot, waiting, now)
 
 
 def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
-    foreign = read_back.foreign_changes(snapshot, intent)
-    if snapshot.claimed >= {*intent.current}:
-        return _let_go(snapshot, Reason.TARGET_BUSY, "another profile has the target: it stays as it is", now)
-    claimed = snapshot.known(snapshot.claimed & {*intent.current} - {*intent.keep})
-    if foreign or claimed:
-        return _give_way(snapshot, workload, {**claimed, **foreign}, now)
+    theirs = _others(snapshot, workload, now)
+    if theirs is not None:
+        return theirs
     if intent.kind is IntentKind.TRIAL:
         ended = cut_short.must_end(snapshot, workload, now, jitter)
         if ended is not None:
@@ -96,7 +96,7 @@ def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
             unseen = cut_short.blind(snapshot, now)
             if unseen is not None:
                 return _blind(snapshot, unseen, now)
-            return write(snapshot, workload, now, Action.CONTINUE)
+            return write(_fitting(snapshot, workload), workload, now, Action.CONTINUE)
         intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
         if force.restarting(snapshot.spec.space, intent):
             intent = replace(intent, old_containers=force.containers(workload))
@@ -104,6 +104,25 @@ def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
     elif read_back.renumbered(snapshot, intent):
         return write(snapshot, workload, now, Action.CONTINUE)
     return _once_written(snapshot, workload, now, jitter)
+
+
+def _others(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:
+    """Somebody else set what the intent moves, or has its place."""
+    _, intent = ledger_and_intent(snapshot)
+    if snapshot.claimed >= {*intent.current}:
+        return _let_go(snapshot, Reason.TARGET_BUSY, "another profile has the target: it stays as it is", now)
+    foreign = read_back.foreign_changes(snapshot, intent)
+    claimed = snapshot.known(snapshot.claimed & {*intent.current} - {*intent.keep})
+    return _give_way(snapshot, workload, {**claimed, **foreign}, now) if foreign or claimed else None
+
+
+def _fitting(snapshot: Snapshot, workload: Workload) -> Snapshot:
+    """A way back that was put off goes as far as there is room by now: others had time to take it."""
+    ledger, intent = ledger_and_intent(snapshot)
+    if intent.kind is not IntentKind.ROLLBACK or intent.stage_at is not None:
+        return snapshot
+    fits = room.within(snapshot, workload, intent)
+    return replace(snapshot, ledger=replace(transitions.owing(ledger, intent.target, fits.target), intent=fits))
 
 
 def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
@@ -308,13 +327,17 @@ def _put_off(snapshot: Snapshot, decision: Decision, now: datetime) -> Decision:
     if read_back.stands(snapshot, intent):
         ended = _rolled_back(replace(snapshot, ledger=decision.ledger), now)
         return replace(ended, events=decision.events + ended.events)
-    ledger = decision.ledger
-    if intent.applied_at is None:  # not written yet: what waits for pods begins when it is
-        ledger = replace(ledger, intent=replace(intent, stage_at=None))
-    back = in_words(snapshot.spec.space, intent.target, intent.current if intent.applied_at else intent.before)
-    text = f"{SENTENCES[Reason.MODE_RECOMMEND]}; still to be put back, once it is Auto: {back}"
-    rest = looks.at_rest(snapshot.spec)
-    return replace(decision, reason=Reason.MODE_RECOMMEND, message=text, ledger=ledger, desired=None, wake_after=rest)
+    waits = replace(intent, stage_at=None, applied_at=None)  # what waits for pods begins with Auto: nobody restarts any
+    back = in_words(snapshot.spec.space, Setting({n: intent.target[n] for n in intent.moved}))
+    reason = Reason.MODE_OBSERVE if snapshot.spec.mode is Mode.OBSERVE else Reason.MODE_RECOMMEND
+    return replace(
+        decision,
+        reason=reason,
+        message=f"{SENTENCES[reason]}; still to be put back, once it is Auto: {back}",
+        ledger=replace(decision.ledger, intent=waits),
+        desired=None,
+        wake_after=looks.at_rest(snapshot.spec),
+    )
 
 
 def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Decision:

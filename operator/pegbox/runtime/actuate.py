@@ -125,7 +125,9 @@ class LiveActuator:
         theirs = [partial(self._config_map, name=name) for name in change.config_maps()]
         read_at_start: list[Place] = [self._own_config_map, self._pod_environment, *theirs]
         wrote, errors = await self._each(change, read_at_start)
-        held_up = bool(errors)  # a pod that starts now would not find what it is restarted for
+        # A pod that starts now would not find what it is restarted for.
+        lost = force.own_document(change.spec.space) and change.found.own_config_map is None and not wrote
+        held_up = lost or bool(errors)
         more, others = await self._each(change, [self._hpa, self._replicas, self._resize])
         restarted = Acted() if held_up else await self._restart(change)
         for first in (*errors, *others):

@@ -22,7 +22,7 @@ from pegbox.core import force
 from pegbox.model.errors import NotFound, Refused
 from pegbox.model.knobs import Effect, LocationKind, Size
 from pegbox.model.observations import Missing
-from pegbox.model.trials import Intent, IntentKind
+from pegbox.model.trials import Intent
 from pegbox.ports import CONFIG_MAP, HPA, LEDGER, POD, POD_ENVIRONMENT, Cluster, Object, Ref
 from pegbox.runtime import sizes
 from pegbox.runtime.points import Point, Reached
@@ -68,13 +68,13 @@ async def clear(cluster: Cluster, found: Objects, reached: Reached) -> bool:
 
 
 def patient(found: Objects, fenced: str, now: datetime) -> Objects:
-    """Whoever takes a restore over waits for pods that want their restart as long as whoever began it: nobody restarted
-    one meanwhile."""
+    """Whoever takes a way back over waits for pods that want their restart as long as whoever began it: nobody
+    restarted one meanwhile."""
     stored, workload = found.stored, found.workload
     intent = stored.intent if stored is not None else None
     if stored is None or intent is None or intent.id != fenced or isinstance(workload, Missing):
         return found
-    if intent.kind is not IntentKind.RESTORE or intent.applied_at is None:
+    if not intent.kind.goes_back or intent.applied_at is None:
         return found
     if not force.to_restart(found.spec.space, intent, workload):
         return found

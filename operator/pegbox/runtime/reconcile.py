@@ -395,7 +395,11 @@ class Reconciler:
         memory.ledger, memory.ledger_version = ledger, str(saved["metadata"]["resourceVersion"])
         memory.intent = ledger.intent
         memory.ledger_saved_at, memory.ledger_text = now, fitted.state
-        memory.fenced = ledger.intent.id if ledger.intent is not None else ""
+        stored = found.stored.intent if found.stored is not None else None
+        if ledger.intent is None:
+            memory.fenced = ""
+        elif stored is None or stored.id == memory.fenced:  # what another process began is fenced before it is written
+            memory.fenced = ledger.intent.id
 
     # --- tell
 

@@ -363,7 +363,7 @@ def test_the_mode_turned_away_in_mid_trial_puts_the_way_back_off_without_a_write
     back = found.ledger.intent
     assert back is not None and (back.kind, back.target, found.desired) == (IntentKind.ROLLBACK, NOW, None)
     assert (back.stage_at, back.applied_at, found.ledger.incumbent) == (None, None, NOW)
-    assert "still to be put back, once it is Auto: workers 6 -> 4" in found.message
+    assert "still to be put back, once it is Auto: workers=4" in found.message
     again = decide(snapshot(off, found.ledger, **here), NO_WISH, at(9000))
     assert (again.ledger, again.desired) == (found.ledger, None), "no look writes anything, the ledger neither"
     auto = decide(snapshot(memory=again.ledger, **here), NO_WISH, at(9010))

@@ -166,7 +166,7 @@ WORDS = {
 
 def word(seen: Snapshot, found: Decision) -> str:
     back = found.ledger.intent is not None and found.ledger.intent.kind is IntentKind.ROLLBACK
-    if back and found.reason is Reason.MODE_RECOMMEND:
+    if back and found.reason in (Reason.MODE_OBSERVE, Reason.MODE_RECOMMEND):
         return "put off"
     if found.action is Action.CLOSE:
         return "lets go" if seen.deleting else "ends here"
