@@ -393,3 +393,26 @@ async def test_an_object_that_moved_stops_a_way_back_until_it_was_read_again() -
     unwritable.name = NOBODY
     await world.rest()
     assert await standing(world) == BEFORE
+
+
+async def test_no_pod_is_evicted_while_the_config_map_that_it_reads_at_its_start_is_gone_and_refused() -> None:
+    """Its successor would start with something else, and be evicted in its turn; also in the looks between two attempts."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.env()), documents.deployment(replicas=4), threads=2)
+    await world.steady()
+    await world.annotate("try", "threads=3")
+    await world.turns(3)
+    await world.annotate("rollback")
+    await world.wake()
+    await world.wake()
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.ROLLBACK and intent.applied_at is not None
+    await world.outside.delete(Ref(CONFIG_MAP, world.namespace, "checkout-pegbox"))
+    unwritable = Unwritable(world, "checkout-pegbox", Refused("exceeded quota: configmaps"))
+    evicted = written(world.pegbox).count(("evict", "Pod", "eviction"))
+    for _ in range(10):
+        await world.turn()
+        assert written(world.pegbox).count(("evict", "Pod", "eviction")) == evicted
+    unwritable.name = NOBODY
+    await world.rest(limit=120)
+    assert (await world.own())["data"]["THREADS"] == "2"
