@@ -19,6 +19,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState, TrialSummary
 from pegbox.ports import HPA, PROFILE, Object, Ref
 from pegbox.runtime.fence import FENCE
+from tests.chaos import limits
 from tests.chaos.invariants import Watch
 from tests.chaos.planting import remembered, written
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
@@ -414,6 +415,27 @@ def test_a_pod_with_a_former_variable_is_no_loss_where_it_is_said_to_wait_for_ro
 
     left = "".join(asyncio.run(run()))
     assert found in left and bool(left) is bool(found)
+
+
+@pytest.mark.parametrize(
+    ("most", "lost"),
+    [
+        pytest.param(1, [], id="beyond a maximum of 1 it stays owed"),
+        pytest.param(2, ["workers=2 is owed and fits, but 1 stands"], id="within one of 2 it is missed"),
+    ],
+)
+def test_what_is_owed_beyond_narrowed_limits_is_no_loss(most: int, lost: list[str]) -> None:
+    """Seed 610001079."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        await _left_lowered(world, 2)
+        await limits.by_profile(world, NAME, "workers", {"max": most})
+        return unfinished(world, watch)
+
+    left = asyncio.run(run())
+    assert [line for line in left if "owed" in line] == [f"at_last_known_good: {NAME}: {text}" for text in lost]
 
 
 def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
