@@ -79,7 +79,7 @@ def serve(snapshot: Snapshot, workload: Workload, request: Request, now: datetim
     """Act on a try or rollback while nothing else is under way, or refuse it with the reason."""
     snapshot = replace(snapshot, ledger=tokens.done(snapshot.ledger, request))
     if snapshot.spec.mode is not Mode.AUTO:
-        return _refuse(snapshot, f"{request.verb} needs mode Auto, the mode is {snapshot.spec.mode.value}")
+        return _refuse(snapshot, _needs_auto(snapshot, request))
     if snapshot.brakes.opted_out:
         return _refuse(snapshot, f"{SENTENCES[Reason.OPTED_OUT]}: {snapshot.brakes.opt_out_text}")
     return _rollback(snapshot, workload, now) if request.verb == "rollback" else _try(snapshot, workload, request, now)
@@ -153,8 +153,12 @@ def not_later(snapshot: Snapshot, decision: Decision) -> Decision:
     if snapshot.spec.mode is Mode.AUTO or request is None:
         return decision
     known = tokens.done(decision.ledger, request)
-    answer = _refuse(replace(snapshot, ledger=known), f"try needs mode Auto, the mode is {snapshot.spec.mode.value}")
+    answer = _refuse(replace(snapshot, ledger=known), _needs_auto(snapshot, request))
     return replace(decision, ledger=known, events=(*decision.events, *answer.events))
+
+
+def _needs_auto(snapshot: Snapshot, request: Request) -> str:
+    return f"{request.verb} needs mode Auto, the mode is {snapshot.spec.mode.value}"
 
 
 def _refuse(snapshot: Snapshot, why: str) -> Decision:

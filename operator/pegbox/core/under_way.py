@@ -17,6 +17,7 @@ from pegbox.core import (
     read_back,
     room,
     sizing,
+    slots,
     tokens,
     transitions,
     verify,
@@ -67,7 +68,7 @@ def write(snapshot: Snapshot, workload: Workload, now: datetime, action: Action)
 def proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     """One wake of an intent under way. A mode that was turned away from Auto ends it, or puts its way back off."""
     _, intent = ledger_and_intent(snapshot)
-    if snapshot.spec.mode is Mode.AUTO or intent.kind is IntentKind.RESTORE:
+    if slots.moves(snapshot.spec, intent):
         return _proceed(snapshot, workload, now, jitter)
     if intent.kind is IntentKind.ADOPT:
         return _let_go(snapshot, Reason.MODE_RECOMMEND, "the mode forbids writes: the workload stays as it is", now)
@@ -86,9 +87,7 @@ def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
         ended = cut_short.must_end(snapshot, workload, now, jitter)
         if ended is not None:
             return _turn_back(snapshot, workload, ended)
-    elif snapshot.spec.mode is Mode.AUTO and cohorts.edited(
-        snapshot, intent
-    ):  # no pod takes other values under a number that it knows
+    elif cohorts.edited(snapshot, intent):  # no pod takes other values under a number that it knows
         ledger = transitions.renumber(ledger, intent)
         return write(replace(snapshot, ledger=ledger), workload, now, Action.CONTINUE)
     if intent.applied_at is None:
@@ -349,7 +348,7 @@ def _let_go(snapshot: Snapshot, reason: Reason, text: str, now: datetime) -> Dec
         known = {n: v for n, v in known.items() if n not in pod_env.told_apart(snapshot.spec.space, intent)}
     ledger = transitions.close(ledger, intent, intent.current.with_values(**known), ending)
     if intent.cohort is not None and intent.split:
-        until = "the other profile writes its own document"
+        until = "mode Auto is back" if reason is Reason.MODE_RECOMMEND else "the other profile writes its own document"
         text += f"; the canary keeps its values until {until}: {', '.join(intent.cohort.pods)}"
     event = Event(Reason.TRIAL_INCONCLUSIVE, text, warning=True)
     return Decision(Action.CLOSE, reason, text, ledger, events=(event,), wake_after=looks.SOON)
