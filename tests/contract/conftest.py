@@ -21,9 +21,12 @@ from pegbox.adapters.kube.client import KubeCluster
 from pegbox.adapters.kube.connect import connect
 from pegbox.adapters.kube.limits import TokenBucket
 from pegbox.ports import FIELD_MANAGER, NAMESPACE, Kind, Object, Ref
+from pegbox.testing.clock import FakeClock
 from pegbox.testing.suites.cluster import ClusterWorld
 from tests.contract import lacking
 from tests.levels import cannot_run
+from tests.loop import documents
+from tests.loop.world import World
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 ADMISSION = CRDS.parent / "manifests" / "admission" / "podenvironments.yaml"
@@ -121,3 +124,11 @@ async def namespace(cluster: KubeCluster) -> str:
 async def world(cluster: KubeCluster, client: Connect, namespace: str) -> ClusterWorld:
     others = {name: await client(name) for name in ("helm", "kubelet", "kube-controller-manager")}
     return ClusterWorld(cluster, others.__getitem__, namespace)
+
+
+@pytest_asyncio.fixture
+async def shop(cluster: KubeCluster, client: Connect, namespace: str) -> World:
+    """The whole runtime on the server, with virtual time; `kubelet` plays controllers and kubelet."""
+    outside = await client("kubelet")
+    await outside.apply(documents.CLASS, force=True)
+    return World(cluster, outside, FakeClock(auto=False), namespace=namespace)

@@ -8,32 +8,22 @@ on the application's side.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
 from pegbox.model.errors import PegboxError
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
-from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, HPA, Cluster, Object, Ref
-from pegbox.testing.clock import FakeClock
+from pegbox.ports import CLASS, CONFIG_MAP, DEPLOYMENT, HPA, Object, Ref
 from tests.contract.conftest import Connect
 from tests.loop import documents
 from tests.loop.world import World
 
 TAKE = {"conflictPolicy": "Take"}
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> AsyncIterator[World]:
-    """A world on the real server, with the class installed."""
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    yield World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 def _knob(**fields: Any) -> Object:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import yaml
 
 from dev.cluster.control import ControlPlane
 from pegbox.model.errors import PegboxError
-from pegbox.ports import Cluster
-from pegbox.testing.clock import FakeClock
-from tests.contract.conftest import CRDS, Connect
+from tests.contract.conftest import CRDS
 from tests.loop import documents
 from tests.loop.world import World
 
 FILES = sorted(CRDS.glob("*.yaml"))
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> AsyncIterator[World]:
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    yield World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 def newer(text: str) -> dict[str, Any]:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest_asyncio
-
 from dev.cluster.control import ETCD, ControlPlane
 from pegbox.model.trials import IntentKind
-from pegbox.ports import Cluster
-from pegbox.testing.clock import FakeClock
-from tests.contract.conftest import Connect
 from tests.loop import documents
 from tests.loop.world import World
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> AsyncIterator[World]:
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    yield World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 async def test_nothing_acknowledged_is_lost_and_the_trial_goes_on(shop: World, control_plane: ControlPlane) -> None:

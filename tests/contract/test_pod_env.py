@@ -6,14 +6,12 @@ import json
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube import environment
 from pegbox.model.errors import Refused
 from pegbox.model.trials import TrialState
 from pegbox.ports import DEPLOYMENT, POD, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
-from pegbox.testing.clock import FakeClock
 from pegbox.testing.suites.world import raised
 from tests.contract.conftest import Connect
 from tests.loop import documents
@@ -21,14 +19,6 @@ from tests.loop.world import World
 
 STATED = {"name": "LANES", "value": "2"}
 TAKE = {"conflictPolicy": "Take"}
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> World:
-    """The whole runtime on the server, with virtual time; `kubelet` plays controllers and kubelet."""
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    return World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 async def start(world: World, helm: Cluster, body: Object, **knob: Any) -> None:

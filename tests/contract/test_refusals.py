@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-import pytest_asyncio
 
 from dev.cluster.control import ControlPlane
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, Cluster, Object, Ref
-from pegbox.testing.clock import FakeClock
+from pegbox.ports import CONFIG_MAP, Object, Ref
 from tests.contract import refusers
-from tests.contract.conftest import LIMIT_RANGE, QUOTA, Connect
+from tests.contract.conftest import LIMIT_RANGE, QUOTA
 from tests.contract.refusers import GONE, POLICY, Refuser
 from tests.loop import documents
 from tests.loop.alerts import due
@@ -36,14 +34,6 @@ def refusing(control_plane: ControlPlane) -> Iterator[None]:
     yield
     done = control_plane.kubectl("delete", "-f", "-", stdin=refusers.manifest())
     assert done.returncode == 0, done.stderr
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> AsyncIterator[World]:
-    """The whole runtime on the server, with virtual time; `kubelet` plays controllers and kubelet."""
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    yield World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 async def in_force(world: World, wish: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ from pegbox.ports import (
 )
 from pegbox.runtime import claims, reading
 from pegbox.runtime.points import nobody
-from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect, SystemClock
 from tests.loop import documents
 from tests.loop.world import World
@@ -42,13 +40,6 @@ CHART = Path(__file__).resolve().parents[1] / "golden" / "helm" / "default.yaml"
 ACCOUNT = "system:serviceaccount:pegbox-system:pegbox"  # of the chart's default install
 WORKLOAD = (CONFIG_MAP, DEPLOYMENT, HPA, POD, REPLICA_SET)
 USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
-
-
-@pytest_asyncio.fixture
-async def shop(cluster: Cluster, client: Connect, namespace: str) -> AsyncIterator[World]:
-    outside = await client("kubelet")
-    await outside.apply(documents.CLASS, force=True)
-    yield World(cluster, outside, FakeClock(auto=False), namespace=namespace)
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from pegbox.runtime.points import Point
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents, test_canary, test_sizes
 from tests.loop.killing import Countdown, killed_once
-from tests.loop.world import World, make, written
+from tests.loop.world import App, World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
 OWN = {"PerformanceProfile", "TuningLedger", "SharedBudget", "Lease", "Event"}
@@ -348,12 +348,8 @@ async def test_lower_first_and_then_raise_holds_across_a_turn_of_the_mode() -> N
     assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (1, 4))
 
 
-async def test_a_target_that_is_made_anew_meanwhile_keeps_the_size_of_its_owner() -> None:
-    world, app = await test_sizes.start(test_sizes.size())
-    await world.annotate("try", "cpu_request=750m,workers=3")
-    await world.turn()
-    await world.edit(mode="Recommend")
-    await world.turns(2)
+async def _made_anew(world: World, app: App) -> None:
+    """Another object of the same name, whose pods request a whole core."""
     for pod in await app.pods.pods():
         await world.outside.delete(Ref(POD, world.namespace, pod["metadata"]["name"]))
     await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
@@ -361,6 +357,15 @@ async def test_a_target_that_is_made_anew_meanwhile_keeps_the_size_of_its_owner(
     size = {"cpu": "1", "memory": "256Mi"}
     await world.apply(documents.sized(documents.deployment(), requests=size, limits=test_sizes.LARGE))
     await world.pods_step(app)
+
+
+async def test_a_target_that_is_made_anew_meanwhile_keeps_the_size_of_its_owner() -> None:
+    world, app = await test_sizes.start(test_sizes.size())
+    await world.annotate("try", "cpu_request=750m,workers=3")
+    await world.turn()
+    await world.edit(mode="Recommend")
+    await world.turns(2)
+    await _made_anew(world, app)
     await world.turns(3)
     await world.edit(mode="Auto")
     await world.turns(20)
@@ -370,13 +375,7 @@ async def test_a_target_that_is_made_anew_meanwhile_keeps_the_size_of_its_owner(
 
 async def test_a_target_that_is_made_anew_at_rest_keeps_the_size_of_its_owner_after_a_deletion_too() -> None:
     world, app = await test_sizes.start(test_sizes.size())
-    for pod in await app.pods.pods():
-        await world.outside.delete(Ref(POD, world.namespace, pod["metadata"]["name"]))
-    await world.outside.delete(Ref(DEPLOYMENT, world.namespace, "checkout"))
-    await world.turn_without_pods()
-    size = {"cpu": "1", "memory": "256Mi"}
-    await world.apply(documents.sized(documents.deployment(), requests=size, limits=test_sizes.LARGE))
-    await world.pods_step(app)
+    await _made_anew(world, app)
     await world.turns(6)
     assert await test_sizes.pod_sizes(app) == ["1", "1"]
     await world.delete()
