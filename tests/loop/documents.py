@@ -69,6 +69,8 @@ CLASS: Object = {
     },
 }
 
+ALWAYS = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}  # a freeze
+
 QUICK = {
     "settle": "0s",
     "cooldown": "0s",

@@ -15,37 +15,18 @@ import pytest
 
 from pegbox.core.fleet import Fleet
 from pegbox.model.errors import NotAvailable
-from pegbox.model.knobs import Setting
-from pegbox.model.observations import Missing
-from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Breaker, BreakerState, IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, Ref
-from pegbox.runtime.predicting import Predicting
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
-from tests.loop.world import World, make, written
+from tests.loop.world import Wishing, World, make, written
 from tests.unit.core.build import at, setting
 from tests.unit.core.test_mode_table import SAYS, TABLE, TRIALS, cells
 
 ADOPTED, PARENT = {"workers": "2", "pool": "2", "buffer": "2"}, {"workers": "3", "pool": "2", "buffer": "2"}
 PLAIN, TRADE = {"workers": "3", "pool": "3", "buffer": "2"}, {"workers": "2", "pool": "3", "buffer": "3"}
 GUARDS = documents.QUICK | {"settle": "10s", "trialWindow": "20s", "trialTimeout": "5m"}
-ALWAYS = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}
-
-
-class Wishing(Predicting):
-    """Proposes what it is told to, of its own accord: what a person asks for is finished in a freeze."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wish: Setting | None = None
-
-    async def proposal(self, snapshot: Snapshot, memory: Any, now: Any) -> Proposal | Missing:
-        if self.wish is None:
-            return Missing(Reason.NOTHING_BETTER)
-        return Proposal(self.wish, ProposalKind.JOINT, "more", Missing(Reason.LEARNING), self.wish)
 
 
 @dataclass
@@ -287,7 +268,7 @@ HAPPENINGS: dict[str, Callable[[World], Awaitable[object]]] = {
     "Recommend": lambda world: world.edit(mode="Recommend"),
     "Auto again": lambda world: world.edit(mode="Auto"),
     "paused": lambda world: world.annotate("pause", "24h"),
-    "frozen": lambda world: world.edit(freezes=[ALWAYS]),
+    "frozen": lambda world: world.edit(freezes=[documents.ALWAYS]),
     "breaker Open": opened,
     "fleet breaker Open": opened_for_all,
     "deleted, Restore": deleted,

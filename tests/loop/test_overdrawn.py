@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
+import pytest
+
+from pegbox.model.knobs import Setting
 from pegbox.ports import CONFIG_MAP, PROFILE, Ref
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -92,6 +96,35 @@ async def test_a_restore_without_room_for_the_rest_says_so_from_the_look_that_en
     assert len(said) >= 3 and set(said) == {("True", "RestorePending")}
     texts = [event.message for _, event in world.events.emitted]
     assert any(e.startswith("restored") and "until it fits, less than workers=4" in e for e in texts)
+
+
+@pytest.mark.parametrize("deleted", ["under way", "at its end"])
+async def test_deleted_after_a_restore_that_had_no_room_for_the_rest_the_originals_come_back(deleted: str) -> None:
+    """Adopted 4 workers of 4 pods; 2 of 8 were accepted. While all is restored somebody raises the HPA to 8 again: 2 are
+    all that fits. Seed 700003494: they were left of a deleted profile where the stop's restore was still under way."""
+    world = await make()
+    await world.apply(documents.hpa())
+    knobs = documents.hot(initial=4), {"name": "max_replicas", "conflictPolicy": "Take"}
+    await world.add(documents.profile("checkout", *knobs, **BY_HAND), workers=4)
+    await world.steady()
+    await world.annotate("try", "workers=2,max_replicas=8")
+    await world.turn()
+    await world.rest()
+    assert (await world.values(), await world.bounds()) == ({"workers": "2"}, (2, 8))
+    world.brake("restore")
+    await world.turn()
+    assert await world.bounds() == (2, 4)
+    await world.apply(documents.hpa(high=8))
+    await world.turn()
+    if deleted == "at its end":
+        await world.turns(4)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.owed == Setting({"workers": Fraction(4)})
+    assert (ledger.intent is not None) == (deleted == "under way")
+    await world.delete()
+    await world.turns(8)
+    assert await world.find(Ref(PROFILE, world.namespace, "checkout")) is None
+    assert (await world.values(), await world.bounds()) == ({"workers": "4"}, (2, 8)), "what he set stays"
 
 
 async def test_who_sets_the_value_again_and_again_is_written_once_and_then_only_said() -> None:

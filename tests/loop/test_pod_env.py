@@ -534,8 +534,7 @@ async def test_in_a_freeze_no_pod_is_replaced_at_rest() -> None:
     await world.wake()
     await world.edit(mode="Recommend")
     await world.turn()
-    freeze = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}
-    await world.edit(mode="Auto", freezes=[freeze])
+    await world.edit(mode="Auto", freezes=[documents.ALWAYS])
     count = written(world.pegbox).count(EVICT)
     await world.turns(6)
     assert written(world.pegbox).count(EVICT) == count

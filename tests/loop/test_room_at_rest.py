@@ -110,8 +110,7 @@ async def test_what_else_is_brought_to_the_pods_at_rest_replaces_none_of_them(wh
     evicted = written(world.pegbox).count(EVICT)
     ref = Ref(DEPLOYMENT, world.namespace, "checkout")
     await world.outside.json_patch(ref, [{"op": "replace", "path": "/spec/replicas", "value": 3}], subresource="scale")
-    freeze = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}
-    spec: dict[str, Any] = {"freezes": [freeze]} if what == "a freeze" else {"budgets": limited(7)}
+    spec: dict[str, Any] = {"freezes": [documents.ALWAYS]} if what == "a freeze" else {"budgets": limited(7)}
     await world.edit(mode="Auto", **spec)
     await world.pods_step(app)
     await world.turns(4)

@@ -18,7 +18,7 @@ from pegbox.testing.cluster import FakeCluster
 from pegbox.testing.faults import Killed, WriteRecord
 from tests.loop import documents
 from tests.loop.killing import Countdown
-from tests.loop.world import App, World, make, written
+from tests.loop.world import App, Wishing, World, make, written
 
 TAKE = {"conflictPolicy": "Take"}
 SMALL = {"cpu": "0.5", "memory": "256Mi"}  # 0.5 is 500m: what is put back has to read as it was written
@@ -124,6 +124,36 @@ async def test_a_new_pod_in_mid_trial_is_resized_too() -> None:
     await world.turns(2)
     assert await pod_sizes(app) == ["750m"] * 3
     assert "ForeignChange" not in world.events.reasons()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+async def test_in_a_freeze_a_pod_that_begins_in_mid_trial_ends_it_and_is_not_resized(frozen: bool) -> None:
+    """Seed 710003917. What would still be written in a freeze goes back instead. Nobody asked for this trial."""
+    wishing = Wishing()
+    world = await make(predicting=wishing)
+    _, app = await start(size(), world=world)
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.incumbent is not None
+    wishing.wish = ledger.incumbent.with_values(cpu_request=Fraction(3, 4))
+    await world.turns(3)
+    assert await pod_sizes(app) == ["750m"] * 2
+    assert await _in_force(world)
+    if frozen:
+        await world.edit(freezes=[documents.ALWAYS])
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    wishing.wish = None
+    written = []
+    for _ in range(4):
+        await world.turn()
+        written.append(await pod_sizes(app))
+    ended = [
+        (e.reason, "Frozen" in e.message) for _, e in world.events.emitted if e.reason is Reason.TRIAL_INCONCLUSIVE
+    ]
+    if frozen:
+        assert (ended, written[-1]) == ([(Reason.TRIAL_INCONCLUSIVE, True)], ["0.5"] * 3)
+    else:
+        assert (ended, written[-1]) == ([], ["750m"] * 3)
 
 
 @pytest.mark.parametrize("why", ["Infeasible", "Deferred"])

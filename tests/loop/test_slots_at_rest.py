@@ -21,7 +21,6 @@ from tests.loop.world import World, make, written
 
 EVICT, ROLLOUT = ("evict", "Pod", "eviction"), ("apply", "Deployment", "")
 SIZES = {"requests": {"cpu": "500m", "memory": "256Mi"}}
-FREEZE = {"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}
 
 
 async def left_behind(restarts: int, *names: str, behind: tuple[str, ...] | None = None, **spec: Any) -> World:
@@ -244,7 +243,7 @@ async def test_who_is_not_to_go_on_any_more_gives_the_slot_up(how: str) -> None:
         case "its mode is turned off":
             await world.edit("a", mode="Recommend")
         case "a freeze":
-            await world.edit("a", freezes=[FREEZE])
+            await world.edit("a", freezes=[documents.ALWAYS])
         case _:
             await world.delete("a")
     await world.turns(2, "a")

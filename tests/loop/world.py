@@ -16,9 +16,9 @@ from pegbox.api import ledger_codec
 from pegbox.model import settings_document
 from pegbox.model.brakes import STOP_ANNOTATION
 from pegbox.model.errors import InvalidInput, NotFound
-from pegbox.model.knobs import values_hash
+from pegbox.model.knobs import Setting, values_hash
 from pegbox.model.observations import Missing
-from pegbox.model.proposals import Proposal
+from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.settings_document import TRIAL
 from pegbox.model.snapshot import Acknowledgement, Document, Snapshot
@@ -48,6 +48,19 @@ class Quiet(Predicting):
 
     async def proposal(self, snapshot: Snapshot, memory: Memory, now: Any) -> Proposal | Missing:
         return Missing(Reason.NOTHING_BETTER)
+
+
+class Wishing(Predicting):
+    """Proposes what it is told to, of its own accord: what a person asks for is finished in a freeze."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wish: Setting | None = None
+
+    async def proposal(self, snapshot: Snapshot, memory: Memory, now: Any) -> Proposal | Missing:
+        if self.wish is None:
+            return Missing(Reason.NOTHING_BETTER)
+        return Proposal(self.wish, ProposalKind.JOINT, "more", Missing(Reason.LEARNING), self.wish)
 
 
 @dataclass

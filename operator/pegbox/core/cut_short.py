@@ -100,7 +100,8 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     urgent = intent.reason is Reason.LIMITS_NARROWED
     frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
     goes_on = _still_to_write(snapshot, intent) or _still_to_restart(snapshot, workload, intent)
-    if frozen.admission is Admission.REFUSE and not intent.requested and goes_on:
+    writes = goes_on or sizing.behind(snapshot)  # a pod that began meanwhile is resized, too (seed 710003917)
+    if frozen.admission is Admission.REFUSE and not intent.requested and writes:
         return Ending(TrialState.INCONCLUSIVE, Reason.FROZEN, now, frozen.detail)
     if snapshot.refusal is not None and goes_on:  # a freeze or a limit that was edited since is not known either
         return Ending(TrialState.INCONCLUSIVE, snapshot.refusal.reason, now, snapshot.refusal.detail)

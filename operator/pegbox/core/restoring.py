@@ -29,7 +29,8 @@ def delete(snapshot: Snapshot, now: datetime) -> Decision:
     assert isinstance(snapshot.workload, Workload)
     if snapshot.claimed >= {*snapshot.spec.space.names}:
         return _left_to_others(snapshot)
-    if ledger.intent is None or ledger.intent.kind is not IntentKind.RESTORE:
+    begun = ledger.intent is not None and ledger.intent.kind is IntentKind.RESTORE
+    if not begun or ledger.owed is not None:  # a stop's restore made do with the room there was (seed 700003494)
         return restore(snapshot, snapshot.workload, goal, reason, now)
     return under_way.proceed(snapshot, snapshot.workload, now, 0.0)
 
@@ -71,9 +72,10 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     foreign |= snapshot.known(snapshot.claimed)
     parent = _unfinished(snapshot, _here(snapshot, parent), goal)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
-    if not snapshot.deleting:
+    ledger = replace(ledger, owed=None)
+    if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
         wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
-        ledger = transitions.owing(replace(ledger, owed=None), wanted, goal)
+        ledger = transitions.owing(ledger, wanted, goal)
     left = cohorts.left(snapshot, workload, parent)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
