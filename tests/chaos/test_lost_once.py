@@ -126,6 +126,20 @@ LOST = (
         ),
         id="a request that its owner changes twice in mid-rollback",
     ),
+    # What a process remembers of a stop's restore it ends, whatever the ledger and the mode say by then.
+    pytest.param(
+        Schedule(
+            710005785,
+            "places",
+            (
+                Step("proposal of the model", 109683234, 2),
+                Step("stopped and restored, class or profile unusable", 935595206, 0),
+                Step("profile suspended (mode Recommend)", 421859253, 1),
+                Step("ledger corrupted", 657842543, 2),
+            ),
+        ),
+        id="a restore whose ledger is corrupted, in Observe",
+    ),
 )
 
 
