@@ -97,7 +97,7 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
         return Ending(TrialState.INCONCLUSIVE, unadmitted.reason, now, unadmitted.detail)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
-    urgent = intent.reason is Reason.LIMITS_NARROWED
+    urgent = intent.urgent or intent.reason is Reason.LIMITS_NARROWED  # as it began: its own success ends no urgency
     frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
     goes_on = _still_to_write(snapshot, intent) or _still_to_restart(snapshot, workload, intent)
     if frozen.admission is Admission.REFUSE and not intent.requested and goes_on:
