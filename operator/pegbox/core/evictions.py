@@ -45,8 +45,11 @@ def waits(
 
 
 def outweighed(intent: Intent) -> bool:
-    """May a rollout that ends all pods at once take the place of a forbidden eviction? Only on the way back from harm, or
-    one that a person or a budget asks for. After an inconclusive trial nothing is known to be bad: it waits."""
+    """May a rollout that ends all pods at once take the place of a forbidden eviction?
+
+    Only on the way back from harm, or one that a person or a budget asks for. After an inconclusive trial nothing is
+    known to be bad: it waits.
+    """
     return intent.kind.goes_back and intent.state is not TrialState.INCONCLUSIVE
 
 
