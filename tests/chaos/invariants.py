@@ -392,11 +392,11 @@ def nothing_new_in_a_freeze(world: World, name: str, moves: bool) -> None:
 
 
 def nothing_new_unseen(world: World, name: str, lie: str) -> None:
-    """While nothing can be known of the service no trial of our own accord writes a value or restarts a pod: no data moves
+    """While nothing can be known of the service no trial, asked for or not, writes a value or restarts a pod: no data moves
     a workload only back. `lie`: what hides it from a wake that does so, "" where nothing does."""
     ledger = world.ledger(name)
     intent = ledger.intent if ledger is not None else None
-    if lie and intent is not None and intent.kind is IntentKind.TRIAL and not intent.requested:
+    if lie and intent is not None and intent.kind is IntentKind.TRIAL:
         raise Violation(f"{name}: trial {intent.id} writes, or restarts a pod, while Prometheus is {lie}")
 
 

@@ -173,7 +173,7 @@ UNSEEN = ["nothing_new_unseen"]
         pytest.param(_in_a_trial, _lies("empty"), _noted, [], id="a trial that neither writes a value nor restarts"),
         pytest.param(_in_a_trial, _lies("scrape gaps"), _moved, [], id="a lie that tells some of it"),
         pytest.param(_in_a_trial, _lies(""), _moved, [], id="the truth"),
-        pytest.param(_asked_for, _lies("empty"), _moved, [], id="a trial that was asked for"),
+        pytest.param(_asked_for, _lies("empty"), _moved, UNSEEN, id="one that was asked for does, too"),
         pytest.param(_on_the_way_back, _lies("empty"), _moved, [], id="a way back"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from pegbox.model.errors import NotAvailable
 from pegbox.model.reasons import Reason
-from pegbox.model.trials import Ledger, TrialState
+from pegbox.model.trials import Ledger, TrialState, TrialSummary
 from pegbox.ports import PDB, POD, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
@@ -33,13 +33,32 @@ async def allow(world: World, count: int) -> None:
     await world.pegbox.as_manager("kube-controller-manager").apply(body, force=True, subresource="status")
 
 
-async def threads() -> World:
-    """Two pods that take their threads by envFrom."""
+async def threads(pods: int = 2, strategy: dict[str, Any] | None = None) -> World:
+    """Pods that take their threads by envFrom."""
     world = await make()
     profile = documents.profile("checkout", documents.hot(), documents.env(), guards=GUARDS)
-    await world.add(profile, workers=2, threads=2)
+    target = documents.deployment(replicas=pods)
+    target["spec"] |= {"strategy": strategy} if strategy else {}
+    await world.add(profile, target, workers=2, threads=2)
     await world.steady()
     return world
+
+
+def rolling(surge: int | str, unavailable: int | str) -> dict[str, Any]:
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+
+
+async def tried(world: World) -> TrialSummary:
+    """Turns until a trial was judged, or ended otherwise; its way back may last."""
+
+    async def over() -> bool:
+        ledger = await world.ledger()
+        return ledger is not None and bool(ledger.trials)
+
+    await world.until(over, limit=200)
+    ledger = await world.ledger()
+    assert ledger is not None
+    return ledger.trials[-1]
 
 
 async def refused(world: World) -> None:
@@ -196,3 +215,60 @@ async def test_an_overloaded_server_is_asked_again_and_is_nobodys_refusal(times:
     else:
         assert (trial.state, trial.reason) == (TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED)
     assert ledger.breaker.failures == 0
+
+
+ALL_AT_ONCE = [
+    pytest.param(2, {"type": "Recreate"}, True, id="Recreate"),
+    pytest.param(1, {"type": "Recreate"}, True, id="Recreate of one pod"),
+    pytest.param(2, rolling(0, "100%"), True, id="all may be unavailable"),
+    pytest.param(2, rolling(1, 2), True, id="what is added above the replicas keeps no old pod"),
+    pytest.param(1, rolling(0, "25%"), True, id="one of one, where nothing else could move"),
+    pytest.param(2, {}, False, id="the twin: what the server makes of no strategy"),
+    pytest.param(2, rolling(0, 1), False, id="the twin: one of two"),
+    pytest.param(2, rolling("50%", "99%"), False, id="the twin: 1.98 of two is one"),
+    pytest.param(1, rolling("25%", "25%"), False, id="the twin: the only pod ends once another is ready"),
+]
+
+
+@pytest.mark.parametrize(("pods", "strategy", "at_once"), ALL_AT_ONCE)
+async def test_a_trial_never_rolls_out_where_that_may_end_all_pods_at_once(
+    pods: int, strategy: dict[str, Any], at_once: bool
+) -> None:
+    """The budget forbids it for good: the trial ends for want of restarts, and its way back does not do it either."""
+    world = await threads(pods, strategy)
+    await allow(world, 0)
+    await world.annotate("try", "threads=3")
+    trial = await tried(world)
+    if not at_once:
+        assert trial.state is TrialState.ACCEPTED and ROLLOUT in written(world.pegbox)
+        return
+    assert (trial.state, trial.reason) == (TrialState.INCONCLUSIVE, Reason.NOT_ACKNOWLEDGED)
+    await world.turns(30)
+    assert not {EVICT, ROLLOUT} & set(written(world.pegbox))
+    assert (await world.own())["data"]["THREADS"] == "2" and await world.intent() is not None
+    assert "The disruption budget checkout does not allow" in await world.why()
+    await allow(world, 9)
+    assert (await ended(world)).breaker.failures == 0
+    assert written(world.pegbox).count(EVICT) == pods and ROLLOUT not in written(world.pegbox)
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+async def test_it_restarts_them_by_evictions_where_the_budget_allows(pods: int) -> None:
+    world = await threads(pods, {"type": "Recreate"})
+    await allow(world, 9)
+    await world.annotate("try", "threads=3")
+    assert (await tried(world)).state is TrialState.ACCEPTED
+    assert written(world.pegbox).count(EVICT) == pods and ROLLOUT not in written(world.pegbox)
+
+
+@pytest.mark.parametrize("why", ["harm", "a person"])
+async def test_the_way_back_from_harm_or_by_request_rolls_out_all_the_same(why: str) -> None:
+    world = await threads(2, {"type": "Recreate"})
+    await allow(world, 9)
+    await world.annotate("try", "threads=4" if why == "harm" else "threads=3")  # 4 thrashes
+    await world.until(lambda: _counted(world, 2))
+    await allow(world, 0)
+    if why == "a person":
+        await world.annotate("rollback")
+    assert (await ended(world)).trials[-1].state is TrialState.REVERTED
+    assert written(world.pegbox).count(ROLLOUT) == 1

@@ -35,6 +35,8 @@ LATER_REASONS: Mapping[Reason, Reason] = {
 }
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""
+LATER_FIELDS = frozenset({"disturbed", "urgent"})
+"""Fields of an intent that came later. Where they say nothing they are left out: older releases write the same text."""
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these
 _COLUMNS = tuple(item.name for item in fields(Row) if item.name not in ("setting", "signals"))
@@ -182,11 +184,13 @@ def _packed(ledger: Ledger) -> str:
         body["columns"] = {"numbers": _COLUMNS, "signals": signals}
         body["rows"] = [_row_out(row, table, signals) for row in ledger.rows]
         body["settings"] = table.entries
-        if body["intent"] is not None and not body["intent"]["disturbed"]:
-            del body["intent"]["disturbed"]  # releases from before it write the same text
-        measured = (body["intent"] or {}).get("baseline")
+        begun = body["intent"] or {}
+        for name in LATER_FIELDS & begun.keys():
+            if not begun[name]:
+                del begun[name]
+        measured = begun.get("baseline")
         if measured is not None and not measured["pods"]:
-            del measured["pods"]  # likewise
+            del measured["pods"]  # likewise, of a baseline
         for part in _with_reasons(body):
             later = LATER_REASONS.get(part["reason"])
             if later is not None:

@@ -27,7 +27,6 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
-NOT_YET = frozenset({Reason.NO_DATA, Reason.PARTIAL_DATA, Reason.TOO_FEW_EVENTS})
 BY_OTHERS = "all while others changed the pods"
 
 
@@ -97,7 +96,7 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
         return Ending(TrialState.INCONCLUSIVE, unadmitted.reason, now, unadmitted.detail)
     if tokens.wants_rollback(snapshot):
         return Ending(TrialState.REVERTED, Reason.REQUESTED, now, "rollback requested")
-    urgent = intent.reason is Reason.LIMITS_NARROWED
+    urgent = intent.urgent or intent.reason is Reason.LIMITS_NARROWED  # as it began: its own success ends no urgency
     frozen = guards.waiting.frozen(guards.as_urgent(snapshot) if urgent else snapshot, now)
     goes_on = _still_to_write(snapshot, intent) or _still_to_restart(snapshot, workload, intent)
     writes = goes_on or sizing.behind(snapshot)  # a pod that began meanwhile is resized, too (seed 710003917)
@@ -132,21 +131,11 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
 
 
 def blind(snapshot: Snapshot, now: datetime) -> Missing | None:
-    """Why a trial of our own accord may write nothing new at this look, nor restart a pod; None where it may.
-
-    All figures but load are told by setting: that there are none yet of the stage under way, or of few pods, is no
-    silence, while pods take it up. What a person asked for began without figures, too.
-    """
-    intent, seen = snapshot.ledger.intent, snapshot.observation
-    if intent is None or intent.kind is not IntentKind.TRIAL or intent.requested:
+    """Why a trial may write nothing new at this look, nor restart a pod; None where it may."""
+    intent = snapshot.ledger.intent
+    if intent is None or intent.kind is not IntentKind.TRIAL:
         return None
-    unseen = guards.data.unseen(snapshot.spec, seen, now)
-    if unseen is not None or isinstance(seen, Missing):
-        return unseen
-    if isinstance(seen.offered_load, Missing):
-        return seen.offered_load
-    told = (seen.throughput, seen.latency)
-    return next((figure for figure in told if isinstance(figure, Missing) and figure.reason not in NOT_YET), None)
+    return guards.data.blind(snapshot.spec, snapshot.observation, now)
 
 
 def _silent(snapshot: Snapshot, intent: Intent, now: datetime) -> Ending | None:

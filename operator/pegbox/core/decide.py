@@ -394,6 +394,7 @@ def _trial(snapshot: Snapshot, workload: Workload, proposal: Proposal, wanted: S
         reason=asked if asked in verify.WITHOUT_GAIN else Reason.TRIAL_STARTED,
         now=now,
         why=proposal.why,
+        urgent=guards.waiting.urgent(snapshot),
         predicted=_promised(snapshot, expected),
         baseline=baseline_of(snapshot.baseline_windows),
         revision=snapshot.ledger.revision,

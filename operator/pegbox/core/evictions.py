@@ -12,7 +12,7 @@ from pegbox.model.errors import NotEvicted
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Snapshot, Workload
-from pegbox.model.trials import Intent
+from pegbox.model.trials import Intent, TrialState
 
 KEPT = Fraction(1, 2)
 """Of a pod's ackTimeout: what is left for the rollout."""
@@ -42,6 +42,15 @@ def waits(
     pods = len(workload.unfinished)
     done = pods - len(force.outdated(snapshot.spec.space, intent, workload))
     return snapshot.read_at < intent.applied_at + share * float(done + 1 - KEPT)
+
+
+def outweighed(intent: Intent) -> bool:
+    """May a rollout that ends all pods at once take the place of a forbidden eviction?
+
+    Only on the way back from harm, or one that a person or a budget asks for. After an inconclusive trial nothing is
+    known to be bad: it waits.
+    """
+    return intent.kind.goes_back and intent.state is not TrialState.INCONCLUSIVE
 
 
 def told(spec: ProfileSpec, decision: Decision, forbidden: NotEvicted, *, rolls_out: bool) -> Decision:

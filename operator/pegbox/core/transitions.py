@@ -43,6 +43,7 @@ class Begin:
     now: datetime
     why: str = ""
     requested: bool = False
+    urgent: bool = False
     predicted: float | None = None
     baseline: Baseline | None = None
     revision: str = ""
@@ -70,6 +71,7 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         pods=item.pods,
         baseline=item.baseline,
         requested=item.requested,
+        urgent=item.urgent,
         predicted=item.predicted,
         cohort=cohort,
     )

@@ -116,6 +116,7 @@ class Intent:
     state: TrialState | None = None  # how the trial ended; set on the rollback that follows it
     counted: bool = False  # does the breaker count it?
     requested: bool = False  # by the verb `try`: judged by the same rules
+    urgent: bool = False  # it began while an SLO was breached, which its own first stage may mend
     predicted: float | None = None  # throughput that the model expected, events per second
     bad_samples: int = 0  # consecutive wakes at which a hard guard's condition held
     disturbed: int = 0  # of these, how many while others changed the pods of a trial that had settled

@@ -8,6 +8,7 @@ conflict and never a surprise. What is in place already is not written again. Dr
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -309,7 +310,8 @@ class LiveActuator:
         if not old or leaving or not (back or upkeep.settled(workload)):
             return Acted()
         # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
-        if len(workload.unfinished) >= 2 or workload.kind == "StatefulSet":
+        ends_first = workload.kind == "StatefulSet" or all_at_once(change.found.target)
+        if len(workload.unfinished) >= 2 or ends_first:
             return await self._evict(change, workload, min(sick if back else old, key=lambda p: p.name))
         return Acted(await self._rollout(change))
 
@@ -323,18 +325,16 @@ class LiveActuator:
             forbidden = error.with_traceback(None)  # it is told later, and must not keep what was read here
             if evictions.waits(change.snapshot, workload, change.intent, forbidden, change.forbidden_since):
                 return Acted(False, forbidden)
-            return Acted(await self._rollout(change), forbidden, rolls_out(change.found.target))
+            return Acted(await self._rollout(change), forbidden, may_roll_out(change))
         self.reached(Point.AFTER_EVICTION)
         return Acted(True)
 
     async def _rollout(self, change: Change) -> bool:
-        """A template annotation, once per intent and stage; costs a revision, respects surge and readiness.
-
-        Never for a canary, whose setting it would bring to every pod: it waits for an eviction.
-        """
+        """A template annotation, once per intent and stage; costs a revision, and goes as the workload's own strategy
+        says: surge and readiness are respected where that does, a PodDisruptionBudget by none."""
         target = change.found.target
-        if target is None or change.intent.canary or not rolls_out(target):
-            return False  # a new revision would restart nobody, or not everybody: the pods are waited for
+        if target is None or not may_roll_out(change):
+            return False  # the pods are waited for
         mark = f"{change.intent.id}-{change.intent.generation}"
         template = target["spec"]["template"]
         if (template.get("metadata", {}).get("annotations") or {}).get(RESTARTED) == mark:
@@ -345,6 +345,40 @@ class LiveActuator:
         await self.cluster.apply(body)
         self.reached(Point.AFTER_ROLLOUT)
         return True
+
+
+def may_roll_out(change: Change) -> bool:
+    """Would a new revision restart every pod, and may it?
+
+    Never for a canary, whose setting it would bring to every pod: it waits for an eviction. Where it ends all pods at
+    once, only for a way back that must not wait.
+    """
+    target, intent = change.found.target, change.intent
+    held_back = all_at_once(target) and not evictions.outweighed(intent)
+    return rolls_out(target) and not intent.canary and not held_back
+
+
+def all_at_once(target: Object | None) -> bool:
+    """May a rollout of the Deployment end its last old pod before any new one is ready? By Recreate, or where as many
+    pods as there are may be unavailable. As its controller counts: percentages are rounded down, of nothing at all it
+    makes one, and what may be added above the replicas keeps no old pod.
+    """
+    if target is None or target["kind"] != "Deployment":
+        return False
+    strategy = target["spec"].get("strategy") or {}
+    replicas = int(target["spec"].get("replicas", 1))
+    if strategy.get("type") == "Recreate":
+        return True
+    stated = strategy.get("rollingUpdate") or {}
+    surge, unavailable = (_share(stated.get(name, "25%"), replicas) for name in ("maxSurge", "maxUnavailable"))
+    return max(math.floor(unavailable), 1 if surge == 0 else 0) >= replicas
+
+
+def _share(stated: int | str, replicas: int) -> Fraction:
+    """A count, or a percentage of the replicas."""
+    if isinstance(stated, str) and stated.endswith("%"):
+        return Fraction(int(stated[:-1]) * replicas, 100)
+    return Fraction(stated)
 
 
 def rolls_out(target: Object | None) -> bool:

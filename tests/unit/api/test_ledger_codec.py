@@ -151,6 +151,15 @@ def test_bad_samples_that_others_disturbed_are_written_only_where_there_are_any(
         assert decode(body).intent == replace(INTENT, disturbed=count)
 
 
+def test_that_a_trial_is_urgent_is_written_only_where_it_is() -> None:
+    """Likewise; an older release that takes it over leaves it out, and a freeze takes the trial back once the SLO is met."""
+    for urgent in (False, True):
+        body = stored(replace(full_ledger(), intent=replace(INTENT, urgent=urgent)))
+        assert body["data"]["schemaVersion"] == stored(replace(full_ledger(), intent=INTENT))["data"]["schemaVersion"]
+        assert ("urgent" in json.loads(body["data"]["state"])["intent"]) is urgent
+        assert decode(body).intent == replace(INTENT, urgent=urgent)
+
+
 def test_the_pods_of_a_baseline_are_written_only_where_they_are_known() -> None:
     """Likewise; a release from before leaves them out, and judges as it always did."""
     assert INTENT.baseline is not None

@@ -242,7 +242,7 @@ def test_every_objection_is_recorded_in_the_fixed_order() -> None:
 def test_a_try_waits_for_no_cooldown_but_for_the_breaker() -> None:
     asked = {v.guard for v in guards.readiness(snapshot(), T0, requested=True)}
     brakes = {"stopped", "opted-out", "breaker", "fleet-breaker"}
-    assert asked == {"mode", "writes", "paused", "halted", "error-budget", "rollout-health"} | brakes
+    assert asked == {"mode", "writes", "paused", "halted", "error-budget", "rollout-health", "sight"} | brakes
 
 
 @pytest.mark.parametrize("requested", [False, True], ids=["of_our_own_accord", "asked_for"])

@@ -12,12 +12,26 @@ import pytest
 from pegbox.core.decide import decide
 from pegbox.model.decisions import Action
 from pegbox.model.knobs import Setting
-from pegbox.model.observations import Missing
+from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Freeze, Mode
-from pegbox.model.reasons import Reason
+from pegbox.model.reasons import SENTENCES, Reason
 from pegbox.model.snapshot import Request, Snapshot
 from pegbox.model.trials import Breaker, BreakerState, IntentKind, Ledger, Rung, TrialState, TrialSummary
-from tests.unit.core.build import HOT, NO_WISH, POOL, T0, at, held, intent, ledger, setting, snapshot, spec, under_way
+from tests.unit.core.build import (
+    HOT,
+    NO_WISH,
+    POOL,
+    T0,
+    at,
+    held,
+    intent,
+    ledger,
+    setting,
+    snapshot,
+    spec,
+    under_way,
+    window,
+)
 
 NOW, MORE, LESS = setting(workers=4, pool=4), setting(workers=6, pool=4), setting(workers=3, pool=4)
 OPEN, HALF = Breaker(BreakerState.OPEN, until=at(60)), Breaker(BreakerState.HALF_OPEN)
@@ -131,7 +145,7 @@ def test_try_is_refused_once_with_the_reason(text: str, seen: Snapshot, words: s
 
 def test_try_waits_for_no_cooldown_and_no_freeze() -> None:
     frozen = spec(freezes=(Freeze("lunch", "0 12 * * *", "UTC", F(3600)),))
-    seen = snapshot(frozen, ledger(cooldown_until=at(60)), observation=Missing(Reason.NO_DATA))
+    seen = snapshot(frozen, ledger(cooldown_until=at(60)))
     assert decide(asked("try", "workers=6", seen), NO_WISH, T0).desired == MORE
 
 
@@ -139,6 +153,37 @@ def test_try_waits_for_a_measured_parent_since_no_guard_could_see_harm_without()
     decision = decide(asked("try", "workers=6", snapshot(baseline_windows=())), NO_WISH, T0)
     assert decision.desired is None
     assert "try" not in decision.ledger.tokens  # still to be served
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        pytest.param(Missing(Reason.METRICS_UNREACHABLE), Reason.METRICS_UNREACHABLE, id="no_server"),
+        pytest.param(Missing(Reason.PARTIAL_DATA), Reason.PARTIAL_DATA, id="warnings"),
+        pytest.param(Missing(Reason.NO_DATA), Reason.NO_DATA, id="no_series"),
+        pytest.param(window(-61), Reason.STALE_DATA, id="stale"),
+        pytest.param(window(offered_load=Missing(Reason.NO_DATA)), Reason.NO_DATA, id="no_load"),
+        pytest.param(window(throughput=Missing(Reason.NOT_A_NUMBER)), Reason.NOT_A_NUMBER, id="nan_of_throughput"),
+        pytest.param(window(latency=Missing(Reason.NOT_A_NUMBER)), Reason.NOT_A_NUMBER, id="nan_of_latency"),
+        pytest.param(window(), None, id="the_twin_all_is_known"),
+        pytest.param(window(-59), None, id="the_twin_young_enough"),
+        pytest.param(
+            window(offered_load=0.0, throughput=0.0, latency=Missing(Reason.NO_DATA)), None, id="the_twin_idle"
+        ),
+        pytest.param(window(latency=Missing(Reason.TOO_FEW_EVENTS)), None, id="the_twin_few_events"),
+        pytest.param(window(slos={"fast": Missing(Reason.NO_DATA)}), None, id="the_twin_a_silent_slo"),
+    ],
+)
+def test_try_is_refused_where_metrics_are_broken_and_starts_where_they_only_tell_little(
+    seen: Observation | Missing, reason: Reason | None
+) -> None:
+    """It has a measured parent; a clean window of now it needs none."""
+    found = decide(asked("try", "workers=6", snapshot(observation=seen)), NO_WISH, T0)
+    if reason is None:
+        assert found.desired == MORE
+        return
+    assert (found.reason, found.ledger.intent) == (Reason.REQUEST_REFUSED, None)
+    assert found.message.startswith(SENTENCES[reason]) and found.ledger.tokens == {"try": "t1"}
 
 
 def test_try_waits_while_something_is_under_way() -> None:

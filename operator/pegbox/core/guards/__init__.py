@@ -43,7 +43,7 @@ SETTING: tuple[SettingGuard, ...] = (
     limits.recently_failed,
     budgets_guard.budgets,
 )
-# A person's `try` waits for nothing that only protects against the tuner's own zeal.
+# A person's `try` waits for nothing that only protects against the tuner's own zeal; of data it needs `data.sight`.
 SKIPPED_BY_TRY = frozenset({waiting.cooldown, waiting.frozen, data.freshness})
 SKIPPED_IF_URGENT = frozenset({waiting.cooldown})
 TRY_SKIPS_SETTING = frozenset({limits.recently_failed})
@@ -56,7 +56,7 @@ def readiness(
     through."""
     skipped = SKIPPED_BY_TRY if requested else SKIPPED_IF_URGENT if urgent else frozenset()
     snapshot = as_urgent(snapshot) if urgent else snapshot
-    guards = [g for g in READINESS if g not in skipped]
+    guards = [g for g in READINESS if g not in skipped] + ([data.sight] if requested else [])
     return tuple(guard(snapshot, now) for guard in guards)
 
 

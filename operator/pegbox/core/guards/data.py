@@ -12,6 +12,8 @@ from pegbox.model.profile import OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 
+NOT_YET = frozenset({Reason.NO_DATA, Reason.PARTIAL_DATA, Reason.TOO_FEW_EVENTS})
+
 
 def oldest_allowed(spec: ProfileSpec) -> Fraction:
     """Seconds: a window that ended longer ago than two intervals (at least 30 s) decides nothing."""
@@ -45,6 +47,31 @@ def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Mis
     return Missing(Reason.STALE_DATA, f"newest window ended {age:.0f} s ago") if age > oldest_allowed(spec) else None
 
 
+def blind(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
+    """Why the figures of this look are of no use at all, or None.
+
+    All but load are told by setting: that there are none yet of a new one, or of few pods, is no silence.
+    """
+    missing = unseen(spec, seen, now)
+    if missing is not None or isinstance(seen, Missing):
+        return missing
+    if isinstance(seen.offered_load, Missing):
+        return seen.offered_load
+    told = (seen.throughput, seen.latency)
+    return next((figure for figure in told if isinstance(figure, Missing) and figure.reason not in NOT_YET), None)
+
+
+def sight(snapshot: Snapshot, now: datetime) -> Verdict:
+    """What a person asks for waits for no clean window, but nobody could judge it where metrics are broken."""
+    return _verdict("sight", blind(snapshot.spec, snapshot.observation, now))
+
+
+def _verdict(guard: str, missing: Missing | None) -> Verdict:
+    if missing is None:
+        return Verdict(guard, Admission.ADMIT, Reason.DATA_AVAILABLE)
+    return Verdict(guard, Admission.REFUSE, missing.reason, missing.detail)
+
+
 def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
     seen = snapshot.observation
     missing = missing_figure(seen) or unseen(snapshot.spec, seen, now)
@@ -52,6 +79,4 @@ def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
         missing = missing_slo(snapshot.spec, seen)
         if missing is None and baseline_of(snapshot.baseline_windows) is None:
             missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
-    if missing is None:
-        return Verdict("freshness", Admission.ADMIT, Reason.DATA_AVAILABLE)
-    return Verdict("freshness", Admission.REFUSE, missing.reason, missing.detail)
+    return _verdict("freshness", missing)

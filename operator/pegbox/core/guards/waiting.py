@@ -57,12 +57,12 @@ def cooldown(snapshot: Snapshot, now: datetime) -> Verdict:
 def frozen(snapshot: Snapshot, now: datetime) -> Verdict:
     """A freeze of the profile is in force. Where it allows what is urgent, a missed SLO may be mended."""
     for item in snapshot.spec.freezes:
-        if freeze.in_force(item, now) and not (item.allow_urgent and _urgent(snapshot)):
+        if freeze.in_force(item, now) and not (item.allow_urgent and urgent(snapshot)):
             return _verdict("frozen", Reason.FROZEN, f"freeze {item.name}")
     return _verdict("frozen", None)
 
 
-def _urgent(snapshot: Snapshot) -> bool:
+def urgent(snapshot: Snapshot) -> bool:
     """A breach over the SLO's own window: a bad scrape or two are no reason to act in a freeze."""
     found = slo.standing(snapshot).values()
     return any(not isinstance(v, Missing) and v.state is slo.SloState.BREACHED for v in found)
