@@ -109,6 +109,53 @@ async def test_a_stale_leader_that_would_record_the_end_of_a_restore_fails_once_
     assert not await world.exists() and (await world.theirs("BACKLOG")).strip() == "2"
 
 
+@pytest.mark.parametrize("made", ["by_the_new_leader", "and_again_after_somebody_deleted_it"])
+async def test_a_stale_leader_makes_no_document_where_another_one_stands_by_now(made: str) -> None:
+    """It adopts, and is paused before its first write: there was nothing whose version it could name."""
+    world = await make()
+    server = world.pegbox
+    paused = BeforeTheDocument(cast("FakeCluster", server), 1)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    await world.add(documents.profile("checkout", documents.hot(initial=4)), workers=4)
+    task = await _until_it_stops(world, paused)
+    world.pegbox = server
+    world.restart()
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    if made == "and_again_after_somebody_deleted_it":
+        await world.outside.delete(refs(world)["our ConfigMap"])
+        await world.turns(2)
+    document = await world.outside.get(refs(world)["our ConfigMap"])
+    paused.go_on.set()
+    await task
+    assert paused.answers == ["conflict"] and await world.values() == {"workers": "3"}
+    assert await world.outside.get(refs(world)["our ConfigMap"]) == document
+
+
+async def test_a_document_that_was_made_though_its_answer_was_lost_is_gone_on_with() -> None:
+    world = await make()
+    server = cast("FakeCluster", world.pegbox)
+    server.faults.fail_next("apply", CONFIG_MAP, NotAvailable("reset"), lost=True)
+    await world.add(documents.profile("checkout", documents.hot(initial=4)), workers=4)
+    await world.steady()
+    assert written(server).count(("apply", "ConfigMap", "")) == 1 and await world.values() == {"workers": "4"}
+
+
+async def test_a_variable_that_leaves_the_profile_leaves_the_document_that_we_made() -> None:
+    """Its fields are those of the apply that made it: of a create's, a later apply would take none away."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot(), documents.env()), workers=2, threads=2)
+    await world.steady()
+    assert sorted((await world.outside.get(refs(world)["our ConfigMap"]))["data"]) == ["THREADS", "settings.json"]
+    await world.edit(knobs=[documents.hot()])
+    await world.annotate("try", "workers=3")
+    await world.turns(2)
+    assert list((await world.outside.get(refs(world)["our ConfigMap"]))["data"]) == ["settings.json"]
+
+
 async def test_a_field_is_given_back_on_the_object_as_it_was_read_and_on_none_that_moved_since() -> None:
     """A stop with restore gives back before it records the end: no ledger is in a late write's way there."""
     world = await in_mid_trial()
@@ -209,6 +256,21 @@ class BeforeTheEnd(Paused):
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
         if body["kind"] != "TuningLedger" or body["data"]["summary"]["intent"]:
+            return await self.server.apply(body, force=force, subresource=subresource)
+        self.stopped.set()
+        await self.go_on.wait()
+        try:
+            return await self.server.apply(body, force=force, subresource=subresource)
+        except WriteConflict:
+            self.answers.append("conflict")
+            raise
+
+
+class BeforeTheDocument(Paused):
+    """Stopped right before it makes our ConfigMap, which nobody has made yet."""
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        if body["kind"] != "ConfigMap" or self.stopped.is_set():
             return await self.server.apply(body, force=force, subresource=subresource)
         self.stopped.set()
         await self.go_on.wait()
