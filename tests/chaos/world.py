@@ -434,7 +434,9 @@ class World:
         for key, memory in self.operator.reconciler.memories.items():
             windows = deque(memory.windows, maxlen=memory.windows.maxlen)
             parsed = replace(memory.parsed)  # versions count on from here in each world for itself
-            out.operator.reconciler.memories[key] = replace(memory, windows=windows, parsed=parsed)
+            out.operator.reconciler.memories[key] = replace(
+                memory, windows=windows, parsed=parsed, claims=dict(memory.claims)
+            )
         out.remember_ledgers()
         return out
 
