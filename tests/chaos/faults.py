@@ -210,11 +210,14 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
         # A change set of several objects, so that it may stop between two of them.
         wanted = {n: v + chance.choice((-1, 1)) for n, v in world.tunable(tenant).items() if v > 1}
         await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
-    kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST, network.LAST))
+    kinds = chance.choice((network.ANY, network.WORKLOAD, *[network.LAST] * 3, network.DOCUMENT, network.CLAIM))
+    if kinds == network.DOCUMENT and world.server.peek(world.apps[tenant].own_ref) is not None:
+        await world.alice.delete(world.apps[tenant].own_ref)  # so that it stops before it makes it anew
     old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
-    old.network.stop_at = 1 if kinds == network.LAST else chance.choice((1, 2, 2, 3))
+    old.network.stop_at = 1 if kinds in (network.LAST, network.DOCUMENT) else chance.choice((1, 2, 2, 3))
     task = await _until_it_stops(world, tenant, old)
     world.restart()
+    stood = world.moved_by_leaders(tenant)
     # The new one may have to turn back what the old began: then it writes nothing where nothing was written yet.
     between = chance.choice(("", "deploy", "deploy", "verb rollback"))
     if between:
@@ -228,6 +231,7 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
         await world.wake(tenant)
         if world.went and intent == began and world.condition(tenant, "Accepted")[0] == "True":
             old.network.fenced |= named
+        old.network.fenced |= {ref for ref, what in world.moved_by_leaders(tenant).items() if what != stood.get(ref)}
         await world.others_step()
         world.clock.skip(2)
     old.network.go_on.set()
