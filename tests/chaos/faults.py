@@ -206,13 +206,13 @@ async def _restarted(world: World, chance: random.Random, tenant: str) -> str:
 async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     """It stops right before one of its writes, another one takes over, then it goes on as if nothing had been."""
     old = world.operator
-    if chance.random() < 0.8 and world.profile(tenant) is not None:
+    kinds = chance.choice((network.ANY, network.WORKLOAD, *[network.LAST] * 3, network.DOCUMENT, network.CLAIM))
+    if kinds == network.DOCUMENT and _rests(world, tenant):
+        await world.alice.delete(world.apps[tenant].own_ref)  # it stops before it makes it anew
+    elif chance.random() < 0.8 and world.profile(tenant) is not None:
         # A change set of several objects, so that it may stop between two of them.
         wanted = {n: v + chance.choice((-1, 1)) for n, v in world.tunable(tenant).items() if v > 1}
         await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
-    kinds = chance.choice((network.ANY, network.WORKLOAD, *[network.LAST] * 3, network.DOCUMENT, network.CLAIM))
-    if kinds == network.DOCUMENT and world.server.peek(world.apps[tenant].own_ref) is not None:
-        await world.alice.delete(world.apps[tenant].own_ref)  # so that it stops before it makes it anew
     old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
     old.network.stop_at = 1 if kinds in (network.LAST, network.DOCUMENT) else chance.choice((1, 2, 2, 3))
     task = await _until_it_stops(world, tenant, old)
@@ -243,6 +243,12 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     if chance.random() < 0.3 and not old.killed:
         await world.wake(tenant, old)  # it still believes in itself
     return f"after {wakes} wakes of the new one" + (f", {between} first" if between else "")
+
+
+def _rests(world: World, tenant: str) -> bool:
+    """Is our ConfigMap there, and made anew at the next look if it is not?"""
+    written = world.apps[tenant].document is not None and world.allow_writes
+    return written and world.mode(tenant) == "Auto" and not world.unsettled(tenant) and not world.brake_of(tenant)
 
 
 async def _until_it_stops(world: World, tenant: str, old: Operator) -> asyncio.Task[float | None]:
