@@ -219,7 +219,8 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     world.restart()
     stood = world.moved_by_leaders(tenant)
     # The new one may have to turn back what the old began: then it writes nothing where nothing was written yet.
-    between = chance.choice(("", "deploy", "deploy", "verb rollback"))
+    begins = ("verb try",) if kinds == network.CLAIM else ()
+    between = chance.choice(("", "deploy", "deploy", "verb rollback", *begins))
     if between:
         await TABLE[between].act(world, chance, tenant)
         world.on_others()
