@@ -1,7 +1,8 @@
 """Actuate: make the workload match the desired setting, idempotently, one change set, then read it back.
 
 Every write names field manager, uid and resourceVersion of what was read, so that a recreated or moved object is a
-conflict and never a surprise. What is in place already is not written again. Dry runs are another actuator
+conflict and never a surprise; where nothing was, it makes the object and writes over none. An eviction and a nudge name
+the uid alone: a pod moves all the time. What is in place already is not written again. Dry runs are another actuator
 (`nothing`), not a flag.
 """
 
