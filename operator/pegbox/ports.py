@@ -22,6 +22,10 @@ from pegbox.model.snapshot import Acknowledgement
 Object = dict[str, Any]
 
 FIELD_MANAGER = "pegbox"
+ABSENT = "1"
+"""A resourceVersion that no object has, since etcd begins to count at 2: an apply that names it makes what is not
+there, and is a conflict where anything is. A create would leave its fields to another entry of managedFields, beside
+which no later apply takes one away."""
 
 
 @dataclass(frozen=True, slots=True)

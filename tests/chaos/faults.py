@@ -206,17 +206,21 @@ async def _restarted(world: World, chance: random.Random, tenant: str) -> str:
 async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     """It stops right before one of its writes, another one takes over, then it goes on as if nothing had been."""
     old = world.operator
-    if chance.random() < 0.8 and world.profile(tenant) is not None:
+    kinds = chance.choice((network.ANY, network.WORKLOAD, *[network.LAST] * 3, network.DOCUMENT, network.CLAIM))
+    if kinds == network.DOCUMENT and _rests(world, tenant):
+        await world.alice.delete(world.apps[tenant].own_ref)  # it stops before it makes it anew
+    elif chance.random() < 0.8 and world.profile(tenant) is not None:
         # A change set of several objects, so that it may stop between two of them.
         wanted = {n: v + chance.choice((-1, 1)) for n, v in world.tunable(tenant).items() if v > 1}
         await world.ask(tenant, "try", ",".join(f"{n}={v}" for n, v in wanted.items()))
-    kinds = chance.choice((network.ANY, network.WORKLOAD, network.LAST, network.LAST, network.LAST))
     old.network.stop_kinds, old.network.stopped = kinds, asyncio.Event()
-    old.network.stop_at = 1 if kinds == network.LAST else chance.choice((1, 2, 2, 3))
+    old.network.stop_at = 1 if kinds in (network.LAST, network.DOCUMENT) else chance.choice((1, 2, 2, 3))
     task = await _until_it_stops(world, tenant, old)
     world.restart()
+    stood = world.moved_by_leaders(tenant)
     # The new one may have to turn back what the old began: then it writes nothing where nothing was written yet.
-    between = chance.choice(("", "deploy", "deploy", "verb rollback"))
+    begins = ("verb try",) if kinds == network.CLAIM else ()
+    between = chance.choice(("", "deploy", "deploy", "verb rollback", *begins))
     if between:
         await TABLE[between].act(world, chance, tenant)
         world.on_others()
@@ -228,6 +232,7 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
         await world.wake(tenant)
         if world.went and intent == began and world.condition(tenant, "Accepted")[0] == "True":
             old.network.fenced |= named
+        old.network.fenced |= {ref for ref, what in world.moved_by_leaders(tenant).items() if what != stood.get(ref)}
         await world.others_step()
         world.clock.skip(2)
     old.network.go_on.set()
@@ -239,6 +244,12 @@ async def _stale(world: World, chance: random.Random, tenant: str) -> str:
     if chance.random() < 0.3 and not old.killed:
         await world.wake(tenant, old)  # it still believes in itself
     return f"after {wakes} wakes of the new one" + (f", {between} first" if between else "")
+
+
+def _rests(world: World, tenant: str) -> bool:
+    """Is our ConfigMap there, and made anew at the next look if it is not?"""
+    written = world.apps[tenant].document is not None and world.allow_writes
+    return written and world.mode(tenant) == "Auto" and not world.unsettled(tenant) and not world.brake_of(tenant)
 
 
 async def _until_it_stops(world: World, tenant: str, old: Operator) -> asyncio.Task[float | None]:

@@ -13,7 +13,7 @@ from typing import Any
 from pegbox.core.baseline import served
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Intent, IntentKind, TrialState
-from pegbox.ports import Object, Ref
+from pegbox.ports import ABSENT, Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
 from tests.chaos import beginnings, limits, places
@@ -494,7 +494,8 @@ def foreign_kept(world: World, name: str, foreign: dict[str, dict[str, tuple[int
 
 
 def identity_stated(verb: str, what: Ref | Object, body: Any) -> None:
-    """Every write to a workload names the uid of the object that was read, so that a recreated one is a conflict."""
+    """Every write to a workload names the uid of the object that was read, so that a recreated one is a conflict, or says
+    that none was there."""
     if verb == "create":
         return
     kind = what.kind.kind if isinstance(what, Ref) else str(what["kind"])
@@ -504,9 +505,9 @@ def identity_stated(verb: str, what: Ref | Object, body: Any) -> None:
         operations, _ = body if isinstance(body, tuple) else ((), "")
         stated = any(o.get("path") == "/metadata/uid" for o in operations)
     else:
-        stated = bool(what["metadata"].get("uid"))
+        stated = bool(what["metadata"].get("uid")) or what["metadata"].get("resourceVersion") == ABSENT
     name = what.name if isinstance(what, Ref) else what["metadata"]["name"]
-    if kind in IDENTIFIED and not stated and not name.endswith("-pegbox"):
+    if kind in IDENTIFIED and not stated:
         raise Violation(f"{verb} {kind} {name} names no uid")
 
 

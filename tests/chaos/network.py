@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pegbox.model.errors import NotAvailable
-from pegbox.ports import Clock, Kind, Object, Ref
+from pegbox.ports import LEDGER, Clock, Kind, Object, Ref
 from pegbox.testing.cluster import kind_of
 from tests.chaos.server import Server
 
+T = TypeVar("T")
 Seen = Callable[[str, Ref | Object, Any], None]
 
 
@@ -22,6 +23,8 @@ def nobody(verb: str, what: Ref | Object, body: Any) -> None:
 ANY: frozenset[str] = frozenset()
 LAST = frozenset({"HorizontalPodAutoscaler", "Deployment", "StatefulSet", "PodEnvironment"})  # after our ConfigMap
 WORKLOAD = LAST | {"ConfigMap", "Pod"}
+DOCUMENT = frozenset({"ConfigMap"})
+CLAIM = frozenset({"SharedBudget"})
 Late = Callable[[Ref, frozenset[Ref]], None]
 
 
@@ -55,10 +58,11 @@ class Network:
     touch: Touch = untouched
 
     async def get(self, ref: Ref) -> Object:
-        """What a process reads anew it may write: that is for its Lease to forbid (seed 141000188: it was stopped in its own
-        fence, whose pods were gone by then)."""
+        """Who reads the ledger anew decides anew, and may write: that is for its Lease to forbid (seed 141000188: it was
+        stopped in its own fence, whose pods were gone by then). Who reads one object anew decided before it was moved."""
         self._arrive()
-        self.fenced -= {ref}
+        if ref.kind is LEDGER:
+            self.fenced = frozenset()
         return await self.server.get(ref)
 
     async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", limit: int = 500) -> list[Object]:
@@ -67,14 +71,13 @@ class Network:
 
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
         await self._send("apply", body, subresource)
-        meta = body["metadata"]
-        ref = Ref(kind_of(body), meta.get("namespace", ""), meta["name"])
+        ref = _ref(body)
         await self._storm(ref)
         return await self._landed(ref, self.server.apply(body, force=force, subresource=subresource))
 
     async def create(self, body: Object) -> Object:
         await self._send("create", body, "")
-        return await self.server.create(body)
+        return await self._landed(_ref(body), self.server.create(body))
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
         await self._send("json_patch", ref, (operations, subresource))
@@ -83,11 +86,11 @@ class Network:
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
         await self._send("delete", ref, uid)
-        await self.server.delete(ref, uid=uid)
+        await self._landed(ref, self.server.delete(ref, uid=uid))
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         await self._send("evict", pod, uid)
-        await self.server.evict(pod, uid=uid)
+        await self._landed(pod, self.server.evict(pod, uid=uid))
 
     async def allowed(
         self, verb: str, group: str, resource: str, *, namespace: str = "", subresource: str = ""
@@ -111,7 +114,7 @@ class Network:
             shared.storm -= 1
             await shared.touch(ref)
 
-    async def _landed(self, ref: Ref, write: Awaitable[Object]) -> Object:
+    async def _landed(self, ref: Ref, write: Awaitable[T]) -> T:
         before = self._version(ref)
         answer = await write
         if self._version(ref) != before:
@@ -124,3 +127,8 @@ class Network:
     def _arrive(self) -> None:
         if self.clock.monotonic() < (self.parent or self).gone_until:
             raise NotAvailable("dial tcp: connection refused")
+
+
+def _ref(body: Object) -> Ref:
+    meta = body["metadata"]
+    return Ref(kind_of(body), meta.get("namespace", ""), meta["name"])

@@ -17,10 +17,11 @@ from pegbox.adapters.kube.workload import RESTARTED
 from pegbox.model.knobs import Setting
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import BreakerState, TrialState, TrialSummary
-from pegbox.ports import HPA, PROFILE, Object, Ref
+from pegbox.ports import BUDGET, HPA, LEDGER, PROFILE, Object, Ref
 from pegbox.runtime.fence import FENCE
 from tests.chaos import limits
 from tests.chaos.invariants import Watch
+from tests.chaos.network import Network
 from tests.chaos.planting import remembered, written
 from tests.chaos.schedule import Runner, Schedule, Step, minimise, unfinished
 from tests.chaos.world import NAMESPACE, World
@@ -174,6 +175,13 @@ async def _without_a_uid(world: World, watch: Watch) -> None:
     await world.network.apply(body, force=True)
 
 
+async def _our_document_by_name_alone(world: World, watch: Watch) -> None:
+    body = world.server.peek(world.apps[NAME].own_ref)
+    assert body is not None
+    whole = {k: body[k] for k in ("apiVersion", "kind", "data")}
+    await world.network.apply(whole | {"metadata": {"name": f"{NAME}-pegbox", "namespace": NAMESPACE}}, force=True)
+
+
 async def _to_another_target(world: World, watch: Watch) -> None:
     target = world.apps[NAME].target
     await world.alice.delete(target)
@@ -225,6 +233,7 @@ async def _an_internal_error_is_told(world: World, watch: Watch) -> None:
         pytest.param(_older_number, "generation_grows", id="an older number of the document"),
         pytest.param(_over_a_foreign_edit, "foreign_kept", id="a foreign edit written over in mid-trial"),
         pytest.param(_without_a_uid, "identity_stated", id="a write that names no uid"),
+        pytest.param(_our_document_by_name_alone, "identity_stated", id="our document, whoever made it meanwhile"),
         pytest.param(_to_another_target, "target_is_the_recorded_one", id="a write to a recreated target"),
         pytest.param(_status(math.nan), "no_nan", id="NaN in a status"),
         pytest.param(_status("Inf"), "no_nan", id="infinity as text in a status"),
@@ -298,6 +307,62 @@ def test_a_late_write_of_a_leader_that_was_replaced_is_found() -> None:
         return watch.found
 
     assert [line.partition(":")[0] for line in asyncio.run(run())] == ["stale_leader_is_fenced"]
+
+
+def _budget(world: World) -> Ref:
+    return Ref(BUDGET, NAMESPACE, "postgres")
+
+
+def _hpa(world: World) -> Ref:
+    return Ref(HPA, NAMESPACE, NAME)
+
+
+def _document(world: World) -> Ref:
+    return world.apps[NAME].own_ref
+
+
+async def _claims(old: Network, ref: Ref) -> None:
+    operation: Object = {"op": "replace", "path": "/status/claims", "value": []}
+    await old.json_patch(ref, [operation], subresource="status")
+
+
+async def _deletes(old: Network, ref: Ref) -> None:
+    await old.delete(ref)
+
+
+async def _makes(old: Network, ref: Ref) -> None:
+    """What somebody deleted."""
+    body = old.server.peek(ref)
+    assert body is not None
+    await old.server.delete(ref)
+    meta = {k: body["metadata"][k] for k in ("name", "namespace")}
+    await old.create({k: v for k, v in body.items() if k != "status"} | {"metadata": meta})
+
+
+@pytest.mark.parametrize("reads", [None, "itself", "the ledger"])
+@pytest.mark.parametrize(
+    ("place", "writes"),
+    [
+        pytest.param(_budget, _claims, id="a claim"),
+        pytest.param(_hpa, _deletes, id="a deletion"),
+        pytest.param(_document, _makes, id="a creation"),
+    ],
+)
+def test_a_late_write_is_found_unless_its_leader_decides_anew(
+    place: Callable[[World], Ref], writes: Callable[[Network, Ref], Awaitable[None]], reads: str | None
+) -> None:
+    """Whoever reads one object anew has not decided anew: a claim is always read right before it is written."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("places")
+        watch, old, ref = Watch(world), world.operator.network, place(world)
+        old.fenced = frozenset({ref})
+        if reads is not None:
+            await old.get(ref if reads == "itself" else Ref(LEDGER, NAMESPACE, NAME))
+        await writes(old, ref)
+        return [line.partition(":")[0] for line in watch.found]
+
+    assert ("stale_leader_is_fenced" in asyncio.run(run())) == (reads != "the ledger")
 
 
 def _uid(world: World) -> str:

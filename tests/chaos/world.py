@@ -23,7 +23,7 @@ from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger
-from pegbox.ports import HPA, LEDGER, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
+from pegbox.ports import BUDGET, HPA, LEDGER, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
@@ -213,6 +213,16 @@ class World:
         if moved & ({"replicas"} | RESTARTS):
             found.add(app.target)
         return intent.id, frozenset(found)
+
+    def moved_by_leaders(self, name: str) -> dict[Ref, str]:
+        """What a leader writes whatever is under way: our ConfigMap's version, and its entry of each SharedBudget."""
+        own, holder = self.server.peek(self.apps[name].own_ref) or {}, f"{NAMESPACE}/{name}"
+        found = {self.apps[name].own_ref: str(own.get("metadata", {}).get("resourceVersion", ""))}
+        for body in self.server.peek_all(BUDGET, NAMESPACE):
+            claims = body.get("status", {}).get("claims", [])
+            ref = Ref(BUDGET, NAMESPACE, body["metadata"]["name"])
+            found[ref] = str([claim for claim in claims if claim["holder"] == holder])
+        return found
 
     async def wake(self, name: str, operator: Operator | None = None) -> float | None:
         """One wake; a kill is followed by a restart. What escapes is kept for the invariant that nothing does."""
@@ -434,7 +444,9 @@ class World:
         for key, memory in self.operator.reconciler.memories.items():
             windows = deque(memory.windows, maxlen=memory.windows.maxlen)
             parsed = replace(memory.parsed)  # versions count on from here in each world for itself
-            out.operator.reconciler.memories[key] = replace(memory, windows=windows, parsed=parsed)
+            out.operator.reconciler.memories[key] = replace(
+                memory, windows=windows, parsed=parsed, claims=dict(memory.claims)
+            )
         out.remember_ledgers()
         return out
 

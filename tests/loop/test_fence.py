@@ -14,8 +14,8 @@ import pytest
 from pegbox.model.brakes import OPT_OUT_ANNOTATION
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
-from pegbox.runtime import fence, leaving, reading
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
+from pegbox.runtime import claims, fence, leaving, reading
 from pegbox.runtime.holding import held
 from pegbox.runtime.points import Point, nobody
 from pegbox.testing.cluster import FakeCluster
@@ -107,6 +107,53 @@ async def test_a_stale_leader_that_would_record_the_end_of_a_restore_fails_once_
     assert await world.intent() == (intent if fenced else None)
     await world.turns(4)
     assert not await world.exists() and (await world.theirs("BACKLOG")).strip() == "2"
+
+
+@pytest.mark.parametrize("made", ["by_the_new_leader", "and_again_after_somebody_deleted_it"])
+async def test_a_stale_leader_makes_no_document_where_another_one_stands_by_now(made: str) -> None:
+    """It adopts, and is paused before its first write: there was nothing whose version it could name."""
+    world = await make()
+    server = world.pegbox
+    paused = BeforeTheDocument(cast("FakeCluster", server), 1)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    await world.add(documents.profile("checkout", documents.hot(initial=4)), workers=4)
+    task = await _until_it_stops(world, paused)
+    world.pegbox = server
+    world.restart()
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    if made == "and_again_after_somebody_deleted_it":
+        await world.outside.delete(refs(world)["our ConfigMap"])
+        await world.turns(2)
+    document = await world.outside.get(refs(world)["our ConfigMap"])
+    paused.go_on.set()
+    await task
+    assert paused.answers == ["conflict"] and await world.values() == {"workers": "3"}
+    assert await world.outside.get(refs(world)["our ConfigMap"]) == document
+
+
+async def test_a_document_that_was_made_though_its_answer_was_lost_is_gone_on_with() -> None:
+    world = await make()
+    server = cast("FakeCluster", world.pegbox)
+    server.faults.fail_next("apply", CONFIG_MAP, NotAvailable("reset"), lost=True)
+    await world.add(documents.profile("checkout", documents.hot(initial=4)), workers=4)
+    await world.steady()
+    assert written(server).count(("apply", "ConfigMap", "")) == 1 and await world.values() == {"workers": "4"}
+
+
+async def test_a_variable_that_leaves_the_profile_leaves_the_document_that_we_made() -> None:
+    """Its fields are those of the apply that made it: of a create's, a later apply would take none away."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot(), documents.env()), workers=2, threads=2)
+    await world.steady()
+    assert sorted((await world.outside.get(refs(world)["our ConfigMap"]))["data"]) == ["THREADS", "settings.json"]
+    await world.edit(knobs=[documents.hot()])
+    await world.annotate("try", "workers=3")
+    await world.turns(2)
+    assert list((await world.outside.get(refs(world)["our ConfigMap"]))["data"]) == ["settings.json"]
 
 
 async def test_a_field_is_given_back_on_the_object_as_it_was_read_and_on_none_that_moved_since() -> None:
@@ -217,6 +264,34 @@ class BeforeTheEnd(Paused):
         except WriteConflict:
             self.answers.append("conflict")
             raise
+
+
+class BeforeTheDocument(Paused):
+    """Stopped right before it makes our ConfigMap, which nobody has made yet."""
+
+    async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
+        if body["kind"] != "ConfigMap" or self.stopped.is_set():
+            return await self.server.apply(body, force=force, subresource=subresource)
+        self.stopped.set()
+        await self.go_on.wait()
+        try:
+            return await self.server.apply(body, force=force, subresource=subresource)
+        except WriteConflict:
+            self.answers.append("conflict")
+            raise
+
+
+class BeforeAClaim(Paused):
+    """Stopped right before it first lowers its claim, once it is told to."""
+
+    armed = False
+
+    async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
+        if ref.kind is not BUDGET or not self.armed:
+            return await self.server.json_patch(ref, operations, subresource=subresource)
+        self.stopped.set()
+        await self.go_on.wait()
+        return await self.server.json_patch(ref, operations, subresource=subresource)
 
 
 async def resizable(**options: Any) -> tuple[World, FakeCluster]:
@@ -442,3 +517,88 @@ async def test_not_in_recommend_and_not_where_the_workload_opted_out() -> None:
     await world.edit(mode="Auto")
     await world.turns(3)
     assert await _noted(world) == ["the HPA"]
+
+
+# --- claims on a SharedBudget, which every profile of it moves
+
+
+async def about_to_lower_its_claim() -> tuple[World, BeforeAClaim, asyncio.Task[float | None]]:
+    """Two pods go from 4 workers to 2: 8 units stay claimed until the trial is accepted. Right before the 4 are written
+    the leader is paused, and another process takes over."""
+    world = await make()
+    server = cast("FakeCluster", world.pegbox)
+    await world.apply(documents.budget(capacity=10, reserve=0))
+    shared = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    paused = BeforeAClaim(server, 1)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    await world.add(documents.profile("checkout", documents.hot(initial=4), budgets=[shared]), workers=4)
+    await world.steady()
+    assert await world.claims() == {"checkout": (8, "None")}
+    await world.annotate("try", "workers=2")
+    await world.turn()
+    assert await world.claims() == {"checkout": (8, "Holding")}
+    paused.armed = True
+    task = await _until_it_stops(world, paused)
+    world.pegbox = server
+    world.restart()
+    return world, paused, task
+
+
+async def test_a_stale_leader_does_not_lower_a_claim_that_the_new_one_found_right() -> None:
+    """The new one is asked to put the trial back: it goes on needing the 8, and has nothing to change of them."""
+    world, paused, task = await about_to_lower_its_claim()
+    await world.annotate("rollback")
+    await world.wake()
+    assert await world.claims() == {"checkout": (8, "Holding")}
+    paused.go_on.set()
+    assert await task == -1.0 and await world.claims() == {"checkout": (8, "Holding")}
+    await world.rest()
+    assert await world.values() == {"workers": "4"} and await world.claims() == {"checkout": (8, "None")}
+
+
+async def test_nor_one_that_the_new_one_wrote_by_now() -> None:
+    world, paused, task = await about_to_lower_its_claim()
+    await world.rest()
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    await world.rest()
+    assert await world.values() == {"workers": "3"} and await world.claims() == {"checkout": (6, "None")}
+    paused.go_on.set()
+    assert await task == -1.0 and await world.claims() == {"checkout": (6, "None")}
+
+
+async def test_before_the_new_one_wakes_it_may_and_the_new_one_claims_again_what_it_needs() -> None:
+    world, paused, task = await about_to_lower_its_claim()
+    paused.go_on.set()
+    await task
+    assert await world.claims() == {"checkout": (4, "None")}
+    await world.rest()
+    assert await world.values() == {"workers": "2"} and await world.claims() == {"checkout": (4, "None")}
+
+
+async def test_claims_of_others_that_move_meanwhile_are_no_conflict() -> None:
+    world, paused, task = await about_to_lower_its_claim()
+    place = Ref(BUDGET, world.namespace, "postgres")
+    other = {"uid": "u", "holder": "shop/basket", "amount": 2, "expires": "2100-01-01T00:00:00Z", "trial": "None"}
+    await world.outside.json_patch(
+        place, [{"op": "add", "path": "/status/claims/-", "value": other}], subresource="status"
+    )
+    paused.go_on.set()
+    await task
+    assert await world.claims() == {"basket": (2, "None"), "checkout": (4, "None")}
+
+
+async def test_a_stale_leader_gives_no_claim_back_that_the_new_one_renewed() -> None:
+    world, paused, task = await about_to_lower_its_claim()
+    found = await reading.read_rest(paused.server, await reading.read_spec(paused.server, "shop", "checkout", None))
+    now = world.clock.now()
+    await world.wake()
+    with pytest.raises(WriteConflict):
+        await claims.release(paused.server, found, {}, now)
+    assert "checkout" in await world.claims()
+    found = await reading.read_rest(paused.server, await reading.read_spec(paused.server, "shop", "checkout", None))
+    await claims.release(paused.server, found, {}, now)
+    assert await world.claims() == {}
+    paused.go_on.set()
+    await task

@@ -35,6 +35,11 @@ class Wish:
     trial: bool = False
     standing: bool = False  # pods use it already, whoever raised it: it is told, and others find that much less
 
+    def granted(self) -> Claim:
+        """The entry that it is once it is granted."""
+        trial = TrialSlot.HOLDING if self.trial else TrialSlot.NONE
+        return Claim(uid=self.uid, holder=self.holder, amount=self.amount, expires=stamp(self.expires), trial=trial)
+
 
 def facts(obj: Mapping[str, Any], uid: str, now: datetime) -> SharedBudgetFacts:
     """What the profile with this uid may claim. Raises InvalidInput for an object that does not parse."""
@@ -63,14 +68,7 @@ def claim(obj: Mapping[str, Any], wish: Wish, now: datetime) -> dict[str, Any] |
         return Missing(Reason.BUDGET_EXCEEDED, detail)
     if own is None and len(others) >= MAX_CLAIMS:
         return Missing(Reason.WAITING_FOR_BUDGET, f"{_name(obj)} has {MAX_CLAIMS} claims, the most that it can hold")
-    granted = Claim(
-        uid=wish.uid,
-        holder=wish.holder,
-        amount=wish.amount,
-        expires=stamp(wish.expires),
-        trial=TrialSlot.HOLDING if wish.trial else TrialSlot.NONE,
-    )
-    return _body(obj, [*others, granted])
+    return _body(obj, [*others, wish.granted()])
 
 
 def release(obj: Mapping[str, Any], uid: str, now: datetime) -> dict[str, Any]:

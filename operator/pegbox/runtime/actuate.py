@@ -1,7 +1,8 @@
 """Actuate: make the workload match the desired setting, idempotently, one change set, then read it back.
 
 Every write names field manager, uid and resourceVersion of what was read, so that a recreated or moved object is a
-conflict and never a surprise. What is in place already is not written again. Dry runs are another actuator
+conflict and never a surprise; where nothing was, it makes the object and writes over none. An eviction and a nudge name
+the uid alone: a pod moves all the time. What is in place already is not written again. Dry runs are another actuator
 (`nothing`), not a flag.
 """
 
@@ -25,7 +26,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import DeletionPolicy, ProfileSpec
 from pegbox.model.snapshot import PodFacts, Snapshot, Workload
 from pegbox.model.trials import Intent
-from pegbox.ports import CONFIG_MAP, HPA, POD, Cluster, Object, Ref
+from pegbox.ports import ABSENT, CONFIG_MAP, HPA, POD, Cluster, Object, Ref
 from pegbox.runtime import pod_env, sizes
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import KINDS, ORIGINALS, Objects, adopted_before
@@ -152,12 +153,16 @@ class LiveActuator:
         return wrote, errors
 
     async def _own_config_map(self, change: Change) -> bool:
+        """Made whole, as pods read it from then on, and only where none is: a late write of a leader that was paused
+        before it is a conflict once another one made it."""
         spec = change.spec
         if not force.own_document(spec.space) or not change.documents:
             return False
         body = own_config_map(change)
         present = change.found.own_config_map
-        if present is not None:
+        if present is None:
+            body["metadata"]["resourceVersion"] = ABSENT
+        else:
             meta = present["metadata"]
             body["metadata"] |= {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
             originals = (meta.get("annotations") or {}).get(ORIGINALS)

@@ -1,7 +1,13 @@
-"""Claims on SharedBudgets: compare-and-swap on the budget's status, before anything that raises use is written."""
+"""Claims on SharedBudgets: compare-and-swap on the budget's status, before anything that raises use is written.
+
+Others' claims may move while a wake decides, and are read anew. Our own entry may not: whoever wrote it meanwhile was
+another process of ours, which goes on from other facts. A process that takes over therefore renews each claim that it
+finds, before its first write: a late write of the former one is a conflict from then on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -56,9 +62,10 @@ def _may_use_more(found: Objects, ledger: Ledger, ref: str) -> bool:
 
 
 def _kept(
-    found: Objects, ledger: Ledger, ref: str, amount: int, standing: Claim, now: datetime
+    found: Objects, ledger: Ledger, ref: str, amount: int, standing: Claim, now: datetime, *, ours: bool
 ) -> tuple[int, datetime]:
-    """The amount to claim where one stands already, and its end: what may still be needed is not given back.
+    """The amount to claim where one stands already, and its end: what may still be needed is not given back. `ours`:
+    this process wrote it.
 
     Who scales to zero pauses: what comes back finds its share. That claim is not renewed, so that it ends within a day,
     as that of a target which is gone: what stays away for weeks holds nothing.
@@ -68,14 +75,17 @@ def _kept(
         return standing.amount, ends
     if less and _may_use_more(found, ledger, ref):
         amount = standing.amount
-    fresh = amount == standing.amount and ends - now > RENEW
+    fresh = ours and amount == standing.amount and ends - now > RENEW
     return amount, ends if fresh else now + EXPIRY
 
 
-async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime, reached: Reached) -> Missing | None:
-    """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now.
+async def claim(
+    cluster: Cluster, found: Objects, ledger: Ledger, mine: dict[str, Claim], now: datetime, reached: Reached
+) -> Missing | None:
+    """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now. `mine` keeps what this
+    process wrote.
 
-    Nothing is written where the claim stands already and is fresh. Raises NotAvailable.
+    Nothing is written where the claim stands already and is fresh. Raises NotAvailable, WriteConflict.
     """
     # An adoption writes what is in force already: others may have raised it, and its pods use it in any case. A way
     # down begins at such a use, also while another profile has the trial slot.
@@ -88,22 +98,26 @@ async def claim(cluster: Cluster, found: Objects, ledger: Ledger, now: datetime,
         standing = budget_api.held_by(body, found.spec.uid, now)
         expires = now + EXPIRY
         if standing is not None:
-            amount, expires = _kept(found, ledger, ref, amount, standing, now)
+            amount, expires = _kept(found, ledger, ref, amount, standing, now, ours=standing == mine.get(ref))
             stands_so = standing.amount, standing.expires, standing.trial is TrialSlot.HOLDING
             if stands_so == (amount, stamp(expires), trial):
                 continue
         trial = trial and not (down and budget_api.slot_of_others(body, found.spec.uid, now))
         wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, expires, trial, standing=stands)
-        refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, now, reached)
+        refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, standing, now, reached)
         if refused is not None:
             return refused
+        mine[ref] = wish.granted()
     return None
 
 
-async def _swap(cluster: Cluster, ref: Ref, wish: budget_api.Wish, now: datetime, reached: Reached) -> Missing | None:
-    """Read, grant, write with the resourceVersion read; another writer in between means reading again."""
+async def _swap(
+    cluster: Cluster, ref: Ref, wish: budget_api.Wish, standing: Claim | None, now: datetime, reached: Reached
+) -> Missing | None:
+    """Read, grant, write with the resourceVersion read; another profile's write in between means reading again."""
     for _ in range(5):
         body = await cluster.get(ref)
+        _check_unmoved(ref, budget_api.held_by(body, wish.uid, now), standing)
         granted = budget_api.claim(body, wish, now)
         if isinstance(granted, Missing):
             return granted
@@ -117,18 +131,26 @@ async def _swap(cluster: Cluster, ref: Ref, wish: budget_api.Wish, now: datetime
     raise WriteConflict(f"{ref}: claims kept moving: trying again later")
 
 
+def _check_unmoved(ref: Ref, entry: Claim | None, *known: Claim | None) -> None:
+    """Is our entry as this wake knows it? Raises WriteConflict."""
+    if entry not in known:
+        raise WriteConflict(f"{ref}: another process of ours wrote the claim meanwhile")
+
+
 def holds(found: Objects, now: datetime) -> bool:
     """Does the profile hold any claim? It is kept true in every mode: a slot that nobody lowers blocks others."""
     return any(budget_api.held_by(body, found.spec.uid, now) is not None for body in found.shared.values())
 
 
-async def release(cluster: Cluster, found: Objects, now: datetime) -> None:
+async def release(cluster: Cluster, found: Objects, mine: Mapping[str, Claim], now: datetime) -> None:
     """Give every claim back: after a restore, when nothing of the profile runs any more. Read anew: this wake
     may have moved the budget itself."""
-    for ref in found.shared:
+    for ref, read in found.shared.items():
         target = Ref(BUDGET, found.spec.namespace, ref)
         body = await cluster.get(target)
-        if budget_api.held_by(body, found.spec.uid, now) is not None:
+        entry = budget_api.held_by(body, found.spec.uid, now)
+        if entry is not None:
+            _check_unmoved(target, entry, budget_api.held_by(read, found.spec.uid, now), mine.get(ref))
             await _put_status(cluster, target, body, budget_api.release(body, found.spec.uid, now))
 
 

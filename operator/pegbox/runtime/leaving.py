@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pegbox.adapters.kube import environment, owners, patches, resources
+from pegbox.api.budget_wire import Claim
 from pegbox.model.errors import NotFound, NotServed, Refused
 from pegbox.model.knobs import Knob, LocationKind
 from pegbox.model.profile import DeletionPolicy
@@ -41,16 +42,23 @@ async def drop_finalizer(cluster: Cluster, profile: Object) -> bool:
 
 
 async def release(
-    cluster: Cluster, found: Objects, values: Mapping[str, Held], ledger: Ledger, now: datetime, reached: Reached
+    cluster: Cluster,
+    found: Objects,
+    values: Mapping[str, Held],
+    ledger: Ledger,
+    mine: Mapping[str, Claim],
+    now: datetime,
+    reached: Reached,
 ) -> None:
-    """After the last write: fields, claims, finalizer, in this order. May be killed and run again."""
+    """After the last write: fields, claims, finalizer, in this order. May be killed and run again. `mine` are the
+    claims that this process wrote."""
     restored = found.spec.deletion_policy is DeletionPolicy.RESTORE and not opt_out(found.target)[0]
     if restored and not found.let_go:
         await give_back(cluster, found, values, ledger, reached)
         await remove_variables(cluster, found, ledger, reached)
     if found.spec.deletion_policy is DeletionPolicy.KEEP and not found.let_go:
         await disown(cluster, found)
-    await claims.release(cluster, found, now)
+    await claims.release(cluster, found, mine, now)
     profile = await cluster.get(Ref(PROFILE, found.spec.namespace, found.spec.name))  # status moved it
     reached(Point.BEFORE_RELEASE)
     await drop_finalizer(cluster, profile)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from pegbox.api.budget_wire import Claim
 from pegbox.core import statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
@@ -100,6 +101,7 @@ class Memory:
     searched: tuple[Asked, Suggestion | Missing] | None = None
     searching: Searching | None = None
     fenced: str = ""  # the intent under way that this process began, or fenced
+    claims: dict[str, Claim] = field(default_factory=dict)  # SharedBudget -> our entry, as this process wrote it
     written: int = 0  # generation of the newest stage whose every place was written
     rewrites: int = 0  # how often that stage's document was written again, since somebody had set another one
     rewritten_at: datetime | None = None

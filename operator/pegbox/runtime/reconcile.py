@@ -170,7 +170,8 @@ class Reconciler:
             memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
-            await leaving.release(self.cluster, found, snapshot.held, decision.ledger, now, self.reached)
+            ledger, mine = decision.ledger, memory.claims
+            await leaving.release(self.cluster, found, snapshot.held, ledger, mine, now, self.reached)
             return None
         if decision.ledger.intent is None and decision.wake_after >= looks.at_rest(found.spec):
             share = looks.share(found.spec.uid)
@@ -316,7 +317,7 @@ class Reconciler:
             decision = replace(decision, replaces=frozenset())
         decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
-            refused = await claims.claim(self.cluster, found, decision.ledger, now, self.reached)
+            refused = await claims.claim(self.cluster, found, decision.ledger, memory.claims, now, self.reached)
             if refused is not None and decision.action is Action.START:
                 self.brakes.release(found.spec.key)
                 decision = braking.waiting(snapshot, decision, refused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pegbox.model.errors import NotFound, Refused, WriteConflict
-from pegbox.ports import CONFIG_MAP, Object, Ref
+from pegbox.ports import ABSENT, CONFIG_MAP, Object, Ref
 from pegbox.testing.suites.world import Claim, ClusterWorld, locked, raised, version
 
 CLAIMS: list[Claim] = []
@@ -84,6 +84,27 @@ async def what_was_read_cannot_be_applied_as_it_is(world: ClusterWorld) -> None:
 async def a_resource_version_alone_does_not_keep_an_apply_from_creating(world: ClusterWorld) -> None:
     made = await world.cluster.apply(locked(world.config_map(a="1"), version="12345"))
     assert (await world.cluster.get(world.ref(made)))["data"] == {"a": "1"}
+
+
+@claim
+async def a_version_that_no_object_has_makes_an_apply_create_and_nothing_else(world: ClusterWorld) -> None:
+    """And all that it made is the apply's: a later one takes a key away by leaving it out."""
+    made = await world.cluster.apply(locked(world.config_map(a="1", b="1"), version=ABSENT), force=True)
+    await raised(WriteConflict, world.cluster.apply(locked(world.config_map(a="2"), version=ABSENT), force=True))
+    assert await world.cluster.get(world.ref(made)) == made
+    await world.cluster.delete(world.ref(made))
+    again = await world.cluster.apply(locked(world.config_map(a="1", b="1"), version=ABSENT), force=True)
+    shorter = await world.cluster.apply(locked(world.config_map(a="1"), version=version(again)), force=True)
+    assert shorter["data"] == {"a": "1"}
+
+
+@claim
+async def of_two_applies_that_only_create_exactly_one_wins(world: ClusterWorld) -> None:
+    bodies = [locked(world.config_map(holder=name), version=ABSENT) for name in ("one", "two")]
+    ends = await asyncio.gather(*(world.cluster.apply(b, force=True) for b in bodies), return_exceptions=True)
+    won = [each for each in ends if isinstance(each, dict)]
+    assert len(won) == 1 and sum(isinstance(each, WriteConflict) for each in ends) == 1, ends
+    assert (await world.cluster.get(world.ref(won[0])))["data"] == won[0]["data"]
 
 
 @claim
