@@ -25,11 +25,11 @@ from pegbox.adapters.prometheus import decode, promql
 from pegbox.adapters.prometheus.transport import Answer, Server, Transport
 from pegbox.api import budgets, environment_wire, formula, ledger_codec, promql_rules, status_told, translate, wire
 from pegbox.api import status as status_api
-from pegbox.core import budget, expression, fleet, freeze, rules
+from pegbox.core import budget, expression, fleet, freeze, requests, rules
 from pegbox.live import document as live_document
 from pegbox.model import settings_document, textpath, units
 from pegbox.model.errors import InvalidInput, PegboxError
-from pegbox.model.knobs import Knob, KnobType
+from pegbox.model.knobs import Knob, KnobType, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Freeze, Purpose, Signal, SignalKind
 from pegbox.model.reasons import Reason
@@ -40,6 +40,7 @@ from tests.fuzz.making import SCALARS, VALUES, edited, edited_json, near
 from tests.promql_text import selectors
 from tests.unit.api.documents import CLASS, profile
 from tests.unit.api.ledgers import full_ledger
+from tests.unit.core.build import ledger, snapshot
 
 HOSTILE_VALUE = """a"b\\'} + c{x!=`}"""
 """A label's value of a profile, which ends strings of every kind but the one that it is written in."""
@@ -210,6 +211,21 @@ def _spelt(text: str) -> None:
     assert len(spelling) > textpath.MAX_PATH or textpath.parse_path(spelling) == steps
 
 
+def _try_argument(text: str) -> None:
+    """What a person asks to try: values of knobs that have one now, and nothing else of the setting moves."""
+    asked = requests.parse_assignments(_AT_REST, text, _IN_FORCE)
+    wanted = _IN_FORCE.with_values(**asked)
+    assert set(wanted.diff(_IN_FORCE)) <= set(asked)
+    assert set(_SPEC.space.format(wanted)) == set(_IN_FORCE)
+
+
+def _pause_argument(text: str) -> None:
+    """The end of a pause: not before now, in the clock's own zone, and what a ledger keeps of it reads the same."""
+    until = requests.pause_until(text, NOW)
+    assert until >= NOW and until.tzinfo is UTC
+    assert datetime.fromisoformat(until.isoformat()) == until
+
+
 class _Fed(Transport):
     """Answers with what it is given."""
 
@@ -257,6 +273,12 @@ def _live(text: str) -> None:
 _SECRET = "hunter2\N{SNOWMAN}"
 _SPEC_PROFILE = profile()
 _SPEC = translate.to_model(_SPEC_PROFILE, CLASS)
+_TEXTS = {  # of all but heap, which has no value yet
+    "workers": "4", "pool": "20", "overflow": "15", "timeout": "30s", "memory": "512Mi", "cpu": "1", "share": "0.8",
+    "tracing": "false", "level": "low",
+}  # fmt: skip
+_IN_FORCE = Setting({name: _SPEC.space[name].type.parse(text, name) for name, text in _TEXTS.items()})
+_AT_REST = snapshot(_SPEC, ledger(_IN_FORCE))
 _LEDGER = _encoded(full_ledger())
 _DOCUMENT = json.loads(settings_document.render("u-1", 7, {"workers": "4", "timeout": "30s"}))
 _DOCUMENT["cohorts"] = {"trial": {"pods": ["a"], "values": {"workers": "5"}}}
@@ -368,6 +390,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("settings-document-live", edited_json(_DOCUMENT), _live, (live_document.RejectedLoad,)),
     Parser("own-config-map", st.tuples(edited_json(_DOCUMENT), edited_json({"workers": "4"})), _own_config_map, ()),
     Parser("annotations", near(["token", "token workers=4,pool=8", "t 30m"]), _annotations, ()),
+    Parser("try-argument", near(["workers=4,pool=8", "timeout=1m30s", "memory=1Gi, cpu=250m", "share=0.5,tracing=true,level=high", "heap=5"]), _try_argument),
+    Parser("pause-argument", near(["30m", "7d", "2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00", "9999-12-31T23:59:59-12:00"]), _pause_argument, (InvalidInput, OverflowError)),
     Parser("metrics-answer", st.tuples(edited_json(dict(_ANSWER)), _STATUS_CODES), _metrics_answer, ()),
     Parser("server-answer", st.tuples(edited_json(_REFUSAL), _STATUS_CODES.filter(lambda s: s >= 400)), _server_answer, ()),
     Parser("yaml-file", near([*_SAMPLES, _BOMB]), lambda text: yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f")),
