@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import cProfile
+import sys
 from collections.abc import Iterable, Iterator
+from functools import _lru_cache_wrapper
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -88,11 +90,20 @@ def _called(call: ast.Call) -> str:
 def reached(parsers: Iterable[Parser]) -> set[tuple[str, int]]:
     """File and first line of each function of ours that ran. By the C profiler: inputs that nest without end leave no
     room on the stack for one in Python."""
+    _forget()
     profiler = cProfile.Profile()
     for parser in parsers:
         _feed(parser, profiler)
     codes = [entry.code for entry in profiler.getstats() if not isinstance(entry.code, str)]
     return {(code.co_filename, code.co_firstlineno) for code in codes}
+
+
+def _forget() -> None:
+    """What is kept from earlier calls would be answered without a call."""
+    for name, module in list(sys.modules.items()):
+        for each in vars(module).values() if name.startswith("pegbox.") else ():
+            if isinstance(each, _lru_cache_wrapper):
+                each.cache_clear()
 
 
 def _feed(parser: Parser, profiler: cProfile.Profile) -> None:
