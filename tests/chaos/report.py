@@ -106,7 +106,10 @@ WHAT: dict[str, tuple[str, str]] = {
         "His value stays and ends the trial; new pods have it.",
         "ForeignChange",
     ),
-    "self-heal puts values back": ("The trial ends; there is no second write.", "ForeignChange"),
+    "self-heal puts values back": (
+        "The trial ends and does not write it again; the knob is left to him for a time, twice as long after each.",
+        "ForeignChange",
+    ),
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
     "profile edited": ("Read at the next wake.", "Progressing"),
