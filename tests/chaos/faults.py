@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pegbox.model.errors import NotAvailable, PegboxError, Refused, WriteConflict
+from pegbox.model.errors import NotAvailable, NotEvicted, PegboxError, Refused, WriteConflict
 from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.ports import (
@@ -48,6 +48,12 @@ ERRORS: dict[str, PegboxError] = {
     "timeout": NotAvailable("the request timed out"),
     "connection reset": NotAvailable("ClientOSError: [Errno 104] Connection reset by peer"),
 }
+BUDGET_FORBIDS = NotEvicted(
+    "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget x needs 1 healthy pods and has 1 currently",
+    status=429,
+    budget="x",
+)
+"""What the adapter makes of a 429 with the cause DisruptionBudget (`adapters/kube/answers.py`)."""
 LOST = ("timeout", "connection reset")  # whoever gets these cannot know whether the write was carried out
 _WORKLOAD = ("apply", "json_patch")  # a rollout; scale, fence, and what is given back to its owner
 WRITES: dict[Kind, tuple[str, ...]] = {
@@ -129,8 +135,8 @@ def _fails(name: str, *, lost: bool) -> Act:
     async def act(world: World, chance: random.Random, tenant: str) -> str:
         (kind, verb), times = _written(world, chance, tenant), chance.choice((1, 1, 2, 5, FOR_LONG))
         error, when = ERRORS[name], chance.choice(("way back", "way back", "trial", "trial", ""))
-        if (name, verb) == ("429", "evict"):
-            error = Refused("the disruption budget needs 1 healthy pod and has 1", status=429)
+        if (name, verb) == ("429", "evict"):  # of a budget, or of a server that is overloaded, as for any other verb
+            error = chance.choice((BUDGET_FORBIDS, error))
         times = min(times, 5) if lost else times
         did = await _tried(world, chance, tenant, kind) if when == "way back" else ""
         for _ in range(chance.choice((1, 2, 3)) if did else 0):

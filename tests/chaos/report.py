@@ -25,7 +25,7 @@ ADOPTED = "Told; incumbent from what stands, originals from our ConfigMap, numbe
 WHAT: dict[str, tuple[str, str]] = {
     "write fails: 409": ("Read again, decided again.", "pegbox_reconcile_errors"),
     "write fails: 422": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
-    "write fails: 429": (RETRIED + " An eviction that is refused becomes a rollout.", FAILED),
+    "write fails: 429": (RETRIED + " An eviction that a budget forbids: see the PDB's row.", FAILED),
     "write fails: webhook (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: quota (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
     "write fails: LimitRange (403)": (RETRIED + " A trial that never lands ends after `ackTimeout`.", REFUSED),
@@ -87,7 +87,11 @@ WHAT: dict[str, tuple[str, str]] = {
         "NotAcknowledged",
     ),
     "pods read late, one after the other": ("Each stage waits until every pod acknowledged it.", "WaitingForPods"),
-    "eviction forbidden by a PDB": ("One rollout per stage instead.", "Progressing"),
+    "eviction forbidden by a PDB": (
+        "A trial waits, and begins one rollout per stage when its time is nearly over; a canary waits to its end; a way "
+        "back begins the rollout at once.",
+        "Progressing",
+    ),
     "a node has no room to resize": ("The trial is put back; pods that wait are told.", "ResizeNotPossible"),
     "HPA falls to its least, and rises again": (
         "Windows with scaling teach nothing; budgets count its maximum throughout.",
@@ -102,7 +106,10 @@ WHAT: dict[str, tuple[str, str]] = {
         "His value stays and ends the trial; new pods have it.",
         "ForeignChange",
     ),
-    "self-heal puts values back": ("The trial ends; there is no second write.", "ForeignChange"),
+    "self-heal puts values back": (
+        "The trial ends and does not write it again; the knob is left to him for a time, twice as long after each.",
+        "ForeignChange",
+    ),
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
     "profile edited": ("Read at the next wake.", "Progressing"),

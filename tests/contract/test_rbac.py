@@ -281,18 +281,26 @@ def _may(plane: ControlPlane, user: str | None, verb: str, resource: str) -> boo
 
 # Who may turn on Auto.
 
-WORKLOAD_RIGHTS = {
-    "deployments": ("apps", "deployments", ["patch"]),
-    "the scale of Deployment web": ("apps", "deployments/scale", ["patch"]),
-    "configmaps": ("", "configmaps", ["create", "patch"]),
-    "horizontalpodautoscalers": ("autoscaling", "horizontalpodautoscalers", ["create", "patch"]),
-    "pods/eviction": ("", "pods/eviction", ["create"]),
-    "pods/resize": ("", "pods/resize", ["patch"]),
-}
+PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
-def _profile(name: str, mode: str, **metadata: Any) -> str:
-    spec = {"targetRef": {"kind": "Deployment", "name": "web"}, "classRef": {"name": "python-worker"}, "mode": mode}
+def _rights(kind: str) -> dict[str, tuple[str, str, list[str]]]:
+    """What the policy asks for where the target is of this kind, by the words of its refusal."""
+    return {
+        f"patch {kind} web": ("apps", PLURALS[kind], ["patch"]),
+        f"the scale of {kind} web": ("apps", f"{PLURALS[kind]}/scale", ["patch"]),
+        "configmaps": ("", "configmaps", ["create", "patch"]),
+        "horizontalpodautoscalers": ("autoscaling", "horizontalpodautoscalers", ["create", "patch"]),
+        "pods/eviction": ("", "pods/eviction", ["create"]),
+        "pods/resize": ("", "pods/resize", ["patch"]),
+    }
+
+
+WORKLOAD_RIGHTS = _rights("Deployment")
+
+
+def _profile(name: str, mode: str, kind_of_target: str = "Deployment", **metadata: Any) -> str:
+    spec = {"targetRef": {"kind": kind_of_target, "name": "web"}, "classRef": {"name": "python-worker"}, "mode": mode}
     meta = {"name": name, "namespace": SERVED, **metadata}
     kind = {"apiVersion": "pegbox.dev/v1alpha1", "kind": "PerformanceProfile"}
     return json.dumps({**kind, "metadata": meta, "spec": spec})
@@ -543,13 +551,24 @@ class TestWithRightsOnTheWorkload:
     def test_all_of_them_let_a_deletion_that_restores_pass(self, guard: ControlPlane, wrote: str) -> None:
         assert not _as(guard, "owner", "delete", "perfp", wrote, "--wait=false")
 
-    @pytest.mark.parametrize("missing", WORKLOAD_RIGHTS)
-    def test_each_single_one_is_needed(self, guard: ControlPlane, missing: str) -> None:
-        user = "without-" + str(list(WORKLOAD_RIGHTS).index(missing))
-        _grant(guard, user, [right for name, right in WORKLOAD_RIGHTS.items() if name != missing])
-        said = _as(guard, user, "create", "--dry-run=server", "-f", "-", stdin=_profile("theirs", "Auto"))
-        wanted = "patch Deployment web" if missing == "deployments" else missing
-        assert wanted in said
+    @pytest.mark.parametrize(("kind", "missing"), [(kind, right) for kind in PLURALS for right in _rights(kind)])
+    def test_each_single_one_is_needed(self, guard: ControlPlane, kind: str, missing: str) -> None:
+        user = f"without-{kind}-{list(_rights(kind)).index(missing)}"
+        _grant(guard, user, [right for name, right in _rights(kind).items() if name != missing])
+        said = _as(guard, user, "create", "--dry-run=server", "-f", "-", stdin=_profile("theirs", "Auto", kind))
+        assert missing in said
+
+    @pytest.mark.parametrize("kind", PLURALS)
+    def test_those_on_the_kind_of_its_target_are_enough_and_say_nothing_of_the_other_kind(
+        self, guard: ControlPlane, kind: str
+    ) -> None:
+        (other,) = set(PLURALS) - {kind}
+        user = f"owner-of-{kind}"
+        _grant(guard, user, _rights(kind).values())
+        create = ("create", "--dry-run=server", "-f", "-")
+        assert not _as(guard, user, *create, stdin=_profile("theirs", "Auto", kind))
+        said = _as(guard, user, *create, stdin=_profile("theirs", "Auto", other))
+        assert f"spec.mode Auto needs the right to patch {other} web in namespace {SERVED}" in said
 
 
 # What the operator keeps for itself.

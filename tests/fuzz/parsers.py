@@ -20,16 +20,17 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pegbox.adapters import yamlfile
-from pegbox.adapters.kube import answers, configmaps, environment
+from pegbox.adapters.kube import answers, configmaps, environment, owners
 from pegbox.adapters.prometheus import decode, promql
 from pegbox.adapters.prometheus.transport import Answer, Server, Transport
 from pegbox.api import budgets, environment_wire, formula, ledger_codec, promql_rules, status_told, translate, wire
 from pegbox.api import status as status_api
-from pegbox.core import budget, expression, fleet, freeze, rules
+from pegbox.core import budget, expression, fleet, freeze, requests, rules
 from pegbox.live import document as live_document
+from pegbox.live import knobs as live_knobs
 from pegbox.model import settings_document, textpath, units
 from pegbox.model.errors import InvalidInput, PegboxError
-from pegbox.model.knobs import Knob, KnobType
+from pegbox.model.knobs import Knob, KnobType, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Freeze, Purpose, Signal, SignalKind
 from pegbox.model.reasons import Reason
@@ -40,6 +41,7 @@ from tests.fuzz.making import SCALARS, VALUES, edited, edited_json, near
 from tests.promql_text import selectors
 from tests.unit.api.documents import CLASS, profile
 from tests.unit.api.ledgers import full_ledger
+from tests.unit.core.build import ledger, snapshot
 
 HOSTILE_VALUE = """a"b\\'} + c{x!=`}"""
 """A label's value of a profile, which ends strings of every kind but the one that it is written in."""
@@ -210,6 +212,21 @@ def _spelt(text: str) -> None:
     assert len(spelling) > textpath.MAX_PATH or textpath.parse_path(spelling) == steps
 
 
+def _try_argument(text: str) -> None:
+    """What a person asks to try: values of knobs that have one now, and nothing else of the setting moves."""
+    asked = requests.parse_assignments(_AT_REST, text, _IN_FORCE)
+    wanted = _IN_FORCE.with_values(**asked)
+    assert set(wanted.diff(_IN_FORCE)) <= set(asked)
+    assert set(_SPEC.space.format(wanted)) == set(_IN_FORCE)
+
+
+def _pause_argument(text: str) -> None:
+    """The end of a pause: not before now, in the clock's own zone, and what a ledger keeps of it reads the same."""
+    until = requests.pause_until(text, NOW)
+    assert until >= NOW and until.tzinfo is UTC
+    assert datetime.fromisoformat(until.isoformat()) == until
+
+
 class _Fed(Transport):
     """Answers with what it is given."""
 
@@ -241,12 +258,27 @@ def _metrics_answer(value: tuple[str, int]) -> None:
 
 def _server_answer(value: tuple[str, int]) -> None:
     text, status = value
-    assert isinstance(answers.error_of(answers.Asked("get x", "x", "get"), status, text), PegboxError)
+    for verb in ("get", "apply", "json_patch", "evict"):
+        error = answers.error_of(answers.Asked(f"{verb} x", "x", verb), status, text)
+        assert isinstance(error, PegboxError)
+        status_api.undeclared(str(error))
 
 
 def _operator_settings(text: str) -> None:
     for document in yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f"):
         operator_settings.parse(document)
+
+
+def _live_value(value: tuple[live_knobs.Knob[Any], str]) -> None:
+    """What an application is given lies within what it declared."""
+    knob, text = value
+    assert knob.minimum <= knob.parse(text) <= knob.maximum
+
+
+def _owner(text: str) -> None:
+    """As ledgers record it: who stands for a field reads the same when it was written again."""
+    found = owners.Owner.parse(text)
+    assert owners.Owner.parse(str(found)) == found
 
 
 def _live(text: str) -> None:
@@ -257,6 +289,12 @@ def _live(text: str) -> None:
 _SECRET = "hunter2\N{SNOWMAN}"
 _SPEC_PROFILE = profile()
 _SPEC = translate.to_model(_SPEC_PROFILE, CLASS)
+_TEXTS = {  # of all but heap, which has no value yet
+    "workers": "4", "pool": "20", "overflow": "15", "timeout": "30s", "memory": "512Mi", "cpu": "1", "share": "0.8",
+    "tracing": "false", "level": "low",
+}  # fmt: skip
+_IN_FORCE = Setting({name: _SPEC.space[name].type.parse(text, name) for name, text in _TEXTS.items()})
+_AT_REST = snapshot(_SPEC, ledger(_IN_FORCE))
 _LEDGER = _encoded(full_ledger())
 _DOCUMENT = json.loads(settings_document.render("u-1", 7, {"workers": "4", "timeout": "30s"}))
 _DOCUMENT["cohorts"] = {"trial": {"pods": ["a"], "values": {"workers": "5"}}}
@@ -309,6 +347,11 @@ _REFUSAL: dict[str, Any] = {
     "message": 'Apply failed with 1 conflict: conflict with "helm": .data.a',
     "details": {"name": "a", "causes": [{"reason": "FieldManagerConflict", "field": ".data.a", "message": 'conflict with "helm"'}]},
 }  # fmt: skip
+_FORBIDDEN: dict[str, Any] = {
+    "kind": "Status",
+    "message": "Cannot evict pod as it would violate the pod's disruption budget.",
+    "details": {"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 1 healthy pods and has 1"}]},
+}  # fmt: skip
 _JSON = '{"pools": [{"size": 20, "name": "a"}], "on": true, "t": "5s", "f": -1.5e3, "a.b": {"n": 1}}'
 _YAML = 'pools:\n- {size: 20, name: \'a\'}\non: true # c\nt: "5s"\nf: 1.5\nn: 0x10\n"a.b":\n  n: 1\n'
 _QUERIES = [s[part] for s in CLASS["spec"]["signals"] for part in ("expr", "sumExpr", "countExpr") if part in s]
@@ -317,11 +360,21 @@ _QUERIES += [
     'rate(a{"x"="{",$matchers}[$window]) + b{`c`=~`}`,$matchers}',
     "a{x='{$matchers}',$matchers} + rate({__name__=~'b.*',$matchers}[$window] offset 5m)",
 ]
+_LIVE_KNOBS = (
+    live_knobs.integer("n", default=8, minimum=-9, maximum=10**9),
+    live_knobs.decimal("share", default=0.5, minimum=-1, maximum=1),
+    live_knobs.duration("timeout", default="1s", minimum="1ms", maximum="7d"),
+    live_knobs.quantity("memory", default="1Gi", minimum="1m", maximum="8Ti"),
+)
 _SETTINGS = (
     "metricsSources:\n- {name: a, url: 'http://a:9', headers: {X-Scope-OrgID: t}, timeoutSeconds: 3}\n"
     "watchNamespaces: [a]\nallowWrites: true\nhttp: {port: 8080}\nkubeQps: 5.5\n"
 )
 _SAMPLES = [file.read_text() for file in sorted((ROOT / "manifests").glob("samples/*.yaml"))]
+_SAMPLE = yaml.safe_load((ROOT / "manifests/samples/full.yaml").read_text().split("---")[0])
+_SAMPLE["spec"]["knobs"][1]["location"] = {"kind": "PodEnv", "key": "HTTP_POOL"}
+_ITS_CLASS = yaml.safe_load((ROOT / "manifests/classes/python-worker.yaml").read_text())
+"""With another class all of the sample's knobs would be unknown, and nothing else of it read."""
 _BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n"
 _STATUS_CODES = st.sampled_from([200, 400, 401, 403, 404, 409, 422, 429, 500, 503])
 _QUANTITIES = near(["500ms", "1h30m", "250m", "512Mi", "99.9%", "0.8", "-1.5"])
@@ -354,7 +407,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("json-edit", st.tuples(near([_JSON]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
     Parser("yaml-edit", st.tuples(near([_YAML]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
     Parser("profile", st.tuples(edited(profile(), "spec"), st.just(CLASS)), _merge),
-    Parser("profile-sample", st.tuples(edited(yaml.safe_load((ROOT / "manifests/samples/full.yaml").read_text().split("---")[0]), "spec"), st.just(CLASS)), _merge),
+    Parser("profile-sample", st.tuples(edited(_SAMPLE, "spec"), st.just(_ITS_CLASS)), _merge),
     Parser("class", st.tuples(st.just(profile()), edited(CLASS, "spec")), _merge),
     Parser("shared-budget", edited(_BUDGET, "spec", "status"), lambda body: budgets.facts(body, "a", NOW)),
     Parser("status", edited(_STATUS, "conditions"), status_api.read_conditions),
@@ -366,10 +419,19 @@ PARSERS: tuple[Parser, ...] = (
     Parser("ledger", edited_json(json.loads(_LEDGER["data"]["state"])), _ledger),
     Parser("settings-document", edited_json(_DOCUMENT), settings_document.parse),
     Parser("settings-document-live", edited_json(_DOCUMENT), _live, (live_document.RejectedLoad,)),
+    Parser(
+        "live-value",
+        st.tuples(st.sampled_from(_LIVE_KNOBS), near(["8", "0.8", "1h30m", "512Mi", "250m"])),
+        _live_value,
+        (live_document.RejectedLoad,),
+    ),
+    Parser("field-owner", near(["Apply helm", "Update/scale kubectl", "helm"]), _owner, ()),
     Parser("own-config-map", st.tuples(edited_json(_DOCUMENT), edited_json({"workers": "4"})), _own_config_map, ()),
     Parser("annotations", near(["token", "token workers=4,pool=8", "t 30m"]), _annotations, ()),
+    Parser("try-argument", near(["workers=4,pool=8", "timeout=1m30s", "memory=1Gi, cpu=250m", "share=0.5,tracing=true,level=high", "heap=5"]), _try_argument),
+    Parser("pause-argument", near(["30m", "7d", "2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00", "9999-12-31T23:59:59-12:00"]), _pause_argument, (InvalidInput, OverflowError)),
     Parser("metrics-answer", st.tuples(edited_json(dict(_ANSWER)), _STATUS_CODES), _metrics_answer, ()),
-    Parser("server-answer", st.tuples(edited_json(_REFUSAL), _STATUS_CODES.filter(lambda s: s >= 400)), _server_answer, ()),
+    Parser("server-answer", st.tuples(edited_json(_REFUSAL) | edited_json(_FORBIDDEN), _STATUS_CODES.filter(lambda s: s >= 400)), _server_answer, ()),
     Parser("yaml-file", near([*_SAMPLES, _BOMB]), lambda text: yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f")),
     Parser("operator-settings", near([_SETTINGS]), _operator_settings),
     Parser("operator-settings-values", edited(yaml.safe_load(_SETTINGS)) | VALUES, operator_settings.parse),

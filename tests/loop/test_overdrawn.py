@@ -164,6 +164,39 @@ async def test_of_a_shared_budget_the_one_whose_use_grew_gives_way_and_the_other
     assert sum(amount for amount, _ in (await world.claims()).values()) == 32
 
 
+LOWERED = [
+    pytest.param(20, ["1", "4"], "False", id="whoever_looks_first_lowers_as_far_as_all_fits"),
+    pytest.param(16, ["4", "4"], "True", id="nobody_where_the_least_of_one_is_not_enough"),
+]
+
+
+@pytest.mark.parametrize(("capacity", "after", "degraded"), LOWERED)
+async def test_a_shared_capacity_that_somebody_lowers_lowers_values_without_a_trial(
+    capacity: int, after: list[str], degraded: str
+) -> None:
+    """Of 32, 16 each. From 4 workers to 1 in one step of more than maxStep, and nobody is asked for a right on a workload:
+    docs/security.md says to whom to give that on SharedBudgets."""
+    world, names = await make(), ("checkout", "basket")
+    shared = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    await world.apply(documents.budget(capacity=32))
+    for name in names:
+        body = documents.profile(name, documents.hot(initial=4), budgets=[shared])
+        await world.add(body, documents.deployment(name, replicas=4), workers=4)
+        await world.steady(name)
+
+    async def values(capacity: int) -> list[str]:
+        await world.apply(documents.budget(capacity=capacity))
+        for _ in range(20):
+            for name in names:
+                await world.turn(name)
+        return [(await world.values(name))["workers"] for name in names]
+
+    assert await values(32) == ["4", "4"]
+    assert await values(capacity) == after
+    assert [(await world.condition("Degraded", name))[0] for name in names] == [degraded] * 2
+    assert await values(32) == ["4", "4"], "what was lowered returns with the room"
+
+
 async def test_once_there_is_room_again_what_was_lowered_returns() -> None:
     world = await scaled()
     await world.apply(documents.hpa(high=8))

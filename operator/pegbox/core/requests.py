@@ -55,7 +55,10 @@ def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, E
 
 
 def pause_until(text: str, now: datetime) -> datetime:
-    """The end of a pause: a duration from now on, or a time with its offset. Raises InvalidInput."""
+    """The end of a pause: a duration from now on, or a time with its offset.
+
+    Raises InvalidInput; OverflowError for what no calendar has.
+    """
     if "T" not in text:
         return now + timedelta(seconds=float(units.parse_duration(text, "pause")))
     until = freeze.moment(text, "pause")
