@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,28 @@ def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
     pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
     pods += bool(RESTARTS & wanted.keys())
     return tenant.per_pod(wanted) * pods + others <= world.shop.limit
+
+
+def budget_holds_or_is_said(world: World) -> None:
+    """No budget is exceeded, whoever exceeded it: what is ours was lowered. Where even the least of that would not make it
+    fit, a profile says BudgetExceeded."""
+    worst, alive = world.worst(), [t.name for t in world.shop.tenants if world.profile(t.name) is not None]
+    if worst <= world.shop.limit:
+        return
+    used = f"{worst} of {world.shop.limit} connections"
+    for name in alive:
+        least = _least(world, name)
+        if _fits(world, name, world.values(name) | least):
+            raise Violation(f"{name}: {used}, though {least} would fit")
+    if not any(world.condition(name, "Degraded") == ("True", "BudgetExceeded") for name in alive):
+        raise Violation(f"{used}, and nobody says so")
+
+
+def _least(world: World, name: str) -> dict[str, int]:
+    """How far what pods run may be lowered; bounds of pods are left as they stand."""
+    here, stated = world.values(name), limits.stated(world, name)
+    pods = ("replicas", "min_replicas", "max_replicas")
+    return {n: min(v, math.ceil(stated[n].low)) for n, v in here.items() if n in stated and n not in pods}
 
 
 def restored(world: World, watch: Watch, name: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pegbox.model.errors import Refused
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
-from tests.chaos.ending import at_last_known_good
+from tests.chaos.ending import at_last_known_good, budget_holds_or_is_said
 from tests.chaos.invariants import Violation, Watch
 from tests.chaos.said import Said
 from tests.chaos.shops import CANARIES, SHOPS, TIGHT
@@ -133,6 +133,10 @@ def unfinished(world: World, watch: Watch) -> list[str]:
             at_last_known_good(world, watch, tenant.name)
         except Violation as error:
             left.append(f"at_last_known_good: {error}")
+    try:
+        budget_holds_or_is_said(world)
+    except Violation as error:
+        left.append(f"budget_holds_or_is_said: {error}")
     return left
 
 
