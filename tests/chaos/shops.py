@@ -238,9 +238,24 @@ def with_canaries(shop: Shop) -> Shop:
     return replace(shop, name=f"{shop.name}{CANARIES}", weight=0, tenants=tenants)
 
 
+def with_no_data(shop: Shop, policy: str) -> Shop:
+    """The same shop, of whose SLOs each says this of no data. One counts what no figure of a verdict comes from, and may be
+    silent alone."""
+    available = {"name": "available", "signal": "success", "goal": "90%", "minimumEvents": 10}
+
+    def stated(tenant: Tenant) -> Tenant:
+        spec = copy.deepcopy(tenant.profile["spec"])
+        slos = [slo | {"onNoData": policy} for slo in (spec["slos"][0], available)]
+        return replace(tenant, profile=tenant.profile | {"spec": spec | {"slos": slos}})
+
+    return replace(shop, tenants=tuple(map(stated, shop.tenants)))
+
+
 CANARIES = ", canaries"
+NO_DATA = (HOLD := "Hold", "Revert", "Ignore")
 TIGHT = _tight()
 _PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))}
+_ALL = (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))
+SHOPS = {shop.name: with_no_data(shop, HOLD) for shop in _ALL}
 """Those with canaries, and the tight one, are drawn beside the rest, by seed: what is drawn for other seeds does not change
 with them."""
