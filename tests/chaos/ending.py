@@ -57,15 +57,22 @@ def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, i
 
 
 def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
-    """Would these values fit the budget, beside what others use? Never where an HPA's minimum would be above its maximum:
+    """Would these values fit the budget, beside what others use, and claim for the pod more of a restart? Never where an HPA's minimum would be above its maximum:
     the API server refuses that (seed 4010141)."""
     if wanted.get("min_replicas", 0) > wanted.get("max_replicas", MOST):
         return False
     tenant = world.tenant(name)
-    others = world.worst() - world.apps[name].worst(tenant.per_pod)
+    others = world.worst() - world.apps[name].worst(tenant.per_pod) + _claimed_ahead(world, name)
     pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
     pods += bool(RESTARTS & wanted.keys())
     return tenant.per_pod(wanted) * pods + others <= world.shop.limit
+
+
+def _claimed_ahead(world: World, name: str) -> int:
+    """What the other profiles of the budget claim for the one pod that a restart adds; of a StatefulSet none is."""
+    others = [t for t in world.shop.tenants if t.name != name and world.profile(t.name) is not None]
+    restarting = (t for t in others if RESTARTS & set(t.knobs) and t.kind != "StatefulSet")
+    return sum(t.per_pod(world.values(t.name)) for t in restarting)
 
 
 def budget_holds_or_is_said(world: World) -> None:

@@ -16,7 +16,7 @@ from pegbox.model.trials import Intent, IntentKind, TrialState
 from pegbox.ports import Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos import beginnings, limits, places, silence
+from tests.chaos import beginnings, evidence, limits, places, silence
 from tests.chaos.application import RESTARTS, cores
 from tests.chaos.shops import MOST, Tenant
 from tests.chaos.violation import Violation
@@ -67,6 +67,7 @@ class Watch:
     begun_within: dict[str, limits.Begun] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)  # the lie that the wake under way reads, where it hides all
     silence: silence.Silence = field(default_factory=silence.Silence)
+    evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
     was: Object | None = None  # what the write under way is about, before it
     moved: dict[str, Moved] = field(default_factory=dict)  # where the newest write left everything that trials move
     found: list[str] = field(default_factory=list)
@@ -147,8 +148,9 @@ class Watch:
         """A trial is in the ledger: its steps are held against what the wake read that began it. Nobody edits class or profile
         while a leader is stopped in mid-wake, so that all wakes under way read alike."""
         trial, known = limits.trial_of(self.world, name), self.begun_within.get(name)
-        if trial is not None and (known is None or not _same(trial, known.trial)):
+        if trial is not None and (known is None or trial.id != known.trial.id):
             self._check(silence.begun_unseen, name, trial, self.silence)
+        if trial is not None and (known is None or not _same(trial, known.trial)):
             self.begun_within[name] = limits.Begun(trial, self.stated.get(name, {}))
 
     def _let_go(self, name: str) -> None:
@@ -182,6 +184,7 @@ class Watch:
         """The wake went through, to its last word: a claim is written before that (seed 131000568)."""
         self.told(name)
         self._check(silence.ends_unseen, self.world, name, self.silence)
+        self._check(evidence.clean_windows_are, self.world, name, self.evidence)
         if self.braked.get(name) == "restore":
             self._check(beginnings.restored_or_said, self.world, name, self.theirs[name])
 
@@ -199,6 +202,7 @@ class Watch:
                 self.theirs[name] |= set(changed.items())
                 self._note(name, changed)
         self._allow()
+        self.evidence.noted(self.world)
 
     def _allow(self) -> None:
         """What others made it, until it fits again with nothing under way: a rollback may go back to what they set.
