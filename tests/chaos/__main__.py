@@ -63,7 +63,7 @@ def keep(path: str, outcome: Outcome) -> None:
 
 def kept(path: str) -> list[Schedule]:
     bodies = [json.loads(line)["schedule"] for line in Path(path).read_text().splitlines()]
-    return [Schedule(b["seed"], b["shop"], tuple(Step(**step) for step in b["steps"])) for b in bodies]
+    return [Schedule(**body | {"steps": tuple(Step(**step) for step in body["steps"])}) for body in bodies]
 
 
 async def run(options: argparse.Namespace) -> int:

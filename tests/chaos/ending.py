@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,15 +57,44 @@ def _somebody_stands(world: World, watch: Watch, name: str, here: Mapping[str, i
 
 
 def _fits(world: World, name: str, wanted: Mapping[str, int]) -> bool:
-    """Would these values fit the budget, beside what others use? Never where an HPA's minimum would be above its maximum:
+    """Would these values fit the budget, beside what others use, and claim for the pod more of a restart? Never where an HPA's minimum would be above its maximum:
     the API server refuses that (seed 4010141)."""
     if wanted.get("min_replicas", 0) > wanted.get("max_replicas", MOST):
         return False
     tenant = world.tenant(name)
-    others = world.worst() - world.apps[name].worst(tenant.per_pod)
+    others = world.worst() - world.apps[name].worst(tenant.per_pod) + _claimed_ahead(world, name)
     pods = max(len(world.apps[name].pods), wanted.get("max_replicas", wanted.get("replicas", 0)))
     pods += bool(RESTARTS & wanted.keys())
     return tenant.per_pod(wanted) * pods + others <= world.shop.limit
+
+
+def _claimed_ahead(world: World, name: str) -> int:
+    """What the other profiles of the budget claim for the one pod that a restart adds; of a StatefulSet none is."""
+    others = [t for t in world.shop.tenants if t.name != name and world.profile(t.name) is not None]
+    restarting = (t for t in others if RESTARTS & set(t.knobs) and t.kind != "StatefulSet")
+    return sum(t.per_pod(world.values(t.name)) for t in restarting)
+
+
+def budget_holds_or_is_said(world: World) -> None:
+    """No budget is exceeded, whoever exceeded it: what is ours was lowered. Where even the least of that would not make it
+    fit, a profile says BudgetExceeded."""
+    worst, alive = world.worst(), [t.name for t in world.shop.tenants if world.profile(t.name) is not None]
+    if worst <= world.shop.limit:
+        return
+    used = f"{worst} of {world.shop.limit} connections"
+    for name in alive:
+        least = _least(world, name)
+        if _fits(world, name, world.values(name) | least):
+            raise Violation(f"{name}: {used}, though {least} would fit")
+    if not any(world.condition(name, "Degraded") == ("True", "BudgetExceeded") for name in alive):
+        raise Violation(f"{used}, and nobody says so")
+
+
+def _least(world: World, name: str) -> dict[str, int]:
+    """How far what pods run may be lowered; bounds of pods are left as they stand."""
+    here, stated = world.values(name), limits.stated(world, name)
+    pods = ("replicas", "min_replicas", "max_replicas")
+    return {n: min(v, math.ceil(stated[n].low)) for n, v in here.items() if n in stated and n not in pods}
 
 
 def restored(world: World, watch: Watch, name: str) -> None:

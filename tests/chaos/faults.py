@@ -31,7 +31,7 @@ from pegbox.runtime.reading import KINDS
 from pegbox.testing.faults import Faults
 from tests.chaos import network
 from tests.chaos.application import ENV, RESTARTS, VARIABLE
-from tests.chaos.prometheus import LIES
+from tests.chaos.prometheus import BLIND, LIES, ONE_SIGNAL
 from tests.chaos.world import NAMESPACE, Operator, World
 from tests.loop import documents
 
@@ -286,15 +286,41 @@ async def _jumps(world: World, chance: random.Random, tenant: str) -> str:
 
 def _lies(lie: str) -> Act:
     async def act(world: World, chance: random.Random, tenant: str) -> str:
-        world.metrics.lie, world.metrics.since = lie, world.own_clock.now()  # which asks, and says of when
-        world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "refused") if lie == "down" else None
+        _lie(world, lie)
         return "until it is well again"
 
     return act
 
 
-for _lie in LIES:
-    fault(f"Prometheus: {_lie}", "Prometheus", 1)(_lies(_lie))
+def _lie(world: World, lie: str) -> None:
+    world.metrics.lie, world.metrics.since = lie, world.own_clock.now()  # which asks, and says of when
+    world.metrics.down = Missing(Reason.METRICS_UNREACHABLE, "refused") if lie == "down" else None
+
+
+for _name in LIES:
+    fault(f"Prometheus: {_name}", "Prometheus", 1)(_lies(_name))
+
+
+@fault("no data of a trial in force", "Prometheus", 8)
+async def _silent(world: World, chance: random.Random, tenant: str) -> str:
+    """Of all that is known of it, or of what one SLO counts; that may be silent before."""
+    lie, before = chance.choice((ONE_SIGNAL, *sorted(BLIND))), chance.random() < 0.5
+    lie = ONE_SIGNAL if chance.random() < 0.3 else lie
+    world.metrics.lie, world.metrics.down = "", None
+    if before and lie == ONE_SIGNAL:
+        _lie(world, lie)
+    did = await _tried(world, chance, tenant, CONFIG_MAP)
+    for _ in range(6):
+        ledger = world.ledger(tenant)
+        if ledger is not None and ledger.intent is not None and ledger.intent.in_force_at is not None:
+            break
+        await world.turn()
+    if world.metrics.lie != lie:
+        _lie(world, lie)
+    turns = 24 if lie == ONE_SIGNAL else chance.choice((4, 12, 16))
+    for _ in range(turns):
+        await world.turn()
+    return f"{lie} for {turns} turns; {did}"
 
 
 @fault("Prometheus well again", "Prometheus", 3)

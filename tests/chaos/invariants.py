@@ -16,7 +16,7 @@ from pegbox.model.trials import Intent, IntentKind, TrialState
 from pegbox.ports import ABSENT, Object, Ref
 from pegbox.testing.faults import WriteRecord
 from pegbox.testing.finite import not_finite
-from tests.chaos import beginnings, limits, places
+from tests.chaos import beginnings, evidence, limits, places, silence
 from tests.chaos.application import RESTARTS, cores
 from tests.chaos.shops import MOST, Tenant
 from tests.chaos.violation import Violation
@@ -66,6 +66,8 @@ class Watch:
     stated: dict[str, Mapping[str, limits.Limit]] = field(default_factory=dict)  # as the wake under way reads them
     begun_within: dict[str, limits.Begun] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)  # the lie that the wake under way reads, where it hides all
+    silence: silence.Silence = field(default_factory=silence.Silence)
+    evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
     was: Object | None = None  # what the write under way is about, before it
     moved: dict[str, Moved] = field(default_factory=dict)  # where the newest write left everything that trials move
     found: list[str] = field(default_factory=list)
@@ -104,6 +106,8 @@ class Watch:
             known, read = self.accepted.get(record.name, set()), self.read.get(record.name, "")
             if not self.world.resumes:  # it decides on what it read before it was stopped (seed 151001083)
                 self._check(accepted_on_one_template, self.world, record.name, self.templates, read, known)
+            self._check(silence.accepted_unseen, self.world, record.name, self.silence, known)
+            self._check(silence.put_back_unseen, self.world, record.name, self.silence)
             self._check(serves_what_arrives, self.world, record.name, self.trials)
             self._check(accepted_on_evidence, self.world, record.name, self.accepted)
             self._begun(record.name)
@@ -145,6 +149,8 @@ class Watch:
         """A trial is in the ledger: its steps are held against what the wake read that began it. Nobody edits class or profile
         while a leader is stopped in mid-wake, so that all wakes under way read alike."""
         trial, known = limits.trial_of(self.world, name), self.begun_within.get(name)
+        if trial is not None and (known is None or trial.id != known.trial.id):
+            self._check(silence.begun_unseen, name, trial, self.silence)
         if trial is not None and (known is None or not _same(trial, known.trial)):
             self.begun_within[name] = limits.Begun(trial, self.stated.get(name, {}))
 
@@ -165,6 +171,7 @@ class Watch:
         self.stated[name] = limits.stated(self.world, name)
         self.braked[name], self.frozen[name] = self.world.brake_of(name), self.world.frozen(name)
         self.blind[name] = self.world.blinded()
+        self.silence.woken(self.world, name)
         paused = self.world.apps[name].written().get("replicas") == 0
         self.looking[name], self.waking = max(self._worst(name), self.known[name] if paused else 0), name
 
@@ -177,6 +184,8 @@ class Watch:
     def slept(self, name: str) -> None:
         """The wake went through, to its last word: a claim is written before that (seed 131000568)."""
         self.told(name)
+        self._check(silence.ends_unseen, self.world, name, self.silence)
+        self._check(evidence.clean_windows_are, self.world, name, self.evidence)
         if self.braked.get(name) == "restore":
             self._check(beginnings.restored_or_said, self.world, name, self.theirs[name])
 
@@ -194,6 +203,7 @@ class Watch:
                 self.theirs[name] |= set(changed.items())
                 self._note(name, changed)
         self._allow()
+        self.evidence.noted(self.world)
 
     def _allow(self) -> None:
         """What others made it, until it fits again with nothing under way: a rollback may go back to what they set.

@@ -16,9 +16,9 @@ from tests.loop.service import Service, answering
 
 LIES = (
     *("down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join", "half the pods"),
-    *("scrape gaps", "counter resets", "every series twice"),
+    *("scrape gaps", "counter resets", "every series twice", "one signal"),
 )
-
+ONE_SIGNAL, SILENCED = LIES[-1], "success"  # which an SLO counts, and no figure that a verdict needs
 
 BLIND = frozenset({"down", "nan", "raw nan", "infinite", "partial", "empty", "stale", "old pods", "no join"})
 """Lies from which nothing can be known of the setting in force; the others tell some of it."""
@@ -48,6 +48,8 @@ class LyingMetrics(FakeMetrics):
             self.told_at = self.since  # what it still says, it could say then
         if isinstance(answer, Missing) or not self.lie:
             return answer
+        if self.lie == ONE_SIGNAL:
+            return replace(answer, rows=()) if query.signal.name == SILENCED else answer
         return self._lied(answer, at)
 
     def _lied(self, answer: SignalRows, at: datetime) -> SignalRows | Missing:
@@ -67,7 +69,7 @@ class LyingMetrics(FakeMetrics):
             case "stale":
                 return replace(answer, at=self.since or at - timedelta(minutes=10))
             case "old pods":
-                return replace(answer, rows=tuple(replace(r, setting="1") if r.setting else r for r in rows))
+                return replace(answer, rows=tuple(replace(r, setting=_former(r.setting)) for r in rows))
             case "no join":
                 return replace(answer, rows=tuple(r for r in rows if not r.setting))
             case "scrape gaps":  # every other window has too few scrapes, which the adapter tells per setting
@@ -98,6 +100,11 @@ class LyingMetrics(FakeMetrics):
         if self.lie == "partial":
             return Missing(Reason.PARTIAL_DATA, "the server answered with warnings")
         return Missing(Reason.NO_DATA, "no series") if self.lie == "empty" else None
+
+
+def _former(setting: str) -> str:
+    """The short generation before this one."""
+    return str(max(int(setting) - 1, 0)) if setting else setting
 
 
 def _half(rows: Iterable[SignalRow]) -> Iterable[SignalRow]:

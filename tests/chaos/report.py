@@ -71,6 +71,11 @@ WHAT: dict[str, tuple[str, str]] = {
     "Prometheus: scrape gaps": (HOLDS, "PartialData"),
     "Prometheus: counter resets": ("What is judged beside the parent looks worse, and goes back.", "TrialReverted"),
     "Prometheus: every series twice": ("Load and throughput double together: no gain is read from it.", "LoadChanged"),
+    "Prometheus: one signal": ("An SLO that alone is silent: its `onNoData` decides.", "NoData"),
+    "no data of a trial in force": (
+        "Hold waits, until `trialTimeout`; Revert goes back; Ignore judges without it.",
+        "MetricsAvailable",
+    ),
     "Prometheus well again": ("Windows are measured afresh.", "DataAvailable"),
     "killed for memory by a step": ("The trial is put back at once, and counts for the breaker.", "OOMKilled"),
     "crash loop for its own reasons": ("No trial starts; one under way is put back.", "Degraded, CrashLoop"),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pegbox.model.errors import Refused
 from tests.chaos import faults
 from tests.chaos import users as users  # its faults are in the table
-from tests.chaos.ending import at_last_known_good
+from tests.chaos.ending import at_last_known_good, budget_holds_or_is_said
 from tests.chaos.invariants import Violation, Watch
 from tests.chaos.said import Said
-from tests.chaos.shops import CANARIES, SHOPS, TIGHT
+from tests.chaos.shops import CANARIES, HOLD, NO_DATA, SHOPS, TIGHT
 from tests.chaos.world import NAMESPACE, World
 from tests.loop.service import LOAD
 
@@ -41,6 +41,7 @@ class Schedule:
     seed: int
     shop: str
     steps: tuple[Step, ...]
+    no_data: str = HOLD  # what every SLO says of it
 
 
 @dataclass
@@ -64,7 +65,7 @@ def draw(seed: int, shop: str = "") -> Schedule:
     for name in chance.choices(names, weights, k=chance.randint(*STEPS) - 1):
         steps.append(Step(name, chance.randrange(1 << 30), chance.choice((0, 0, 1, 1, 2))))
     drawn = drawn + CANARIES if seed % 3 == 1 else drawn
-    return Schedule(seed, shop or drawn, tuple(steps))
+    return Schedule(seed, shop or drawn, tuple(steps), chance.choice(NO_DATA))
 
 
 class Runner:
@@ -82,6 +83,8 @@ class Runner:
 
     async def run(self, schedule: Schedule) -> Outcome:
         world = await self.world(schedule.shop)
+        if schedule.no_data != HOLD:
+            await world.without_data(schedule.no_data)
         watch, out = Watch(world), Outcome(schedule)
         world.on_wake, world.on_slept = watch.woken, watch.slept
         tenants, struck = [t.name for t in world.shop.tenants], dict[str, int]()
@@ -133,6 +136,10 @@ def unfinished(world: World, watch: Watch) -> list[str]:
             at_last_known_good(world, watch, tenant.name)
         except Violation as error:
             left.append(f"at_last_known_good: {error}")
+    try:
+        budget_holds_or_is_said(world)
+    except Violation as error:
+        left.append(f"budget_holds_or_is_said: {error}")
     return left
 
 
@@ -166,7 +173,7 @@ async def stop_faults(world: World) -> None:
 
 def table(outcome: Outcome) -> str:
     """The schedule as it ran, for people."""
-    head = f"seed {outcome.schedule.seed}, shop {outcome.schedule.shop}"
+    head = f"seed {outcome.schedule.seed}, shop {outcome.schedule.shop}, onNoData {outcome.schedule.no_data}"
     rows = [f"  {n:>2}  {name:<48} {did:<46} {said}" for n, (name, did, said) in enumerate(outcome.log)]
     found = [f"  ** {line}" for line in outcome.violations]
     replay = f"  replay: python -m tests.chaos --seed {outcome.schedule.seed} --schedules 1"
@@ -181,11 +188,11 @@ async def minimise(runner: Runner, schedule: Schedule) -> Schedule:
     while shrunk:
         shrunk = False
         for at in range(len(steps)):
-            fewer = Schedule(schedule.seed, schedule.shop, (*steps[:at], *steps[at + 1 :]))
+            fewer = replace(schedule, steps=(*steps[:at], *steps[at + 1 :]))
             if _kinds((await runner.run(fewer)).violations) & kind:
                 steps, shrunk = fewer.steps, True
                 break
-    return Schedule(schedule.seed, schedule.shop, tuple(steps))
+    return replace(schedule, steps=tuple(steps))
 
 
 def _kinds(violations: Sequence[str]) -> set[str]:

@@ -155,6 +155,27 @@ def _sharing() -> Shop:
     return Shop("sharing", 2, 17, tenants, (documents.budget(capacity=20, reserve=3),))
 
 
+def _dividing() -> Shop:
+    """Two profiles share one budget, each with an HPA whose maximum is tuned, and one has a knob that needs a restart:
+    3 x 2 + (3 + 1) x 2 = 14 of 18, so that a pod more here may be a worker less there."""
+
+    def tenant(name: str, *knobs: str) -> Tenant:
+        body = documents.profile(
+            name,
+            documents.hot("workers", max=8),
+            *map(documents.env, knobs),
+            BOUND,
+            conflictPolicy="Take",
+            autoscaler={"ref": {"name": name}},
+            budgets=_shared("pods * workers"),
+            guards=GUARDS,
+        )
+        return Tenant(name, ("workers", *knobs, "max_replicas"), _workers, body, (documents.hpa(name, 2, 3, name),))
+
+    tenants = (tenant("alpha"), tenant("beta", "threads"))
+    return Shop("dividing", 2, 18, tenants, (documents.budget(capacity=20, reserve=2),))
+
+
 def _lanes(values: Mapping[str, int]) -> int:
     return values["workers"] * values["lanes"]
 
@@ -238,9 +259,24 @@ def with_canaries(shop: Shop) -> Shop:
     return replace(shop, name=f"{shop.name}{CANARIES}", weight=0, tenants=tenants)
 
 
+def with_no_data(shop: Shop, policy: str) -> Shop:
+    """The same shop, of whose SLOs each says this of no data. One counts what no figure of a verdict comes from, and may be
+    silent alone."""
+    available = {"name": "available", "signal": "success", "goal": "90%", "minimumEvents": 10}
+
+    def stated(tenant: Tenant) -> Tenant:
+        spec = copy.deepcopy(tenant.profile["spec"])
+        slos = [slo | {"onNoData": policy} for slo in (spec["slos"][0], available)]
+        return replace(tenant, profile=tenant.profile | {"spec": spec | {"slos": slos}})
+
+    return replace(shop, tenants=tuple(map(stated, shop.tenants)))
+
+
 CANARIES = ", canaries"
+NO_DATA = (HOLD := "Hold", "Revert", "Ignore")
 TIGHT = _tight()
-_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _admitted(), _numbered(), _sized())
-SHOPS = {shop.name: shop for shop in (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))}
+_PLAIN = (_hot(), _places(), _scaled(), _created(), _sharing(), _dividing(), _admitted(), _numbered(), _sized())
+_ALL = (*_PLAIN, *map(with_canaries, _PLAIN), TIGHT, with_canaries(TIGHT))
+SHOPS = {shop.name: with_no_data(shop, HOLD) for shop in _ALL}
 """Those with canaries, and the tight one, are drawn beside the rest, by seed: what is drawn for other seeds does not change
 with them."""

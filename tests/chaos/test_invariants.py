@@ -472,10 +472,7 @@ def test_a_pod_with_a_former_variable_is_no_loss_where_it_is_said_to_wait_for_ro
         if not room:
             world.shop = replace(world.shop, limit=world.worst())
         if said:
-            told = {"type": "Progressing", "status": "False", "reason": "WaitingForBudget", "message": pod.name}
-            rest = [c for c in (world.profile(NAME) or {})["status"]["conditions"] if c["type"] != "Progressing"]
-            operations = [{"op": "replace", "path": "/status/conditions", "value": [*rest, told]}]
-            await world.server.json_patch(Ref(PROFILE, NAMESPACE, NAME), operations, subresource="status")
+            await _says(world, "Progressing", "False", "WaitingForBudget", pod.name)
         return unfinished(world, watch)
 
     left = "".join(asyncio.run(run()))
@@ -516,9 +513,43 @@ def test_what_is_owed_and_does_not_fit_is_no_loss() -> None:
         await remembered(world, replace(ledger, incumbent=ledger.incumbent.with_values(pool=Fraction(5))))
         watch.good[NAME].add(("pool", 5))
         await world.others_step()
-        return unfinished(world, watch)
+        return [line for line in unfinished(world, watch) if "owed" in line]
 
     assert asyncio.run(run()) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "said", "words"),
+    [
+        pytest.param(16, False, "", id="it fits"),
+        pytest.param(15, False, "though", id="one less, and what is ours could be lowered"),
+        pytest.param(15, True, "though", id="to say so is not enough then"),
+        pytest.param(3, False, "nobody says so", id="nothing that is ours would make it fit, and nobody says so"),
+        pytest.param(3, True, "", id="which is said"),
+    ],
+)
+def test_a_budget_that_is_left_exceeded_is_found(limit: int, said: bool, words: str) -> None:
+    """4 pods x 2 x 2 = 16; with 1 worker and a pool of 1 in each they are 4."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        world.shop = replace(world.shop, limit=limit)
+        if said:
+            await _says(world, "Degraded", "True", "BudgetExceeded")
+        return unfinished(world, watch)
+
+    left = asyncio.run(run())
+    assert [line.partition(":")[0] for line in left] == (["budget_holds_or_is_said"] if words else [])
+    assert words in "".join(left)
+
+
+async def _says(world: World, kind: str, status: str, reason: str, message: str = "") -> None:
+    """The operator's own client sets this condition."""
+    told = {"type": kind, "status": status, "reason": reason, "message": message}
+    rest = [c for c in (world.profile(NAME) or {})["status"]["conditions"] if c["type"] != kind]
+    operations = [{"op": "replace", "path": "/status/conditions", "value": [*rest, told]}]
+    await world.server.json_patch(Ref(PROFILE, NAMESPACE, NAME), operations, subresource="status")
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,10 @@ from pegbox.testing.faults import Killed, WriteRecord
 from pegbox.testing.store import Entry
 from tests.chaos.application import RESTARTS, Application, cores
 from tests.chaos.network import Network
-from tests.chaos.prometheus import SILENT, LyingMetrics
+from tests.chaos.prometheus import BLIND, ONE_SIGNAL, SILENT, LyingMetrics
 from tests.chaos.said import ERRORS, EVENT, Said, changed, failures
 from tests.chaos.server import Server
-from tests.chaos.shops import Shop, Tenant
+from tests.chaos.shops import Shop, Tenant, with_no_data
 from tests.loop import documents
 from tests.loop.service import Service
 
@@ -366,6 +366,11 @@ class World:
         young = since is not None and self.own_clock.now() - since <= timedelta(seconds=YOUNG)
         return lie if lie in SILENT and not (lie == "stale" and young) else ""
 
+    def silenced(self) -> str:
+        """The lie by which a wake now knows nothing of a trial in force, or nothing of what one SLO counts; "" without one."""
+        lie = self.metrics.lie
+        return lie if lie in BLIND - SILENT or lie == ONE_SIGNAL else self.blinded()
+
     def tunable(self, name: str) -> dict[str, int]:
         """What a trial may move, at what stands; of sizes, at what the ledger knows."""
         ledger = self.ledger(name)
@@ -401,6 +406,12 @@ class World:
 
     async def patch(self, ref: Ref, path: str, value: Any) -> None:
         await self.alice.json_patch(ref, [_add(path, value)])
+
+    async def without_data(self, policy: str) -> None:
+        """This is what every SLO says of no data, from now on."""
+        self.shop = with_no_data(self.shop, policy)
+        for tenant in self.shop.tenants:
+            await self.edit_spec(tenant.name, slos=tenant.profile["spec"]["slos"])
 
     # --- building
 
