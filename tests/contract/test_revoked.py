@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import yaml
 
-from dev.chart import REPOSITORY
 from dev.cluster.control import ControlPlane
 from pegbox.model.trials import IntentKind
 from pegbox.ports import Cluster, Object
@@ -27,7 +27,8 @@ from tests.loop.world import World
 ACCOUNT = "system:serviceaccount:pegbox-system:revoked"
 GROUPS = ("system:serviceaccounts", "system:serviceaccounts:pegbox-system", "system:authenticated")
 ROLES = READ, WRITE, CLASSES = "pegbox-read", "pegbox-write", "pegbox-classes"
-SHIPPED = ("manifests/install.yaml", "manifests/allow-writes.yaml")
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+SHIPPED = ("install.yaml", "allow-writes.yaml")
 
 
 def _binding(role: str, namespace: str = "") -> Object:
@@ -71,7 +72,7 @@ class Roles:
 @pytest_asyncio.fixture
 async def account(control_plane: ControlPlane, client: Connect) -> Cluster:
     """What the operator's process has: a client of its own account, which may read classes, and nothing in any namespace yet."""
-    bodies = [body for file in SHIPPED for body in yaml.safe_load_all((REPOSITORY / file).read_text())]
+    bodies = [body for file in SHIPPED for body in yaml.safe_load_all((MANIFESTS / file).read_text())]
     roles = [body for body in bodies if body["kind"] == "ClusterRole" and body["metadata"]["name"] in ROLES]
     assert len(roles) == len(ROLES)
     control_plane.apply("\n---\n".join(map(json.dumps, (*roles, _binding(CLASSES)))))
