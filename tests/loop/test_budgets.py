@@ -7,10 +7,11 @@ import json
 import pytest
 
 from pegbox.api import budgets
+from pegbox.model.decisions import Action
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.knobs import values_hash
 from pegbox.model.trials import IntentKind
-from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, Ref
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -19,12 +20,12 @@ NAMES = "checkout", "basket"
 USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
 
 
-async def two(capacity: int, reserve: int = 0) -> World:
+async def two(capacity: int, reserve: int = 0, workers: int = 2) -> World:
     """Two pods each, two workers each: 4 units each."""
     world = await make()
     await world.apply(documents.budget(capacity=capacity, reserve=reserve))
     for name in NAMES:
-        await world.add(documents.profile(name, budgets=[USES]), workers=2)
+        await world.add(documents.profile(name, documents.hot(initial=workers), budgets=[USES]), workers=workers)
     for name in NAMES:
         await world.steady(name)
     return world
@@ -65,6 +66,31 @@ async def test_what_is_left_after_the_reserve_is_never_exceeded() -> None:
     await world.turn()
     assert "RequestRefused" in world.events.reasons()
     assert max(await both(world, 10)) == 8
+
+
+async def test_what_an_accepted_trial_gives_up_is_free_only_once_the_acceptance_is_recorded() -> None:
+    """16 of 16 units are claimed, and checkout does with 4 of its 8. As long as its ledger cannot be written it may have
+    to go back, after a kill too: basket is refused the rest."""
+    world = await two(capacity=16, workers=4)
+    server = world.pegbox
+    assert isinstance(server, FakeCluster)
+    await world.annotate("try", "workers=2")
+    await world.turns(2)
+    for _ in range(3):
+        server.faults.fail_next("apply", LEDGER, NotAvailable("timeout"))
+        await world.turn()
+    intent = await world.intent()
+    assert intent is not None and intent.in_force_at is not None
+    assert world.reconciler.decisions["shop/checkout"].action is Action.ACCEPT, "which is not recorded"
+    assert (await world.claims())["checkout"][0] == 8
+    world.restart()
+    await world.annotate("try", "workers=6", "basket")
+    await world.turn("basket")
+    assert await world.values("basket") == {"workers": "4"}
+    await world.annotate("rollback")
+    await world.turns(6)
+    assert await world.values() == {"workers": "4"}
+    assert await world.claims() == {"checkout": (8, "None"), "basket": (8, "None")}
 
 
 async def test_a_claim_that_moved_is_read_again_and_one_that_keeps_moving_gives_up_for_now() -> None:

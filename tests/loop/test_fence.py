@@ -287,11 +287,20 @@ class BeforeAClaim(Paused):
     armed = False
 
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
-        if ref.kind is not BUDGET or not self.armed:
+        told = [op["value"] for op in operations if op["path"] == "/status"]
+        if ref.kind is not BUDGET or not self.armed or not self._lower(ref, told):
             return await self.server.json_patch(ref, operations, subresource=subresource)
         self.stopped.set()
         await self.go_on.wait()
         return await self.server.json_patch(ref, operations, subresource=subresource)
+
+    def _lower(self, ref: Ref, told: list[Object]) -> bool:
+        stands = (self.server.peek(ref) or {}).get("status", {})
+        return any(_claimed(status) < _claimed(stands) for status in told)
+
+
+def _claimed(status: Object) -> int:
+    return sum(claim["amount"] for claim in status["claims"])
 
 
 async def resizable(**options: Any) -> tuple[World, FakeCluster]:
@@ -523,8 +532,8 @@ async def test_not_in_recommend_and_not_where_the_workload_opted_out() -> None:
 
 
 async def about_to_lower_its_claim() -> tuple[World, BeforeAClaim, asyncio.Task[float | None]]:
-    """Two pods go from 4 workers to 2: 8 units stay claimed until the trial is accepted. Right before the 4 are written
-    the leader is paused, and another process takes over."""
+    """Two pods go from 4 workers to 2: 8 units stay claimed until the acceptance is recorded; the slot is given back with
+    it. Right before the 4 are written, a look later, the leader is paused, and another process takes over."""
     world = await make()
     server = cast("FakeCluster", world.pegbox)
     await world.apply(documents.budget(capacity=10, reserve=0))

@@ -28,15 +28,16 @@ EXPIRY = timedelta(hours=24)  # a stopped operator must not lose what its pods s
 RENEW = timedelta(hours=12)
 
 
-def wanted(found: Objects, ledger: Ledger) -> dict[str, tuple[int, bool]]:
-    """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved.
+def wanted(found: Objects, ledger: Ledger, recorded: Ledger) -> dict[str, tuple[int, bool]]:
+    """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved, and that is recorded: who
+    is killed before may still have to go back.
 
     With a canary, too: a mixture of settings uses no more than the largest of them in all pods.
     """
     if isinstance(found.workload, Missing) or ledger.incumbent is None:
         return {}
     intent = ledger.intent
-    settings = [ledger.incumbent] if intent is None else [*intent.settings, ledger.incumbent]
+    settings = [*_settings(ledger), *_settings(recorded)]
     trial = intent is not None and intent.kind in (IntentKind.TRIAL, IntentKind.ROLLBACK)
     trial = trial and slots.moves(found.spec, intent)
     out: dict[str, tuple[int, bool]] = {}
@@ -44,6 +45,12 @@ def wanted(found: Objects, ledger: Ledger) -> dict[str, tuple[int, bool]]:
         if item.ref:
             out[item.ref] = (max(_units(found, found.workload, item.name, s) for s in settings), trial)
     return out
+
+
+def _settings(ledger: Ledger) -> list[Setting]:
+    """What may be in force, or written next."""
+    under_way = () if ledger.intent is None else ledger.intent.settings
+    return [*under_way, *((ledger.incumbent,) if ledger.incumbent is not None else ())]
 
 
 def _units(found: Objects, workload: Workload, name: str, setting: Setting) -> int:
@@ -80,10 +87,16 @@ def _kept(
 
 
 async def claim(
-    cluster: Cluster, found: Objects, ledger: Ledger, mine: dict[str, Claim], now: datetime, reached: Reached
+    cluster: Cluster,
+    found: Objects,
+    ledger: Ledger,
+    recorded: Ledger,
+    mine: dict[str, Claim],
+    now: datetime,
+    reached: Reached,
 ) -> Missing | None:
-    """Claim what the ledger's intent or incumbent needs; the reason where it cannot be had now. `mine` keeps what this
-    process wrote.
+    """Claim what the intent or incumbent needs, of this ledger and of the one that is recorded so far; the reason where
+    it cannot be had now. `mine` keeps what this process wrote.
 
     Nothing is written where the claim stands already and is fresh. Raises NotAvailable, WriteConflict.
     """
@@ -91,7 +104,7 @@ async def claim(
     # down begins at such a use, also while another profile has the trial slot.
     down = overdrawn.lowers(ledger.intent)
     stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT or down
-    for ref, (amount, trial) in wanted(found, ledger).items():
+    for ref, (amount, trial) in wanted(found, ledger, recorded).items():
         body = found.shared.get(ref)
         if body is None:
             continue

@@ -317,7 +317,8 @@ class Reconciler:
             decision = replace(decision, replaces=frozenset())
         decision = braking.with_slot(self.brakes, snapshot, decision)
         if decision.action is Action.START or auto or claims.holds(found, now):
-            refused = await claims.claim(self.cluster, found, decision.ledger, memory.claims, now, self.reached)
+            known, mine = snapshot.ledger, memory.claims
+            refused = await claims.claim(self.cluster, found, decision.ledger, known, mine, now, self.reached)
             if refused is not None and decision.action is Action.START:
                 self.brakes.release(found.spec.key)
                 decision = braking.waiting(snapshot, decision, refused)
