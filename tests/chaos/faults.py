@@ -303,9 +303,11 @@ for _name in LIES:
 
 @fault("no data of a trial in force", "Prometheus", 8)
 async def _silent(world: World, chance: random.Random, tenant: str) -> str:
-    """Of all that is known of it, or of what one SLO counts; that may be silent before."""
-    lie, before = chance.choice((ONE_SIGNAL, *sorted(BLIND))), chance.random() < 0.5
-    lie = ONE_SIGNAL if chance.random() < 0.3 else lie
+    """Of all that is known of it, or of what one SLO counts; that may be silent before. Most often so where it is ignored, since
+    that tells nothing where all is silent."""
+    lie, before = chance.choice(sorted(BLIND)), chance.random() < 0.5
+    ignored = world.tenant(tenant).profile["spec"]["slos"][0]["onNoData"] == "Ignore"
+    lie = ONE_SIGNAL if chance.random() < (0.9 if ignored else 0.3) else lie
     world.metrics.lie, world.metrics.down = "", None
     if before and lie == ONE_SIGNAL:
         _lie(world, lie)

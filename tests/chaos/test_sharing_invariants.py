@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
-from pegbox.ports import BUDGET, Ref
+from pegbox.model.knobs import Setting
+from pegbox.ports import BUDGET, HPA, Ref
 from tests.chaos.invariants import Watch
-from tests.chaos.planting import written
-from tests.chaos.schedule import Runner
+from tests.chaos.planting import remembered, written
+from tests.chaos.schedule import Runner, unfinished
 from tests.chaos.world import NAMESPACE, World
 
 RUNNER = Runner()
@@ -34,6 +37,58 @@ def test_profiles_that_share_a_budget_are_counted_together() -> None:
         return watch.found
 
     assert [line.partition(":")[0] for line in asyncio.run(run())] == ["budgets_hold"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "workers", "found"),
+    [
+        pytest.param({"alpha": 6}, 2, [], id="6 x 2 and 3 x 2 are 18 of 18"),
+        pytest.param({"alpha": 6, "beta": 4}, 2, ["budgets_hold"], id="6 x 2 and 4 x 2 are 20"),
+        pytest.param({"alpha": 6}, 3, ["budgets_hold"], id="6 x 2 and 3 x 3 are 21"),
+    ],
+)
+def test_maxima_and_values_of_profiles_that_share_a_budget_are_counted_together(
+    bounds: dict[str, int], workers: int, found: list[str]
+) -> None:
+    async def run() -> list[str]:
+        world = await RUNNER.world("dividing")
+        watch = Watch(world)
+        for name, most in bounds.items():
+            watch.woken(name)
+            operation = {"op": "replace", "path": "/spec/maxReplicas", "value": most}
+            await world.server.json_patch(Ref(HPA, NAMESPACE, name), [operation])
+        watch.woken("beta")
+        await written(world, name="beta", workers=workers)
+        return sorted({line.partition(":")[0] for line in watch.found})
+
+    assert asyncio.run(run()) == found
+
+
+@pytest.mark.parametrize(
+    ("limit", "lost"),
+    [
+        pytest.param(14, True, id="3 x 2 fit beside 3 x 2, and the pod more that beta claims for a restart"),
+        pytest.param(13, False, id="beside that pod they do not"),
+    ],
+)
+def test_what_is_owed_is_missed_only_where_others_do_not_claim_the_room(limit: int, lost: bool) -> None:
+    """alpha has one pod less than somebody stands for, and owes it."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("dividing")
+        watch = Watch(world)
+        world.shop = replace(world.shop, limit=limit)
+        operation = {"op": "replace", "path": "/spec/maxReplicas", "value": 2}
+        await world.server.json_patch(Ref(HPA, NAMESPACE, "alpha"), [operation])
+        ledger = world.ledger("alpha")
+        assert ledger is not None and ledger.incumbent is not None
+        here = ledger.incumbent.with_values(max_replicas=Fraction(2))
+        owed = Setting({"max_replicas": Fraction(3)})
+        await remembered(world, replace(ledger, incumbent=here, owed=owed), name="alpha")
+        await world.others_step()
+        return [line for line in unfinished(world, watch) if "owed" in line]
+
+    assert bool(asyncio.run(run())) is lost
 
 
 async def _scaled(world: World, name: str, replicas: int) -> None:
