@@ -90,8 +90,7 @@ def _accepted(ledger: Ledger | None, known: Collection[str]) -> Iterator[str]:
 
 def put_back_unseen(world: World, name: str, silence: Silence) -> None:
     """Under Hold no trial in force is put back for want of data before trialTimeout, while that lasts; under Ignore none ever is
-    for want of what an SLO alone asks for, where that was silent since before it began. Left out: one whose data came back after
-    six windows without any (an expected failure in `tests/unit/core/test_no_data.py`)."""
+    for want of what an SLO alone asks for, where that was silent since before it began."""
     ledger, policy = world.ledger(name), silence.policies.get(name, "")
     if ledger is None:
         return

@@ -264,7 +264,8 @@ def judge(
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(proof)} window, and no data at trialTimeout")
         if walked or not served(intent.baseline) or more_came(intent, seen) or keeps_up(seen):
             return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
-    if undecided and (late or max(len(seen), len(unlike)) >= MAX_WINDOWS):
+    told = max(sum(_has_data(w) for w in each) for each in (seen, unlike))  # silence is no evidence, however long
+    if undecided and (late or told >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, verdict.detail)
         if len(unlike) > len(seen):

@@ -253,7 +253,7 @@ def test_every_trial_ends(item: Intent, seconds: int, outcome: Outcome, reason: 
 
 def test_missing_figures_end_inconclusive_and_not_as_a_failure() -> None:
     seen = clean(6, throughput=GONE)
-    assert judge(PROFILE, RAISED, seen, at(1000)).outcome is Outcome.INCONCLUSIVE
+    assert judge(PROFILE, RAISED, seen, at(1801)).outcome is Outcome.INCONCLUSIVE
 
 
 def test_the_baseline_is_of_clean_windows_without_a_draining_backlog() -> None:
