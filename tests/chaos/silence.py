@@ -89,7 +89,7 @@ def _accepted(ledger: Ledger | None, known: Collection[str]) -> Iterator[str]:
 
 
 def put_back_unseen(world: World, name: str, silence: Silence) -> None:
-    """Under Hold no trial in force is put back for want of data before trialTimeout, while that lasts; under Ignore none ever is
+    """Under Hold no trial in force is put back for want of data before trialTimeout; under Ignore none ever is
     for want of what an SLO alone asks for, where that was silent since before it began."""
     ledger, policy = world.ledger(name), silence.policies.get(name, "")
     if ledger is None:
@@ -101,7 +101,7 @@ def put_back_unseen(world: World, name: str, silence: Silence) -> None:
     if trial is None or intent is None or not ended or intent.reason not in WANTING or trial.in_force_at is None:
         return
     lasted, since = world.own_clock.now() - trial.in_force_at, world.metrics.since
-    if policy == "Hold" and silence.lies[name] and lasted < TRIAL_TIMEOUT:
+    if policy == "Hold" and lasted < TRIAL_TIMEOUT:
         raise Violation(f"{name}: trial {trial.id} was put back after {lasted} for {intent.reason}, under Hold")
     ignored = (
         policy == "Ignore" and silence.lies[name] == ONE_SIGNAL and since is not None and since <= trial.started_at
