@@ -130,6 +130,9 @@ def worlds_of(api: Api) -> dict[str, World]:
         "objective": "MinimizeLatency",
         "knobs": [pinned, {"name": "pause", "min": "1ms", "max": "400ms"}],
     }
+    # With 128 MiB held it needs more than it may have, with 64 it does not.
+    memory: Object = {"requests": {"cpu": "10m", "memory": "40Mi"}, "limits": {"memory": "160Mi"}}
+    greedy = Application(hoard=64, container={"resources": memory})
     pair = [Application(name=n, workers=1, arrivals=26.0) for n in ("first", "second")]
     made = [
         World(api, "hot", Application(replicas=2)),
@@ -138,6 +141,7 @@ def worlds_of(api: Api) -> dict[str, World]:
         World(api, "take", scaled, theirs | {"conflictPolicy": "Take"}),
         World(api, "held", scaled, theirs),
         World(api, "harm", Application(replicas=2), failures=2),
+        World(api, "greedy", greedy, {"knobs": [workers, {"name": "hoard", "min": 1, "max": 512}]}),
         World(api, "restore", SLOW_START),
         World(api, "first", pair[0], budget, namespace="e2e-shared", frozen=False),
         World(api, "second", pair[1], budget, namespace="e2e-shared", frozen=False),
@@ -167,6 +171,7 @@ def running(api: Api, operator: Operator, ongoing: Ongoing) -> Iterator[Running]
             "take": lambda: scenarios.taken(worlds["take"], team_hpa("e2e-take")),
             "held": lambda: scenarios.refused(worlds["held"]),
             "harm": lambda: scenarios.harmful(worlds["harm"]),
+            "greedy": lambda: scenarios.killed(worlds["greedy"]),
             "restore": lambda: scenarios.restored(worlds["restore"]),
             "shared": lambda: scenarios.shared(worlds["first"], worlds["second"]),
             "searched": lambda: scenarios.searched(worlds["searched"]),

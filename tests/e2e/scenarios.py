@@ -228,6 +228,25 @@ def put_back(world: World) -> Seen:
     }
 
 
+def killed(world: World) -> Seen:
+    """A value that the container has no memory for: the kernel ends it, and again each time that it starts with that."""
+    start(world)
+    before, values = world.reported("hoard"), world.values_text()
+    ended = world.judged("hoard=128", 4 * PATIENCE)
+    world.until("its pod", world.ready, 3 * PATIENCE)
+    world.at_rest()
+    (status,) = world.pods()[0]["status"]["containerStatuses"]
+    return {
+        "ended": ended,
+        "values": (values, world.values_text()),
+        "hoard": (before, world.reported("hoard")),
+        "last end": status["lastState"]["terminated"],
+        "restarts": status["restartCount"],
+        "breaker": world.status()["breaker"],
+        "events": world.events(),
+    }
+
+
 def restored(world: World) -> Seen:
     """A trial is accepted, then the profile is deleted."""
     start(world)

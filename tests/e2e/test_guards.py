@@ -20,6 +20,17 @@ def test_a_value_that_makes_the_workload_slow_is_put_back_byte_for_byte(running:
         assert one["last"]["why"].split(":")[0] in ("Regression", "SLOBreached", "ErrorBudgetSpent")
 
 
+def test_a_value_that_the_kernel_kills_the_container_for_is_put_back_and_counted(running: Running) -> None:
+    seen = running.seen("greedy")
+    print(f"killed for memory: {seen['restarts']} restarts, {seen['ended']}")
+    assert (seen["last end"]["reason"], seen["last end"]["exitCode"]) == ("OOMKilled", 137)
+    assert (seen["ended"]["state"], seen["ended"]["reason"]) == ("Reverted", "OOMKilled")
+    assert seen["values"][0] == seen["values"][1]
+    assert seen["hoard"] == ([64.0], [64.0]), "the process that started last runs the value of before"
+    assert seen["breaker"]["failures"] == 1
+    assert any(e.startswith("RolledBack") for e in seen["events"])
+
+
 def test_the_breaker_opens_after_repeated_failures(running: Running) -> None:
     seen = running.seen("harm")
     states = [one["breaker"]["state"] for one in seen["tries"]]

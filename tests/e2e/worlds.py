@@ -35,6 +35,7 @@ class Application:
     service: float = 0.1
     queue: int = 20
     pause: str = "1ms"
+    hoard: int = 1
     acknowledge_after: float = 0.0
     cpu: str = "10m"
     cores: float = 0.0  # in the limit of a container, or its tasks take longer

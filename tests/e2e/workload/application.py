@@ -2,7 +2,7 @@
 
 ARRIVALS tasks a second come in evenly; each holds one of `worker_count` workers for SERVICE seconds. What finds QUEUE
 tasks waiting is rejected. So one worker too few makes latency grow within a second, and one more mends it.
-`pause` lengthens each task. `chunk` and `lanes` come by env and need a restart; with twice the lanes a task takes half of
+`pause` lengthens each task; `hoard` is memory that it holds beside its work, in MiB. `chunk` and `lanes` come by env and need a restart; with twice the lanes a task takes half of
 its time. So it does with fewer than CORES in the limit of the container's own cgroup, the other way round: what a real
 lack of cores does the clock hides, since it stands still while the machine stalls. The tests ask what Pegbox does, not
 how busy two cores are. ACKNOWLEDGE_AFTER delays the acknowledgement: time for a test to act in.
@@ -38,7 +38,9 @@ CORES = float(os.environ["CORES"])
 CHUNK = integer("chunk", default=int(os.environ.get("CHUNK", "4")), minimum=1, maximum=64)
 LANES = integer("lanes", default=int(os.environ.get("LANES", "4")), minimum=1, maximum=64)
 PAUSE = duration("pause", default=os.environ.get("START_PAUSE", "1ms"), minimum="1ms", maximum="400ms")
+HOARD = integer("hoard", default=int(os.environ.get("START_HOARD", "1")), minimum=1, maximum=512)
 CGROUP = Path("/sys/fs/cgroup")
+PAGE = 4096
 BEAT, STALL = 0.02, 0.05  # seconds between two looks at the clock, and of a gap between them that is a stall
 
 
@@ -75,6 +77,17 @@ def service() -> float:
     return SERVICE * 4 / LANES.default * max(1.0, CORES / cores())
 
 
+class Hoard:
+    """Memory that is held, and touched: the kernel counts what was written to."""
+
+    held = bytearray()
+
+    def resize(self, mebibytes: int) -> None:
+        self.held = bytearray()  # never the old and the new at once
+        self.held = bytearray(mebibytes << 20)
+        self.held[::PAGE] = b"x" * len(self.held[::PAGE])
+
+
 def clock() -> float:
     return asyncio.get_running_loop().time()
 
@@ -101,14 +114,16 @@ async def main() -> None:
     workload.add(Gauge("pegbox_workers_limit", "Workers.", lambda: group.limit))
     workload.add(Gauge("e2e_cgroup_cores", "Limit of the container's cgroup.", cores))
     workload.add(Gauge("e2e_cgroup_bytes", "Limit of the container's cgroup.", memory))
-    settings = LiveSettings([WORKERS, CHUNK, LANES, PAUSE])
+    settings, hoard = LiveSettings([WORKERS, CHUNK, LANES, PAUSE, HOARD]), Hoard()
 
     async def settled() -> None:
         await group.settled()
         await asyncio.sleep(ACKNOWLEDGE_AFTER)
 
     settings.subscribe(lambda _, new: group.resize(new[WORKERS]), settled)
+    settings.subscribe(lambda old, new: None if old[HOARD] == new[HOARD] else hoard.resize(new[HOARD]))
     group.resize(WORKERS.default)
+    hoard.resize(HOARD.default)
     start_http_server(9100)
     async with settings:
         beat(asyncio.get_running_loop())
