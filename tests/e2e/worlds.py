@@ -20,7 +20,8 @@ WORKLOAD = Path(__file__).parent / "workload"
 WINDOW = 12  # seconds: six scrapes of 2 s, of which a window needs four
 INTERVAL = 4  # seconds
 ASKED = 8  # times at the most
-PASSING = (Reason.LAST_KNOWN_GOOD_FAILING, Reason.WAITING_FOR_PODS)  # refusals that end by themselves
+SILENCE = (Reason.METRICS_UNREACHABLE, Reason.NO_DATA, Reason.PARTIAL_DATA, Reason.STALE_DATA)
+PASSING = (Reason.LAST_KNOWN_GOOD_FAILING, Reason.WAITING_FOR_PODS, *SILENCE)  # refusals that end by themselves
 PATIENCE = 120.0  # seconds that a busy machine with two cores may take for one step of the loop
 
 
@@ -245,9 +246,9 @@ class World:
         return command(name, f"{self.namespace}/{self.application.name}", *arguments)
 
     def try_(self, argument: str) -> str:
-        """`pegbox try`, asked again while the answer is that the workload does badly at rest.
+        """`pegbox try`, asked again while the answer is that the workload does badly at rest, or that nobody knows how it does.
 
-        All worlds at once on two cores make a healthy setting look bad for a while.
+        All worlds at once on two cores make a healthy setting look bad for a while, or Prometheus late.
         """
         for _ in range(ASKED):
             said = self.verb("try", argument)
