@@ -14,13 +14,13 @@ SECOND = timedelta(seconds=1)  # Kubernetes tells times in whole ones
 
 @dataclass
 class Quiet:
-    """Since when nothing happened to the pods of one workload, and up to which window was looked. All by the operator's own
-    clock, so that all begins anew where that jumps."""
+    """When something happened to the pods of one workload, and up to which window was looked. All by the operator's own
+    clock, so that all begins anew where that jumps. A window may be looked at late: the wakes between failed (seed 307)."""
 
     pods: object
     ahead: float
     looked: datetime
-    since: datetime | None = None
+    moments: list[datetime] = field(default_factory=list)
 
 
 @dataclass
@@ -35,7 +35,8 @@ class Evidence:
             if mine is None or mine.ahead != ahead:
                 mine = self.quiet[name] = Quiet(pods, ahead, looked=now)
             if mine.pods != pods or disturbed(app):
-                mine.pods, mine.since = pods, now
+                mine.pods = pods
+                mine.moments.append(now)
 
 
 def _pods(app: Application) -> object:
@@ -58,8 +59,9 @@ def clean_windows_are(world: World, name: str, evidence: Evidence) -> None:
     fresh = [w for w in memory.windows if w.window.end > mine.looked]
     mine.looked = max((w.window.end for w in fresh), default=mine.looked)
     for seen in fresh:
-        if seen.clean and mine.since is not None and seen.window.start < mine.since - SECOND:
-            begun = (mine.since - seen.window.start).total_seconds()
+        within = [m for m in mine.moments if seen.window.start < m - SECOND and m <= seen.window.end]
+        if seen.clean and within:
+            begun = (within[-1] - seen.window.start).total_seconds()
             raise Violation(
                 f"{name}: a window is taken for clean that began {begun:g} s before its pods were left alone"
             )

@@ -195,13 +195,15 @@ RELEASE = {P.BEFORE_RELEASE: 1, P.AFTER_RELEASE: 1}
 FENCE = {P.BEFORE_FENCE: 4, P.AFTER_FENCE: 4}  # the ledger, our ConfigMap, theirs, the HPA; or it, ours, and two pods
 GIVE_BACK = {P.BEFORE_GIVE_BACK: 1, P.AFTER_GIVE_BACK: 1}
 TWICE = dict.fromkeys((*DOCUMENT, *READ_BACK), 2)  # in the canary, and in all pods
-PLACES = CLAIM | DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
+PLACES = DOCUMENT | CONFIG_MAP | AUTOSCALER | READ_BACK
 OWN = DOCUMENT | STATUS
 
 SCENARIOS = {
     "adopt": Scenario(_mixed, _nothing, CLAIM | FINALIZER | LEDGER | DOCUMENT | AUTOSCALER | READ_BACK | STATUS),
-    "apply": Scenario(_mixed, _try("workers=3,cache=3,max_replicas=4"), EACH_LEDGER | PLACES | STATUS),
-    "rollback": Scenario(_mixed, _try("workers=4,cache=3,max_replicas=4", way_back=True), EACH_LEDGER | PLACES, STATUS),
+    "apply": Scenario(_mixed, _try("workers=3,cache=3,max_replicas=4"), EACH_LEDGER | CLAIM | PLACES | STATUS),
+    "rollback": Scenario(
+        _mixed, _try("workers=4,cache=3,max_replicas=4", way_back=True), EACH_LEDGER | CLAIM | PLACES, STATUS
+    ),
     "restart": Scenario(_env, _try("threads=3"), READ_BACK | EVICTION, OWN | LEDGER),
     "restart-back": Scenario(_env, _try("threads=4", way_back=True), EVICTION, OWN | LEDGER | READ_BACK),
     "rollout": Scenario(_guarded_env, _try("threads=3"), ROLLOUT, OWN | LEDGER | READ_BACK),

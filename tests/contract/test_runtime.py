@@ -167,7 +167,7 @@ async def test_of_many_claims_at_once_no_more_is_granted_than_there_is(shop: Wor
         wish = budgets.Wish(spec.uid, spec.key, 10, now + claims.EXPIRY, number % 2 == 0)
         while True:
             try:
-                return await claims._swap(shop.pegbox, ref, wish, now, nobody) is None
+                return await claims._swap(shop.pegbox, ref, wish, None, now, nobody) is None
             except claims.WriteConflict:
                 continue
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.loop.test_mode_table import ADOPTED, ALWAYS, PARENT, TRADE, Case, rest
+from tests.loop import documents
+from tests.loop.test_mode_table import ADOPTED, PARENT, TRADE, Case, rest
 
 BUDGET = {"name": "postgres", "uses": "pods * workers * pool", "limit": 12}
 SLO = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "90%", "minimumEvents": 10, "window": "30s"}
-URGENT, NOTHING = ALWAYS | {"allow": "Urgent"}, ALWAYS | {"allow": "None"}
+URGENT, NOTHING = documents.ALWAYS | {"allow": "Urgent"}, documents.ALWAYS | {"allow": "None"}
 
 
 async def staged() -> Case:
