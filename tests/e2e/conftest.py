@@ -130,9 +130,7 @@ def worlds_of(api: Api) -> dict[str, World]:
         "objective": "MinimizeLatency",
         "knobs": [pinned, {"name": "pause", "min": "1ms", "max": "400ms"}],
     }
-    # With 128 MiB held it needs more than it may have, with 64 it does not.
-    memory: Object = {"requests": {"cpu": "10m", "memory": "40Mi"}, "limits": {"memory": "160Mi"}}
-    greedy = Application(hoard=64, container={"resources": memory})
+    greedy = Application(hoard=64)  # of 128Mi that it may have: with as much again it is killed
     pair = [Application(name=n, workers=1, arrivals=26.0) for n in ("first", "second")]
     made = [
         World(api, "hot", Application(replicas=2)),

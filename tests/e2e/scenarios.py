@@ -240,7 +240,7 @@ def killed(world: World) -> Seen:
         "ended": ended,
         "values": (values, world.values_text()),
         "hoard": (before, world.reported("hoard")),
-        "last end": status["lastState"]["terminated"],
+        "last end": status["lastState"].get("terminated", {}),
         "restarts": status["restartCount"],
         "breaker": world.status()["breaker"],
         "events": world.events(),

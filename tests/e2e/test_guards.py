@@ -23,6 +23,7 @@ def test_a_value_that_makes_the_workload_slow_is_put_back_byte_for_byte(running:
 def test_a_value_that_the_kernel_kills_the_container_for_is_put_back_and_counted(running: Running) -> None:
     seen = running.seen("greedy")
     print(f"killed for memory: {seen['restarts']} restarts, {seen['ended']}")
+    assert seen["restarts"] > 0, seen
     assert (seen["last end"]["reason"], seen["last end"]["exitCode"]) == ("OOMKilled", 137)
     assert (seen["ended"]["state"], seen["ended"]["reason"]) == ("Reverted", "OOMKilled")
     assert seen["values"][0] == seen["values"][1]
