@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dev.cluster.control import ControlPlane
 from pegbox.adapters.kube.client import KubeCluster
 from pegbox.adapters.kube.gate import GuardedCluster
-from pegbox.model.errors import NotAvailable, NotFound, Refused
+from pegbox.model.errors import NotAvailable, NotFound, NotServed, Refused
 from pegbox.ports import DEPLOYMENT, NAMESPACE, PROFILE, Kind, Object, Ref
 from pegbox.testing.suites.cluster import ClusterWorld, raised
 
@@ -41,14 +43,16 @@ async def test_a_value_that_validation_forbids_is_refused_by_name(world: Cluster
     assert error.status == 422 and "replicas" in str(error)
 
 
-async def test_a_type_that_is_not_installed_is_not_available_whatever_is_asked(cluster: KubeCluster) -> None:
-    kind = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
+@pytest.mark.parametrize("group", ["keda.sh/v1alpha1", "apps/v1", "admissionregistration.k8s.io/v1"])
+async def test_a_type_that_is_not_installed_is_not_served_whatever_is_asked(cluster: KubeCluster, group: str) -> None:
+    """Whether its group is there or not: so an older server answers for a type that came later."""
+    kind = Kind(group, "ScaledObject", "scaledobjects")
     for asked in (
         cluster.list(kind),
         cluster.get(Ref(kind, "default", "x")),
         cluster.delete(Ref(kind, "default", "x")),
     ):
-        assert "CustomResourceDefinition" in str(await raised(NotAvailable, asked))
+        assert "CustomResourceDefinition" in str(await raised(NotServed, asked))
 
 
 async def test_our_own_types_are_installed(cluster: KubeCluster, namespace: str) -> None:

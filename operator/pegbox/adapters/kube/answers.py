@@ -18,6 +18,7 @@ from pegbox.model.errors import (
     WriteConflict,
 )
 
+NOT_SERVED = ("404 page not found", "the server could not find the requested resource")
 _BUDGET = re.compile(r"The disruption budget (\S+) ")
 _SEVERAL = "more than one PodDisruptionBudget"
 SEVERAL_REMEDY = "the eviction API serves no pod of two: let one PodDisruptionBudget alone select these pods"
@@ -71,12 +72,14 @@ def _status(text: str) -> dict[str, Any]:
 
 
 def _not_found(asked: Asked, body: dict[str, Any], message: str) -> PegboxError:
-    """A missing object answers with a Status that names it; a path that is not served with plain text."""
+    """A missing object answers with a Status that names it. A path that is not served answers with plain text, and one
+    of a group that is there, in a version that lacks the type, with a Status that names nothing (Kubernetes 1.33).
+    """
     if body.get("kind") == "Status" and _details(body).get("name"):
         return NotFound(message)
     said = f"{asked.what}: this server does not serve {asked.resource}: apply its CustomResourceDefinition"
     # The server's own words; what stands between us and it may say 404 for other reasons.
-    return NotServed(said) if message.endswith("404 page not found") else NotAvailable(said)
+    return NotServed(said) if message.endswith(NOT_SERVED) else NotAvailable(said)
 
 
 def _not_evicted(status: int, body: dict[str, Any], message: str) -> NotEvicted | None:

@@ -29,6 +29,7 @@ UNKNOWN = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployme
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 CROWDED = "Too many requests, please try again later.\n"
 WEBHOOK = 'admission webhook "drains.example" denied the request: wait for the shard'
+UNKNOWN_TYPE = "the server could not find the requested resource"  # as Kubernetes 1.33 says it
 POLICY = {"name": "web", "group": "policy", "kind": "poddisruptionbudget"}
 
 
@@ -42,6 +43,8 @@ def budget(text: str, reason: str = "DisruptionBudget", name: str = "web") -> st
     [
         pytest.param("get", 404, status("gone", {"name": "web"}), NotFound, id="a missing object"),
         pytest.param("list", 404, "404 page not found", NotServed, id="a type that is not served"),
+        pytest.param("get", 404, status(UNKNOWN_TYPE, {}), NotServed, id="a type that its group lacks"),
+        pytest.param("get", 404, status("no such backend"), NotAvailable, id="a 404 of what stands between us"),
         pytest.param("apply", 409, status("x", {"causes": [HELM]}), WriteConflict, id="another owner"),
         pytest.param("apply", 409, status("the object has been modified"), WriteConflict, id="a stale version"),
         pytest.param("apply", 422, status("x", {"causes": [UID]}), WriteConflict, id="another uid"),
