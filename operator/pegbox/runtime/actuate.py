@@ -9,7 +9,6 @@ the uid alone: a pod moves all the time. What is in place already is not written
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 
 from pegbox.adapters.kube import configmaps, owners, patches, resources
-from pegbox.adapters.kube.workload import RESTARTED
+from pegbox.adapters.kube.workload import RESTARTED, all_at_once
 from pegbox.core import cohorts, evictions, force, room, sizing, upkeep
 from pegbox.model import settings_document
 from pegbox.model.errors import NotAvailable, NotEvicted, NotFound, PegboxError, Refused, ResizeRefused
@@ -314,7 +313,7 @@ class LiveActuator:
         leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
         if not old or leaving or not (back or upkeep.settled(workload)):
             return Acted()
-        # A rollout of a StatefulSet ends the old pod first, too: alone or not, evicting it is no worse.
+        # Where a rollout ends the old pod first, too, evicting it is no worse, alone or not.
         ends_first = workload.kind == "StatefulSet" or all_at_once(change.found.target)
         if len(workload.unfinished) >= 2 or ends_first:
             return await self._evict(change, workload, min(sick if back else old, key=lambda p: p.name))
@@ -361,29 +360,6 @@ def may_roll_out(change: Change) -> bool:
     target, intent = change.found.target, change.intent
     held_back = all_at_once(target) and not evictions.outweighed(intent)
     return rolls_out(target) and not intent.canary and not held_back
-
-
-def all_at_once(target: Object | None) -> bool:
-    """May a rollout of the Deployment end its last old pod before any new one is ready? By Recreate, or where as many
-    pods as there are may be unavailable. As its controller counts: percentages are rounded down, of nothing at all it
-    makes one, and what may be added above the replicas keeps no old pod.
-    """
-    if target is None or target["kind"] != "Deployment":
-        return False
-    strategy = target["spec"].get("strategy") or {}
-    replicas = int(target["spec"].get("replicas", 1))
-    if strategy.get("type") == "Recreate":
-        return True
-    stated = strategy.get("rollingUpdate") or {}
-    surge, unavailable = (_share(stated.get(name, "25%"), replicas) for name in ("maxSurge", "maxUnavailable"))
-    return max(math.floor(unavailable), 1 if surge == 0 else 0) >= replicas
-
-
-def _share(stated: int | str, replicas: int) -> Fraction:
-    """A count, or a percentage of the replicas."""
-    if isinstance(stated, str) and stated.endswith("%"):
-        return Fraction(int(stated[:-1]) * replicas, 100)
-    return Fraction(stated)
 
 
 def rolls_out(target: Object | None) -> bool:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from pegbox.adapters.kube import resources
@@ -159,14 +160,32 @@ def _stateful_set_rolling(target: Object, replicas: int) -> bool:
 
 
 def _surge(target: Object, replicas: int) -> int:
-    """Pods above `replicas` in a rollout: maxSurge, 25 % by default, percentages rounded up as the server does."""
-    strategy = target.get("spec", {}).get("strategy") or {}
-    if strategy.get("type") == "Recreate":
-        return 0
-    stated = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    """Pods above `replicas` in a rollout: maxSurge, percentages rounded up as the server does."""
+    return 0 if _recreates(target) else math.ceil(_of_rollout(target, "maxSurge", replicas))
+
+
+def all_at_once(target: Object | None) -> bool:
+    """May a rollout of the Deployment end its last old pod before any new one is ready? By Recreate, or where as many
+    pods as there are may be unavailable. As its controller counts: percentages are rounded down, of nothing at all it
+    makes one, and what may be added above the replicas keeps no old pod.
+    """
+    if target is None or target["kind"] != "Deployment":
+        return False
+    replicas = int(target["spec"].get("replicas", 1))
+    surge, unavailable = (_of_rollout(target, name, replicas) for name in ("maxSurge", "maxUnavailable"))
+    return _recreates(target) or max(math.floor(unavailable), 1 if surge == 0 else 0) >= replicas
+
+
+def _recreates(target: Object) -> bool:
+    return (target.get("spec", {}).get("strategy") or {}).get("type") == "Recreate"
+
+
+def _of_rollout(target: Object, name: str, replicas: int) -> Fraction:
+    """`maxSurge` or `maxUnavailable`, in pods: a count, or a percentage of the replicas, 25 % by default."""
+    stated = ((target.get("spec", {}).get("strategy") or {}).get("rollingUpdate") or {}).get(name, "25%")
     if isinstance(stated, str) and stated.endswith("%"):
-        return math.ceil(int(stated[:-1]) * replicas / 100)
-    return int(stated)
+        return Fraction(int(stated[:-1]) * replicas, 100)
+    return Fraction(stated)
 
 
 def _unmade(target: Object) -> str:
