@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -83,20 +84,32 @@ BY_PARTY = [
 
 @pytest.mark.parametrize(("refuser", "name"), BY_PARTY)
 async def test_a_rollback_outlasts_who_refuses_it(shop: World, refuser: Refuser, name: str) -> None:
-    place: Place = PLACES[name]
+    begins = partial(refuser.begins, shop, RESOURCES[name])
+    await outlasts(shop, PLACES[name], begins, partial(refuser.ends, shop), refuser.words, refuser.reason)
+
+
+async def outlasts(
+    shop: World,
+    place: Place,
+    begins: Callable[[], Awaitable[None]],
+    ends: Callable[[], Awaitable[None]],
+    words: str,
+    reason: str,
+) -> None:
+    """A rollback is refused from its first write on, outlasts its process, and is done exactly once it may be."""
     await place.rest(shop)
     await shop.rest()
     before = await place.stands(shop)
     await in_force(shop, place.wish)
     tried = await place.stands(shop)
     assert tried != before
-    await refuser.begins(shop, RESOURCES[name])
+    await begins()
     await shop.annotate("rollback")
-    await outlasted(shop, IntentKind.ROLLBACK, refuser.words, refuser.reason)
+    await outlasted(shop, IntentKind.ROLLBACK, words, reason)
     assert await place.stands(shop) == tried
 
     shop.restart()
-    await refuser.ends(shop)
+    await ends()
     ledger = await shop.rest()
     await shop.turns(2)
     assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Reverted", "Requested")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,12 @@ import pytest_asyncio
 import yaml
 
 from dev.cluster.control import ControlPlane
-from pegbox.model.trials import IntentKind
 from pegbox.ports import Cluster, Object
 from pegbox.testing.clock import FakeClock
 from tests.contract.conftest import Connect
-from tests.contract.test_refusals import in_force, outlasted, well
+from tests.contract.test_refusals import outlasts
 from tests.loop import documents
-from tests.loop.test_pending import PLACES, Place
+from tests.loop.test_pending import PLACES
 from tests.loop.world import World
 
 ACCOUNT = "system:serviceaccount:pegbox-system:revoked"
@@ -99,22 +99,5 @@ async def shop(account: Cluster, client: Connect, namespace: str) -> World:
 async def test_a_rollback_outlasts_the_loss_of_the_role_and_ends_exactly_once_it_is_back(
     shop: World, roles: Roles, name: str
 ) -> None:
-    place: Place = PLACES[name]
-    await place.rest(shop)
-    await shop.rest()
-    before = await place.stands(shop)
-    await in_force(shop, place.wish)
-    tried = await place.stands(shop)
-    assert tried != before
-    await roles.unbind(WRITE)
-    await shop.annotate("rollback")
-    await outlasted(shop, IntentKind.ROLLBACK, f'User "{ACCOUNT}" cannot', "RestorePending")
-    assert await place.stands(shop) == tried
-
-    shop.restart()
-    await roles.bind(WRITE)
-    ledger = await shop.rest()
-    await shop.turns(2)
-    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Reverted", "Requested")]
-    assert await place.stands(shop) == before
-    await well(shop)
+    unbound, bound = partial(roles.unbind, WRITE), partial(roles.bind, WRITE)
+    await outlasts(shop, PLACES[name], unbound, bound, f'User "{ACCOUNT}" cannot', "RestorePending")

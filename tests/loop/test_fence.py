@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from fractions import Fraction as F
 from typing import Any, cast
 
@@ -242,10 +242,16 @@ class Paused:
             return await self.server.json_patch(ref, operations, subresource=subresource)
         self.left -= 1
         if self.left == 0:
-            self.stopped.set()
-            await self.go_on.wait()
+            await self._stop()
+        return await self._noted(self.server.json_patch(ref, operations, subresource=subresource))
+
+    async def _stop(self) -> None:
+        self.stopped.set()
+        await self.go_on.wait()
+
+    async def _noted(self, write: Awaitable[Object]) -> Object:
         try:
-            return await self.server.json_patch(ref, operations, subresource=subresource)
+            return await write
         except WriteConflict:
             self.answers.append("conflict")
             raise
@@ -257,13 +263,8 @@ class BeforeTheEnd(Paused):
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
         if body["kind"] != "TuningLedger" or body["data"]["summary"]["intent"]:
             return await self.server.apply(body, force=force, subresource=subresource)
-        self.stopped.set()
-        await self.go_on.wait()
-        try:
-            return await self.server.apply(body, force=force, subresource=subresource)
-        except WriteConflict:
-            self.answers.append("conflict")
-            raise
+        await self._stop()
+        return await self._noted(self.server.apply(body, force=force, subresource=subresource))
 
 
 class BeforeTheDocument(Paused):
@@ -272,13 +273,8 @@ class BeforeTheDocument(Paused):
     async def apply(self, body: Object, *, force: bool = False, subresource: str = "") -> Object:
         if body["kind"] != "ConfigMap" or self.stopped.is_set():
             return await self.server.apply(body, force=force, subresource=subresource)
-        self.stopped.set()
-        await self.go_on.wait()
-        try:
-            return await self.server.apply(body, force=force, subresource=subresource)
-        except WriteConflict:
-            self.answers.append("conflict")
-            raise
+        await self._stop()
+        return await self._noted(self.server.apply(body, force=force, subresource=subresource))
 
 
 class BeforeAClaim(Paused):
@@ -290,8 +286,7 @@ class BeforeAClaim(Paused):
         told = [op["value"] for op in operations if op["path"] == "/status"]
         if ref.kind is not BUDGET or not self.armed or not self._lower(ref, told):
             return await self.server.json_patch(ref, operations, subresource=subresource)
-        self.stopped.set()
-        await self.go_on.wait()
+        await self._stop()
         return await self.server.json_patch(ref, operations, subresource=subresource)
 
     def _lower(self, ref: Ref, told: list[Object]) -> bool:
