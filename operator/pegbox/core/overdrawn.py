@@ -3,9 +3,9 @@
 What he set stays. What is ours is lowered in the wake that sees it, by as much as makes everything fit again and no
 more, without a trial and without a step limit: it is a way back to where the budget holds.
 
-Where a shared capacity was cut below what is claimed, nobody's use grew: each profile gives way by its share of what is
-claimed. Then the others have the time that a look and their pods take; what is still exceeded after it is made up for
-by whoever looks first, as far as that may be.
+Of a shared budget whoever looks first makes up for all, at once, where that is enough. Where it is not, since the
+capacity was cut far below what is claimed, each profile gives way by its share of what is claimed. Then the others have
+the time that a look and their pods take; what is still exceeded after it is lowered as far as may be.
 """
 
 from __future__ import annotations
@@ -47,10 +47,7 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     incumbent, over = snapshot.ledger.incumbent, exceeded(snapshot)
     if incumbent is None or not over or not _may(snapshot, over, now):
         return None
-    cut = _cut(snapshot, over)
-    if cut and _lately(snapshot, now, 1):
-        return None
-    wanted = _lowered(snapshot, workload, incumbent, over, {} if _lately(snapshot, now, PATIENCES) else cut)
+    wanted = _lowered(snapshot, workload, incumbent, over) or _by_share(snapshot, workload, incumbent, over, now)
     if wanted is None:
         return None
     item = Begin(
@@ -101,11 +98,25 @@ def _lately(snapshot: Snapshot, now: datetime, times: int) -> bool:
     return any(t.reason is Reason.BUDGET_EXCEEDED and t.ended_at > since for t in snapshot.ledger.trials)
 
 
-def _lowered(
-    snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[Use, ...], cut: Mapping[str, int]
+def _by_share(
+    snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[Use, ...], now: datetime
 ) -> Setting | None:
-    """All of them lowered by the same part of their way to the least, as little as fits, or as the shares of `cut` are;
-    all of it where that is not enough, but others give way, too."""
+    """What this profile gives where it cannot make up for all, and others give way, too."""
+    cut = _cut(snapshot, over)
+    if not {use.name for use in over} <= cut.keys() or _lately(snapshot, now, 1):
+        return None
+    return _lowered(snapshot, workload, here, over, {} if _lately(snapshot, now, PATIENCES) else cut)
+
+
+def _lowered(
+    snapshot: Snapshot,
+    workload: Workload,
+    here: Setting,
+    over: tuple[Use, ...],
+    cut: Mapping[str, int] | None = None,
+) -> Setting | None:
+    """All of them lowered by the same part of their way to the least, as little as fits. With `cut` as little as these
+    shares ask for, and where that is not to be had, all of it."""
     names = {use.name for use in over}
     counted = {n for item in snapshot.spec.budgets if item.name in names for n in usage.knob_names(snapshot.spec, item)}
     ways = {n: least for n in sorted(counted) if (least := _least(snapshot, here, n)) is not None}
@@ -121,11 +132,11 @@ def _lowered(
         return here.with_values(**moved)
 
     def enough(parts: int) -> bool:
-        return all(use.used <= cut.get(use.name, 0) for use in _over(snapshot, workload, after(parts)))
+        return all(use.used <= (cut or {}).get(use.name, 0) for use in _over(snapshot, workload, after(parts)))
 
     steps = range(1, GRAIN + 1)
     first = bisect_left(steps, True, key=enough)
-    if first == len(steps) and not names <= _cut(snapshot, over).keys():
+    if first == len(steps) and cut is None:
         return None
     wanted = hpa_bounds.uncrossed(snapshot.spec, after(steps[min(first, GRAIN - 1)]))
     checks = (guards.limits.bounds(snapshot, here, wanted), guards.limits.rules(snapshot, here, wanted))

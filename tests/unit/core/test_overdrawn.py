@@ -192,14 +192,14 @@ PATIENCE = float(SPEC.interval + SPEC.guards.ack_timeout)
 @pytest.mark.parametrize(
     ("left", "share", "ago", "after"),
     [
-        pytest.param(48, 40, None, 3, id="what_is_left_is_more_than_its_share"),
-        pytest.param(10, 50, None, 3, id="by_its_share_and_no_further"),
-        pytest.param(0, 50, None, 3, id="though_the_others_have_left_it_nothing"),
+        pytest.param(48, 40, None, 3, id="it_makes_up_for_all_where_it_can"),
+        pytest.param(10, 50, None, 1, id="though_that_is_more_than_its_share"),
+        pytest.param(10, 50, 0.9, 1, id="and_at_once"),
+        pytest.param(0, 50, None, 3, id="by_its_share_where_it_cannot"),
         pytest.param(0, 4, None, 1, id="as_far_as_may_be_where_the_least_is_more_than_its_share"),
-        pytest.param(10, 50, 0.9, None, id="then_the_others_have_their_look"),
-        pytest.param(10, 50, 1.1, 1, id="after_that_it_makes_up_for_them"),
-        pytest.param(0, 50, 1.1, 1, id="as_far_as_may_be"),
-        pytest.param(10, 50, 3.1, 3, id="what_was_long_ago_was_another_cut"),
+        pytest.param(0, 50, 0.9, None, id="then_the_others_have_their_look"),
+        pytest.param(0, 50, 1.1, 1, id="after_that_as_far_as_may_be"),
+        pytest.param(0, 50, 3.1, 3, id="what_was_long_ago_was_another_cut"),
     ],
 )
 def test_a_shared_capacity_that_was_cut(left: int, share: int, ago: float | None, after: int | None) -> None:
