@@ -83,7 +83,7 @@ def _may(snapshot: Snapshot, over: tuple[Use, ...], now: datetime) -> bool:
 
 def _cut(snapshot: Snapshot, over: tuple[Use, ...]) -> Mapping[str, int]:
     """Of budgets that are shared, and exceeded though this profile uses no more than it claimed: its share."""
-    found = {}
+    found = dict[str, int]()
     for item in snapshot.spec.budgets:
         facts = snapshot.budgets.get(item.ref) if item.ref else None
         if isinstance(facts, SharedBudgetFacts) and facts.share:
