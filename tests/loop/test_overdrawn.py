@@ -165,36 +165,59 @@ async def test_of_a_shared_budget_the_one_whose_use_grew_gives_way_and_the_other
 
 
 LOWERED = [
-    pytest.param(20, ["1", "4"], "False", id="whoever_looks_first_lowers_as_far_as_all_fits"),
-    pytest.param(16, ["4", "4"], "True", id="nobody_where_the_least_of_one_is_not_enough"),
+    pytest.param(20, ["1", "4"], "False", id="whoever_looks_first_where_that_is_enough"),
+    pytest.param(16, ["2", "2"], "False", id="both_by_their_shares_where_it_is_not"),
+    pytest.param(4, ["1", "1"], "True", id="as_far_as_may_be_and_the_rest_is_said"),
 ]
+
+
+BOTH = "checkout", "basket"
+
+
+async def two_of_32() -> World:
+    """Four pods of four workers each."""
+    world = await make()
+    shared = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
+    await world.apply(documents.budget(capacity=32))
+    for name in BOTH:
+        body = documents.profile(name, documents.hot(initial=4), budgets=[shared])
+        await world.add(body, documents.deployment(name, replicas=4), workers=4)
+        await world.steady(name)
+    return world
+
+
+async def values(world: World, capacity: int, turns: int = 20) -> list[str]:
+    await world.apply(documents.budget(capacity=capacity))
+    for _ in range(turns):
+        for name in BOTH:
+            await world.turn(name)
+    return [(await world.values(name))["workers"] for name in BOTH]
 
 
 @pytest.mark.parametrize(("capacity", "after", "degraded"), LOWERED)
 async def test_a_shared_capacity_that_somebody_lowers_lowers_values_without_a_trial(
     capacity: int, after: list[str], degraded: str
 ) -> None:
-    """Of 32, 16 each. From 4 workers to 1 in one step of more than maxStep, and nobody is asked for a right on a workload:
-    docs/security.md says to whom to give that on SharedBudgets."""
-    world, names = await make(), ("checkout", "basket")
-    shared = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
-    await world.apply(documents.budget(capacity=32))
-    for name in names:
-        body = documents.profile(name, documents.hot(initial=4), budgets=[shared])
-        await world.add(body, documents.deployment(name, replicas=4), workers=4)
-        await world.steady(name)
+    """Of 32, 16 each, in one step of more than maxStep, and nobody is asked for a right on a workload: docs/security.md says
+    to whom to give that on SharedBudgets."""
+    world = await two_of_32()
+    assert await values(world, 32) == ["4", "4"]
+    assert await values(world, capacity) == after
+    assert [(await world.condition("Degraded", name))[0] for name in BOTH] == [degraded] * 2
+    assert await values(world, 32) == ["4", "4"], "what was lowered returns with the room"
 
-    async def values(capacity: int) -> list[str]:
-        await world.apply(documents.budget(capacity=capacity))
-        for _ in range(20):
-            for name in names:
-                await world.turn(name)
-        return [(await world.values(name))["workers"] for name in names]
 
-    assert await values(32) == ["4", "4"]
-    assert await values(capacity) == after
-    assert [(await world.condition("Degraded", name))[0] for name in names] == [degraded] * 2
-    assert await values(32) == ["4", "4"], "what was lowered returns with the room"
+async def test_beside_one_who_may_not_be_lowered_it_is_lowered_as_far_as_may_be_once_that_one_had_its_time() -> None:
+    """Of 16: by its share 8, beside 16 that are in nobody's hand. A look of the other and its pods may take 5 s + 30 s."""
+    world = await two_of_32()
+    await world.edit("basket", mode="Recommend")
+    cut_at = world.clock.now()
+    assert await values(world, 16, turns=4) == ["2", "4"]
+    while (await world.values())["workers"] == "2":
+        await world.turn()
+    assert 35 <= (world.clock.now() - cut_at).total_seconds() <= 60
+    assert await values(world, 16) == ["1", "4"]
+    assert (await world.condition("Degraded"))[1] == "BudgetExceeded", "4 and 16 of 16"
 
 
 async def test_once_there_is_room_again_what_was_lowered_returns() -> None:

@@ -47,7 +47,9 @@ def facts(obj: Mapping[str, Any], uid: str, now: datetime) -> SharedBudgetFacts:
     others = sum(claim.amount for claim in claims if claim.uid != uid)
     own = next((claim.amount for claim in claims if claim.uid == uid), 0)
     slot = next((claim.holder for claim in claims if claim.trial is TrialSlot.HOLDING), "")
-    return SharedBudgetFacts(_name(obj), max(0, spec.capacity - spec.reserve - others), own, slot)
+    total = max(0, spec.capacity - spec.reserve)
+    share = own * total // (own + others) if own + others > total else 0
+    return SharedBudgetFacts(_name(obj), max(0, total - others), own, share, slot)
 
 
 def claim(obj: Mapping[str, Any], wish: Wish, now: datetime) -> dict[str, Any] | Missing:

@@ -2,13 +2,18 @@
 
 What he set stays. What is ours is lowered in the wake that sees it, by as much as makes everything fit again and no
 more, without a trial and without a step limit: it is a way back to where the budget holds.
+
+Of a shared budget whoever looks first makes up for all, at once, where that is enough. Where it is not, since the
+capacity was cut far below what is claimed, each profile gives way by its share of what is claimed. Then the others have
+the time that a look and their pods take; what is still exceeded after it is lowered as far as may be.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from pegbox.core import guards, hpa_bounds, transitions, usage
@@ -20,6 +25,7 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import SharedBudgetFacts, Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, Ledger
 
+PATIENCES = 3  # within which others have given way as well, or may not
 GRAIN = 256  # parts of the way from a knob's value to its least
 COUNTS = frozenset({LocationKind.HPA_MAX, LocationKind.REPLICAS})
 
@@ -41,7 +47,7 @@ def begun(snapshot: Snapshot, workload: Workload, now: datetime) -> Ledger | Non
     incumbent, over = snapshot.ledger.incumbent, exceeded(snapshot)
     if incumbent is None or not over or not _may(snapshot, over, now):
         return None
-    wanted = _lowered(snapshot, workload, incumbent, over)
+    wanted = _lowered(snapshot, workload, incumbent, over) or _by_share(snapshot, workload, incumbent, over, now)
     if wanted is None:
         return None
     item = Begin(
@@ -75,8 +81,42 @@ def _may(snapshot: Snapshot, over: tuple[Use, ...], now: datetime) -> bool:
     return True
 
 
-def _lowered(snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[Use, ...]) -> Setting | None:
-    """All of them lowered by the same share of their way to the least, as little as fits."""
+def _cut(snapshot: Snapshot, over: tuple[Use, ...]) -> Mapping[str, int]:
+    """Of budgets that are shared, and exceeded though this profile uses no more than it claimed: its share."""
+    found = dict[str, int]()
+    for item in snapshot.spec.budgets:
+        facts = snapshot.budgets.get(item.ref) if item.ref else None
+        if isinstance(facts, SharedBudgetFacts) and facts.share:
+            found |= {use.name: facts.share for use in over if use.name == item.name and use.used <= facts.claimed}
+    return found
+
+
+def _lately(snapshot: Snapshot, now: datetime, times: int) -> bool:
+    """Was anything lowered so within that many times of what a look of others and their pods' acknowledgement take?"""
+    patience = snapshot.spec.interval + snapshot.spec.guards.ack_timeout
+    since = now - timedelta(seconds=float(times * patience))
+    return any(t.reason is Reason.BUDGET_EXCEEDED and t.ended_at > since for t in snapshot.ledger.trials)
+
+
+def _by_share(
+    snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[Use, ...], now: datetime
+) -> Setting | None:
+    """What this profile gives where it cannot make up for all, and others give way, too."""
+    cut = _cut(snapshot, over)
+    if not {use.name for use in over} <= cut.keys() or _lately(snapshot, now, 1):
+        return None
+    return _lowered(snapshot, workload, here, over, {} if _lately(snapshot, now, PATIENCES) else cut)
+
+
+def _lowered(
+    snapshot: Snapshot,
+    workload: Workload,
+    here: Setting,
+    over: tuple[Use, ...],
+    cut: Mapping[str, int] | None = None,
+) -> Setting | None:
+    """All of them lowered by the same part of their way to the least, as little as fits. With `cut` as little as these
+    shares ask for, and where that is not to be had, all of it."""
     names = {use.name for use in over}
     counted = {n for item in snapshot.spec.budgets if item.name in names for n in usage.knob_names(snapshot.spec, item)}
     ways = {n: least for n in sorted(counted) if (least := _least(snapshot, here, n)) is not None}
@@ -91,11 +131,14 @@ def _lowered(snapshot: Snapshot, workload: Workload, here: Setting, over: tuple[
             moved[name] = least + unit * (span // unit)
         return here.with_values(**moved)
 
-    shares = range(1, GRAIN + 1)
-    first = bisect_left(shares, True, key=lambda parts: not _over(snapshot, workload, after(parts)))
-    if first == len(shares):
+    def enough(parts: int) -> bool:
+        return all(use.used <= (cut or {}).get(use.name, 0) for use in _over(snapshot, workload, after(parts)))
+
+    steps = range(1, GRAIN + 1)
+    first = bisect_left(steps, True, key=enough)
+    if first == len(steps) and cut is None:
         return None
-    wanted = hpa_bounds.uncrossed(snapshot.spec, after(shares[first]))
+    wanted = hpa_bounds.uncrossed(snapshot.spec, after(steps[min(first, GRAIN - 1)]))
     checks = (guards.limits.bounds(snapshot, here, wanted), guards.limits.rules(snapshot, here, wanted))
     return wanted if guards.first_refusal(checks) is None else None
 

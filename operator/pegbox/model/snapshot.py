@@ -166,6 +166,7 @@ class SharedBudgetFacts:
     name: str
     available: int  # capacity - reserve - other profiles' unexpired claims
     claimed: int  # by this profile
+    share: int = 0  # what that would be if more is claimed than there is, and all claims were cut alike; else 0
     trial_holder: str = ""  # key of the profile that holds the one trial slot
 
 

@@ -47,21 +47,27 @@ def granted(obj: Body, wanted: Wish) -> Body:
 @pytest.mark.parametrize(
     ("obj", "found"),
     [
-        pytest.param(budget(), SharedBudgetFacts("db", 90, 0, ""), id="100 less a reserve of 10"),
+        pytest.param(budget(), SharedBudgetFacts("db", 90, 0), id="100 less a reserve of 10"),
         pytest.param(
-            budget(entry("a", 30), entry("b", 25)), SharedBudgetFacts("db", 65, 30, ""), id="90 less the other's 25"
+            budget(entry("a", 30), entry("b", 25)), SharedBudgetFacts("db", 65, 30), id="90 less the other's 25"
         ),
         pytest.param(
-            budget(entry("b", 120)), SharedBudgetFacts("db", 0, 0, ""), id="over-claimed leaves nothing, not less"
+            budget(entry("b", 120)), SharedBudgetFacts("db", 0, 0), id="over-claimed leaves nothing, not less"
         ),
         pytest.param(
-            budget(entry("b", 25, trial="Holding")), SharedBudgetFacts("db", 65, 0, "shop/b"), id="b tries something"
+            budget(entry("a", 40), entry("b", 80)), SharedBudgetFacts("db", 10, 40, 30), id="120 of 90: a quarter less"
         ),
         pytest.param(
-            budget(entry("b", 25, NOON - SECOND, "Holding")), SharedBudgetFacts("db", 90, 0, ""), id="b expired"
+            budget(entry("a", 10), entry("b", 80)), SharedBudgetFacts("db", 10, 10), id="90 of 90: nothing is cut"
         ),
         pytest.param(
-            budget(entry("b", 25, NOON)), SharedBudgetFacts("db", 65, 0, ""), id="b expires this instant: it counts"
+            budget(entry("b", 25, trial="Holding")),
+            SharedBudgetFacts("db", 65, 0, trial_holder="shop/b"),
+            id="b tries something",
+        ),
+        pytest.param(budget(entry("b", 25, NOON - SECOND, "Holding")), SharedBudgetFacts("db", 90, 0), id="b expired"),
+        pytest.param(
+            budget(entry("b", 25, NOON)), SharedBudgetFacts("db", 65, 0), id="b expires this instant: it counts"
         ),
     ],
 )

@@ -215,8 +215,12 @@ def test_a_budget_of_48(workers: int, pool: int, pods: int, reason: Reason) -> N
     [
         pytest.param(SharedBudgetFacts("main", 20, 16), Reason.WITHIN_LIMITS, id="20_are_left"),
         pytest.param(SharedBudgetFacts("main", 19, 16), Reason.BUDGET_EXCEEDED, id="19_are_left"),
-        pytest.param(SharedBudgetFacts("main", 99, 16, "shop/other"), Reason.WAITING_FOR_BUDGET, id="anothers_trial"),
-        pytest.param(SharedBudgetFacts("main", 99, 16, "shop/checkout"), Reason.WITHIN_LIMITS, id="our_own_slot"),
+        pytest.param(
+            SharedBudgetFacts("main", 99, 16, trial_holder="shop/other"), Reason.WAITING_FOR_BUDGET, id="anothers_trial"
+        ),
+        pytest.param(
+            SharedBudgetFacts("main", 99, 16, trial_holder="shop/checkout"), Reason.WITHIN_LIMITS, id="our_own_slot"
+        ),
         pytest.param(Missing(Reason.BUDGET_NOT_FOUND, "main"), Reason.BUDGET_NOT_FOUND, id="not_there"),
     ],
 )

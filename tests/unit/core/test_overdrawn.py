@@ -171,14 +171,52 @@ def test_a_rollouts_surge_lowers_nothing() -> None:
     ("facts", "lowers"),
     [
         pytest.param(SharedBudgetFacts("postgres", 48, 16), True, id="it_uses_more_than_it_claimed"),
-        pytest.param(SharedBudgetFacts("postgres", 48, 16, "shop/basket"), True, id="also_while_another_one_tries"),
-        pytest.param(SharedBudgetFacts("postgres", 48, 80, "shop/basket"), False, id="another_one_is_mending_it"),
+        pytest.param(
+            SharedBudgetFacts("postgres", 48, 16, trial_holder="shop/basket"), True, id="also_while_another_one_tries"
+        ),
+        pytest.param(
+            SharedBudgetFacts("postgres", 48, 80, trial_holder="shop/basket"), False, id="another_one_is_mending_it"
+        ),
         pytest.param(SharedBudgetFacts("postgres", 48, 80), True, id="nobody_mends_it"),
     ],
 )
 def test_of_a_shared_budget(facts: SharedBudgetFacts, lowers: bool) -> None:
     seen = of(replace(pods(5), budgets={"postgres": facts}), budgets=SHARED)
     assert (decide(seen, NO_WISH, T0).desired is not None) is lowers
+
+
+SPEC = spec()
+PATIENCE = float(SPEC.interval + SPEC.guards.ack_timeout)
+
+
+@pytest.mark.parametrize(
+    ("left", "share", "ago", "after"),
+    [
+        pytest.param(48, 40, None, 3, id="it_makes_up_for_all_where_it_can"),
+        pytest.param(10, 50, None, 1, id="though_that_is_more_than_its_share"),
+        pytest.param(10, 50, 0.9, 1, id="and_at_once"),
+        pytest.param(0, 50, None, 3, id="by_its_share_where_it_cannot"),
+        pytest.param(0, 4, None, 1, id="as_far_as_may_be_where_the_least_is_more_than_its_share"),
+        pytest.param(0, 50, 0.9, None, id="then_the_others_have_their_look"),
+        pytest.param(0, 50, 1.1, 1, id="after_that_as_far_as_may_be"),
+        pytest.param(0, 50, 3.1, 3, id="what_was_long_ago_was_another_cut"),
+    ],
+)
+def test_a_shared_capacity_that_was_cut(left: int, share: int, ago: float | None, after: int | None) -> None:
+    """Of 80 that it uses and claims: with 3 each 45, with 2 each 20, with 1 each 5. `ago`: since it was last lowered."""
+    seen = replace(pods(5), budgets={"postgres": SharedBudgetFacts("postgres", left, 80, share)})
+    if ago is not None:
+        end = at(-ago * PATIENCE)
+        trial = TrialSummary("0-1", HERE, HERE, TrialState.ACCEPTED, Reason.BUDGET_EXCEEDED, end, end)
+        seen = replace(seen, ledger=replace(seen.ledger, trials=(trial,)))
+    found = decide(of(seen, budgets=SHARED), NO_WISH, T0)
+    assert found.desired == (None if after is None else setting(workers=after, pool=after))
+    assert degraded(of(seen, budgets=SHARED), found)[1] is Reason.BUDGET_EXCEEDED
+
+
+def test_whose_use_grew_gives_way_for_all() -> None:
+    seen = replace(pods(5), budgets={"postgres": SharedBudgetFacts("postgres", 10, 16, 50)})
+    assert decide(of(seen, budgets=SHARED), NO_WISH, T0).desired == setting(workers=1, pool=1)
 
 
 def test_a_budget_that_cannot_be_read_lowers_nothing() -> None:
