@@ -103,8 +103,8 @@ class Cluster(Protocol):
         """RFC 6902; put `test` operations on uid and resourceVersion first. Raises WriteConflict, Refused, NotFound."""
         ...
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
-        """Raises NotFound; WriteConflict when the uid differs."""
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
+        """Raises NotFound; WriteConflict when the uid or, where one is named, the resourceVersion differs."""
         ...
 
     async def evict(self, pod: Ref, *, uid: str) -> None:

@@ -20,12 +20,19 @@ class Quiet:
     pods: object
     ahead: float
     looked: datetime
-    moments: list[datetime] = field(default_factory=list)
+    moments: list[tuple[datetime, bool]] = field(default_factory=list)
+    """And whether a look of that very instant had begun before: then it is no part of the window that ends with it
+    (seed 1600000689)."""
 
 
 @dataclass
 class Evidence:
     quiet: dict[str, Quiet] = field(default_factory=dict)
+    begun: dict[str, datetime] = field(default_factory=dict)
+
+    def woken(self, world: World, name: str) -> None:
+        """A look begins."""
+        self.begun[name] = world.own_clock.now()
 
     def noted(self, world: World) -> None:
         """Somebody acted, or time passed."""
@@ -36,7 +43,7 @@ class Evidence:
                 mine = self.quiet[name] = Quiet(pods, ahead, looked=now)
             if mine.pods != pods or disturbed(app):
                 mine.pods = pods
-                mine.moments.append(now)
+                mine.moments.append((now, self.begun.get(name) == now))
 
 
 def _pods(app: Application) -> object:
@@ -59,7 +66,8 @@ def clean_windows_are(world: World, name: str, evidence: Evidence) -> None:
     fresh = [w for w in memory.windows if w.window.end > mine.looked]
     mine.looked = max((w.window.end for w in fresh), default=mine.looked)
     for seen in fresh:
-        within = [m for m in mine.moments if seen.window.start < m - SECOND and m <= seen.window.end]
+        end = (seen.window.end, False)
+        within = [at for at, after in mine.moments if seen.window.start < at - SECOND and (at, after) <= end]
         if seen.clean and within:
             begun = (within[-1] - seen.window.start).total_seconds()
             raise Violation(

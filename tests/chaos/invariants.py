@@ -172,6 +172,7 @@ class Watch:
         self.braked[name], self.frozen[name] = self.world.brake_of(name), self.world.frozen(name)
         self.blind[name] = self.world.blinded()
         self.silence.woken(self.world, name)
+        self.evidence.woken(self.world, name)
         paused = self.world.apps[name].written().get("replicas") == 0
         self.looking[name], self.waking = max(self._worst(name), self.known[name] if paused else 0), name
 

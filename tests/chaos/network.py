@@ -84,9 +84,9 @@ class Network:
         await self._storm(ref)
         return await self._landed(ref, self.server.json_patch(ref, operations, subresource=subresource))
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
         await self._send("delete", ref, uid)
-        await self._landed(ref, self.server.delete(ref, uid=uid))
+        await self._landed(ref, self.server.delete(ref, uid=uid, version=version))
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         await self._send("evict", pod, uid)

@@ -101,6 +101,33 @@ def test_what_happens_to_a_pod_in_a_clean_window_is_found(
     assert _found(happens, begun, clean) == found
 
 
+@pytest.mark.parametrize(
+    ("failed", "found"),
+    [
+        pytest.param(True, [], id="after a look of that instant had begun"),
+        pytest.param(False, ["clean_windows_are"], id="before any did"),
+    ],
+)
+def test_what_happens_in_the_instant_in_which_a_window_ends(failed: bool, found: list[str]) -> None:
+    """Seed 1600000689: the look failed when it wrote, and the window that it took was held against what came after."""
+
+    async def run() -> list[str]:
+        world = await RUNNER.world("hot")
+        watch = Watch(world)
+        world.clock.skip(10)
+        if failed:
+            watch.woken(NAME)
+        _taken_for_clean(world, LENGTH)
+        _restarts(world)
+        watch.others()
+        world.clock.skip(2)
+        watch.woken(NAME)
+        watch.slept(NAME)
+        return [line.partition(":")[0] for line in watch.found]
+
+    assert asyncio.run(run()) == found
+
+
 def test_a_window_in_which_nothing_happened_is_clean() -> None:
     assert _found(_nothing, 7.5) == []
 

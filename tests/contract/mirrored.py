@@ -97,8 +97,8 @@ class Mirrored:
         act = self._client.json_patch(ref, operations, subresource=subresource)
         return await self._write("json_patch", ref, subresource, act)
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
-        await self._write("delete", ref, "", self._client.delete(ref, uid=uid))
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
+        await self._write("delete", ref, "", self._client.delete(ref, uid=uid, version=version))
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         await self._write("evict", pod, "eviction", self._client.evict(pod, uid=uid))

@@ -429,7 +429,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("own-config-map", st.tuples(edited_json(_DOCUMENT), edited_json({"workers": "4"})), _own_config_map, ()),
     Parser("annotations", near(["token", "token workers=4,pool=8", "t 30m"]), _annotations, ()),
     Parser("try-argument", near(["workers=4,pool=8", "timeout=1m30s", "memory=1Gi, cpu=250m", "share=0.5,tracing=true,level=high", "heap=5"]), _try_argument),
-    Parser("pause-argument", near(["30m", "7d", "2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00", "9999-12-31T23:59:59-12:00"]), _pause_argument, (InvalidInput, OverflowError)),
+    Parser("pause-argument", near(["30m", "7d", "2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00", "9999-12-31T23:59:59-12:00"]), _pause_argument, (InvalidInput,)),
     Parser("metrics-answer", st.tuples(edited_json(dict(_ANSWER)), _STATUS_CODES), _metrics_answer, ()),
     Parser("server-answer", st.tuples(edited_json(_REFUSAL) | edited_json(_FORBIDDEN), _STATUS_CODES.filter(lambda s: s >= 400)), _server_answer, ()),
     Parser("yaml-file", near([*_SAMPLES, _BOMB]), lambda text: yamlfile.load_all(text.encode(errors="surrogatepass"), "file", "f")),

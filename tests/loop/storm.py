@@ -45,8 +45,8 @@ class Rough:
     async def json_patch(self, ref: Ref, operations: Sequence[Object], *, subresource: str = "") -> Object:
         return await self._roughly(lambda: self.server.json_patch(ref, operations, subresource=subresource))
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
-        await self._roughly(lambda: self.server.delete(ref, uid=uid))
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
+        await self._roughly(lambda: self.server.delete(ref, uid=uid, version=version))
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         await self._roughly(lambda: self.server.evict(pod, uid=uid))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
-from pegbox.ports import LEDGER, Ref
+from pegbox.ports import LEDGER, Cluster, Ref
 from pegbox.runtime.cleanup import remove_old_ledgers
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -37,6 +38,24 @@ async def test_old_ledgers(deleted: bool, days: float, removed: int) -> None:
     assert await remove_old_ledgers(world.pegbox, ["", "elsewhere"], world.clock.now()) == removed
     left = await world.find(Ref(LEDGER, world.namespace, "checkout"))
     assert (left is None) == bool(removed)
+
+
+async def test_a_ledger_that_a_new_profile_of_that_name_writes_meanwhile_is_left() -> None:
+    world = await world_after(deleted=True, days=31)
+    ref = Ref(LEDGER, world.namespace, "checkout")
+
+    class Between:
+        """Somebody writes it between the look and the deletion."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.pegbox, name)
+
+        async def delete(self, ref: Ref, **named: Any) -> None:
+            await world.patch(ref, "/metadata/annotations", {"example.com/touched": "1"})
+            await world.pegbox.delete(ref, **named)
+
+    assert await remove_old_ledgers(cast("Cluster", Between()), [world.namespace], world.clock.now()) == 0
+    assert await world.find(ref) is not None
 
 
 async def test_a_ledger_that_cannot_be_read_counts_from_its_creation() -> None:

@@ -7,14 +7,14 @@ import copy
 import dataclasses
 from collections.abc import Awaitable, Sequence
 from fractions import Fraction as F
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from pegbox.model.brakes import OPT_OUT_ANNOTATION
 from pegbox.model.errors import NotAvailable, Refused, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, POD, PROFILE, Cluster, Object, Ref
+from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, HPA, POD, POD_ENVIRONMENT, PROFILE, Cluster, Object, Ref
 from pegbox.runtime import claims, fence, leaving, reading
 from pegbox.runtime.holding import held
 from pegbox.runtime.points import Point, nobody
@@ -23,6 +23,7 @@ from pegbox.testing.faults import Killed, WriteRecord
 from tests.loop import documents
 from tests.loop.world import World, make, written
 
+T = TypeVar("T")
 SCALER = {"create": {"minReplicas": 2, "maxReplicas": 3, "cpuUtilization": 60}}
 BOUND = {"name": "max_replicas", "min": 1, "max": 8}
 
@@ -177,6 +178,34 @@ async def test_a_field_is_given_back_on_the_object_as_it_was_read_and_on_none_th
     assert await world.outside.get(where) != moved
 
 
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_a_stale_leader_deletes_no_variables_once_they_are_fenced(fenced: bool) -> None:
+    """A global restore deletes them before it records its end: the deletion names the object as it was read. The twin
+    finishes the recorded intent, and nothing else."""
+    world = await make()
+    for body in documents.policy():
+        await world.outside.apply(body)
+    await world.add(documents.profile("checkout", documents.hot(), documents.variable()), workers=2, lanes=2)
+    await world.steady()
+    await world.annotate("try", "lanes=3")
+    await world.turns(2)
+    server, where = world.pegbox, Ref(POD_ENVIRONMENT, world.namespace, "checkout")
+    paused = BeforeTheVariablesGo(cast("FakeCluster", server), 1)
+    world.pegbox = cast("Cluster", paused)
+    world.restart()
+    world.brake("restore")
+    task = await _until_it_stops(world, paused)
+    intent = await world.intent()
+    assert intent is not None and intent.kind is IntentKind.RESTORE
+    if fenced:
+        found = await reading.read_rest(server, await reading.read_spec(server, world.namespace, "checkout", None))
+        await fence.fence(server, found, intent, "new", lambda point: None)
+    paused.go_on.set()
+    await task
+    assert paused.answers == (["conflict"] if fenced else [])
+    assert (await world.find(where) is not None) is fenced
+
+
 async def test_the_same_leader_never_fences_what_it_began() -> None:
     world = await in_mid_trial()
     begun = written(world.pegbox).count(("json_patch", "ConfigMap", ""))
@@ -249,7 +278,7 @@ class Paused:
         self.stopped.set()
         await self.go_on.wait()
 
-    async def _noted(self, write: Awaitable[Object]) -> Object:
+    async def _noted(self, write: Awaitable[T]) -> T:
         try:
             return await write
         except WriteConflict:
@@ -275,6 +304,14 @@ class BeforeTheDocument(Paused):
             return await self.server.apply(body, force=force, subresource=subresource)
         await self._stop()
         return await self._noted(self.server.apply(body, force=force, subresource=subresource))
+
+
+class BeforeTheVariablesGo(Paused):
+    """Stopped right before it deletes our PodEnvironment."""
+
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
+        await self._stop()
+        await self._noted(self.server.delete(ref, uid=uid, version=version))
 
 
 class BeforeAClaim(Paused):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 
 from pegbox.core import freeze, guards, incumbent, tokens, transitions, under_way
 from pegbox.core.baseline import baseline_of
@@ -49,22 +49,22 @@ def _at_once(ledger: Ledger, request: Request, now: datetime) -> tuple[Ledger, E
         return replace(ledger, paused_until=far), Event(Reason.PAUSED, "paused until resumed")
     try:
         until = pause_until(request.argument, now)
-    except (InvalidInput, OverflowError) as error:
+    except InvalidInput as error:
         return ledger, Event(Reason.REQUEST_REFUSED, str(error), warning=True)
     return replace(ledger, paused_until=until), Event(Reason.PAUSED, f"paused until {until.isoformat()}")
 
 
 def pause_until(text: str, now: datetime) -> datetime:
-    """The end of a pause: a duration from now on, or a time with its offset.
-
-    Raises InvalidInput; OverflowError for what no calendar has.
-    """
-    if "T" not in text:
-        return now + timedelta(seconds=float(units.parse_duration(text, "pause")))
-    until = freeze.moment(text, "pause")
-    if until <= now:
-        raise InvalidInput("pause", text, f"write a time after {now.isoformat(timespec='seconds')}, or a duration")
-    return until.astimezone(now.tzinfo)
+    """The end of a pause: a duration from now on, or a time with its offset. Raises InvalidInput."""
+    try:
+        if "T" not in text:
+            return now + timedelta(seconds=float(units.parse_duration(text, "pause")))
+        until = freeze.moment(text, "pause")
+        if until > now:
+            return until.astimezone(now.tzinfo)
+    except OverflowError as error:
+        raise InvalidInput("pause", text, f"end it before the year {MAXYEAR}, or leave the time out") from error
+    raise InvalidInput("pause", text, f"write a time after {now.isoformat(timespec='seconds')}, or a duration")
 
 
 def pending(snapshot: Snapshot) -> Request | None:

@@ -19,6 +19,7 @@ from statistics import NormalDist
 
 from pegbox.core import sequential, slo
 from pegbox.core.baseline import SERVED, alike, geometric, mean, pool, scaled, served
+from pegbox.core.guards import data
 from pegbox.core.guards.limits import SUSPECT
 from pegbox.core.guards.workload import CRASHING
 from pegbox.model.knobs import LocationKind
@@ -230,12 +231,13 @@ def judge(
     if now < settled:
         return Judgement(Outcome.WAIT, Reason.SETTLING)
     late = now > intent.in_force_at + timedelta(seconds=float(spec.guards.trial_timeout))
-    if intent.baseline is None:
-        if late:
-            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "the parent had no clean window to compare with")
-        return WAITING
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
+    silent = no_data(spec, Silence(newest, windows, settled), now, late)
+    if intent.baseline is None:
+        if late and silent is None:
+            return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, "the parent had no clean window to compare with")
+        return silent or WAITING
     clean = after_settling(spec, intent, windows)
     seen = [w for w in clean if _like_parent(spec, intent, w)]
     unlike = [w for w in clean if not _like_parent(spec, intent, w)]
@@ -249,7 +251,6 @@ def judge(
         verdict = WAITING  # that is what it was for
     if more_came(intent, seen) and verdict.reason in BY_LOAD:
         verdict = WAITING
-    silent = no_data(spec, Silence(newest, windows, settled), now, late)
     if silent is not None:  # what is not known never speaks for the trial; what is known may speak against it
         return verdict if verdict.harmful else silent
     if not clean:
@@ -313,7 +314,8 @@ def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> J
 
     One that is due to go back is not held by another that waits; of several that ask for the same, the first by name.
     """
-    newest, patience = silence.newest, timedelta(seconds=float(spec.guards.trial_window))
+    newest = data.unseen(spec, silence.newest, now) or silence.newest  # an old answer says nothing of now
+    patience = timedelta(seconds=float(spec.guards.trial_window))
     found = []
     for item in sorted(spec.slos, key=lambda each: each.name):
         seen = newest if isinstance(newest, Missing) else newest.slos.get(item.name, Missing(Reason.NO_DATA))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pegbox.model.errors import NotFound
+from pegbox.model.errors import NotFound, WriteConflict
 from pegbox.ports import LEDGER, PROFILE, Cluster, Object, Ref
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ async def remove_old_ledgers(cluster: Cluster, namespaces: Sequence[str], now: d
                 continue
             ref = Ref(LEDGER, meta["namespace"], meta["name"])
             try:
-                await cluster.delete(ref, uid=meta["uid"])
-            except NotFound:
+                await cluster.delete(ref, uid=meta["uid"], version=meta["resourceVersion"])
+            except (NotFound, WriteConflict):  # gone, or written since: a profile of that name is back
                 continue
             removed += 1
             log.info("removed a ledger whose profile is long gone", extra={"ledger": str(ref)})

@@ -120,7 +120,7 @@ async def remove_variables(cluster: Cluster, found: Objects, ledger: Ledger, rea
         return
     reached(Point.BEFORE_VARIABLES_GO)
     with contextlib.suppress(NotFound, Refused):  # without the right it goes with its owner, the profile
-        await cluster.delete(ref, uid=body["metadata"]["uid"])
+        await cluster.delete(ref, uid=body["metadata"]["uid"], version=body["metadata"]["resourceVersion"])
     reached(Point.AFTER_VARIABLES_GO)
 
 

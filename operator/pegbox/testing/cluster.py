@@ -182,10 +182,10 @@ class FakeCluster:
 
         return await self._write(_Call("json_patch", ref, subresource), act)
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
         def act() -> tuple[Object, bool]:
             entry = self._store.find(ref)
-            _check_identity(entry, {"uid": uid} if uid else {})
+            _check_identity(entry, {"uid": uid, "resourceVersion": version})
             return self._store.delete(entry), True
 
         await self._write(_Call("delete", ref), act)

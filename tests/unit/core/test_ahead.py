@@ -332,7 +332,7 @@ def test_it_needs_no_gain_but_two_windows_without_harm() -> None:
 def test_what_the_load_does_is_not_held_against_it(
     load: float, changes: dict[str, Any], verdict: tuple[Outcome, Reason]
 ) -> None:
-    assert judged(3, at(500), **{"offered_load": load, "throughput": load, **changes}) == verdict
+    assert judged(3, at(420), **{"offered_load": load, "throughput": load, **changes}) == verdict
 
 
 @pytest.mark.parametrize(

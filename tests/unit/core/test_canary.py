@@ -165,7 +165,7 @@ def test_a_step_back_into_the_limits_is_asked_for_slos_only() -> None:
         pytest.param(0, 59, Outcome.WAIT, Reason.SETTLING, id="it_settles_first"),
         pytest.param(0, 100, Outcome.WAIT, Reason.NO_DATA, id="no_window_yet"),
         pytest.param(0, 1801, Outcome.INCONCLUSIVE, Reason.NO_DATA, id="none_until_trialTimeout"),
-        pytest.param(1, 1801, Outcome.INCONCLUSIVE, Reason.NO_DATA, id="one_alone_is_too_few"),
+        pytest.param(1, 1801, Outcome.INCONCLUSIVE, Reason.STALE_DATA, id="one_alone_is_too_few"),
     ],
 )
 def test_without_windows_it_waits_for_trialTimeout(  # noqa: N802
@@ -197,6 +197,23 @@ def test_a_silent_slo_of_the_canary_follows_its_policy(policy: OnNoData, outcome
     profile = replace(PROFILE, slos=(replace(FAST, on_no_data=policy),))
     verdict = judged(2, profile=profile, mine={"slos": {"fast": Missing(Reason.NO_DATA)}})
     assert (verdict.outcome, verdict.harmful) == (outcome, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome", "reason"),
+    [
+        (360, Outcome.WAIT, Reason.JUDGING),
+        (361, Outcome.WAIT, Reason.STALE_DATA),
+        (421, Outcome.REVERT, Reason.STALE_DATA),
+    ],
+    ids=["of two intervals ago", "a second older it is none", "a window's length of none"],
+)
+def test_an_old_answer_is_none_under_revert(seconds: int, outcome: Outcome, reason: Reason) -> None:
+    """Seed 1700000206: the newest window ended at 300 s, and nothing came since."""
+    profile = replace(PROFILE, slos=(replace(FAST, on_no_data=OnNoData.REVERT),))
+    splits = [Split(own(300), own(300))]
+    verdict = canary.judge(profile, CANARY, splits, at(seconds), splits[-1])
+    assert (verdict.outcome, verdict.reason, verdict.harmful) == (outcome, reason, False)
 
 
 def test_windows_of_one_side_alone_are_no_comparison() -> None:

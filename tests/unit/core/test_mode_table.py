@@ -45,7 +45,7 @@ from tests.unit.core.build import (
 ADOPTED, PARENT, TARGET = setting(workers=3, pool=3), setting(workers=4, pool=4), setting(workers=6, pool=4)
 BETWEEN, TRADE = setting(workers=4, pool=3), setting(workers=6, pool=3)
 NOW = at(400)
-FASTER = tuple(window(180 + 120 * n, latency=0.07) for n in range(2))  # clean, after settling at 65 s
+FASTER = tuple(window(240 + 120 * n, latency=0.07) for n in range(2))  # clean, after settling at 65 s
 OPEN_FLEET = Missing(Reason.FLEET_BREAKER_OPEN, "two profiles failed")
 FREEZE = Freeze("all day", "0 0 * * *", "UTC", F(24 * 3600))
 

@@ -208,7 +208,7 @@ def test_a_step_needs_no_gain_but_two_windows_without_harm() -> None:
     ],
 )
 def test_a_step_that_harms_or_cannot_be_judged(changes: dict[str, Any], outcome: Outcome, reason: Reason) -> None:
-    assert judged(3, at(500), **changes) == (outcome, reason)
+    assert judged(3, at(420), **changes) == (outcome, reason)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_stall_is_judged_where_latency_and_slos_are_silent(policy: OnNoData) -
 
 
 def test_six_windows_of_nearly_all_are_not_better() -> None:
-    found = judge(THRIFTY, CUT, clean(6, throughput=9.5), at(1000))
+    found = judge(THRIFTY, CUT, clean(6, throughput=9.5), at(780))
     assert (found.outcome, found.reason, found.harmful) == (Outcome.REVERT, Reason.NOT_BETTER, False)
 
 

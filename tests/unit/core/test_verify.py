@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction as F
 from typing import Any
 
@@ -25,6 +27,11 @@ RAISED = intent(in_force_at=T0)  # settled at 60 s, late after 1800 s
 CUT = replace(RAISED, stages=(setting(workers=3, pool=4),))
 LOW = {"fast": Attainment(1080.0, 1200.0)}  # 90 % of 95 %
 GONE = Missing(Reason.METRICS_UNREACHABLE)
+
+
+def soon(windows: Sequence[Observation | Missing]) -> datetime:
+    """When the last one is seen; not before the trial has settled."""
+    return max([at(60), *(w.window.end for w in windows if isinstance(w, Observation))])
 
 
 def clean(count: int, **changes: Any) -> tuple[Observation, ...]:
@@ -169,7 +176,7 @@ def test_a_surge_is_more_than_a_third_above_the_baseline(load: float, surged: bo
 def test_a_served_load(
     profile: ProfileSpec, item: Intent, windows: tuple[Observation, ...], outcome: Outcome, reason: Reason
 ) -> None:
-    found = judge(profile, item, windows, at(1000))
+    found = judge(profile, item, windows, soon(windows))
     assert (found.outcome, found.reason) == (outcome, reason)
     assert found.harmful is (reason in (Reason.REGRESSION, Reason.SLO_BREACHED))
 
@@ -192,7 +199,7 @@ STUCK = replace(RAISED, baseline=SATURATED)
     ],
 )
 def test_a_saturated_parent(changes: dict[str, float], outcome: Outcome, reason: Reason) -> None:
-    found = judge(PROFILE, STUCK, clean(1, **{"offered_load": 20.0, **changes}), at(400))
+    found = judge(PROFILE, STUCK, clean(1, **{"offered_load": 20.0, **changes}), at(181))
     assert (found.outcome, found.reason) == (outcome, reason)
 
 
@@ -217,8 +224,15 @@ def with_policy(policy: OnNoData) -> ProfileSpec:
         pytest.param(OnNoData.REVERT, GONE, 300, Outcome.WAIT, Reason.METRICS_UNREACHABLE, id="revert_bears_a_gap"),
         pytest.param(OnNoData.REVERT, GONE, 301, Outcome.REVERT, Reason.METRICS_UNREACHABLE, id="revert_reverts"),
         pytest.param(OnNoData.IGNORE, GONE, 301, Outcome.WAIT, Reason.JUDGING, id="ignore_goes_on_with_what_it_has"),
-        pytest.param(OnNoData.REVERT, window(slos={}), 301, Outcome.REVERT, Reason.NO_DATA, id="no_row_of_the_slo"),
+        pytest.param(
+            OnNoData.REVERT, window(301, slos={}), 301, Outcome.REVERT, Reason.NO_DATA, id="no_row_of_the_slo"
+        ),
         pytest.param(OnNoData.REVERT, window(301), 301, Outcome.WAIT, Reason.JUDGING, id="data_goes_on"),
+        # an interval of 30 s: what ended more than 60 s ago is no answer
+        pytest.param(OnNoData.REVERT, window(260), 320, Outcome.WAIT, Reason.JUDGING, id="of_60_s_ago"),
+        pytest.param(OnNoData.REVERT, window(260), 321, Outcome.REVERT, Reason.STALE_DATA, id="older_it_is_none"),
+        pytest.param(OnNoData.HOLD, window(260), 321, Outcome.WAIT, Reason.STALE_DATA, id="older_hold_waits"),
+        pytest.param(OnNoData.IGNORE, window(260), 321, Outcome.WAIT, Reason.JUDGING, id="older_ignore_goes_on"),
     ],
 )
 def test_on_no_data(
@@ -229,10 +243,11 @@ def test_on_no_data(
     assert not found.harmful
 
 
-def test_revert_acts_where_there_never_was_any_data() -> None:
+@pytest.mark.parametrize("item", [RAISED, replace(RAISED, baseline=None)], ids=["compared", "with_no_parents_window"])
+def test_revert_acts_where_there_never_was_any_data(item: Intent) -> None:
     # settled at 60 s, one window's length later
-    assert judge(with_policy(OnNoData.REVERT), RAISED, (), at(180), GONE).outcome is Outcome.WAIT
-    assert judge(with_policy(OnNoData.REVERT), RAISED, (), at(181), GONE).outcome is Outcome.REVERT
+    assert judge(with_policy(OnNoData.REVERT), item, (), at(180), GONE).outcome is Outcome.WAIT
+    assert judge(with_policy(OnNoData.REVERT), item, (), at(181), GONE).outcome is Outcome.REVERT
 
 
 @pytest.mark.parametrize(

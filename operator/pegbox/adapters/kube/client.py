@@ -150,10 +150,10 @@ class KubeCluster:
         )
         return await self._send(request)
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        stated = {"uid": uid, "resourceVersion": version}
+        body["preconditions"] = {name: value for name, value in stated.items() if value}
         path = path_of(ref.kind, ref.namespace, ref.name)
         await self._send(_Request(_asked("delete", ref), "DELETE", path, body=body))
 

@@ -69,9 +69,9 @@ class GuardedCluster:
         self._pass(ref.kind.api_version, ref.kind.kind, "patch")
         return await self._send(str(ref), self._cluster.json_patch(ref, operations, subresource=subresource))
 
-    async def delete(self, ref: Ref, *, uid: str = "") -> None:
+    async def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> None:
         self._pass(ref.kind.api_version, ref.kind.kind, "delete")
-        await self._send(str(ref), self._cluster.delete(ref, uid=uid))
+        await self._send(str(ref), self._cluster.delete(ref, uid=uid, version=version))
 
     async def evict(self, pod: Ref, *, uid: str) -> None:
         self._pass(pod.kind.api_version, pod.kind.kind, "create")

@@ -181,6 +181,18 @@ async def delete_with_another_uid_is_a_conflict(world: ClusterWorld) -> None:
 
 
 @claim
+async def delete_of_what_was_written_since_is_a_conflict(world: ClusterWorld) -> None:
+    """What a former leader read before its successor wrote is not its to delete."""
+    made = await world.cluster.apply(world.config_map(a="1"))
+    after = await world.cluster.apply(world.config_map(a="2"))
+    uid, ref = made["metadata"]["uid"], world.ref(made)
+    await raised(WriteConflict, world.cluster.delete(ref, uid=uid, version=made["metadata"]["resourceVersion"]))
+    assert (await world.cluster.get(ref))["data"] == {"a": "2"}
+    await world.cluster.delete(ref, uid=uid, version=after["metadata"]["resourceVersion"])
+    await raised(NotFound, world.cluster.get(ref))
+
+
+@claim
 async def a_finalizer_keeps_a_deleted_object_until_it_is_removed(world: ClusterWorld) -> None:
     body = world.config_map(a="1")
     body["metadata"]["finalizers"] = ["pegbox.dev/restore"]
