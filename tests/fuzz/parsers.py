@@ -379,6 +379,7 @@ _BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n"
 _STATUS_CODES = st.sampled_from([200, 400, 401, 403, 404, 409, 422, 429, 500, 503])
 _QUANTITIES = near(["500ms", "1h30m", "250m", "512Mi", "99.9%", "0.8", "-1.5"])
 
+_PLACES = ["pools[0].size", "on", "t", "f", '["a.b"].n']  # in both of these texts
 PARSERS: tuple[Parser, ...] = (
     Parser(
         "units",
@@ -404,8 +405,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("class-query", near(_QUERIES), _class_query),
     Parser("class-query-own-checks", near(_QUERIES), _own_checks),
     Parser("path", near(["pools[0].size", 'servers["a.b"].n', "a-b.c"]), textpath.parse_path),
-    Parser("json-edit", st.tuples(near([_JSON]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
-    Parser("yaml-edit", st.tuples(near([_YAML]), near(["pools[0].size", "on", "t", "f", '["a.b"].n']), near(["7", "x"])), _edit),
+    Parser("json-edit", st.tuples(near([_JSON]), near(_PLACES), near(["7", "x"])) | st.tuples(st.just(_JSON), st.sampled_from(_PLACES), near(["7", "x"])), _edit),
+    Parser("yaml-edit", st.tuples(near([_YAML]), near(_PLACES), near(["7", "x"])) | st.tuples(st.just(_YAML), st.sampled_from(_PLACES), near(["7", "x"])), _edit),
     Parser("profile", st.tuples(edited(profile(), "spec"), st.just(CLASS)), _merge),
     Parser("profile-sample", st.tuples(edited(_SAMPLE, "spec"), st.just(_ITS_CLASS)), _merge),
     Parser("class", st.tuples(st.just(profile()), edited(CLASS, "spec")), _merge),
