@@ -193,11 +193,24 @@ def label(space: SearchSpace, intent: Intent | None, document: Document | Missin
 def cohort_of(document: Document, uid: str, pod: PodFacts) -> str:
     """The same by the document alone: it says that it runs that cohort's values of this document."""
     ack = pod.ack
-    if ack is None or ack.profile_uid != uid or document.profile_uid != uid or ack.generation != document.generation:
+    if ack is None or ack.profile_uid != uid or document.profile_uid != uid:
         return ""
     name = next((n for n, c in document.cohorts.items() if pod.name in c.pods), "")
-    known = name == TRIAL and ack.hash == values_hash(document.values_for(pod.name))
-    return name if known else ""
+    return name if name == TRIAL and _runs(document, pod) else ""
+
+
+def unread(document: Document | Missing, uid: str, workload: Workload | Missing) -> bool:
+    """Does a pod say that it still runs something else than the document that stands? At rest, too: what somebody edits
+    is read by one pod after the other."""
+    if isinstance(document, Missing) or isinstance(workload, Missing) or document.profile_uid != uid:
+        return False
+    known = (p for p in workload.unfinished if p.ack is not None and p.ack.profile_uid == uid)
+    return any(not _runs(document, pod) for pod in known)
+
+
+def _runs(document: Document, pod: PodFacts) -> bool:
+    here = document.generation, values_hash(document.values_for(pod.name))
+    return pod.ack is not None and (pod.ack.generation, pod.ack.hash) == here
 
 
 def stage_in_words(space: SearchSpace, intent: Intent) -> str:

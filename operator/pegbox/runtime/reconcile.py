@@ -236,7 +236,8 @@ class Reconciler:
         if not isinstance(acks, Missing) or acks.reason is Reason.NOT_REPORTED:
             self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
-        memory.note_pods(found.workload, now, sick)
+        unread = cohorts.unread(found.document, spec.uid, found.workload)
+        memory.note_pods(found.workload, now, sick or unread)
         snapshot = Snapshot(
             spec=spec,
             ledger=ledger,
