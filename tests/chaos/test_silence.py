@@ -144,6 +144,21 @@ def test_a_trial_that_stands_without_data_is_found(policy: str, lie: str, most: 
     assert asyncio.run(run()) == ([], ["ends_unseen"] if found else [])
 
 
+def test_under_ignore_nobody_judges_by_pods_that_say_nothing() -> None:
+    """Seed 1800001354: of pods that acknowledge no canary no figure is known, whatever the SLOs say of it."""
+
+    async def run() -> list[str]:
+        world, watch = await _in_force("Ignore")
+        _lies(world, ONE_SIGNAL)
+        world.apps[NAME].deaf = True
+        for _ in range(MOST["Ignore", True] + 1):
+            watch.woken(NAME)
+            watch.slept(NAME)
+        return watch.found
+
+    assert asyncio.run(run()) == []
+
+
 def test_looks_at_other_pods_are_counted_anew() -> None:
     async def run() -> list[str]:
         world, watch = await _in_force("Revert")

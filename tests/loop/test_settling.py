@@ -9,6 +9,7 @@ import pytest
 from pegbox.model.knobs import Setting
 from pegbox.model.trials import Ledger
 from tests.loop import documents
+from tests.loop.test_budgets import set_by_hand
 from tests.loop.world import World, make
 
 SETTLE = timedelta(seconds=60)
@@ -61,3 +62,18 @@ async def test_after_a_rollback_the_parent_settles_too(seconds: int) -> None:
     while world.clock.now() < back + SETTLE + timedelta(seconds=20):
         await world.turn()
     assert windows_of(memory.ledger, 2) > before
+
+
+async def test_what_somebody_edits_is_learned_from_once_every_pod_has_read_it() -> None:
+    """Seed 1900001505 of the schedules: nothing is under way that would wait for them."""
+    world, _ = await tried(3)
+    await world.turns(20)
+    app, memory = world.apps["checkout"], world.reconciler.memories[f"{world.namespace}/checkout"]
+    assert memory.windows
+    app.silent = True  # what the pods said last stands
+    await set_by_hand(world, 2, hashed=True, number=1)
+    await world.turns(20)
+    assert not memory.windows
+    read, app.silent = world.clock.now(), False
+    await world.turns(20)
+    assert memory.windows and all(w.window.start > read for w in memory.windows)

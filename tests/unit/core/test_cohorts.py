@@ -203,6 +203,28 @@ def test_the_label_of_a_pod_follows_what_it_says(ack: tuple[str, int, dict[str, 
     assert cohorts.cohort_of(document, UID, pod("b", ack=said)) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "ack", "unread"),
+    [
+        pytest.param("a", (UID, 3, {"workers": "9"}), False, id="of_the_cohort_with_its_values"),
+        pytest.param("a", (UID, 3, {"workers": "8"}), True, id="of_the_cohort_with_those_of_the_rest"),
+        pytest.param("b", (UID, 3, {"workers": "8"}), False, id="of_the_rest"),
+        pytest.param("b", (UID, 2, {"workers": "8"}), True, id="of_the_document_before"),
+        pytest.param("b", (UID, 3, {"workers": "7"}), True, id="of_an_edit_under_the_same_number"),
+        pytest.param("b", ("other", 2, {"workers": "7"}), False, id="of_another_profile"),
+        pytest.param("b", None, False, id="that_says_nothing"),
+    ],
+)
+def test_a_pod_that_says_something_else_than_what_stands_has_not_read_it(
+    name: str, ack: tuple[str, int, dict[str, str]] | None, unread: bool
+) -> None:
+    values = {"workers": "8"}
+    document = Document(3, values_hash(values), values, UID, cohorts={TRIAL: Listed(("a",), {"workers": "9"})})
+    said = None if ack is None else Acknowledgement(ack[0], ack[1], values_hash(ack[2]))
+    assert cohorts.unread(document, UID, workload(pod(name, ack=said))) is unread
+    assert not cohorts.unread(replace(document, profile_uid="other"), UID, workload(pod(name, ack=said)))
+
+
 # --- budgets
 
 
