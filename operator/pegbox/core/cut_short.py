@@ -15,12 +15,14 @@ from pegbox.core import (
     pod_env,
     sizing,
     tokens,
+    usage,
     verify,
 )
 from pegbox.core.guards.workload import UNPULLED
 from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
 from pegbox.model.decisions import Admission
+from pegbox.model.knobs import Effect
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Mode, OnNoData
 from pegbox.model.reasons import Reason
@@ -114,7 +116,7 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
     refused = guards.limits.bounds(snapshot, parent, intent.target)
     if guards.first_refusal((refused,)) is not None:
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, refused.detail)
-    use = guards.budgets_guard.budgets(snapshot, parent, intent.target)
+    use = guards.budgets_guard.budgets(_restarting(snapshot, workload, intent), parent, intent.target)
     # A lowered limit, or pods that others added. Before a raise, too, where nobody can tell any more what fits.
     unknown = use.admission is Admission.REFUSE and goes_on
     if use.reason is Reason.BUDGET_EXCEEDED or unknown:
@@ -128,6 +130,14 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
         why = "the values were not found as written: refused, or put back by somebody else"
         return Ending(TrialState.INCONCLUSIVE, Reason.WRITE_FAILED, now, why)
     return None
+
+
+def _restarting(snapshot: Snapshot, workload: Workload, intent: Intent) -> Snapshot:
+    """The pod more by which a trial restarts is counted once: ahead, as before it began, and not as a pod of others."""
+    space = snapshot.spec.space
+    if not any(n in space and space[n].effect is Effect.RESTART for n in intent.moved):
+        return snapshot
+    return replace(snapshot, workload=usage.scaled(snapshot.spec, workload, intent.target))
 
 
 def blind(snapshot: Snapshot, now: datetime) -> Missing | None:

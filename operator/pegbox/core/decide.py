@@ -46,6 +46,7 @@ from pegbox.model.prediction import Prediction
 from pegbox.model.profile import Mode, ProfileSpec
 from pegbox.model.proposals import Proposal
 from pegbox.model.reasons import SENTENCES, Reason
+from pegbox.model.settings_document import MAX_GENERATION
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import BreakerState, IntentKind, Ledger, TrialState
 
@@ -109,7 +110,18 @@ def _current(snapshot: Snapshot, now: datetime) -> Ledger:
             own = [k.name for k in snapshot.spec.space.knobs if k.location.kind.in_own_config_map]
             ledger = replace(ledger, incumbent=transitions.keeping(ledger.incumbent, snapshot.known(own)))
         ledger = transitions.catch_up(ledger, document.generation)
+    elif isinstance(document, Missing):
+        ledger = transitions.catch_up(ledger, _read_by_pods(snapshot))
     return replace(ledger, target_uid=uid or ledger.target_uid)
+
+
+def _read_by_pods(snapshot: Snapshot) -> int:
+    """The largest number of ours that a pod says it has read: readers refuse a smaller one. It is all that is left of
+    it where our document is gone, and the ledger is an older one. What no metric tells from its neighbour is none."""
+    if isinstance(snapshot.workload, Missing):
+        return 0
+    acks = (p.ack for p in snapshot.workload.unfinished if p.ack is not None and p.ack.profile_uid == snapshot.spec.uid)
+    return max((ack.generation for ack in acks if ack.generation < MAX_GENERATION), default=0)
 
 
 def _for_another_target(snapshot: Snapshot, ledger: Ledger, now: datetime) -> Ledger:

@@ -279,12 +279,13 @@ class Reconciler:
         question = observing.question(snapshot, setting, since, now, memory.pods_at)
         seen = await observing.look(source, question, ages)
         newest = seen.observation
-        if setting == snapshot.ledger.incumbent:
+        split = intent is not None and intent.split
+        if setting == snapshot.ledger.incumbent and not split:  # a canary's harm is no incident of the rest
             newest = incumbents.set_apart(spec, snapshot.ledger, newest, memory.newest)
             memory.note_incident(newest, now)
         ahead = memory.loads.look(snapshot, newest, now)
         snapshot = replace(snapshot, observation=newest, slos=seen.slos, forecast=ahead)
-        if intent is not None and intent.split and intent.applied_at is not None:
+        if split and intent is not None and intent.applied_at is not None:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
         ledger = memory.take(spec, snapshot.ledger, newest, setting)
         return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pegbox.core import assess, cohorts, force, pod_env
+from pegbox.core import assess, cohorts, force, incumbent, pod_env
 from pegbox.core.assess import Evidence, Question
 from pegbox.model.knobs import values_hash
 from pegbox.model.observations import Missing, Observation, Split
@@ -25,6 +25,8 @@ def by_cohort(snapshot: Snapshot, memory: Memory, question: Question, evidence: 
     ahead, others = _told_apart(snapshot, intent)
     own = assess.assess(replace(question, cohort=TRIAL, setting_hash=hashed, pods=ahead), evidence)
     rest = assess.assess(replace(question, cohort="", pods=others), evidence)
+    rest = incumbent.set_apart(snapshot.spec, snapshot.ledger, _with_its_load(rest, own, snapshot.observation))
+    memory.note_incident(rest, question.at)
     split = Split(_without_load(own), _without_load(rest))
     memory.take_split(split)
     return replace(snapshot, split=split, splits=tuple(memory.splits), baseline_windows=memory.own_windows())
@@ -37,6 +39,16 @@ def _told_apart(snapshot: Snapshot, intent: Intent) -> tuple[frozenset[str] | No
         return None, None
     own = frozenset(p.name for p in cohorts.members(space, intent, workload))
     return own, frozenset(p.name for p in workload.unfinished) - own
+
+
+def _with_its_load(
+    rest: Observation | Missing, own: Observation | Missing, both: Observation | Missing
+) -> Observation | Missing:
+    """The rest runs the incumbent, and shows what befalls all pods. Its load is taken for its share of them."""
+    if isinstance(rest, Missing) or isinstance(own, Missing) or isinstance(both, Missing):
+        return rest
+    load, pods = both.offered_load, own.pods + rest.pods
+    return rest if isinstance(load, Missing) or not pods else replace(rest, offered_load=load * rest.pods / pods)
 
 
 def _without_load(seen: Observation | Missing) -> Observation | Missing:
