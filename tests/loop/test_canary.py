@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pegbox.model.reasons import Reason
 from pegbox.model.trials import TrialState, TrialSummary
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, LEDGER, POD, Object, Ref
 from pegbox.runtime.points import Point
@@ -399,3 +400,14 @@ async def test_killed_anywhere_in_a_canary_the_next_start_goes_on(point: Point, 
     assert trial.state is (TrialState.ACCEPTED if wish == "workers=3" else TrialState.REVERTED)
     assert (await world.document()).values == {"workers": good}
     assert set(await pod_values(world)) == {float(good)}
+
+
+async def test_the_harm_of_a_canary_is_no_incident_of_the_rest_that_would_hide_it() -> None:
+    """Seed 2000005051 of the schedules: 12 events of the canary in a window prove nothing at once, and what both pods
+    take together is twice what the incumbent takes. Several windows prove it."""
+    half = {"canary": {"share": "50%", "minPods": 2}}
+    world = await shop(pods=2, load=1.2, trial=half, guards=GUARDS | {"errorBudgetShare": "100%"})
+    await began(world, "workers=4")
+    trial = await ended(world)
+    assert (trial.state, trial.reason) == (TrialState.REVERTED, Reason.SLO_BREACHED)
+    assert (await world.ledger()).halted is None

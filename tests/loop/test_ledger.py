@@ -8,7 +8,7 @@ import pytest
 
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.trials import IntentKind
-from pegbox.ports import HPA, LEDGER, Ref
+from pegbox.ports import CONFIG_MAP, HPA, LEDGER, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, trying, written
@@ -220,3 +220,26 @@ async def test_a_ledger_from_a_backup_that_lacks_what_somebody_set_is_written_ag
     await world.turn()
     ledger = await world.ledger()
     assert ledger.incumbent is not None and ledger.incumbent.number("max_replicas") == 5
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["as pods say", "where no pod says any more"])
+async def test_with_an_older_ledger_and_no_document_no_number_is_used_again_that_a_pod_has_read(told: bool) -> None:
+    """Seed 2100003630 of the schedules. Readers refuse a document of a smaller number, so that it would come into force
+    nowhere. The twin has nothing left to know it by."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot()), workers=2)
+    await world.steady()
+    ref, own = Ref(LEDGER, world.namespace, "checkout"), Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
+    backup = (await world.outside.get(ref))["data"]
+    await world.annotate("try", "workers=3")
+    await world.rest()
+    before = (await world.document()).generation
+    await world.patch(ref, "/data", backup)
+    await world.outside.delete(own)
+    if not told:
+        world.apps["checkout"].silent = True
+        world.metrics.acks[world.namespace].clear()
+    world.restart()
+    await world.wake()
+    await world.wake()
+    assert ((await world.document()).generation > before) is told

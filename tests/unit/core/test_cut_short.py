@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction as F
 from typing import Any
 
 import pytest
@@ -192,3 +193,23 @@ def test_a_restart_that_is_still_to_come_is_a_raise_too() -> None:
     given = sharing(GONE, item)
     given = replace(given, spec=replace(given.spec, space=SearchSpace(knobs)))
     assert ended(given) == ("Inconclusive", "BudgetNotFound", 0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "replicas", "after"),
+    [
+        pytest.param(Effect.RESTART, 1, GOES_ON, id="that its own restart added"),
+        pytest.param(Effect.RESTART, 2, ("Inconclusive", "BudgetExceeded", 0), id="that somebody asked for"),
+        pytest.param(Effect.HOT, 1, ("Inconclusive", "BudgetExceeded", 0), id="beside a trial that restarts nothing"),
+    ],
+)
+def test_a_pod_more(effect: Effect, replicas: int, after: tuple[str, str, int]) -> None:
+    """Seed 2100004895: (1 + 1) x 6 = 12 of 12 were counted before the trial began. Of the two pods one drains; counted as
+    somebody else's they would be (2 + 1) x 6 = 18, and the trial began and ended for ever."""
+    other = Effect.HOT if effect is Effect.RESTART else Effect.RESTART
+    knobs = (replace(HOT, effect=effect), replace(ENV, effect=other))
+    item = replace(IN_FORCE, old_containers=("before",))
+    profile = spec(*knobs, budgets=(BudgetSpec("db", "pods * workers", limit=F(12)),))
+    both = (acked(pod(name), profile, item) for name in ("a", "b"))
+    now = workload(*both, template="t1", replicas=replicas)
+    assert ended(snapshot(profile, under_way(item), workload=now)) == after
