@@ -265,6 +265,7 @@ async def test_who_is_scaled_to_zero_in_mid_trial_keeps_no_trial_slot() -> None:
     await scaled(world, 0)
     await world.annotate("rollback")
     await world.rest()
+    await world.turn()
     assert (await world.claims())["checkout"] == (6, "None")
 
 

@@ -564,8 +564,7 @@ async def test_not_in_recommend_and_not_where_the_workload_opted_out() -> None:
 
 
 async def about_to_lower_its_claim() -> tuple[World, BeforeAClaim, asyncio.Task[float | None]]:
-    """Two pods go from 4 workers to 2: 8 units stay claimed until the acceptance is recorded; the slot is given back with
-    it. Right before the 4 are written, a look later, the leader is paused, and another process takes over."""
+    """Two pods go from 4 workers to 2: 8 units and the slot stay claimed until the acceptance is recorded. Right before the 4 are written, a look later, the leader is paused, and another process takes over."""
     world = await make()
     server = cast("FakeCluster", world.pegbox)
     await world.apply(documents.budget(capacity=10, reserve=0))
@@ -595,6 +594,7 @@ async def test_a_stale_leader_does_not_lower_a_claim_that_the_new_one_found_righ
     paused.go_on.set()
     assert await task == -1.0 and await world.claims() == {"checkout": (8, "Holding")}
     await world.rest()
+    await world.turn()
     assert await world.values() == {"workers": "4"} and await world.claims() == {"checkout": (8, "None")}
 
 
@@ -604,6 +604,7 @@ async def test_nor_one_that_the_new_one_wrote_by_now() -> None:
     await world.annotate("try", "workers=3")
     await world.turn()
     await world.rest()
+    await world.turn()
     assert await world.values() == {"workers": "3"} and await world.claims() == {"checkout": (6, "None")}
     paused.go_on.set()
     assert await task == -1.0 and await world.claims() == {"checkout": (6, "None")}

@@ -207,6 +207,24 @@ async def test_a_shared_capacity_that_somebody_lowers_lowers_values_without_a_tr
     assert await values(world, 32) == ["4", "4"], "what was lowered returns with the room"
 
 
+async def test_who_makes_up_for_all_has_the_slot_until_others_see_the_room() -> None:
+    """4 x 3 + 4 x 4 = 28 of 30. The slot and the claim fall at one look: in between nobody makes up for it once more."""
+    world = await two_of_32()
+    before = await world.document("basket")
+    assert await values(world, 30) == ["3", "4"]
+    assert await world.document("basket") == before
+
+
+async def test_whose_pods_stay_silent_keeps_what_they_may_use_and_no_slot_for_ever() -> None:
+    """Of 16: half of it is written and read by no pod, so that 16 stay claimed. The other one lowers its own all the same."""
+    world = await two_of_32()
+    world.apps["checkout"].silent = True
+    assert await values(world, 16, turns=4) == ["2", "4"], "it has the time that pods are given to read it"
+    assert (await values(world, 16, turns=60))[0] == "2"
+    assert (await world.claims())["checkout"] == (16, "None")
+    assert (await world.values("basket"))["workers"] == "1", "beside 16 of 16 nothing fits"
+
+
 async def test_beside_one_who_may_not_be_lowered_it_is_lowered_as_far_as_may_be_once_that_one_had_its_time() -> None:
     """Of 16: by its share 8, beside 16 that are in nobody's hand. A look of the other and its pods may take 5 s + 30 s."""
     world = await two_of_32()

@@ -86,7 +86,7 @@ def _cut(snapshot: Snapshot, over: tuple[Use, ...]) -> Mapping[str, int]:
     found = dict[str, int]()
     for item in snapshot.spec.budgets:
         facts = snapshot.budgets.get(item.ref) if item.ref else None
-        if isinstance(facts, SharedBudgetFacts) and facts.share:
+        if isinstance(facts, SharedBudgetFacts):
             found |= {use.name: facts.share for use in over if use.name == item.name and use.used <= facts.claimed}
     return found
 
@@ -95,7 +95,7 @@ def _lately(snapshot: Snapshot, now: datetime, times: int) -> bool:
     """Was anything lowered so within that many times of what a look of others and their pods' acknowledgement take?"""
     patience = snapshot.spec.interval + snapshot.spec.guards.ack_timeout
     since = now - timedelta(seconds=float(times * patience))
-    return any(t.reason is Reason.BUDGET_EXCEEDED and t.ended_at > since for t in snapshot.ledger.trials)
+    return any(t.reason is Reason.BUDGET_EXCEEDED and since < t.ended_at <= now for t in snapshot.ledger.trials)
 
 
 def _by_share(
@@ -103,7 +103,11 @@ def _by_share(
 ) -> Setting | None:
     """What this profile gives where it cannot make up for all, and others give way, too."""
     cut = _cut(snapshot, over)
-    if not {use.name for use in over} <= cut.keys() or _lately(snapshot, now, 1):
+    own = tuple(use for use in over if use.name not in cut)
+    if own and cut:  # what the profile itself exceeds waits for nobody else
+        alone = tuple(item for item in snapshot.spec.budgets if item.name not in cut)
+        return _lowered(replace(snapshot, spec=replace(snapshot.spec, budgets=alone)), workload, here, own)
+    if not cut or _lately(snapshot, now, 1):
         return None
     return _lowered(snapshot, workload, here, over, {} if _lately(snapshot, now, PATIENCES) else cut)
 

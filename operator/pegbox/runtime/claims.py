@@ -19,7 +19,7 @@ from pegbox.model.errors import WriteConflict
 from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Workload
-from pegbox.model.trials import IntentKind, Ledger
+from pegbox.model.trials import Intent, IntentKind, Ledger
 from pegbox.ports import BUDGET, Cluster, Object, Ref
 from pegbox.runtime.points import Point, Reached
 from pegbox.runtime.reading import Objects
@@ -28,7 +28,17 @@ EXPIRY = timedelta(hours=24)  # a stopped operator must not lose what its pods s
 RENEW = timedelta(hours=12)
 
 
-def wanted(found: Objects, ledger: Ledger, recorded: Ledger) -> dict[str, tuple[int, bool]]:
+def _holds(found: Objects, intent: Intent | None, now: datetime) -> bool:
+    """Does the intent hold the trial slot of a shared budget? A way back whose pods stay silent keeps what they may
+    use, and not the slot: others may be the only ones who can make room."""
+    if intent is None or intent.kind not in (IntentKind.TRIAL, IntentKind.ROLLBACK):
+        return False
+    patience = timedelta(seconds=float(found.spec.guards.ack_timeout))
+    stuck = intent.kind is IntentKind.ROLLBACK and intent.applied_at is not None and now > intent.applied_at + patience
+    return slots.moves(found.spec, intent) and not stuck
+
+
+def wanted(found: Objects, ledger: Ledger, recorded: Ledger, now: datetime) -> dict[str, tuple[int, bool]]:
     """ref -> (units, trial slot): the larger of parent and trial until the trial is resolved, and that is recorded: who
     is killed before may still have to go back.
 
@@ -36,10 +46,9 @@ def wanted(found: Objects, ledger: Ledger, recorded: Ledger) -> dict[str, tuple[
     """
     if isinstance(found.workload, Missing) or ledger.incumbent is None:
         return {}
-    intent = ledger.intent
     settings = [*_settings(ledger), *_settings(recorded)]
-    trial = intent is not None and intent.kind in (IntentKind.TRIAL, IntentKind.ROLLBACK)
-    trial = trial and slots.moves(found.spec, intent)
+    # Others see the room that is gained and the slot that is free at the same moment, or would make up for it, too.
+    trial = any(_holds(found, intent, now) for intent in (ledger.intent, recorded.intent))
     out: dict[str, tuple[int, bool]] = {}
     for item in found.spec.budgets:
         if item.ref:
@@ -104,7 +113,7 @@ async def claim(
     # down begins at such a use, also while another profile has the trial slot.
     down = overdrawn.lowers(ledger.intent)
     stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT or down
-    for ref, (amount, trial) in wanted(found, ledger, recorded).items():
+    for ref, (amount, trial) in wanted(found, ledger, recorded, now).items():
         body = found.shared.get(ref)
         if body is None:
             continue

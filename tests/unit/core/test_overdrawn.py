@@ -200,6 +200,8 @@ PATIENCE = float(SPEC.interval + SPEC.guards.ack_timeout)
         pytest.param(0, 50, 0.9, None, id="then_the_others_have_their_look"),
         pytest.param(0, 50, 1.1, 1, id="after_that_as_far_as_may_be"),
         pytest.param(0, 50, 3.1, 3, id="what_was_long_ago_was_another_cut"),
+        pytest.param(0, 50, -9.0, 3, id="what_is_to_come_is_of_another_clock"),
+        pytest.param(0, 0, None, 1, id="to_the_least_where_its_share_is_none"),
     ],
 )
 def test_a_shared_capacity_that_was_cut(left: int, share: int, ago: float | None, after: int | None) -> None:
@@ -212,6 +214,13 @@ def test_a_shared_capacity_that_was_cut(left: int, share: int, ago: float | None
     found = decide(of(seen, budgets=SHARED), NO_WISH, T0)
     assert found.desired == (None if after is None else setting(workers=after, pool=after))
     assert degraded(of(seen, budgets=SHARED), found)[1] is Reason.BUDGET_EXCEEDED
+
+
+def test_what_the_profile_itself_exceeds_waits_for_nobody_else() -> None:
+    """Of a limit of its own 5 x 4 = 20 of 10 cores, beside a capacity that was cut and is waited for."""
+    local = BudgetSpec("cpu", "pods * workers", limit=F(10))
+    seen = replace(pods(5), budgets={"postgres": SharedBudgetFacts("postgres", 0, 80, 50)})
+    assert decide(of(seen, budgets=(*SHARED, local)), NO_WISH, T0).desired == setting(workers=2, pool=4)
 
 
 def test_whose_use_grew_gives_way_for_all() -> None:
