@@ -23,7 +23,7 @@ from pegbox.model.proposals import Proposal, ProposalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Ledger
-from pegbox.ports import BUDGET, HPA, LEDGER, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
+from pegbox.ports import BUDGET, CLASS, HPA, LEDGER, POD, POD_ENVIRONMENT, PROFILE, Object, Ref
 from pegbox.runtime.actuate import LiveActuator
 from pegbox.runtime.brakes import BrakeLimits, Brakes
 from pegbox.runtime.memory import Memory
@@ -368,6 +368,9 @@ class World:
 
     def silenced(self) -> str:
         """The lie by which a wake now knows nothing of a trial in force, or nothing of what one SLO counts; "" without one."""
+        named = (self.server.peek(Ref(CLASS, "", "service")) or {}).get("spec", {}).get("sourceRef", "default")
+        if named != "default":
+            return "down"  # it is never asked (seed 1800003368)
         lie = self.metrics.lie
         return lie if lie in BLIND - SILENT or lie == ONE_SIGNAL else self.blinded()
 
