@@ -128,3 +128,18 @@ async def test_a_value_that_only_metrics_know_says_the_cause_too() -> None:
     assert (await world.condition("Accepted"))[:2] == ("False", "BaselineUnknown")
     found, reason, message = await world.condition("MetricsAvailable")
     assert (found, reason) == ("Unknown", "MetricsUnreachable") and SAID in message
+
+
+@pytest.mark.parametrize("source", ["default", "renamed"])
+async def test_a_class_that_names_its_source_again_is_asked_there_though_the_profile_is_nonsense_by_now(
+    source: str,
+) -> None:
+    """Seed 2200002175 of the schedules: the way back waited for pods to answer at the source of the last good read."""
+    world = await in_trial()
+    await world.turn()
+    await world.edit(slos=[{"name": "x", "signal": "nosuch", "goal": "90%"}])
+    await names(world, source)
+    await rollback(world)
+    await world.turns(80)
+    assert await world.values() == {"workers": "2"}
+    assert (await world.intent() is None) is (source == "default")

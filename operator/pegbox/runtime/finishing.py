@@ -45,6 +45,8 @@ async def last_read(cluster: Cluster, memory: Memory, refusal: Unacceptable, *, 
         spec, source = way_back.alone(now, ledger.way_back), reading.named_source(ledger.way_back.source)
     else:
         return None
+    if refusal.class_ is not None and refusal.class_["metadata"]["name"] == spec.class_name:
+        source = reading.source_of(refusal.class_)  # pods are asked where that class says now
     # By the target of then: an edit may name another one, to which nothing under way belongs.
     ref = Ref(reading.KINDS[spec.target.kind], spec.namespace, spec.target.name)
     target = await maybe(cluster, ref)

@@ -96,11 +96,12 @@ class ProfileGone(NotFound):
 
 
 class Unacceptable(Exception):
-    """The profile cannot be worked on: `reason` and a message that names field, value and remedy."""
+    """The profile cannot be worked on: `reason` and a message that names field, value and remedy. `class_`: where it
+    could be read."""
 
-    def __init__(self, reason: Reason, message: str, profile: Object) -> None:
+    def __init__(self, reason: Reason, message: str, profile: Object, class_: Object | None = None) -> None:
         super().__init__(message)
-        self.reason, self.profile = reason, profile
+        self.reason, self.profile, self.class_ = reason, profile, class_
 
 
 async def read_spec(
@@ -123,10 +124,13 @@ async def read_spec(
     try:
         spec = (parsed or Parsed()).merged(profile, class_, Context(_cpus(profile, target), reported))
     except InvalidInput as error:
-        raise Unacceptable(reason_of(error), str(error), profile) from error
+        raise Unacceptable(reason_of(error), str(error), profile, class_) from error
     known = frozenset(str(knob["name"]) for knob in class_["spec"]["knobs"])
-    source = named_source(class_["spec"].get("sourceRef"))
-    return Objects(profile, source, spec, target=target, class_=class_, known=known)
+    return Objects(profile, source_of(class_), spec, target=target, class_=class_, known=known)
+
+
+def source_of(class_: Object) -> str:
+    return named_source(class_["spec"].get("sourceRef"))
 
 
 def named_source(name: object) -> str:
