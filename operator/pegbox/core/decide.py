@@ -304,7 +304,8 @@ def _at_rest(
     if returned is not None:
         return returned
     asked = requests.pending(snapshot)
-    if asked is not None and not requests.too_early(snapshot, asked):
+    measured = snapshot if not events else replace(snapshot, baseline_windows=())  # of other values
+    if asked is not None and not requests.too_early(measured, asked):
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)
@@ -425,7 +426,8 @@ def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
 
 
 def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime) -> tuple[Snapshot, tuple[Event, ...]]:
-    """Values that somebody else changed at rest are theirs: they become the incumbent, and are said."""
+    """Values that somebody else changed at rest are theirs: they become the incumbent, and are said. After a deploy
+    nothing begins against windows of the code before."""
     ledger = snapshot.ledger
     incumbent = ledger.incumbent
     assert incumbent is not None
@@ -444,6 +446,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
     if deploys.came(ledger, workload):
         ledger = transitions.deployed(ledger, workload, now)
+        snapshot = replace(snapshot, baseline_windows=())
     return replace(snapshot, ledger=ledger), events
 
 

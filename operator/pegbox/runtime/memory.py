@@ -163,6 +163,12 @@ class Memory:
             self.disturbed_at = now
         self.pods = names
 
+    def note_deploy(self, before: Ledger, after: Ledger, now: datetime) -> None:
+        """Other code runs by now: what was measured of the code before is nothing to hold a trial against."""
+        if after.deployed_at != before.deployed_at:
+            self.disturbed_at = now
+            self.windows.clear()
+
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
         """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is
         held against no trial."""

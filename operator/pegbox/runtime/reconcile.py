@@ -165,6 +165,7 @@ class Reconciler:
         decision = replace(decision, ledger=noted)
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
+        memory.note_deploy(snapshot.ledger, decision.ledger, now)
         decision = await self._act(found, snapshot, decision, memory, now)
         if snapshot.ledger.intent is not None and decision.action is Action.CLOSE:
             memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))

@@ -39,6 +39,13 @@ def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
     return None
 
 
+def unclean(observation: Observation) -> Missing | None:
+    """Why the figures of this window are not those of the setting as it is now, or None."""
+    if observation.clean:
+        return None
+    return Missing(observation.unclean_reason or Reason.LEARNING, "the newest window is not clean")
+
+
 def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
     """Why nothing at all is known of now, or None."""
     if isinstance(seen, Missing):
@@ -76,7 +83,7 @@ def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
     seen = snapshot.observation
     missing = missing_figure(seen) or unseen(snapshot.spec, seen, now)
     if missing is None and isinstance(seen, Observation):
-        missing = missing_slo(snapshot.spec, seen)
+        missing = unclean(seen) or missing_slo(snapshot.spec, seen)
         if missing is None and baseline_of(snapshot.baseline_windows) is None:
             missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
     return _verdict("freshness", missing)
