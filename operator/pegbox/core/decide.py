@@ -431,12 +431,7 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime)
     ledger = snapshot.ledger
     incumbent = ledger.incumbent
     assert incumbent is not None
-    changes = {
-        name: held.value
-        for name, held in snapshot.held.items()
-        if name in incumbent and not isinstance(held.value, Missing) and held.value != incumbent[name]
-        if not held.behind
-    }
+    changes = changed_by_others(snapshot)
     events: tuple[Event, ...] = ()
     if changes:
         after = incumbent.with_values(**changes)
@@ -448,6 +443,17 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime)
         ledger = transitions.deployed(ledger, workload, now)
         snapshot = replace(snapshot, baseline_windows=())
     return replace(snapshot, ledger=ledger), events
+
+
+def changed_by_others(snapshot: Snapshot) -> dict[str, KnobValue]:
+    """What stands there now, where it is not the incumbent's; of values that are known."""
+    incumbent = snapshot.ledger.incumbent or Setting({})
+    return {
+        name: held.value
+        for name, held in snapshot.held.items()
+        if name in incumbent and not isinstance(held.value, Missing) and held.value != incumbent[name]
+        if not held.behind
+    }
 
 
 def _hold(snapshot: Snapshot, reason: Reason, detail: str, verdicts: tuple[Verdict, ...] = ()) -> Decision:

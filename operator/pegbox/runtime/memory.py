@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pegbox.api.budget_wire import Claim
-from pegbox.core import statistics, transitions
+from pegbox.core import force, statistics, transitions
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
@@ -163,11 +163,24 @@ class Memory:
             self.disturbed_at = now
         self.pods = names
 
-    def note_deploy(self, before: Ledger, after: Ledger, now: datetime) -> None:
-        """Other code runs by now: what was measured of the code before is nothing to hold a trial against."""
+    def note_others(self, spec: ProfileSpec, before: Ledger, after: Ledger, now: datetime) -> None:
+        """What others changed at rest, as this look took note of it.
+
+        Of code before a deploy nothing is held against a trial. A value of theirs came into force at some time since
+        the look before, or comes yet where no pod tells that it took it; then it settles, as one of ours does.
+        """
         if after.deployed_at != before.deployed_at:
             self.disturbed_at = now
             self.windows.clear()
+        if before.intent is None and before.incumbent is not None and after.incumbent is not None:
+            changed = [n for n in before.incumbent.diff(after.incumbent) if n in before.incumbent]
+            if changed:
+                self.settle_from(now, spec, after, changed)
+
+    def settle_from(self, now: datetime, spec: ProfileSpec, ledger: Ledger, theirs: Collection[str] = ()) -> None:
+        """What is in force settles from now on; values that others set, and no pod tells of, from `ackTimeout` on."""
+        wait = spec.guards.settle + (spec.guards.ack_timeout if force.untold(spec.space, ledger, theirs) else 0)
+        self.settled_at = now + timedelta(seconds=float(wait))
 
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
         """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is

@@ -165,10 +165,11 @@ class Reconciler:
         decision = replace(decision, ledger=noted)
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
-        memory.note_deploy(snapshot.ledger, decision.ledger, now)
+        memory.note_others(snapshot.spec, snapshot.ledger, decision.ledger, now)
         decision = await self._act(found, snapshot, decision, memory, now)
-        if snapshot.ledger.intent is not None and decision.action is Action.CLOSE:
-            memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))
+        ended = snapshot.ledger.intent
+        if ended is not None and decision.action is Action.CLOSE:
+            memory.settle_from(now, snapshot.spec, decision.ledger, ended.keep)
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
             ledger, mine = decision.ledger, memory.claims
@@ -238,7 +239,6 @@ class Reconciler:
             self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
         unread = cohorts.unread(found.document, spec.uid, found.workload)
-        memory.note_pods(found.workload, now, sick or unread)
         snapshot = Snapshot(
             spec=spec,
             ledger=ledger,
@@ -259,6 +259,8 @@ class Reconciler:
             writes=self.allow_writes,
             brakes=self.brakes.of(key, found.target),
         )
+        theirs = ledger.intent is None and bool(decide.changed_by_others(snapshot))
+        memory.note_pods(found.workload, now, sick or unread or theirs)
         return await self._observe(source, snapshot, memory), found
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
