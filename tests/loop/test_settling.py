@@ -125,3 +125,61 @@ async def test_what_was_measured_before_somebody_set_a_value_is_not_of_that_valu
         newer = [w.window for w in memory.windows if w.window.end > since]
         assert all(w.start >= since + timedelta(seconds=WAITS[place]) for w in newer)
     assert learned(world, place, 3) > 0 and memory.windows, "the twin: it is learned once it has settled"
+
+
+# --- a restart of the operator
+
+
+async def test_a_fresh_process_lets_what_stands_settle_since_it_knows_of_no_rollback() -> None:
+    """A window of the parent's settle time was learned 14 s after the way back."""
+    world, _ = await tried(4)  # harmful
+    world.restart()
+    started = world.clock.now()
+    before = windows_of(await stored(world), 2)
+    while world.clock.now() < started + SETTLE:
+        await world.turn()
+        memory = world.reconciler.memories[f"{world.namespace}/checkout"]
+        assert not memory.windows and memory.ledger is not None and windows_of(memory.ledger, 2) == before
+    await world.turns(5)
+    assert memory.windows and all(w.window.start >= started + SETTLE for w in memory.windows)
+    assert windows_of(memory.ledger, 2) > before
+
+
+async def test_a_process_that_is_restarted_every_two_minutes_still_learns() -> None:
+    """The twin: settle time is all that a restart costs."""
+    world, _ = await tried(4)
+    for _ in range(4):
+        world.restart()
+        before, until = windows_of(await stored(world), 2), world.clock.now() + timedelta(minutes=2)
+        while world.clock.now() < until:
+            await world.turn()
+        ledger = world.reconciler.memories[f"{world.namespace}/checkout"].ledger
+        assert ledger is not None and windows_of(ledger, 2) > before
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_trial_under_way_settles_from_its_own_moment_whoever_looks(restarted: bool) -> None:
+    """The twin: when that came into force stands in the ledger."""
+    world = await trying_three(restarted)
+    ledger = await world.rest()
+    assert ledger.trials[-1].state.value == "Accepted"
+    assert ledger.trials[-1].ended_at - ledger.trials[-1].started_at < SETTLE + timedelta(seconds=45)
+
+
+async def trying_three(restarted: bool) -> World:
+    world = await make()
+    await world.add(documents.profile(guards=documents.QUICK | {"settle": "60s"}, interval="5s"), workers=2)
+    await world.steady()
+    await world.turns(20)
+    await world.annotate("try", "workers=3")
+    await world.turns(12)
+    if restarted:
+        world.restart()
+        await world.recall()
+    return world
+
+
+async def stored(world: World) -> Ledger:
+    ledger = await world.ledger()
+    assert ledger is not None
+    return ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
 from pegbox.model.prediction import Forecast, Predictor, Row
-from pegbox.model.profile import OnNoData, ProfileSpec
+from pegbox.model.profile import Guards, OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
 from pegbox.model.searching import Suggestion
@@ -88,7 +88,7 @@ class Memory:
     pods: frozenset[str] = frozenset()
     pods_at: datetime | None = None  # when other pods than before were seen
     disturbed_at: datetime | None = None
-    settled_at: datetime | None = None  # end of the settle time after a rollback or an adoption
+    settled_at: datetime | None = None  # end of the settle time of what no intent tells of
     ledger: Ledger | None = None
     ledger_version: str = ""
     ledger_saved_at: datetime | None = None
@@ -117,15 +117,18 @@ class Memory:
     parsed: Parsed = field(default_factory=Parsed)
     loads: Loads = field(default_factory=Loads)
 
-    def note_time(self, now: datetime) -> None:
-        """The clock was set back: windows and moments that lie ahead would shut out all that comes."""
-        if self.looked_at is not None and now < self.looked_at:
+    def note_time(self, now: datetime) -> bool:
+        """Is nothing known of what was before, when a rollback ended say? At a first look, and when the clock was set
+        back: windows and moments that lie ahead would shut out all that comes."""
+        first, back = self.looked_at is None, self.looked_at is not None and now < self.looked_at
+        if back:
             self.windows.clear()
             self.splits.clear()
             self.newest = Missing(Reason.NO_DATA, "the clock was set back")
             self.disturbed_at, self.settled_at, self.pods_at = now, None, None
             self.ledger_saved_at = self.status_saved_at = None
         self.looked_at = now
+        return first or back
 
     def next_turn(self, interval: float, share: float, now: float) -> float:
         """Seconds until the next look at rest, an interval at most. `now` is monotonic.
@@ -175,11 +178,11 @@ class Memory:
         if before.intent is None and before.incumbent is not None and after.incumbent is not None:
             changed = [n for n in before.incumbent.diff(after.incumbent) if n in before.incumbent]
             if changed:
-                self.settle_from(now, spec, after, changed)
+                self.settle_from(now, spec.guards, untold=force.untold(spec.space, after, changed))
 
-    def settle_from(self, now: datetime, spec: ProfileSpec, ledger: Ledger, theirs: Collection[str] = ()) -> None:
-        """What is in force settles from now on; values that others set, and no pod tells of, from `ackTimeout` on."""
-        wait = spec.guards.settle + (spec.guards.ack_timeout if force.untold(spec.space, ledger, theirs) else 0)
+    def settle_from(self, now: datetime, guards: Guards, *, untold: bool = False) -> None:
+        """What is in force settles from now on; `untold` values of others from `ackTimeout` on."""
+        wait = guards.settle + (guards.ack_timeout if untold else 0)
         self.settled_at = now + timedelta(seconds=float(wait))
 
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:

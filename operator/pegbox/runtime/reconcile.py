@@ -21,6 +21,7 @@ from pegbox.core import (
     decide,
     error_budget,
     evictions,
+    force,
     looks,
     read_back,
     slots,
@@ -169,7 +170,8 @@ class Reconciler:
         decision = await self._act(found, snapshot, decision, memory, now)
         ended = snapshot.ledger.intent
         if ended is not None and decision.action is Action.CLOSE:
-            memory.settle_from(now, snapshot.spec, decision.ledger, ended.keep)
+            untold = force.untold(snapshot.spec.space, decision.ledger, ended.keep)
+            memory.settle_from(now, snapshot.spec.guards, untold=untold)
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
             ledger, mine = decision.ledger, memory.claims
@@ -207,8 +209,9 @@ class Reconciler:
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = sources.named(self.sources, found), found.spec, self.clock.now()
-        memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
+        if memory.note_time(now) and intent is None:
+            memory.settle_from(now, spec.guards)
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
         reported = await source.setting_values(
             spec.namespace, found.known or spec.space.names, now, max_age=looks.AT_REST * float(spec.interval)
