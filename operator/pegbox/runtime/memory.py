@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pegbox.api.budget_wire import Claim
-from pegbox.core import force, statistics, transitions
+from pegbox.core import error_share, force, statistics, transitions
+from pegbox.core.guards.data import missing_figure
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
@@ -83,7 +84,7 @@ class Memory:
     label: str = ""
     windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
     splits: deque[Split] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))  # of a canary, while it runs
-    newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")
+    newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")  # in an incident: of looks that could tell
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
     pods_at: datetime | None = None  # when other pods than before were seen
@@ -188,7 +189,7 @@ class Memory:
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
         """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is
         held against no trial."""
-        if isinstance(seen, Missing) or seen.unclean_reason is not Reason.LAST_KNOWN_GOOD_FAILING:
+        if isinstance(seen, Missing) or not _of_incident(seen):
             return
         self.disturbed_at = now
         while self.windows and self.windows[-1].window.end > seen.window.start:
@@ -204,7 +205,8 @@ class Memory:
 
     def take(self, spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing, setting: Setting) -> Ledger:
         """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned."""
-        self.newest = seen
+        if not _of_incident(self.newest) or _tells(spec, ledger, seen):  # what is not known ends none
+            self.newest = seen
         if isinstance(seen, Missing) or not seen.clean:
             return ledger
         if self.windows and seen.window.start < self.windows[-1].window.end:
@@ -237,6 +239,18 @@ def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting
     if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
         ledger = transitions.climb(spec, ledger, seen)
     return ledger
+
+
+def _of_incident(seen: Observation | Missing) -> bool:
+    return not isinstance(seen, Missing) and seen.unclean_reason is Reason.LAST_KNOWN_GOOD_FAILING
+
+
+def _tells(spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing) -> bool:
+    """Does this look know all by which an incident is told (`core.incumbent.watch`)?"""
+    if isinstance(seen, Missing) or missing_figure(seen) is not None:
+        return False
+    counted = next((r.counted for r in ledger.ladder if r.setting == ledger.incumbent), {})
+    return error_share.told(spec, counted, seen)
 
 
 def _met(spec: ProfileSpec, seen: Observation, name: str) -> bool:
