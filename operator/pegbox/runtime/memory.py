@@ -84,7 +84,9 @@ class Memory:
     label: str = ""
     windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
     splits: deque[Split] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))  # of a canary, while it runs
-    newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")  # in an incident: of looks that could tell
+    newest: Observation | Missing = Missing(
+        Reason.NO_DATA, "not observed yet"
+    )  # in an incident: of looks that could tell
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
     pods_at: datetime | None = None  # when other pods than before were seen
@@ -204,10 +206,16 @@ class Memory:
         self.label, self.in_force_at = label, in_force_at
 
     def take(self, spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing, setting: Setting) -> Ledger:
-        """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned."""
+        """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned.
+
+        One of a part of the pods serves less than was served: a trial says so of it, at rest it is no window at all.
+        """
         if not _of_incident(self.newest) or _tells(spec, ledger, seen):  # what is not known ends none
             self.newest = seen
         if isinstance(seen, Missing) or not seen.clean:
+            return ledger
+        if _of_a_part(seen) and ledger.intent is None:
+            self.disturbed_at = seen.window.end  # nor is one that reaches back to before all of them told
             return ledger
         if self.windows and seen.window.start < self.windows[-1].window.end:
             return ledger
@@ -232,13 +240,19 @@ class Memory:
 def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:
     """Statistics always; a rung of the ladder only for the incumbent at rest that meets every SLO.
 
-    One without data whose policy is Ignore is left out.
+    One without data whose policy is Ignore is left out. Nothing of a part of the pods.
     """
+    if _of_a_part(seen):
+        return ledger
     ledger = replace(ledger, rows=statistics.merge(ledger.rows, seen, setting))
     at_rest = ledger.intent is None and setting == ledger.incumbent
     if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
         ledger = transitions.climb(spec, ledger, seen)
     return ledger
+
+
+def _of_a_part(seen: Observation) -> bool:
+    return not seen.whole and not isinstance(seen.throughput, Missing)
 
 
 def _of_incident(seen: Observation | Missing) -> bool:

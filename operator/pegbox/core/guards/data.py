@@ -40,10 +40,11 @@ def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
 
 
 def unclean(observation: Observation) -> Missing | None:
-    """Why the figures of this window are not those of the setting as it is now, or None."""
-    if observation.clean:
-        return None
-    return Missing(observation.unclean_reason or Reason.LEARNING, "the newest window is not clean")
+    """Why the figures of this window are not those of all that the setting does now, or None."""
+    if not observation.clean:
+        return Missing(observation.unclean_reason or Reason.LEARNING, "the newest window is not clean")
+    part = Missing(Reason.PARTIAL_DATA, "the newest window is of a part of the pods")
+    return None if observation.whole else part
 
 
 def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
