@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pegbox.api.budget_wire import Claim
 from pegbox.core import error_share, force, statistics, transitions
-from pegbox.core.guards.data import missing_figure
+from pegbox.core.guards.data import missing_figure, of_a_part
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
@@ -84,9 +84,7 @@ class Memory:
     label: str = ""
     windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
     splits: deque[Split] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))  # of a canary, while it runs
-    newest: Observation | Missing = Missing(
-        Reason.NO_DATA, "not observed yet"
-    )  # in an incident: of looks that could tell
+    newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")
     in_force_at: datetime | None = None
     pods: frozenset[str] = frozenset()
     pods_at: datetime | None = None  # when other pods than before were seen
@@ -212,10 +210,12 @@ class Memory:
         """
         if not _of_incident(self.newest) or _tells(spec, ledger, seen):  # what is not known ends none
             self.newest = seen
-        if isinstance(seen, Missing) or not seen.clean:
+        if isinstance(seen, Missing):
             return ledger
-        if _of_a_part(seen) and ledger.intent is None:
-            self.disturbed_at = seen.window.end  # nor is one that reaches back to before all of them told
+        if ledger.intent is None and of_a_part(seen):
+            self.disturbed_at = max(seen.window.end, self.disturbed_at or seen.window.end)  # until all of them tell
+            return ledger
+        if not seen.clean:
             return ledger
         if self.windows and seen.window.start < self.windows[-1].window.end:
             return ledger
@@ -242,17 +242,13 @@ def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting
 
     One without data whose policy is Ignore is left out. Nothing of a part of the pods.
     """
-    if _of_a_part(seen):
+    if of_a_part(seen):
         return ledger
     ledger = replace(ledger, rows=statistics.merge(ledger.rows, seen, setting))
     at_rest = ledger.intent is None and setting == ledger.incumbent
     if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
         ledger = transitions.climb(spec, ledger, seen)
     return ledger
-
-
-def _of_a_part(seen: Observation) -> bool:
-    return not seen.whole and not isinstance(seen.throughput, Missing)
 
 
 def _of_incident(seen: Observation | Missing) -> bool:

@@ -41,10 +41,17 @@ def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
 
 def unclean(observation: Observation) -> Missing | None:
     """Why the figures of this window are not those of all that the setting does now, or None."""
+    if of_a_part(observation):
+        return Missing(Reason.PARTIAL_DATA, "the newest window is of a part of the pods")
     if not observation.clean:
         return Missing(observation.unclean_reason or Reason.LEARNING, "the newest window is not clean")
-    part = Missing(Reason.PARTIAL_DATA, "the newest window is of a part of the pods")
-    return None if observation.whole else part
+    return None
+
+
+def of_a_part(observation: Observation) -> bool:
+    """Is throughput of a part of the pods, though none of them changed? Then some do not tell what they run."""
+    same = observation.clean or observation.unclean_reason is Reason.SETTLING
+    return same and not observation.whole and not isinstance(observation.throughput, Missing)
 
 
 def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
