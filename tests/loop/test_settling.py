@@ -183,3 +183,24 @@ async def stored(world: World) -> Ledger:
     ledger = await world.ledger()
     assert ledger is not None
     return ledger
+
+
+async def test_a_rollback_that_another_process_ended_settles_too() -> None:
+    """Seed 3000000150 of the schedules: a stale leader closed it, and the next look of the new one took the window."""
+    world = await make()
+    await world.add(documents.profile(guards=documents.QUICK | {"settle": "60s"}, interval="5s"), workers=2)
+    await world.steady()
+    await world.turns(20)
+    mine = world.reconciler
+    await world.annotate("try", "workers=4")
+    await world.turn()
+    world.restart()
+    await world.recall()
+    await world.rest()  # by the other one
+    world.operator = world.reconciler = mine
+    since, memory = world.clock.now(), mine.memories[f"{world.namespace}/checkout"]
+    while world.clock.now() < since + timedelta(seconds=80):
+        await world.turn()
+        newer = [w.window for w in memory.windows if w.window.end > since]
+        assert all(w.start >= since + SETTLE for w in newer)
+    assert newer

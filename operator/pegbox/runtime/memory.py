@@ -184,7 +184,8 @@ class Memory:
     def settle_from(self, now: datetime, guards: Guards, *, untold: bool = False) -> None:
         """What is in force settles from now on; `untold` values of others from `ackTimeout` on."""
         wait = guards.settle + (guards.ack_timeout if untold else 0)
-        self.settled_at = now + timedelta(seconds=float(wait))
+        until = now + timedelta(seconds=float(wait))
+        self.settled_at = max(until, self.settled_at or until)
 
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
         """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is

@@ -210,7 +210,8 @@ class Reconciler:
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = sources.named(self.sources, found), found.spec, self.clock.now()
         intent = found.stored.intent if found.stored is not None else None
-        if memory.note_time(now) and intent is None:
+        unknown = memory.note_time(now) or found.ledger_version != memory.ledger_version
+        if unknown and intent is None:  # this process did not see how what was under way ended
             memory.settle_from(now, spec.guards)
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
         reported = await source.setting_values(
