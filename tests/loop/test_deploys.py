@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from pegbox.adapters.kube.workload import RESTARTED
+from pegbox.model.knobs import Setting
 from pegbox.model.trials import Ledger
 from pegbox.ports import LEDGER, POD, REPLICA_SET, Kind, Object, Ref
+from pegbox.runtime.memory import Memory
 from tests.loop import documents
-from tests.loop.world import World, make, written
+from tests.loop.world import Wishing, World, make, written
 
 GUARDS = documents.QUICK | {"trialWindow": "20s", "trialTimeout": "5m"}
 CONTAINERS, NOTES = "/spec/template/spec/containers", "/spec/template/metadata/annotations"
@@ -297,3 +301,62 @@ async def test_and_sees_a_deploy_from_then_on(way: str) -> None:
     await world.wake()
     await image(world)
     assert ended(await world.rest(limit=120)) == DEPLOYED
+
+
+# At rest: what was measured of the code before is nothing to hold a trial against.
+
+
+async def slower(world: World, *, deploy: bool) -> None:
+    """New code that takes 1.9 times as long, or none. Its pods run; no look was made yet."""
+    world.apps["checkout"].service.slowed = 1.9 if deploy else 1.0
+    await (image(world) if deploy else world.wake())
+    await world.pods_step(world.apps["checkout"])
+
+
+async def wishing(guards: Object) -> tuple[World, Wishing]:
+    """One profile that keeps up with its load, of 12 windows, and that nothing is wished for yet."""
+    wishes = Wishing()
+    world = await make(predicting=wishes)
+    app = await world.add(documents.profile("checkout", documents.hot(), guards=guards), workers=2)
+    app.service.load = 8.0
+    await world.steady()
+    await world.turns(60)
+    assert len(memory(world).windows) == 12
+    return world, wishes
+
+
+def memory(world: World) -> Memory:
+    return world.reconciler.memories[f"{world.namespace}/checkout"]
+
+
+@pytest.mark.parametrize("wished", ["at the deploy", "later"])
+async def test_a_trial_after_a_deploy_is_held_against_the_new_code_alone(wished: str) -> None:
+    """It was Reverted(Regression), by the latency of the image before, and counted for the breaker."""
+    world, wishes = await wishing(GUARDS)
+    await slower(world, deploy=True)
+    since = world.clock.now()
+    if wished == "later":
+        await world.turns(12)
+        assert memory(world).windows and all(w.window.start >= since for w in memory(world).windows)
+    wishes.wish = Setting({"workers": Fraction(3)})
+    await world.until(lambda: begun(world))
+    intent = await world.intent()
+    assert intent is not None and intent.baseline is not None and intent.baseline.latency == pytest.approx(0.57)
+    assert intent.started_at >= since + timedelta(seconds=20), "a window of the new code comes first"
+    wishes.wish = None
+    ledger = await world.rest(limit=120)
+    assert (ended(ledger), ledger.breaker.failures) == ([("Reverted", "NotBetter")], 0)
+
+
+async def test_without_a_deploy_a_trial_waits_for_no_window_more() -> None:
+    """The twin."""
+    world, wishes = await wishing(GUARDS)
+    await slower(world, deploy=False)
+    wishes.wish = Setting({"workers": Fraction(3)})
+    await world.turn()
+    intent = await world.intent()
+    assert intent is not None and intent.baseline is not None and intent.baseline.windows == 12
+
+
+async def begun(world: World) -> bool:
+    return await world.intent() is not None

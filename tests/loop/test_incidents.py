@@ -5,12 +5,15 @@ Windows of 5 seconds and 150 events, one look each. The SLO counts successes, so
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import pytest
 
+from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Ledger
+from pegbox.ports import SignalQuery, SignalRow
 from pegbox.runtime.memory import Memory
 from tests.loop import documents
 from tests.loop.service import LOAD
@@ -216,3 +219,57 @@ async def test_a_surge_that_lasts_for_more_than_a_day_is_forgotten() -> None:
     world.clock.skip(timedelta(hours=24, minutes=5).total_seconds())
     await world.turns(10)
     assert known(world).halted is None and record(world)[0] >= 3
+
+
+# --- looks without an answer
+
+
+async def unanswered(world: World, missing: str, looks: int) -> None:
+    """So many looks at which nothing is known, or no latency; then the server answers again."""
+    answer = world.metrics.scenario
+    assert answer is not None
+
+    def silent(query: SignalQuery, at: datetime) -> Iterable[SignalRow] | Missing:
+        if missing in ("all", query.signal.name):
+            return Missing(Reason.NO_DATA, "the server does not answer")
+        return answer(query, at)
+
+    world.metrics.scenario = silent
+    await world.turns(looks)
+    world.metrics.scenario = answer
+
+
+@pytest.mark.parametrize("slo", [OK, FAST], ids=["told by failed events", "told by latency"])
+@pytest.mark.parametrize("missing", ["all", "duration", "success"])
+async def test_looks_without_an_answer_end_no_incident(missing: str, slo: dict[str, object]) -> None:
+    """The window in which it ends was learned, and the halt gone, five seconds after such looks."""
+    world = await make()
+    guards = documents.QUICK | {"trialWindow": "30s"}
+    await world.add(documents.profile(slos=[slo], guards=guards), workers=2)
+    await world.steady()
+    await world.turns(40)
+    service = world.apps["checkout"].service
+    if slo is OK:
+        service.failing = SURGE
+    else:
+        service.slowed = SLOW
+    await world.turns(20)
+    assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+    before = learned(world)
+    await unanswered(world, missing, 8)
+    assert known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING and learned(world) == before
+    service.slowed, service.failing, over = 1.0, 0.001, world.clock.now()
+    while world.clock.now() < over + timedelta(seconds=30):
+        await world.turn()
+        assert learned(world) == before and known(world).halted is Reason.LAST_KNOWN_GOOD_FAILING
+    await world.turns(8)
+    assert known(world).halted is None and learned(world)[0] > before[0], "the twin: then it is over"
+
+
+async def test_looks_without_an_answer_begin_none() -> None:
+    """The twin: the window after them is learned at once."""
+    world = await proven()
+    await unanswered(world, "all", 5)
+    count, _ = learned(world)
+    await world.turns(3)
+    assert learned(world)[0] > count and known(world).halted is None

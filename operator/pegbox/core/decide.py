@@ -304,7 +304,8 @@ def _at_rest(
     if returned is not None:
         return returned
     asked = requests.pending(snapshot)
-    if asked is not None and not requests.too_early(snapshot, asked):
+    measured = snapshot if not events else replace(snapshot, baseline_windows=())  # of other values
+    if asked is not None and not requests.too_early(measured, asked):
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)
@@ -425,16 +426,12 @@ def _promised(snapshot: Snapshot, expected: Prediction | None) -> float | None:
 
 
 def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime) -> tuple[Snapshot, tuple[Event, ...]]:
-    """Values that somebody else changed at rest are theirs: they become the incumbent, and are said."""
+    """Values that somebody else changed at rest are theirs: they become the incumbent, and are said. After a deploy
+    nothing begins against windows of the code before."""
     ledger = snapshot.ledger
     incumbent = ledger.incumbent
     assert incumbent is not None
-    changes = {
-        name: held.value
-        for name, held in snapshot.held.items()
-        if name in incumbent and not isinstance(held.value, Missing) and held.value != incumbent[name]
-        if not held.behind
-    }
+    changes = changed_by_others(snapshot)
     events: tuple[Event, ...] = ()
     if changes:
         after = incumbent.with_values(**changes)
@@ -444,7 +441,19 @@ def _take_note_of_changes(snapshot: Snapshot, workload: Workload, now: datetime)
         ledger = replace(transitions.left_to_others(ledger, changes), incumbent=after)
     if deploys.came(ledger, workload):
         ledger = transitions.deployed(ledger, workload, now)
+        snapshot = replace(snapshot, baseline_windows=())
     return replace(snapshot, ledger=ledger), events
+
+
+def changed_by_others(snapshot: Snapshot) -> dict[str, KnobValue]:
+    """What stands there now, where it is not the incumbent's; of values that are known."""
+    incumbent = snapshot.ledger.incumbent or Setting({})
+    return {
+        name: held.value
+        for name, held in snapshot.held.items()
+        if name in incumbent and not isinstance(held.value, Missing) and held.value != incumbent[name]
+        if not held.behind
+    }
 
 
 def _hold(snapshot: Snapshot, reason: Reason, detail: str, verdicts: tuple[Verdict, ...] = ()) -> Decision:

@@ -8,13 +8,13 @@ counts when it was read back, and for ConfigMap values when ackTimeout has passe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from pegbox.core import pod_env
-from pegbox.model.knobs import Effect, LocationKind, SearchSpace, Setting, values_hash
+from pegbox.model.knobs import Effect, Knob, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
 from pegbox.model.snapshot import Acknowledgement, Document, Held, PodFacts, Workload
@@ -181,8 +181,20 @@ def own_document(space: SearchSpace) -> bool:
 
 
 def _unacknowledgeable(space: SearchSpace, intent: Intent) -> bool:
-    hot = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
-    return any(space[n].location.kind in hot and space[n].effect is Effect.HOT for n in changed(intent) if n in space)
+    return any(_files(space[n]) for n in changed(intent) if n in space)
+
+
+def _files(knob: Knob) -> bool:
+    """Is it read from a file that is the application's own?"""
+    files = (LocationKind.CONFIG_MAP_KEY, LocationKind.CONFIG_MAP_PATH)
+    return knob.location.kind in files and knob.effect is Effect.HOT
+
+
+def untold(space: SearchSpace, ledger: Ledger, names: Iterable[str]) -> bool:
+    """Does no pod tell when it takes one of these values, so that `ackTimeout` is all there is?"""
+    knobs = [space[n] for n in names if n in space]
+    silent = () if ledger.reporting else space.at(LocationKind.SETTINGS)
+    return any(_files(k) or k in silent for k in knobs)
 
 
 def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, hashed: str) -> bool:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pegbox.api.budget_wire import Claim
-from pegbox.core import statistics, transitions
+from pegbox.core import error_share, force, statistics, transitions
+from pegbox.core.guards.data import missing_figure, of_a_part
 from pegbox.core.slo import SloState, judge
 from pegbox.model.knobs import SearchSpace, Setting
 from pegbox.model.observations import Missing, Observation, Split
 from pegbox.model.prediction import Forecast, Predictor, Row
-from pegbox.model.profile import OnNoData, ProfileSpec
+from pegbox.model.profile import Guards, OnNoData, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import Roles
 from pegbox.model.searching import Suggestion
@@ -88,7 +89,7 @@ class Memory:
     pods: frozenset[str] = frozenset()
     pods_at: datetime | None = None  # when other pods than before were seen
     disturbed_at: datetime | None = None
-    settled_at: datetime | None = None  # end of the settle time after a rollback or an adoption
+    settled_at: datetime | None = None  # end of the settle time of what no intent tells of
     ledger: Ledger | None = None
     ledger_version: str = ""
     ledger_saved_at: datetime | None = None
@@ -117,15 +118,18 @@ class Memory:
     parsed: Parsed = field(default_factory=Parsed)
     loads: Loads = field(default_factory=Loads)
 
-    def note_time(self, now: datetime) -> None:
-        """The clock was set back: windows and moments that lie ahead would shut out all that comes."""
-        if self.looked_at is not None and now < self.looked_at:
+    def note_time(self, now: datetime) -> bool:
+        """Is nothing known of what was before, when a rollback ended say? At a first look, and when the clock was set
+        back: windows and moments that lie ahead would shut out all that comes."""
+        first, back = self.looked_at is None, self.looked_at is not None and now < self.looked_at
+        if back:
             self.windows.clear()
             self.splits.clear()
             self.newest = Missing(Reason.NO_DATA, "the clock was set back")
             self.disturbed_at, self.settled_at, self.pods_at = now, None, None
             self.ledger_saved_at = self.status_saved_at = None
         self.looked_at = now
+        return first or back
 
     def next_turn(self, interval: float, share: float, now: float) -> float:
         """Seconds until the next look at rest, an interval at most. `now` is monotonic.
@@ -163,10 +167,30 @@ class Memory:
             self.disturbed_at = now
         self.pods = names
 
+    def note_others(self, spec: ProfileSpec, before: Ledger, after: Ledger, now: datetime) -> None:
+        """What others changed at rest, as this look took note of it.
+
+        Of code before a deploy nothing is held against a trial. A value of theirs came into force at some time since
+        the look before, or comes yet where no pod tells that it took it; then it settles, as one of ours does.
+        """
+        if after.deployed_at != before.deployed_at:
+            self.disturbed_at = now
+            self.windows.clear()
+        if before.intent is None and before.incumbent is not None and after.incumbent is not None:
+            changed = [n for n in before.incumbent.diff(after.incumbent) if n in before.incumbent]
+            if changed:
+                self.settle_from(now, spec.guards, untold=force.untold(spec.space, after, changed))
+
+    def settle_from(self, now: datetime, guards: Guards, *, untold: bool = False) -> None:
+        """What is in force settles from now on; `untold` values of others from `ackTimeout` on."""
+        wait = guards.settle + (guards.ack_timeout if untold else 0)
+        until = now + timedelta(seconds=float(wait))
+        self.settled_at = max(until, self.settled_at or until)
+
     def note_incident(self, seen: Observation | Missing, now: datetime) -> None:
         """An incident is a disturbance, too. It began within the first window that shows it: what reaches into that is
         held against no trial."""
-        if isinstance(seen, Missing) or seen.unclean_reason is not Reason.LAST_KNOWN_GOOD_FAILING:
+        if isinstance(seen, Missing) or not _of_incident(seen):
             return
         self.disturbed_at = now
         while self.windows and self.windows[-1].window.end > seen.window.start:
@@ -181,9 +205,18 @@ class Memory:
         self.label, self.in_force_at = label, in_force_at
 
     def take(self, spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing, setting: Setting) -> Ledger:
-        """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned."""
-        self.newest = seen
-        if isinstance(seen, Missing) or not seen.clean:
+        """Keep a window that is disjoint from the last, and learn from it. Returns the ledger with what was learned.
+
+        One of a part of the pods serves less than was served: a trial says so of it, at rest it is no window at all.
+        """
+        if not _of_incident(self.newest) or _tells(spec, ledger, seen):  # what is not known ends none
+            self.newest = seen
+        if isinstance(seen, Missing):
+            return ledger
+        if ledger.intent is None and of_a_part(seen):
+            self.disturbed_at = max(seen.window.end, self.disturbed_at or seen.window.end)  # until all of them tell
+            return ledger
+        if not seen.clean:
             return ledger
         if self.windows and seen.window.start < self.windows[-1].window.end:
             return ledger
@@ -208,13 +241,27 @@ class Memory:
 def learn(spec: ProfileSpec, ledger: Ledger, seen: Observation, setting: Setting) -> Ledger:
     """Statistics always; a rung of the ladder only for the incumbent at rest that meets every SLO.
 
-    One without data whose policy is Ignore is left out.
+    One without data whose policy is Ignore is left out. Nothing of a part of the pods.
     """
+    if of_a_part(seen):
+        return ledger
     ledger = replace(ledger, rows=statistics.merge(ledger.rows, seen, setting))
     at_rest = ledger.intent is None and setting == ledger.incumbent
     if at_rest and all(_met(spec, seen, name) for name in (s.name for s in spec.slos)):
         ledger = transitions.climb(spec, ledger, seen)
     return ledger
+
+
+def _of_incident(seen: Observation | Missing) -> bool:
+    return not isinstance(seen, Missing) and seen.unclean_reason is Reason.LAST_KNOWN_GOOD_FAILING
+
+
+def _tells(spec: ProfileSpec, ledger: Ledger, seen: Observation | Missing) -> bool:
+    """Does this look know all by which an incident is told (`core.incumbent.watch`)?"""
+    if isinstance(seen, Missing) or missing_figure(seen) is not None:
+        return False
+    counted = next((r.counted for r in ledger.ladder if r.setting == ledger.incumbent), {})
+    return error_share.told(spec, counted, seen)
 
 
 def _met(spec: ProfileSpec, seen: Observation, name: str) -> bool:

@@ -21,6 +21,7 @@ from pegbox.core import (
     decide,
     error_budget,
     evictions,
+    force,
     looks,
     read_back,
     slots,
@@ -165,9 +166,12 @@ class Reconciler:
         decision = replace(decision, ledger=noted)
         self.decisions[key] = decision
         self.telemetry.decided(decision.action, decision.reason)
+        memory.note_others(snapshot.spec, snapshot.ledger, decision.ledger, now)
         decision = await self._act(found, snapshot, decision, memory, now)
-        if snapshot.ledger.intent is not None and decision.action is Action.CLOSE:
-            memory.settled_at = now + timedelta(seconds=float(snapshot.spec.guards.settle))
+        ended = snapshot.ledger.intent
+        if ended is not None and decision.action is Action.CLOSE:
+            untold = force.untold(snapshot.spec.space, decision.ledger, ended.keep)
+            memory.settle_from(now, snapshot.spec.guards, untold=untold)
         await self._tell(found, snapshot, decision, memory, now)
         if snapshot.deleting and decision.action is Action.CLOSE:
             ledger, mine = decision.ledger, memory.claims
@@ -205,8 +209,10 @@ class Reconciler:
 
     async def _snapshot(self, key: str, memory: Memory, found: Objects) -> tuple[Snapshot, Objects]:
         source, spec, now = sources.named(self.sources, found), found.spec, self.clock.now()
-        memory.note_time(now)
         intent = found.stored.intent if found.stored is not None else None
+        unknown = memory.note_time(now) or found.ledger_version != memory.ledger_version
+        if unknown and intent is None:  # this process did not see how what was under way ended
+            memory.settle_from(now, spec.guards)
         acks = await source.acknowledgements(spec.namespace, now, max_age=looks.acknowledgement_age(spec, intent))
         reported = await source.setting_values(
             spec.namespace, found.known or spec.space.names, now, max_age=looks.AT_REST * float(spec.interval)
@@ -237,7 +243,6 @@ class Reconciler:
             self._show_pods(found, ledger, now)  # not while acknowledgements are unknown: real rows would vanish
         sick = unhealthy(found.workload) is not None or any(h.behind or h.stale for h in held.values())
         unread = cohorts.unread(found.document, spec.uid, found.workload)
-        memory.note_pods(found.workload, now, sick or unread)
         snapshot = Snapshot(
             spec=spec,
             ledger=ledger,
@@ -258,6 +263,8 @@ class Reconciler:
             writes=self.allow_writes,
             brakes=self.brakes.of(key, found.target),
         )
+        theirs = ledger.intent is None and bool(decide.changed_by_others(snapshot))
+        memory.note_pods(found.workload, now, sick or unread or theirs)
         return await self._observe(source, snapshot, memory), found
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:

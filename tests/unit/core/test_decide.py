@@ -14,7 +14,7 @@ from pegbox.model.knobs import Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Autoscaler, BudgetSpec, DeletionPolicy, Mode
 from pegbox.model.reasons import Reason
-from pegbox.model.snapshot import Held, Snapshot
+from pegbox.model.snapshot import Held, Request, Snapshot
 from pegbox.model.trials import Breaker, BreakerState, IntentKind, Ledger, Rung, TrialState
 from tests.unit.core.build import (
     ENV,
@@ -226,6 +226,24 @@ def test_a_failing_last_known_good_halts(latency: float, load: float, halted: Re
 def test_a_deploy_at_rest_forgets_the_ladder() -> None:
     found = decide(snapshot(memory=ledger(ladder=(RUNG,)), workload=workload(revision="r2")), NO_WISH, T0)
     assert (found.ledger.ladder, found.ledger.revision) == ((), "r2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        pytest.param({"workload": workload(revision="r2")}, Action.HOLD, id="a_deploy"),
+        pytest.param({"held": held(LESS)}, Action.HOLD, id="others_changed_a_value"),
+        pytest.param({}, Action.START, id="the_twin_as_before"),
+    ],
+)
+@pytest.mark.parametrize("requested", [True, False], ids=["a_try", "of_our_own_accord"])
+def test_nothing_begins_against_windows_of_other_code_or_values(
+    changes: dict[str, Any], action: Action, requested: bool
+) -> None:
+    asked: dict[str, Any] = {"requests": (Request("try", "t1", "workers=6"),)} if requested else {}
+    found = decide(snapshot(**changes, **asked), NO_WISH if requested else wish(MORE), T0)
+    assert found.action is action
+    assert found.reason is not Reason.REQUEST_REFUSED, "a try waits"
 
 
 def test_a_recreated_target_is_forgotten_but_the_generation_and_the_pause_stay() -> None:

@@ -91,6 +91,7 @@ def test_rollout_health(standing: Workload | Missing, reason: Reason | None) -> 
 
 
 DRAINING = window(throughput=20.0)
+UNCLEAN = window(clean=False, unclean_reason=Reason.SCALED)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,8 @@ DRAINING = window(throughput=20.0)
             window(latency=Missing(Reason.NOT_A_NUMBER)), (window(),), 0, Reason.NOT_A_NUMBER, id="no_latency"
         ),
         pytest.param(window(), (), 0, Reason.LEARNING, id="no_clean_window_to_compare_with"),
+        pytest.param(window(whole=False), (window(-120),), 0, Reason.PARTIAL_DATA, id="a_part_of_the_pods"),
+        pytest.param(UNCLEAN, (window(-120),), 0, Reason.SCALED, id="clean_windows_of_before_tell_nothing_of_now"),
         pytest.param(window(), (DRAINING,), 0, Reason.LEARNING, id="a_draining_backlog_is_nothing_to_compare_with"),
     ],
 )

@@ -19,7 +19,7 @@ def test_a_clock_set_back_forgets_windows_that_lie_ahead() -> None:
     memory = Memory(settled_at=at(60), ledger_saved_at=at(0), status_saved_at=at(0))
     memory.note_time(at(0))
     memory.windows.append(window())
-    memory.note_time(at(-3600))
+    assert memory.note_time(at(-3600)), "nothing is known of before, as at a first look"
     assert not memory.windows and isinstance(memory.newest, Missing)
     assert (memory.disturbed_at, memory.settled_at) == (at(-3600), None)
     assert (memory.ledger_saved_at, memory.status_saved_at) == (None, None)
@@ -29,7 +29,7 @@ def test_time_that_runs_on_forgets_nothing() -> None:
     memory = Memory(settled_at=at(60))
     memory.note_time(at(0))
     memory.windows.append(window())
-    memory.note_time(at(30))
+    assert not memory.note_time(at(30))
     assert len(memory.windows) == 1 and memory.settled_at == at(60)
 
 

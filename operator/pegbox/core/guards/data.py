@@ -39,6 +39,21 @@ def missing_slo(spec: ProfileSpec, observation: Observation) -> Missing | None:
     return None
 
 
+def unclean(observation: Observation) -> Missing | None:
+    """Why the figures of this window are not those of all that the setting does now, or None."""
+    if of_a_part(observation):
+        return Missing(Reason.PARTIAL_DATA, "the newest window is of a part of the pods")
+    if not observation.clean:
+        return Missing(observation.unclean_reason or Reason.LEARNING, "the newest window is not clean")
+    return None
+
+
+def of_a_part(observation: Observation) -> bool:
+    """Is throughput of a part of the pods, though none of them changed? Then some do not tell what they run."""
+    same = observation.clean or observation.unclean_reason is Reason.SETTLING
+    return same and not observation.whole and not isinstance(observation.throughput, Missing)
+
+
 def unseen(spec: ProfileSpec, seen: Observation | Missing, now: datetime) -> Missing | None:
     """Why nothing at all is known of now, or None."""
     if isinstance(seen, Missing):
@@ -76,7 +91,7 @@ def freshness(snapshot: Snapshot, now: datetime) -> Verdict:
     seen = snapshot.observation
     missing = missing_figure(seen) or unseen(snapshot.spec, seen, now)
     if missing is None and isinstance(seen, Observation):
-        missing = missing_slo(snapshot.spec, seen)
+        missing = unclean(seen) or missing_slo(snapshot.spec, seen)
         if missing is None and baseline_of(snapshot.baseline_windows) is None:
             missing = Missing(Reason.LEARNING, "no clean and steady window of the setting in force yet")
     return _verdict("freshness", missing)
