@@ -289,7 +289,7 @@ def _at_rest(
     snapshot, events = _take_note_of_changes(snapshot, workload, now)
     if events:  # it starts from values that somebody just changed, and would put them back
         proposal = Missing(Reason.FOREIGN_CHANGE, events[0].message)
-    snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
+    snapshot = replace(snapshot, ledger=incumbents.watch(snapshot, now))
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
     back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
@@ -346,7 +346,7 @@ def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: fl
     """Down the ladder, where an accepted setting does worse than what stood before it."""
     incumbent, spec = snapshot.ledger.incumbent, snapshot.spec
     writes = spec.mode is Mode.AUTO and not snapshot.brakes.opted_out
-    why = incumbents.degraded(snapshot, workload) if writes else None
+    why = incumbents.degraded(snapshot, workload, now) if writes else None
     if why is None or incumbent is None:
         return None
     ledger = incumbents.take_back(snapshot, workload, why, now, jitter)

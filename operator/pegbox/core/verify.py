@@ -233,6 +233,7 @@ def judge(
     late = now > intent.in_force_at + timedelta(seconds=float(spec.guards.trial_timeout))
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
+    newest = data.unseen(spec, newest, now) or newest  # an old answer says nothing of now
     silent = no_data(spec, Silence(newest, windows, settled), now, late)
     if intent.baseline is None:
         if late and silent is None:
@@ -264,7 +265,7 @@ def judge(
         if len(proof) < REPLICATES and not _has_data(newest):
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(proof)} window, and no data at trialTimeout")
         if walked or not served(intent.baseline) or more_came(intent, seen) or keeps_up(seen):
-            return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
+            return _if_seen(spec, Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without), newest, now, late)
     told = max(sum(_has_data(w) for w in each) for each in (seen, unlike))  # silence is no evidence, however long
     if undecided and (late or told >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
@@ -273,7 +274,19 @@ def judge(
             detail = f"{len(unlike)} of {len(clean)} windows {OF_OTHER_PODS}"
             return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, detail)
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
-    return verdict
+    return _if_seen(spec, verdict, newest, now, late)
+
+
+def _if_seen(
+    spec: ProfileSpec, verdict: Judgement, newest: Observation | Missing, now: datetime, late: bool
+) -> Judgement:
+    """Nothing is accepted on what was known before while nothing is known of now, whatever SLOs say, or without any."""
+    blind = data.blind(spec, newest, now)
+    if blind is None or verdict.outcome is not Outcome.ACCEPT:
+        return verdict
+    if late:
+        return Judgement(Outcome.INCONCLUSIVE, blind.reason, f"no data at trialTimeout: {blind.detail}")
+    return Judgement(Outcome.WAIT, blind.reason, blind.detail)
 
 
 def usable(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]) -> tuple[Observation, ...]:
@@ -314,7 +327,7 @@ def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> J
 
     One that is due to go back is not held by another that waits; of several that ask for the same, the first by name.
     """
-    newest = data.unseen(spec, silence.newest, now) or silence.newest  # an old answer says nothing of now
+    newest = data.unseen(spec, silence.newest, now) or silence.newest
     patience = timedelta(seconds=float(spec.guards.trial_window))
     found = []
     for item in sorted(spec.slos, key=lambda each: each.name):

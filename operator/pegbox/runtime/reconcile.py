@@ -29,6 +29,7 @@ from pegbox.core import (
     way_back,
 )
 from pegbox.core import incumbent as incumbents
+from pegbox.core.baseline import recent
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Decision, Event
@@ -261,7 +262,7 @@ class Reconciler:
         return await self._observe(source, snapshot, memory), found
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
-        """The newest window of the setting in force, and the disjoint clean ones before it."""
+        """The newest window of the setting in force, and the disjoint clean ones before it, but for old ones."""
         spec, setting, now = snapshot.spec, observing.in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
@@ -288,7 +289,7 @@ class Reconciler:
         if split and intent is not None and intent.applied_at is not None:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
         ledger = memory.take(spec, snapshot.ledger, newest, setting)
-        return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
+        return replace(snapshot, ledger=ledger, baseline_windows=recent(spec, memory.windows, now))
 
     def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):
