@@ -29,8 +29,6 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
-BY_OTHERS = "all while others changed the pods"
-
 
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: a deploy, damage, bad samples, a spent error budget, a request, an edit.
@@ -56,7 +54,7 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         if intent.disturbed >= intent.bad_samples:
-            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {BY_OTHERS}")
+            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {verify.BY_OTHERS}")
         reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     seen = snapshot.observation
@@ -65,7 +63,7 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
         if others and isinstance(seen, Observation) and not error_budget.guilty_before(over, intent, seen.window.start):
-            return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {BY_OTHERS}")
+            return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {verify.BY_OTHERS}")
         return error_budget.ending(over, now, jitter)
     return None
 

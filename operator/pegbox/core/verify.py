@@ -46,6 +46,7 @@ WITHOUT_GAIN = {
     Reason.LIMITS_NARROWED: "nearer to the limits, and no harm",
     Reason.AHEAD_OF_LOAD: "ready for the load to come, and no harm",
 }  # trials that need no gain, and what is said of them
+BY_OTHERS = "all while others changed the pods"
 OF_OTHER_PODS = "with another number of pods than the parent's"
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
@@ -129,14 +130,23 @@ def disturbed(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) ->
     Only after a trial has settled can that be told from what its own write does; and never where it moves the number
     of pods itself. Pods that fell ill are no such cause: the trial may have made them so.
     """
-    if isinstance(seen, Missing) or intent.in_force_at is None:
-        return None
-    settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
-    if seen.window.start < settled or _moves_pods(spec, intent):
-        return None
-    if seen.clean:
+    if isinstance(seen, Observation) and seen.clean and _tells_others(spec, intent, seen):
         return None if _like_parent(spec, intent, seen) else Reason.SCALED
+    return disturbed_within(spec, intent, seen)
+
+
+def disturbed_within(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Reason | None:
+    """The same, of the window alone: how many pods there were before does not matter."""
+    if isinstance(seen, Missing) or seen.clean or not _tells_others(spec, intent, seen):
+        return None
     return seen.unclean_reason if seen.unclean_reason in SUSPECT else None
+
+
+def _tells_others(spec: ProfileSpec, intent: Intent, seen: Observation) -> bool:
+    """Can what others do to the pods be told from the trial's own write?"""
+    if intent.in_force_at is None or _moves_pods(spec, intent):
+        return False
+    return seen.window.start >= intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
 
 
 def _moves_pods(spec: ProfileSpec, intent: Intent) -> bool:
