@@ -18,6 +18,7 @@ from pegbox.core import (
     usage,
     verify,
 )
+from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import UNPULLED
 from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
@@ -66,6 +67,26 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
             return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {verify.BY_OTHERS}")
         return error_budget.ending(over, now, jitter)
     return None
+
+
+def bad_before(snapshot: Snapshot, now: datetime, reason: Reason = Reason.TRIAL_STARTED) -> Missing | None:
+    """Why no trial is to begin now: the newest window is bad as it is, and the first ones after the write reach back
+    into it. Then it would be blamed for what was there before.
+
+    What is as bad for long becomes the baseline, and then keeps nothing back.
+    """
+    seen, spec, parent = snapshot.observation, snapshot.spec, snapshot.ledger.incumbent
+    base = baseline_of(snapshot.baseline_windows)
+    if isinstance(seen, Missing) or base is None or parent is None or guards.data.unseen(spec, seen, now) is not None:
+        return None
+    intent = Intent("", IntentKind.TRIAL, parent, (parent,), now, 0, reason=reason, baseline=base)
+    found = verify.bad_for(intent, seen, spec)
+    if found is not None:
+        return Missing(found, "in the newest window, before any trial")
+    over = error_budget.already_spent(spec, base, seen, snapshot.ledger.spent)
+    if over is None or verify.more_came(intent, [seen]):
+        return None
+    return Missing(Reason.SLO_BREACHED, f"in the newest window, before any trial: {over}")
 
 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:

@@ -304,7 +304,7 @@ def _at_rest(
     if returned is not None:
         return returned
     asked = requests.pending(snapshot)
-    if asked is not None and not requests.too_early(snapshot, asked):
+    if asked is not None and not requests.too_early(snapshot, asked, now):
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)
@@ -328,7 +328,13 @@ def _at_rest(
         if objection is not None:
             held = _hold(snapshot, objection.reason, objection.detail, verdicts + checks)
             return replace(held, proposal=proposal.uncapped, events=events)
-    decision = under_way.start(snapshot, workload, _trial(snapshot, workload, proposal, wanted, now), now)
+    item = _trial(snapshot, workload, proposal, wanted, now)
+    bad = cut_short.bad_before(snapshot, now, item.reason)
+    if bad is not None:
+        steady = Verdict("steady", Admission.REFUSE, bad.reason, bad.detail)
+        held = _hold(snapshot, bad.reason, bad.detail, (*verdicts, steady))
+        return replace(held, proposal=proposal.uncapped, events=events)
+    decision = under_way.start(snapshot, workload, item, now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
 
 
