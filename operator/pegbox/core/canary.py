@@ -34,13 +34,9 @@ ERROR_SDS = 2.0  # standard deviations by which errors must be more than the res
 
 
 def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
-    """What ends a canary at once: damage, two bad samples, a spent error budget, or nothing left to compare."""
+    """What ends a canary at once: two bad samples, a spent error budget, or nothing left to compare."""
     spec, intent = snapshot.spec, snapshot.ledger.intent
     assert intent is not None
-    own = cohorts.members(spec.space, intent, workload)
-    damage = verify.damage(intent.started_at, replace(workload, pods=own))
-    if damage is not None:
-        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
     others = _disturbed(spec, intent, snapshot.split)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         reason = bad(spec, intent, snapshot.split, snapshot.observation) or Reason.REGRESSION

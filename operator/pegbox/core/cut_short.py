@@ -12,6 +12,7 @@ from pegbox.core import (
     error_budget,
     force,
     guards,
+    measure,
     pod_env,
     sizing,
     tokens,
@@ -34,21 +35,31 @@ from pegbox.model.trials import Intent, IntentKind, TrialState
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: a deploy, damage, bad samples, a spent error budget, a request, an edit.
 
-    A deploy before all harm: from then on it is other code that answers, and nobody can tell whose harm it is.
+    A deploy before all harm: from then on it is other code that answers, and nobody can tell whose harm it is. An edit
+    of what is measured before all that figures tell.
     """
     _, intent = ledger_and_intent(snapshot)
     if deploys.came(intent, workload):
         return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now)
+    damage = _damage(snapshot, workload, intent)
+    if damage is not None:
+        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
+    if measure.edited(snapshot.spec, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, "another thing is measured than before it")
     hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
     return hurt or _whatever_it_does(snapshot, workload, now)
+
+
+def _damage(snapshot: Snapshot, workload: Workload, intent: Intent) -> verify.Judgement | None:
+    """To the pods that run it."""
+    if intent.canary:
+        workload = replace(workload, pods=cohorts.members(snapshot.spec.space, intent, workload))
+    return verify.damage(intent.started_at, workload)
 
 
 def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """Harm that shows in the whole workload."""
     ledger, intent = ledger_and_intent(snapshot)
-    damage = verify.damage(intent.started_at, workload)
-    if damage is not None:
-        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
     others = verify.disturbed(snapshot.spec, intent, snapshot.observation)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
@@ -207,7 +218,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     """Count the newest window for the hard guards, once per window; a good one starts the count again. On a trial's way
     back only what it spends is counted on: until its parent is in force it is its time."""
     intent, seen = snapshot.ledger.intent, snapshot.observation
-    if intent is None or intent.stage_at is None:
+    if intent is None or intent.stage_at is None or measure.edited(snapshot.spec, intent):
         return snapshot
     if intent.kind is IntentKind.ROLLBACK and intent.state is not None:
         return _with(snapshot, _spending(snapshot, intent))

@@ -22,6 +22,7 @@ from pegbox.core import (
     error_budget,
     evictions,
     looks,
+    measure,
     read_back,
     slots,
     transitions,
@@ -274,7 +275,11 @@ class Reconciler:
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
         beside = " canary" if intent is not None and intent.split else ""
         told = values_hash(spec.space.format(setting))
-        memory.settle(f"{observing.setting_label(snapshot)} {told}{beside}", since)
+        measured = measure.digest(spec)
+        if memory.measured not in ("", measured):  # what was proven by another measure is no record for this one
+            snapshot = replace(snapshot, ledger=transitions.outdated(snapshot.ledger))
+        memory.measured = measured
+        memory.settle(f"{observing.setting_label(snapshot)} {told}{beside} {measured}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
         question = observing.question(snapshot, setting, since, now, memory.pods_at)
