@@ -313,6 +313,8 @@ def _at_rest(
         proposal, ready = back_inside, guards.readiness(snapshot, now, urgent=True)
     refused = guards.first_refusal(ready)
     if isinstance(proposal, Missing):
+        early = None if asked is None else cut_short.bad_before(snapshot, now)
+        refused = refused or (None if early is None else _unsteady(early))
         why = refused or Verdict("propose", Admission.REFUSE, proposal.reason, proposal.detail)
         return replace(_hold(snapshot, why.reason, why.detail, ready), events=events)
     checks = guards.setting(snapshot, incumbent, proposal.setting)
@@ -331,11 +333,14 @@ def _at_rest(
     item = _trial(snapshot, workload, proposal, wanted, now)
     bad = cut_short.bad_before(snapshot, now, item.reason)
     if bad is not None:
-        steady = Verdict("steady", Admission.REFUSE, bad.reason, bad.detail)
-        held = _hold(snapshot, bad.reason, bad.detail, (*verdicts, steady))
+        held = _hold(snapshot, bad.reason, bad.detail, (*verdicts, _unsteady(bad)))
         return replace(held, proposal=proposal.uncapped, events=events)
     decision = under_way.start(snapshot, workload, item, now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
+
+
+def _unsteady(bad: Missing) -> Verdict:
+    return Verdict("steady", Admission.REFUSE, bad.reason, bad.detail)
 
 
 def _numbered_anew(snapshot: Snapshot, workload: Workload, incumbent: Setting, now: datetime) -> Decision | None:

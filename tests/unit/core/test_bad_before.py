@@ -79,6 +79,7 @@ def test_a_trial_begins_when_its_first_windows_would_not_be_held_against_it(
 def test_what_a_person_asks_for_waits_for_it_and_is_done_then(newest: dict[str, Any]) -> None:
     found = decide(replace(seen(**newest), requests=TRY), NO_WISH, T0)
     assert found.ledger.intent is None and "try" not in found.ledger.tokens, "it is not refused"
+    assert "before any trial" in found.message, "and one sees what it waits for"
     after = decide(replace(seen(), requests=TRY), NO_WISH, T0)
     assert (after.action, after.ledger.tokens["try"]) == (Action.START, "t1")
 
