@@ -44,7 +44,7 @@ def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
     damage = _damage(snapshot, workload, intent)
     if damage is not None:
         return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
-    if measure.edited(snapshot.spec, intent):
+    if snapshot.refusal is None and measure.edited(snapshot.spec, intent):
         return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, "another thing is measured than before it")
     hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
     return hurt or _whatever_it_does(snapshot, workload, now)

@@ -276,9 +276,10 @@ class Reconciler:
         beside = " canary" if intent is not None and intent.split else ""
         told = values_hash(spec.space.format(setting))
         measured = measure.digest(spec)
-        if memory.measured not in ("", measured):  # what was proven by another measure is no record for this one
-            snapshot = replace(snapshot, ledger=transitions.outdated(snapshot.ledger))
-        memory.measured = measured
+        if snapshot.refusal is None:  # what cannot be read says of no measure that it is another one
+            if memory.measured not in ("", measured):  # what was proven by another one is no record for this
+                snapshot = replace(snapshot, ledger=transitions.outdated(snapshot.ledger))
+            memory.measured = measured
         memory.settle(f"{observing.setting_label(snapshot)} {told}{beside} {measured}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))

@@ -11,7 +11,7 @@ import pytest
 from pegbox.core import measure
 from pegbox.core.cut_short import must_end, note_sample
 from pegbox.core.decide import decide
-from pegbox.model.observations import Attainment
+from pegbox.model.observations import Attainment, Missing
 from pegbox.model.profile import Guards, Mode, OnNoData, Purpose, Signal, SignalKind
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot
@@ -81,6 +81,14 @@ def test_an_edit_of_what_is_asked_of_it_does_not(changes: dict[str, Any]) -> Non
 def test_without_an_edit_such_a_sample_is_the_second_bad_one() -> None:
     found = decide(edited({}), NO_WISH, at(130))
     assert (found.ledger.trials[-1].reason, found.ledger.breaker.failures) == (Reason.REGRESSION, 1)
+
+
+def test_a_class_that_cannot_be_read_says_of_no_measure_that_it_is_another_one() -> None:
+    """After a restart nothing is known of its signals: that, and not an edit, is why the trial goes back."""
+    gone = Missing(Reason.CLASS_NOT_FOUND)
+    given = edited({"signals": (), "slos": ()}, refusal=gone, observation=Missing(Reason.NO_DATA))
+    found = must_end(given, workload(), at(130), 0.0)
+    assert found is None or found.reason is Reason.CLASS_NOT_FOUND
 
 
 def test_damage_needs_no_measure() -> None:
