@@ -186,3 +186,16 @@ async def test_another_goal_in_mid_trial_is_no_other_measure() -> None:
 
 async def begun(world: World) -> bool:
     return await world.intent() is not None
+
+
+async def test_a_class_that_was_away_while_the_process_began_anew_is_no_other_measure() -> None:
+    world = await measured()
+    before = await world.ledger()
+    assert before is not None and before.ladder
+    await world.outside.delete(Ref(CLASS, "", "service"))
+    world.restart()
+    await world.turns(2)
+    await world.apply(copy.deepcopy(documents.CLASS))
+    await world.turns(4)
+    after = await world.ledger()
+    assert after is not None and [rung.setting for rung in after.ladder] == [rung.setting for rung in before.ladder]
