@@ -10,9 +10,10 @@ from pegbox.model.observations import Missing
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import IntentKind
 from pegbox.ports import SignalQuery, SignalRow
+from tests.loop import documents
 from tests.loop.service import answering
 from tests.loop.test_mode_table import PARENT, STATES, stands
-from tests.loop.world import World, written
+from tests.loop.world import World, make, written
 
 HALF_WAY = ["trial, being written", "trial, between stages", "trial, restarting pods", "canary, beside the rest"]
 half_way = pytest.mark.parametrize("state", HALF_WAY)
@@ -72,3 +73,26 @@ async def test_a_silence_that_lasts_goes_back_when_it_is_told_to_revert() -> Non
     assert ledger is not None
     assert (ledger.trials[-1].state.value, ledger.trials[-1].reason) == ("Reverted", Reason.NO_DATA)
     assert await case.world.values() == PARENT
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts"),
+    [pytest.param(8, False, id="a night of silence"), pytest.param(0.25, True, id="the twin: a quarter of an hour")],
+)
+async def test_what_was_before_a_long_silence_is_no_baseline(hours: float, counts: bool) -> None:
+    """Half as slow again in the morning: three windows are too few to outweigh those of the evening, if these count."""
+    world = await make()
+    await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.turns(6)
+    silent(world)
+    world.clock.skip(hours * 3600)
+    await world.turns(2)
+    well(world)
+    world.apps["checkout"].service.slowed = 1.5
+    await world.turns(3)
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    intent = await world.intent()
+    assert intent is not None and intent.baseline is not None
+    assert (intent.baseline.latency != pytest.approx(1.5 * 0.3)) is counts

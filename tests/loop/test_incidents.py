@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -17,7 +18,7 @@ from pegbox.ports import SignalQuery, SignalRow
 from pegbox.runtime.memory import Memory
 from tests.loop import documents
 from tests.loop.service import LOAD
-from tests.loop.world import World, make
+from tests.loop.world import Wishing, World, make
 
 OK = {"name": "ok", "signal": "success", "goal": "99%", "minimumEvents": 10}
 FAST = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "90%", "minimumEvents": 10}
@@ -273,3 +274,38 @@ async def test_looks_without_an_answer_begin_none() -> None:
     count, _ = learned(world)
     await world.turns(3)
     assert learned(world)[0] > count and known(world).halted is None
+
+
+# --- an outage before a trial
+
+
+@pytest.mark.parametrize("outage", [40, 0], ids=["forty seconds of it", "the twin: none"])
+async def test_an_outage_that_ended_with_the_write_is_not_blamed_on_the_trial(outage: float) -> None:
+    """No rung is proven, since the SLO is missed all the time. What the server tells of a minute shows the outage for as
+    long after its end, and the wish for a trial comes with that."""
+    wishing = Wishing()
+    world = await make(predicting=wishing)
+    guards = documents.QUICK | {"trialWindow": "60s", "trialTimeout": "5m"}
+    hopeless = {"name": "fast", "signal": "duration", "threshold": "500ms", "goal": "99.9%", "minimumEvents": 10}
+    await world.add(documents.profile(slos=[hopeless], guards=guards), workers=2)
+    service = world.apps["checkout"].service
+    service.load = 8.0
+    await world.steady()
+    await world.turns(60)
+    incumbent = known(world).incumbent
+    assert incumbent is not None and not known(world).ladder
+    over = world.clock.now() + timedelta(seconds=outage)
+    if outage:
+        service.slowed = SLOW
+    while world.clock.now() < over:
+        await world.turn()
+    wishing.wish = incumbent.with_values(workers=Fraction(3))
+    while world.clock.now() < over + timedelta(seconds=60 if outage else 0):
+        await world.turn()
+    service.slowed = 1.0
+    for _ in range(200):
+        if known(world).trials:
+            break
+        await world.turn()
+    trial = known(world).trials[-1]
+    assert (trial.reason, known(world).breaker.failures) == (Reason.NOT_BETTER, 0), await world.why()

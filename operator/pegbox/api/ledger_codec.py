@@ -35,7 +35,7 @@ LATER_REASONS: Mapping[Reason, Reason] = {
 }
 """Reasons that came after version 1, and what releases from before it read in their place: a word that they do not know
 would cost them the whole ledger. The reason itself stands beside it (`exactly`), which they ignore."""
-LATER_FIELDS = frozenset({"disturbed", "urgent"})
+LATER_FIELDS = frozenset({"disturbed", "urgent", "measured"})
 """Fields of an intent that came later. Where they say nothing they are left out: older releases write the same text."""
 MAX_BYTES = MAX_STATE
 KEPT_TRIALS = 10  # the newest failures guard against trying them again: rows go before these

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from pegbox.model.observations import Attainment, Missing, Observation
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.trials import Baseline
 
 SERVED = 0.97  # throughput over offered load from which load counts as served
 SAME_EACH = 1.1  # load per pod within this factor: to a pod it is the same work, and no tenth more pods do it
+OLDEST = timedelta(hours=1)
+LASTS = 12  # lengths of a window or of the interval, whichever is longer: as many are kept
 DRAIN = 1.1  # throughput over offered load from which a backlog is being worked off
 
 
@@ -44,6 +48,16 @@ def scaled(window: Observation, pods: int) -> Observation:
     rates = window.offered_load, window.throughput
     load, throughput = (rate if isinstance(rate, Missing) else rate * pods / window.pods for rate in rates)
     return replace(window, offered_load=load, throughput=throughput, pods=pods)
+
+
+def recent(spec: ProfileSpec, windows: Sequence[Observation], now: datetime) -> tuple[Observation, ...]:
+    """Those young enough to be held against anything of now: of an hour ago the load and what is called tell nothing.
+
+    With few figures windows come seldom: then of as long as LASTS of them take.
+    """
+    length = max(float(spec.guards.trial_window), float(spec.interval))
+    oldest = now - max(OLDEST, timedelta(seconds=LASTS * length))
+    return tuple(w for w in windows if w.window.end >= oldest)
 
 
 def baseline_of(windows: Sequence[Observation]) -> Baseline | None:

@@ -34,21 +34,25 @@ ERROR_SDS = 2.0  # standard deviations by which errors must be more than the res
 
 
 def hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
-    """What ends a canary at once: damage, two bad samples, a spent error budget, or nothing left to compare."""
+    """What ends a canary at once: two bad samples, a spent error budget, or nothing left to compare."""
     spec, intent = snapshot.spec, snapshot.ledger.intent
     assert intent is not None
-    own = cohorts.members(spec.space, intent, workload)
-    damage = verify.damage(intent.started_at, replace(workload, pods=own))
-    if damage is not None:
-        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
+    others = _disturbed(spec, intent, snapshot.split)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         reason = bad(spec, intent, snapshot.split, snapshot.observation) or Reason.REGRESSION
         why = f"{intent.bad_samples} bad samples beside the rest since {intent.first_bad_at}"
+        if intent.disturbed >= intent.bad_samples:
+            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {verify.BY_OTHERS}")
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
-    over = _overspent(snapshot, intent)
-    if over is not None:
-        return error_budget.ending(over, now, jitter)
-    return _nothing_to_compare(snapshot, intent, workload, now)
+    spent = _overspent(snapshot, intent, others, now, jitter)
+    return spent or _nothing_to_compare(snapshot, intent, workload, now)
+
+
+def _disturbed(spec: ProfileSpec, intent: Intent, split: Split | None) -> Reason | None:
+    """What others did to the pods of either side: cold pods in one of them make the other look better or worse."""
+    sides = () if split is None else (split.cohort, split.rest)
+    found = (verify.disturbed_within(spec, intent, side) for side in sides)
+    return next((reason for reason in found if reason is not None), None)
 
 
 def _nothing_to_compare(snapshot: Snapshot, intent: Intent, workload: Workload, now: datetime) -> Ending | None:
@@ -82,11 +86,14 @@ def noted(snapshot: Snapshot, intent: Intent) -> Intent:
     if newest <= intent.stage_at or (intent.last_sample_at is not None and newest <= intent.last_sample_at):
         return intent
     found = bad(snapshot.spec, intent, split, snapshot.observation) is not None
+    others = _disturbed(snapshot.spec, intent, split) is not None
+    before = intent.disturbed if intent.bad_samples else 0
     noted = error_budget.noted(snapshot.spec, intent, split.cohort, _beside(snapshot.spec, intent, split.rest))
     return replace(
         noted,
         last_sample_at=newest,
         bad_samples=intent.bad_samples + 1 if found else 0,
+        disturbed=before + others if found else 0,
         first_bad_at=(intent.first_bad_at or newest) if found else None,
     )
 
@@ -285,14 +292,21 @@ def _events(seen: Observation) -> float:
     return 0.0 if isinstance(seen.throughput, Missing) else seen.throughput * seen.window.seconds
 
 
-def _overspent(snapshot: Snapshot, intent: Intent) -> error_budget.Overspent | None:
+def _overspent(
+    snapshot: Snapshot, intent: Intent, others: Reason | None, now: datetime, jitter: float
+) -> Ending | None:
     spec, split = snapshot.spec, snapshot.split
     if split is None or isinstance(split.cohort, Missing) or isinstance(split.rest, Missing):
         return None
     parent = _beside(spec, intent, split.rest)
     if intent.baseline is None or parent is None or not served(intent.baseline):
         return None  # a backlog makes bad events by itself
-    return error_budget.overspent(spec, intent, split.cohort, snapshot.ledger.spent, (parent, split.rest))
+    over = error_budget.overspent(spec, intent, split.cohort, snapshot.ledger.spent, (parent, split.rest))
+    if over is None:
+        return None
+    if others and not error_budget.guilty_before(over, intent, split.cohort.window.start):
+        return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {verify.BY_OTHERS}")
+    return error_budget.ending(over, now, jitter)
 
 
 def _beside(spec: ProfileSpec, intent: Intent, rest: Observation) -> Baseline | None:

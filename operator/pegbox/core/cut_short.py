@@ -12,12 +12,14 @@ from pegbox.core import (
     error_budget,
     force,
     guards,
+    measure,
     pod_env,
     sizing,
     tokens,
     usage,
     verify,
 )
+from pegbox.core.baseline import baseline_of
 from pegbox.core.guards.workload import UNPULLED
 from pegbox.core.read_back import ledger_and_intent, unwritten
 from pegbox.core.transitions import Ending
@@ -29,34 +31,42 @@ from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent, IntentKind, TrialState
 
-BY_OTHERS = "all while others changed the pods"
-
 
 def must_end(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """What ends a trial at any moment: a deploy, damage, bad samples, a spent error budget, a request, an edit.
 
-    A deploy before all harm: from then on it is other code that answers, and nobody can tell whose harm it is.
+    A deploy before all harm: from then on it is other code that answers, and nobody can tell whose harm it is. An edit
+    of what is measured before all that figures tell.
     """
     _, intent = ledger_and_intent(snapshot)
     if deploys.came(intent, workload):
         return Ending(TrialState.INCONCLUSIVE, Reason.DEPLOYED, now)
+    damage = _damage(snapshot, workload, intent)
+    if damage is not None:
+        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
+    if snapshot.refusal is None and measure.edited(snapshot.spec, intent):
+        return Ending(TrialState.INCONCLUSIVE, Reason.PROFILE_CHANGED, now, "another thing is measured than before it")
     hurt = (canary.hurt if intent.canary else _hurt)(snapshot, workload, now, jitter)
     return hurt or _whatever_it_does(snapshot, workload, now)
+
+
+def _damage(snapshot: Snapshot, workload: Workload, intent: Intent) -> verify.Judgement | None:
+    """To the pods that run it."""
+    if intent.canary:
+        workload = replace(workload, pods=cohorts.members(snapshot.spec.space, intent, workload))
+    return verify.damage(intent.started_at, workload)
 
 
 def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Ending | None:
     """Harm that shows in the whole workload."""
     ledger, intent = ledger_and_intent(snapshot)
-    damage = verify.damage(intent.started_at, workload)
-    if damage is not None:
-        return Ending(TrialState.REVERTED, damage.reason, now, damage.detail, counted=True, jitter=jitter)
     others = verify.disturbed(snapshot.spec, intent, snapshot.observation)
     if intent.bad_samples >= verify.BAD_SAMPLES:
         why = f"{intent.bad_samples} bad samples since {intent.first_bad_at}"
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, why)
         if intent.disturbed >= intent.bad_samples:
-            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {BY_OTHERS}")
+            return Ending(TrialState.INCONCLUSIVE, others or Reason.SCALED, now, f"{why}, {verify.BY_OTHERS}")
         reason = verify.bad_for(intent, snapshot.observation, snapshot.spec) or Reason.REGRESSION
         return Ending(TrialState.REVERTED, reason, now, why, counted=True, jitter=jitter)
     seen = snapshot.observation
@@ -65,9 +75,29 @@ def _hurt(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) 
         if verify.load_surged(snapshot.observation, intent.baseline):
             return Ending(TrialState.INCONCLUSIVE, Reason.LOAD_CHANGED, now, str(over))
         if others and isinstance(seen, Observation) and not error_budget.guilty_before(over, intent, seen.window.start):
-            return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {BY_OTHERS}")
+            return Ending(TrialState.INCONCLUSIVE, others, now, f"{over}, {verify.BY_OTHERS}")
         return error_budget.ending(over, now, jitter)
     return None
+
+
+def bad_before(snapshot: Snapshot, now: datetime, reason: Reason = Reason.TRIAL_STARTED) -> Missing | None:
+    """Why no trial is to begin now: the newest window is bad as it is, and the first ones after the write reach back
+    into it. Then it would be blamed for what was there before.
+
+    What is as bad for long becomes the baseline, and then keeps nothing back.
+    """
+    seen, spec, parent = snapshot.observation, snapshot.spec, snapshot.ledger.incumbent
+    base = baseline_of(snapshot.baseline_windows)
+    if isinstance(seen, Missing) or base is None or parent is None or guards.data.unseen(spec, seen, now) is not None:
+        return None
+    intent = Intent("", IntentKind.TRIAL, parent, (parent,), now, 0, reason=reason, baseline=base)
+    found = verify.bad_for(intent, seen, spec)
+    if found is not None:
+        return Missing(found, "in the newest window, before any trial")
+    over = error_budget.already_spent(spec, base, seen, snapshot.ledger.spent)
+    if over is None or verify.more_came(intent, [seen]):
+        return None
+    return Missing(Reason.SLO_BREACHED, f"in the newest window, before any trial: {over}")
 
 
 def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> Ending | None:
@@ -188,7 +218,7 @@ def note_sample(snapshot: Snapshot) -> Snapshot:
     """Count the newest window for the hard guards, once per window; a good one starts the count again. On a trial's way
     back only what it spends is counted on: until its parent is in force it is its time."""
     intent, seen = snapshot.ledger.intent, snapshot.observation
-    if intent is None or intent.stage_at is None:
+    if intent is None or intent.stage_at is None or measure.edited(snapshot.spec, intent):
         return snapshot
     if intent.kind is IntentKind.ROLLBACK and intent.state is not None:
         return _with(snapshot, _spending(snapshot, intent))

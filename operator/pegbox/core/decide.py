@@ -289,7 +289,7 @@ def _at_rest(
     snapshot, events = _take_note_of_changes(snapshot, workload, now)
     if events:  # it starts from values that somebody just changed, and would put them back
         proposal = Missing(Reason.FOREIGN_CHANGE, events[0].message)
-    snapshot = replace(snapshot, ledger=incumbents.watch(snapshot))
+    snapshot = replace(snapshot, ledger=incumbents.watch(snapshot, now))
     incumbent = snapshot.ledger.incumbent
     assert incumbent is not None
     back = _take_back(snapshot, workload, now, jitter) or _lower(snapshot, workload, now)
@@ -305,7 +305,7 @@ def _at_rest(
         return returned
     asked = requests.pending(snapshot)
     measured = snapshot if not events else replace(snapshot, baseline_windows=())  # of other values
-    if asked is not None and not requests.too_early(measured, asked):
+    if asked is not None and not requests.too_early(measured, asked, now):
         decision = requests.serve(snapshot, workload, asked, now)
         return replace(decision, events=events + decision.events)
     ready = guards.readiness(snapshot, now)
@@ -314,6 +314,8 @@ def _at_rest(
         proposal, ready = back_inside, guards.readiness(snapshot, now, urgent=True)
     refused = guards.first_refusal(ready)
     if isinstance(proposal, Missing):
+        early = None if asked is None else cut_short.bad_before(snapshot, now)
+        refused = refused or (None if early is None else _unsteady(early))
         why = refused or Verdict("propose", Admission.REFUSE, proposal.reason, proposal.detail)
         return replace(_hold(snapshot, why.reason, why.detail, ready), events=events)
     checks = guards.setting(snapshot, incumbent, proposal.setting)
@@ -329,8 +331,17 @@ def _at_rest(
         if objection is not None:
             held = _hold(snapshot, objection.reason, objection.detail, verdicts + checks)
             return replace(held, proposal=proposal.uncapped, events=events)
-    decision = under_way.start(snapshot, workload, _trial(snapshot, workload, proposal, wanted, now), now)
+    item = _trial(snapshot, workload, proposal, wanted, now)
+    bad = cut_short.bad_before(snapshot, now, item.reason)
+    if bad is not None:
+        held = _hold(snapshot, bad.reason, bad.detail, (*verdicts, _unsteady(bad)))
+        return replace(held, proposal=proposal.uncapped, events=events)
+    decision = under_way.start(snapshot, workload, item, now)
     return replace(decision, proposal=proposal.uncapped, verdicts=verdicts, events=events + decision.events)
+
+
+def _unsteady(bad: Missing) -> Verdict:
+    return Verdict("steady", Admission.REFUSE, bad.reason, bad.detail)
 
 
 def _numbered_anew(snapshot: Snapshot, workload: Workload, incumbent: Setting, now: datetime) -> Decision | None:
@@ -347,7 +358,7 @@ def _take_back(snapshot: Snapshot, workload: Workload, now: datetime, jitter: fl
     """Down the ladder, where an accepted setting does worse than what stood before it."""
     incumbent, spec = snapshot.ledger.incumbent, snapshot.spec
     writes = spec.mode is Mode.AUTO and not snapshot.brakes.opted_out
-    why = incumbents.degraded(snapshot, workload) if writes else None
+    why = incumbents.degraded(snapshot, workload, now) if writes else None
     if why is None or incumbent is None:
         return None
     ledger = incumbents.take_back(snapshot, workload, why, now, jitter)

@@ -142,6 +142,21 @@ def overspent(
     return None
 
 
+def already_spent(spec: ProfileSpec, parent: Baseline, seen: Observation, before: Before) -> Overspent | None:
+    """The first SLO of which a trial that begins now would have spent too much as soon as `minimumEvents` are there:
+    windows reach back before its write, and bring with them what was bad before."""
+    if not served(parent):
+        return None
+    for item, attained, base in _judged(spec, parent, seen):
+        spent = attained.total - attained.good - (1 - base) * attained.total
+        variance = _variance(spec, parent, base, item.minimum_events)
+        budget = _share(spec, item, attained.total / seen.window.seconds * float(item.window))
+        left = max(0.0, _left(budget, _within(item, before, seen.window.end), variance))
+        if attained.total >= item.minimum_events and spent > left:
+            return Overspent(item.name, spent, left)
+    return None
+
+
 def ending(over: Overspent, now: datetime, jitter: float) -> Ending:
     """A setting is blamed for what it spent beyond chance, and not for what little was left for it."""
     if not over.guilty:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pegbox.core import breaker, deploys, error_share, guards, slo, transitions, verify
+from pegbox.core.baseline import recent
 from pegbox.core.transitions import COMPARABLE, Begin
 from pegbox.model.decisions import Admission
 from pegbox.model.knobs import Setting
@@ -60,15 +61,16 @@ def set_apart(
     return replace(seen, clean=False, unclean_reason=Reason.LAST_KNOWN_GOOD_FAILING)
 
 
-def watch(snapshot: Snapshot) -> Ledger:
+def watch(snapshot: Snapshot, now: datetime) -> Ledger:
     """Halt while the last known good setting fails, and until a clean window shows that it is well again: what is not
-    known ends no halt.
+    known ends no halt, nor does an old answer end or begin one.
 
     What fails for longer than LASTING is no incident. As after a deploy, what was proven no longer holds then: else
     nothing would ever be learned again.
     """
     spec, ledger, seen = snapshot.spec, snapshot.ledger, snapshot.observation
-    if not isinstance(seen, Observation) or isinstance(seen.offered_load, Missing):
+    unseen = guards.data.unseen(spec, seen, now)
+    if unseen is not None or not isinstance(seen, Observation) or isinstance(seen.offered_load, Missing):
         return ledger
     over, rung = replace(ledger, halted=None, halted_at=None), _proven(ledger)
     if rung is not None and failing(spec, ledger, seen):
@@ -91,11 +93,11 @@ class Degraded:
     detail: str
 
 
-def degraded(snapshot: Snapshot, workload: Workload) -> Degraded | None:
+def degraded(snapshot: Snapshot, workload: Workload, now: datetime) -> Degraded | None:
     """Does an accepted setting that is still on probation do worse than what stood before it?
 
     Only what a trial put there is taken back, never what somebody else set, and not after a deploy: then it is
-    other code that answers.
+    other code that answers. Pods are read with every look; what windows say of it counts only while anything is seen.
     """
     ledger, spec = snapshot.ledger, snapshot.spec
     trial, rung = _acceptance(ledger), _rung(ledger)
@@ -108,8 +110,8 @@ def degraded(snapshot: Snapshot, workload: Workload) -> Degraded | None:
     if hurt is not None:
         return Degraded(hurt.reason, hurt.detail)
     record = transitions.proven_rung(ledger, besides=ledger.incumbent)
-    newest = snapshot.baseline_windows[-WINDOWS:]
-    if record is None or len(newest) < WINDOWS:
+    newest = recent(spec, snapshot.baseline_windows, now)[-WINDOWS:]
+    if record is None or len(newest) < WINDOWS or guards.data.unseen(spec, snapshot.observation, now) is not None:
         return None
     reasons = [_worse(spec, record, window) for window in newest]
     if any(reason is None for reason in reasons):

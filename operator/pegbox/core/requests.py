@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import MAXYEAR, datetime, timedelta
 
-from pegbox.core import freeze, guards, incumbent, tokens, transitions, under_way
+from pegbox.core import cut_short, freeze, guards, incumbent, tokens, transitions, under_way
 from pegbox.core.baseline import baseline_of
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
@@ -72,9 +72,10 @@ def pending(snapshot: Snapshot) -> Request | None:
     return tokens.fresh(snapshot, "rollback") or tokens.fresh(snapshot, "try")
 
 
-def too_early(snapshot: Snapshot, request: Request) -> bool:
-    """A try waits for a measured parent: without one no guard could see that it does harm."""
-    measured = baseline_of(snapshot.baseline_windows) is not None
+def too_early(snapshot: Snapshot, request: Request, now: datetime) -> bool:
+    """A try waits for a measured parent: without one no guard could see that it does harm. And for the end of what is
+    bad already: that would be held against it."""
+    measured = baseline_of(snapshot.baseline_windows) is not None and cut_short.bad_before(snapshot, now) is None
     return request.verb == "try" and snapshot.spec.mode is Mode.AUTO and not measured
 
 

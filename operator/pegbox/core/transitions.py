@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from pegbox.core import breaker, cohorts, error_share, hpa_bounds, statistics, usage
+from pegbox.core import breaker, cohorts, error_share, hpa_bounds, measure, statistics, usage
 from pegbox.model.knobs import KnobValue, Setting
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.profile import Guards, ProfileSpec
@@ -74,6 +74,7 @@ def begin(spec: ProfileSpec, ledger: Ledger, parent: Setting, item: Begin) -> Le
         urgent=item.urgent,
         predicted=item.predicted,
         cohort=cohort,
+        measured=measure.digest(spec) if item.kind is IntentKind.TRIAL else "",
     )
     return replace(ledger, intent=intent, generation=generation)
 
@@ -196,7 +197,8 @@ def _by(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def outdated(ledger: Ledger) -> Ledger:
-    """Another workload answers otherwise: what the ladder proved no longer holds, and old figures weigh less."""
+    """Another workload, or another measure, answers otherwise: what the ladder proved no longer holds, and old figures
+    weigh less."""
     return replace(ledger, ladder=(), rows=statistics.decay(ledger.rows, AFTER_DEPLOY))
 
 

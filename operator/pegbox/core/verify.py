@@ -46,6 +46,7 @@ WITHOUT_GAIN = {
     Reason.LIMITS_NARROWED: "nearer to the limits, and no harm",
     Reason.AHEAD_OF_LOAD: "ready for the load to come, and no harm",
 }  # trials that need no gain, and what is said of them
+BY_OTHERS = "all while others changed the pods"
 OF_OTHER_PODS = "with another number of pods than the parent's"
 MAX_WINDOWS = 6  # evidence that did not convince by then will not
 
@@ -129,14 +130,23 @@ def disturbed(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) ->
     Only after a trial has settled can that be told from what its own write does; and never where it moves the number
     of pods itself. Pods that fell ill are no such cause: the trial may have made them so.
     """
-    if isinstance(seen, Missing) or intent.in_force_at is None:
-        return None
-    settled = intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
-    if seen.window.start < settled or _moves_pods(spec, intent):
-        return None
-    if seen.clean:
+    if isinstance(seen, Observation) and seen.clean and _tells_others(spec, intent, seen):
         return None if _like_parent(spec, intent, seen) else Reason.SCALED
+    return disturbed_within(spec, intent, seen)
+
+
+def disturbed_within(spec: ProfileSpec, intent: Intent, seen: Observation | Missing) -> Reason | None:
+    """The same, of the window alone: how many pods there were before does not matter."""
+    if isinstance(seen, Missing) or seen.clean or not _tells_others(spec, intent, seen):
+        return None
     return seen.unclean_reason if seen.unclean_reason in SUSPECT else None
+
+
+def _tells_others(spec: ProfileSpec, intent: Intent, seen: Observation) -> bool:
+    """Can what others do to the pods be told from the trial's own write?"""
+    if intent.in_force_at is None or _moves_pods(spec, intent):
+        return False
+    return seen.window.start >= intent.in_force_at + timedelta(seconds=float(spec.guards.settle))
 
 
 def _moves_pods(spec: ProfileSpec, intent: Intent) -> bool:
@@ -233,6 +243,7 @@ def judge(
     late = now > intent.in_force_at + timedelta(seconds=float(spec.guards.trial_timeout))
     if newest is None:
         newest = windows[-1] if windows else Missing(Reason.NO_DATA)
+    newest = data.unseen(spec, newest, now) or newest  # an old answer says nothing of now
     silent = no_data(spec, Silence(newest, windows, settled), now, late)
     if intent.baseline is None:
         if late and silent is None:
@@ -264,7 +275,7 @@ def judge(
         if len(proof) < REPLICATES and not _has_data(newest):
             return Judgement(Outcome.INCONCLUSIVE, Reason.NO_DATA, f"{len(proof)} window, and no data at trialTimeout")
         if walked or not served(intent.baseline) or more_came(intent, seen) or keeps_up(seen):
-            return Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without)
+            return _if_seen(spec, Judgement(Outcome.ACCEPT, Reason.TRIAL_ACCEPTED, without), newest, now, late)
     told = max(sum(_has_data(w) for w in each) for each in (seen, unlike))  # silence is no evidence, however long
     if undecided and (late or told >= MAX_WINDOWS):
         if verdict.reason is Reason.NO_DATA:
@@ -273,7 +284,19 @@ def judge(
             detail = f"{len(unlike)} of {len(clean)} windows {OF_OTHER_PODS}"
             return Judgement(Outcome.INCONCLUSIVE, Reason.SCALED, detail)
         return Judgement(Outcome.REVERT, Reason.NOT_BETTER, f"{len(seen)} windows")
-    return verdict
+    return _if_seen(spec, verdict, newest, now, late)
+
+
+def _if_seen(
+    spec: ProfileSpec, verdict: Judgement, newest: Observation | Missing, now: datetime, late: bool
+) -> Judgement:
+    """Nothing is accepted on what was known before while nothing is known of now, whatever SLOs say, or without any."""
+    blind = data.blind(spec, newest, now)
+    if blind is None or verdict.outcome is not Outcome.ACCEPT:
+        return verdict
+    if late:
+        return Judgement(Outcome.INCONCLUSIVE, blind.reason, f"no data at trialTimeout: {blind.detail}")
+    return Judgement(Outcome.WAIT, blind.reason, blind.detail)
 
 
 def usable(spec: ProfileSpec, intent: Intent, windows: Sequence[Observation | Missing]) -> tuple[Observation, ...]:
@@ -314,7 +337,7 @@ def no_data(spec: ProfileSpec, silence: Silence, now: datetime, late: bool) -> J
 
     One that is due to go back is not held by another that waits; of several that ask for the same, the first by name.
     """
-    newest = data.unseen(spec, silence.newest, now) or silence.newest  # an old answer says nothing of now
+    newest = data.unseen(spec, silence.newest, now) or silence.newest
     patience = timedelta(seconds=float(spec.guards.trial_window))
     found = []
     for item in sorted(spec.slos, key=lambda each: each.name):

@@ -130,6 +130,7 @@ class Intent:
     cohort: Cohort | None = None  # `parent` and `stages` are the rest's then
     added: Amount | None = None  # the most that it may add; None in a ledger of before: what the settings tell is known
     removed: Amount | None = None  # the most that it may take away; likewise
+    measured: str = ""  # of a trial: what is measured, and was of its parent (core.measure); "" in a ledger of before
 
     @property
     def target(self) -> Setting:

@@ -82,6 +82,7 @@ class Memory:
     """Of one profile. `label` names the setting whose windows are kept; another one starts afresh."""
 
     label: str = ""
+    measured: str = ""  # what was measured at the last look (core.measure)
     windows: deque[Observation] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))
     splits: deque[Split] = field(default_factory=lambda: deque(maxlen=MAX_WINDOWS))  # of a canary, while it runs
     newest: Observation | Missing = Missing(Reason.NO_DATA, "not observed yet")

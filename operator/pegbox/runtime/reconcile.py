@@ -23,6 +23,7 @@ from pegbox.core import (
     evictions,
     force,
     looks,
+    measure,
     read_back,
     slots,
     transitions,
@@ -30,6 +31,7 @@ from pegbox.core import (
     way_back,
 )
 from pegbox.core import incumbent as incumbents
+from pegbox.core.baseline import recent
 from pegbox.core.guards.workload import unhealthy
 from pegbox.model.brakes import Stop
 from pegbox.model.decisions import Action, Decision, Event
@@ -268,7 +270,7 @@ class Reconciler:
         return await self._observe(source, snapshot, memory), found
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
-        """The newest window of the setting in force, and the disjoint clean ones before it."""
+        """The newest window of the setting in force, and the disjoint clean ones before it, but for old ones."""
         spec, setting, now = snapshot.spec, observing.in_force(snapshot), self.clock.now()
         if setting is None:
             return snapshot
@@ -280,7 +282,12 @@ class Reconciler:
         # Applications that do not report are always labelled "0": the setting itself tells their windows apart.
         beside = " canary" if intent is not None and intent.split else ""
         told = values_hash(spec.space.format(setting))
-        memory.settle(f"{observing.setting_label(snapshot)} {told}{beside}", since)
+        measured = measure.digest(spec)
+        if snapshot.refusal is None:  # what cannot be read says of no measure that it is another one
+            if memory.measured not in ("", measured):  # what was proven by another one is no record for this
+                snapshot = replace(snapshot, ledger=transitions.outdated(snapshot.ledger))
+            memory.measured = measured
+        memory.settle(f"{observing.setting_label(snapshot)} {told}{beside} {measured}", since)
         # An SLO's own window is shared by all profiles of the class and judges no trial: it is never asked anew.
         ages = observing.Ages(looks.signal_age(spec, intent, memory.own_windows(), now), float(spec.interval))
         question = observing.question(snapshot, setting, since, now, memory.pods_at)
@@ -295,7 +302,7 @@ class Reconciler:
         if split and intent is not None and intent.applied_at is not None:
             return splitting.by_cohort(snapshot, memory, question, seen.evidence)
         ledger = memory.take(spec, snapshot.ledger, newest, setting)
-        return replace(snapshot, ledger=ledger, baseline_windows=tuple(memory.windows))
+        return replace(snapshot, ledger=ledger, baseline_windows=recent(spec, memory.windows, now))
 
     def _show_pods(self, found: Objects, ledger: Ledger, now: datetime) -> None:
         if isinstance(found.workload, Missing):

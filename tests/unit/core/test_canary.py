@@ -280,6 +280,68 @@ def test_two_bad_windows_in_a_row_revert_only_the_cohort() -> None:
     assert "canary 1 of 5 pods" in decision.message
 
 
+SCALED, ROLLED = Reason.SCALED, Reason.ROLLOUT_IN_PROGRESS
+BLAMED = ("Reverted", "Regression", 1)
+
+
+def by(reason: Reason | None) -> dict[str, Any]:
+    """A window that others disturbed, or a clean one."""
+    return {"clean": reason is None, "unclean_reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("samples", "ended"),
+    [
+        # in force at 0, settled at 60; windows of 120 s; what is told of (the canary, the rest)
+        pytest.param([(180, SCALED, SCALED), (210, SCALED, SCALED)], ("Inconclusive", "Scaled", 0), id="scaled_in_both"),
+        pytest.param([(180, SCALED, SCALED), (210, None, ROLLED)], ("Inconclusive", "RolloutInProgress", 0), id="of_the_rest_alone"),
+        pytest.param([(180, None, None), (210, SCALED, SCALED)], BLAMED, id="it_was_bad_before_they_came"),
+        pytest.param([(180, SCALED, SCALED), (330, None, None)], BLAMED, id="it_is_bad_after_they_came"),
+        pytest.param([(180, Reason.WORKLOAD_NOT_READY, None), (210, Reason.WORKLOAD_NOT_READY, None)], BLAMED, id="its_pods_fell_ill"),
+        pytest.param([(179, SCALED, SCALED), (210, SCALED, SCALED)], BLAMED, id="one_reaches_into_its_settling"),
+        pytest.param([(180, None, None), (210, None, None)], BLAMED, id="nobody_else_did_anything"),
+    ],
+)  # fmt: skip
+def test_bad_windows_while_others_changed_the_pods_blame_no_canary(
+    samples: list[tuple[float, Reason | None, Reason | None]], ended: tuple[str, str, int]
+) -> None:
+    seen = CANARY
+    for end, mine, theirs in samples:
+        split = Split(own(end, latency=0.3, **by(mine)), rest(end, **by(theirs)))
+        assert decide(underway(seen, split), NO_WISH, at(end)).action is not Action.REVERT or seen.bad_samples == 1
+        found = note_sample(underway(seen, split)).ledger.intent
+        assert found is not None
+        seen = found
+    decision = decide(underway(seen, split), NO_WISH, at(end))
+    trial = decision.ledger.trials[-1]
+    assert (trial.state.value, trial.reason.value, decision.ledger.breaker.failures) == ended
+    assert decision.action is Action.REVERT, "it goes back in any case"
+
+
+def test_a_good_window_starts_that_count_again_too() -> None:
+    seen = CANARY
+    for end, slow, who in ((180, 0.3, SCALED), (210, 0.1, SCALED), (330, 0.3, None), (360, 0.3, SCALED)):
+        found = note_sample(underway(seen, Split(own(end, latency=slow, **by(who)), rest(end, **by(who)))))
+        assert found.ledger.intent is not None
+        seen = found.ledger.intent
+    assert (seen.bad_samples, seen.disturbed) == (2, 1)
+
+
+@pytest.mark.parametrize(("who", "counted"), [(SCALED, 0), (ROLLED, 0), (None, 1), (Reason.WORKLOAD_NOT_READY, 1)])
+def test_a_canary_is_not_blamed_for_a_budget_that_is_spent_while_others_change_the_pods(
+    who: Reason | None, counted: int
+) -> None:
+    """100 of the canary's 240 events are bad, in one window that began once it had settled, and none before."""
+    profile = replace(PROFILE, slos=(replace(FAST, window=F(300)),))
+    before = note_sample(replace(underway(CANARY, Split(own(60), rest(60))), spec=profile)).ledger.intent
+    assert before is not None
+    split = Split(own(180, slos=share(140 / 240, 240), **by(who)), rest(180, **by(who)))
+    decision = decide(replace(underway(before, split), spec=profile), NO_WISH, at(180))
+    trial = decision.ledger.trials[-1]
+    assert (trial.state.value, decision.ledger.breaker.failures) == ("Reverted" if counted else "Inconclusive", counted)
+    assert trial.reason is (Reason.ERROR_BUDGET_SPENT if counted else who)
+
+
 def test_the_whole_workload_s_figures_are_not_held_against_a_canary() -> None:
     """The twin: everybody is five times slower than the parent was, the canary no more than the rest."""
     seen = CANARY

@@ -217,7 +217,8 @@ RUNG = Rung(NOW, 10.0, 3, 0.1, T0)
     ],
 )
 def test_a_failing_last_known_good_halts(latency: float, load: float, halted: Reason | None) -> None:
-    seen = snapshot(memory=ledger(ladder=(RUNG,)), observation=window(latency=latency, offered_load=load))
+    newest = window(latency=latency, offered_load=load)
+    seen = snapshot(memory=ledger(ladder=(RUNG,)), observation=newest, baseline_windows=(newest,))
     found = decide(seen, wish(MORE), T0)
     assert found.ledger.halted is halted
     assert (found.action is Action.START) is (halted is None)

@@ -7,6 +7,7 @@ workers=6, at second 100. Windows of `build.window` are as good as the record.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,13 @@ def decided(given: Snapshot) -> Any:
     seen = given.observation
     assert isinstance(seen, Observation)
     return decide(given, NO_WISH, seen.window.end)
+
+
+def watched(given: Snapshot, late: float = 0) -> Ledger:
+    """So many seconds after the newest window ended."""
+    seen = given.observation
+    assert isinstance(seen, Observation)
+    return incumbent.watch(given, seen.window.end + timedelta(seconds=late))
 
 
 BACK = [
@@ -184,21 +192,21 @@ def test_a_surge_of_failed_events_is_an_incident_too(memory: dict[str, Any], see
     assert incumbent.failing(spec(), given, looked) is fails
     found = incumbent.set_apart(spec(), given, looked)
     assert isinstance(found, Observation) and found.clean is not fails
-    halted = incumbent.watch(probation({}, memory=given, observation=looked)).halted
+    halted = watched(probation({}, memory=given, observation=looked)).halted
     assert halted is (HALTED if fails else None)
 
 
 def test_such_a_halt_ends_with_a_look_that_knows_the_errors_and_not_before() -> None:
     given = kept(ladder=(FEW,), halted=HALTED, halted_at=at(0))
     for silent in ({"errors": Missing(Reason.NO_DATA)}, {"latency": Missing(Reason.NO_DATA)}):
-        assert incumbent.watch(probation({}, memory=given, observation=window(400, **silent))) == given
-    assert incumbent.watch(probation({}, memory=given, observation=window(400))).halted is None
+        assert watched(probation({}, memory=given, observation=window(400, **silent))) == given
+    assert watched(probation({}, memory=given, observation=window(400))).halted is None
 
 
 def test_a_surge_that_lasts_for_more_than_a_day_is_how_the_workload_is_now() -> None:
     given = kept(ladder=(FEW,), halted=HALTED, halted_at=at(0))
     for hours, halted in ((23, HALTED), (25, None)):
-        found = incumbent.watch(probation({}, memory=given, observation=window(3600 * hours, **SURGE)))
+        found = watched(probation({}, memory=given, observation=window(3600 * hours, **SURGE)))
         assert found.halted is halted and bool(found.ladder) is (halted is HALTED)
 
 
@@ -227,8 +235,8 @@ def test_what_is_not_known_is_no_window_of_an_incident() -> None:
 def test_a_halt_ends_with_a_clean_window_and_not_before() -> None:
     given = kept(ladder=(OWN,), halted=HALTED, halted_at=at(0))
     well = window(600, clean=False, unclean_reason=HALTED)
-    assert incumbent.watch(probation({}, memory=given, observation=well)) == given
-    ended = incumbent.watch(probation({}, memory=given))
+    assert watched(probation({}, memory=given, observation=well)) == given
+    ended = watched(probation({}, memory=given))
     assert (ended.halted, ended.halted_at) == (None, None)
 
 
@@ -236,7 +244,7 @@ def test_a_halt_ends_with_a_clean_window_and_not_before() -> None:
 def test_what_fails_for_a_day_is_no_incident_but_another_workload(hours: int, halts: bool) -> None:
     row = replace(AT_20, count=8)
     given = kept(ladder=(OWN, RECORD), rows=(row,), halted=HALTED, halted_at=at(0))
-    found = incumbent.watch(probation({}, memory=given, observation=window(3600 * hours, **SLOW)))
+    found = watched(probation({}, memory=given, observation=window(3600 * hours, **SLOW)))
     if halts:
         assert found == given
     else:
@@ -245,9 +253,41 @@ def test_what_fails_for_a_day_is_no_incident_but_another_workload(hours: int, ha
 
 
 def test_since_when_it_halts_is_kept_from_the_first_window_on() -> None:
-    first = incumbent.watch(probation(SLOW, memory=kept(ladder=(OWN,))))
+    first = watched(probation(SLOW, memory=kept(ladder=(OWN,))))
     assert (first.halted, first.halted_at) == (HALTED, at(400))
-    later = incumbent.watch(probation(SLOW, memory=first, observation=window(900, **SLOW)))
+    later = watched(probation(SLOW, memory=first, observation=window(900, **SLOW)))
     assert later.halted_at == at(400)
     older = replace(first, halted_at=None)  # a ledger of the release before
-    assert incumbent.watch(probation(SLOW, memory=older, observation=window(900, **SLOW))).halted_at == at(900)
+    assert watched(probation(SLOW, memory=older, observation=window(900, **SLOW))).halted_at == at(900)
+
+
+def test_an_old_answer_neither_begins_nor_ends_a_halt() -> None:
+    """Two intervals are 60 s: what ended before is of then, not of now."""
+    well = kept(ladder=(OWN,))
+    assert watched(probation(SLOW, memory=well), late=61) == well
+    assert watched(probation(SLOW, memory=well), late=60).halted is HALTED, "the twin"
+    halted = kept(ladder=(OWN,), halted=HALTED, halted_at=at(0))
+    assert watched(probation({}, memory=halted), late=61) == halted
+    assert watched(probation({}, memory=halted), late=60).halted is None, "the twin"
+
+
+GONE = Missing(Reason.METRICS_UNREACHABLE, "down")
+OLD_NEWS = [
+    ("ten hours ago, and nothing since", GONE, 36000),
+    ("a minute ago, and nothing since", GONE, 60),
+    ("the newest look is as old", window(520, **SLOW), 61),
+    ("ten hours ago, and not clean now", window(36520, clean=False, **SLOW), 36000),
+]
+
+
+@pytest.mark.parametrize(("newest", "late"), [r[1:] for r in OLD_NEWS], ids=[r[0] for r in OLD_NEWS])
+def test_nothing_is_taken_back_for_what_windows_showed_before(newest: Observation | Missing, late: float) -> None:
+    given = replace(probation(SLOW, SLOW), observation=newest)
+    assert decide(given, NO_WISH, at(520 + late)).ledger.intent is None
+
+
+def test_what_pods_show_needs_no_window() -> None:
+    """The twin: a crash loop is read from the API server."""
+    given = probation(SLOW, SLOW, observation=GONE, workload=workload(CRASHES))
+    assert decide(given, NO_WISH, at(36000)).reason is Reason.CRASH_LOOP
+    assert decide(probation(SLOW, SLOW), NO_WISH, at(580)).action is Action.REVERT, "and that of now counts"

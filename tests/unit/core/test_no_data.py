@@ -120,6 +120,46 @@ def test_under_hold_data_that_comes_back_finds_the_trial_still_there(why: Missin
     assert judge(profile(HOLD), TRIAL, lacked, at(960), window(960)).outcome is Outcome.WAIT
 
 
+FASTER = tuple(replace(w, latency=0.05, slos={}) for w in CLEAN)
+WITHOUT_SLOS = [
+    pytest.param(spec(guards=GUARDS, slos=()), id="no_slo"),
+    pytest.param(profile(IGNORE), id="an_ignored_slo"),
+]
+
+
+@pytest.mark.parametrize("given", WITHOUT_SLOS)
+@lacking
+def test_without_an_slo_nothing_is_accepted_while_nothing_is_seen(given: ProfileSpec, why: Missing) -> None:
+    """Twice as fast in two windows, the last of which ended at 300: two intervals are 60 s."""
+    item = replace(TRIAL, baseline=baseline(slo_shares={}))
+    assert judge(given, item, FASTER, at(360)).outcome is Outcome.ACCEPT, "the twin: it is young enough"
+    old = judge(given, item, FASTER, at(361))
+    assert (old.outcome, old.reason) == (Outcome.WAIT, Reason.STALE_DATA)
+    silent = judge(given, item, FASTER, at(310), why)
+    assert (silent.outcome, silent.reason) == (Outcome.WAIT, why.reason)
+    assert judge(given, item, FASTER, at(1500), window(1500, clean=False)).outcome is Outcome.ACCEPT, "seen again"
+    late = judge(given, item, FASTER, at(1801), why)
+    assert (late.outcome, late.reason, late.harmful) == (Outcome.INCONCLUSIVE, why.reason, False)
+    slower = tuple(replace(w, latency=0.2) for w in FASTER)
+    assert judge(given, item, slower, at(310), why).outcome is Outcome.REVERT, "what is known speaks against it"
+
+
+@pytest.mark.parametrize("figure", ["offered_load", "throughput", "latency"])
+def test_what_is_not_a_number_now_accepts_nothing_either(figure: str) -> None:
+    item, given = replace(TRIAL, baseline=baseline(slo_shares={})), spec(guards=GUARDS, slos=())
+    newest = replace(window(310), **{figure: KINDS["not_a_number"]})
+    assert judge(given, item, FASTER, at(310), newest).outcome is Outcome.WAIT
+
+
+@pytest.mark.parametrize("reason", [Reason.LIMITS_NARROWED, Reason.AHEAD_OF_LOAD])
+def test_a_trial_that_needs_no_gain_ends_undecided_where_the_newest_answer_is_old(reason: Reason) -> None:
+    """One window without harm, at trialTimeout: the newest look has to know that it still does none."""
+    item = replace(TRIAL, reason=reason, baseline=baseline(slo_shares={}))
+    given, one = spec(guards=GUARDS, slos=()), (window(180, slos={}),)
+    assert judge(given, item, one, at(1801), window(1740, slos={})).outcome is Outcome.INCONCLUSIVE
+    assert judge(given, item, one, at(1801), window(1741, slos={})).outcome is Outcome.ACCEPT, "the twin"
+
+
 def test_an_ignored_slo_that_was_missed_and_fell_silent_is_not_met_now() -> None:
     missed = replace(TRIAL, baseline=baseline(slo_shares={"fast": 0.9}))
     newest = window(310, slos={"fast": KINDS["no_series"]})
@@ -412,9 +452,10 @@ def test_silence_takes_nothing_accepted_back(policy: OnNoData, why: Missing, who
     memory = ledger(HERE, ladder=(RUNG,), trials=(ACCEPTED,))
     windows = () if whole else (window(-120, slos={"fast": why}), window(slos={"fast": why}))
     seen = snapshot(profile(policy), memory, observation=without(why, whole), baseline_windows=windows)
-    assert incumbent.degraded(seen, workload()) is None
+    assert incumbent.degraded(seen, workload(), T0) is None
     bad = tuple(window(end, slos={"fast": Attainment(900, 1200)}) for end in (-120, 0))
-    assert incumbent.degraded(replace(seen, baseline_windows=bad), workload()) is not None, "the twin"
+    known = replace(seen, observation=bad[-1], baseline_windows=bad)
+    assert incumbent.degraded(known, workload(), T0) is not None, "the twin"
 
 
 @every
@@ -422,4 +463,4 @@ def test_silence_takes_nothing_accepted_back(policy: OnNoData, why: Missing, who
 @pytest.mark.parametrize("halted", [None, Reason.LAST_KNOWN_GOOD_FAILING], ids=["running", "halted"])
 def test_silence_neither_halts_nor_ends_a_halt(policy: OnNoData, why: Missing, halted: Reason | None) -> None:
     seen = snapshot(profile(policy), ledger(ladder=(RUNG,), halted=halted), observation=why)
-    assert incumbent.watch(seen).halted is halted
+    assert incumbent.watch(seen, T0).halted is halted

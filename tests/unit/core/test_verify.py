@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pegbox.core import verify
-from pegbox.core.baseline import baseline_of
+from pegbox.core.baseline import baseline_of, recent
 from pegbox.core.verify import Outcome, bad_sample, damage, judge, load_surged, p_more, regression
 from pegbox.model.observations import Attainment, Missing, Observation
 from pegbox.model.profile import Guards, Objective, OnNoData, ProfileSpec
@@ -306,3 +306,21 @@ def test_a_doubling_is_told_by_two_windows_though_the_parent_scatters_by_a_fifth
 def test_what_is_cheaper_only_gives_back() -> None:
     assert verify.cheaper(CUT)
     assert not verify.cheaper(RAISED)
+
+
+@pytest.mark.parametrize(
+    ("profile", "seconds", "kept"),
+    [
+        # windows of 120 s, interval 30 s; or intervals of ten minutes, of which twelve are two hours
+        pytest.param(spec(), 3600, 2, id="an hour ago"),
+        pytest.param(spec(), 3601, 1, id="more"),
+        pytest.param(spec(), 8 * 3600, 0, id="before a night without figures"),
+        pytest.param(spec(interval=F(600)), 7200, 2, id="two hours, looked at seldom"),
+        pytest.param(spec(interval=F(600)), 7201, 1, id="more than twelve intervals"),
+    ],
+)
+def test_windows_are_held_against_what_is_now_as_long_as_they_are_young(
+    profile: ProfileSpec, seconds: float, kept: int
+) -> None:
+    windows = (window(0), window(120))
+    assert recent(profile, windows, at(seconds)) == windows[2 - kept :]
