@@ -43,7 +43,7 @@ WHAT: dict[str, tuple[str, str]] = {
         "pegbox_reconcile_errors",
     ),
     "operator killed": (GOES_ON, "Progressing"),
-    "operator restarted": (GOES_ON + " Evidence windows are measured again.", "Progressing, Learning"),
+    "operator restarted": (GOES_ON + " Evidence windows are measured again.", "Progressing, Settling"),
     "stale leader resumes after takeover": (
         "Its late write names a version that the fence moved: a conflict.",
         "pegbox_reconcile_errors",
