@@ -50,14 +50,16 @@ class Silence:
 
 def ends_unseen(world: World, name: str, silence: Silence) -> None:
     """Under Revert a trial in force of which something is not known goes back within some looks; under Ignore it is judged
-    within some more where an SLO alone is silent, and pods serve at all (seed 1500000118: scaled to zero) and say what
-    they run (seed 1800001354: no figure of a canary is known without). Looks are counted
-    that went through in Auto, could judge it, and found the same pods as the one before."""
+    within some more where an SLO alone is silent, and there are pods (seed 1500000118: scaled to zero) that say what they
+    run (seed 1800001354: no figure of a canary is known without) and serve (seed 2700005413: where little arrives, none
+    of it may be chance). Looks are counted that went through in Auto, could judge it, and found the same pods as the one
+    before."""
     trial, lie, policy = trial_of(world, name), silence.lies[name], silence.policies[name]
     waits = trial is not None and trial.in_force_at is not None and bool(lie)
     most = MOST.get((policy, lie == ONE_SIGNAL)) if waits else None
-    pods = tuple((p.uid, p.restarts, p.ready, p.leaving) for p in world.apps[name].pods)
-    serves = (bool(pods) and not world.apps[name].deaf) or policy != "Ignore"
+    app = world.apps[name]
+    pods = tuple((p.uid, p.restarts, p.ready, p.leaving) for p in app.pods)
+    serves = (bool(pods) and not app.deaf and app.service.served() > 0) or policy != "Ignore"
     if trial is None or most is None or not serves or not _judges(world, name):
         silence.looks.pop(name, None)
         return

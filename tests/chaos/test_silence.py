@@ -12,6 +12,7 @@ import pytest
 
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import IntentKind, Ledger, TrialState, TrialSummary
+from tests.chaos.application import Application
 from tests.chaos.invariants import Watch
 from tests.chaos.planting import remembered
 from tests.chaos.prometheus import ONE_SIGNAL
@@ -144,13 +145,23 @@ def test_a_trial_that_stands_without_data_is_found(policy: str, lie: str, most: 
     assert asyncio.run(run()) == ([], ["ends_unseen"] if found else [])
 
 
-def test_under_ignore_nobody_judges_by_pods_that_say_nothing() -> None:
-    """Seed 1800001354: of pods that acknowledge no canary no figure is known, whatever the SLOs say of it."""
+def _deaf(app: Application) -> None:
+    app.deaf = True
+
+
+def _hang(app: Application) -> None:
+    app.service.well, app.service.serves = {"workers": 0.0}, 0.0
+
+
+@pytest.mark.parametrize("befalls", [_deaf, _hang])
+def test_under_ignore_nobody_judges_by_pods_that_tell_nothing(befalls: Callable[[Application], None]) -> None:
+    """Seeds 1800001354, 2700005413: of pods that acknowledge no canary no figure is known, whatever the SLOs say of it; nor
+    of such as serve nothing."""
 
     async def run() -> list[str]:
         world, watch = await _in_force("Ignore")
         _lies(world, ONE_SIGNAL)
-        world.apps[NAME].deaf = True
+        befalls(world.apps[NAME])
         for _ in range(MOST["Ignore", True] + 1):
             watch.woken(NAME)
             watch.slept(NAME)

@@ -65,12 +65,22 @@ class Service:
         if query.signal.name == "arrivals":
             yield SignalRow(self.profile, "", "", "value", self.load, None, self.pods)
             return
-        for group in self.groups or [Group("", label, n, self.values) for label, n in self.labels.items()]:
+        for group in self._groups():
             yield from self._of(query.signal.name, group)
+
+    def served(self) -> float:
+        """Events per second of all pods, each by what it runs itself."""
+        return sum(self._alone(group).throughput() * group.pods for group in self._groups()) / max(self.pods, 1)
+
+    def _groups(self) -> Iterable[Group]:
+        return self.groups or [Group("", label, n, self.values) for label, n in self.labels.items()]
+
+    def _alone(self, group: Group) -> Service:
+        return replace(self, values=dict(group.values), groups=())
 
     def _of(self, name: str, group: Group) -> Iterable[SignalRow]:
         """Tasks come from one queue: each group takes what its pods can bear, of what there is."""
-        alone = replace(self, values=dict(group.values), groups=())
+        alone = self._alone(group)
         served = alone.throughput() * group.pods / max(self.pods, 1)
         slowed = self.slowed * (1.0 if group.cohort else self.slowed_rest)
         good = served * (0.2 if alone.harmed or slowed > 2 else 0.99)

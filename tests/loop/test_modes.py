@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pegbox.model.brakes import OPT_OUT_ANNOTATION
 from pegbox.model.errors import NotAvailable, WriteConflict
+from pegbox.model.knobs import values_hash
 from pegbox.model.trials import IntentKind
 from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, POD, PROFILE, Ref
 from pegbox.runtime.places import FINALIZER
@@ -156,10 +159,29 @@ async def test_a_trial_that_was_never_written_ends_at_once_and_what_a_person_put
     world = await _turned_in_mid_trial()
     await world.turns(2)
     assert await world.intent() is not None
-    own = Ref(CONFIG_MAP, world.namespace, "checkout-pegbox")
-    text = (await world.own())["data"]["settings.json"].replace('"workers": "3"', '"workers": "2"')
-    assert '"workers": "2"' in text
-    await world.patch(own, "/data/settings.json", text)
+    body = json.loads((await world.own())["data"]["settings.json"])
+    assert body["values"] == {"workers": "3"}
+    body |= {"generation": body["generation"] + 1, "values": {"workers": "2"}, "hash": values_hash({"workers": "2"})}
+    await world.patch(Ref(CONFIG_MAP, world.namespace, "checkout-pegbox"), "/data/settings.json", json.dumps(body))
+    await world.turns(2)
+    assert await world.intent() is None
+
+
+async def test_a_way_back_that_no_pod_has_read_is_not_over_in_another_mode_either() -> None:
+    """Seed 2700004337: it was over at once, and windows of the trial's value, which pods still ran, taken for the parent's."""
+    world = await make()
+    app = await world.add(documents.profile(), workers=2)
+    await world.steady()
+    await world.annotate("try", "workers=3")
+    await world.turns(2)
+    app.silent = True
+    await world.annotate("rollback")
+    await world.turn()
+    assert await world.values() == {"workers": "2"}, "written"
+    await world.edit(mode="Recommend")
+    await world.turns(5)
+    assert await world.intent() is not None, "and not read"
+    app.silent = False
     await world.turns(2)
     assert await world.intent() is None
 

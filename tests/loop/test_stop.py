@@ -393,3 +393,29 @@ async def test_opting_in_again_goes_on() -> None:
     await world.annotate("try", "workers=3")
     await world.turn()
     assert (await world.rest()).trials[-1].state.value == "Accepted"
+
+
+@pytest.mark.parametrize("looks", [0, 4], ids=["in the same look as the stop", "after a look at it"])
+async def test_a_minimum_that_a_restore_left_below_somebodys_maximum_returns_once_that_is_raised(looks: int) -> None:
+    """Seed 2700008682: a restore began beside a maximum of 1, forgot that a minimum of 2 was owed, and 1 stayed for ever. Where
+    the stop came before any look at that maximum, it wrote 2, which the server refused, for ever."""
+    bounds = ({"name": name, "min": 1, "max": 8} for name in ("min_replicas", "max_replicas"))
+    world = await tuned(documents.hot(), *bounds, autoscaler={"create": {"minReplicas": 2, "maxReplicas": 3}})
+    theirs = Ref(HPA, world.namespace, "checkout-pegbox")
+    await world.annotate("try", "min_replicas=1")
+    await world.turns(2)
+    await world.patch(theirs, "/spec/maxReplicas", 1)
+    if looks:
+        await world.annotate("rollback")
+    await world.turns(looks)
+    world.brake("restore")
+    await world.turns(5)
+    await world.rest()
+    assert await world.bounds("checkout-pegbox") == (1, 1)
+    assert (await world.condition("Degraded"))[1] == "RestorePending"
+    world.brake(None)
+    await world.turns(3)
+    await world.patch(theirs, "/spec/maxReplicas", 3)
+    await world.turns(30)
+    await world.rest()
+    assert await world.bounds("checkout-pegbox") == (2, 3)

@@ -72,7 +72,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     begun = decision.ledger.intent
     if ledger.intent is None and begun is not None and begun.target == begun.parent and begun.cohort is None:
         theirs = snapshot.refusal.detail if snapshot.claimed and snapshot.refusal is not None else ""
-        text = theirs or "beside what others set, a budget has no room for the rest"
+        text = theirs or "beside what others set there is no room for the rest"
         text = f"{SENTENCES[Reason.RESTORE_PENDING]}: {text}"
         return _stays(snapshot, Reason.RESTORE_PENDING, text)
     if ledger.intent is not None and ledger.intent.kind is IntentKind.TRIAL:

@@ -117,7 +117,7 @@ def bad(
         return None
     own, rest, walked = split.cohort, split.rest, intent.reason is Reason.LIMITS_NARROWED
     events = _events(own)
-    if intent.baseline is not None and _hangs([(own, rest)]):
+    if intent.baseline is not None and (_hangs([(own, rest)]) or _all_hang(intent.baseline, split, everybody)):
         return Reason.REGRESSION
     if intent.baseline is None or events < MIN_EVENTS:
         return None
@@ -148,6 +148,15 @@ def _hangs(pairs: Sequence[tuple[Observation, Observation]]) -> bool:
     """Does the canary serve nothing at all, while each pod beside it serves enough, all windows together?"""
     none = all(not isinstance(own.throughput, Missing) and own.throughput <= 0 for own, _ in pairs)
     return none and sum(_events(rest) / max(rest.pods, 1) for _, rest in pairs) >= MIN_EVENTS
+
+
+def _all_hang(parent: Baseline, split: Split, everybody: Observation | Missing) -> bool:
+    """Does nobody serve anything any more, of a load that the parent served? Then the rest is no measure of the canary,
+    which may be what stops them: one pod that holds a lock, or all connections of a database, does."""
+    sides = [w for w in (split.cohort, split.rest) if not isinstance(w, Missing)]
+    if isinstance(everybody, Missing) or not all(verify.serves_nothing([w]) for w in sides):
+        return False
+    return verify.falls_short(parent, [everybody], 1 / verify.SURGE_RATIO)
 
 
 def _above(pair: tuple[Measured, Measured], factor: float, more: float) -> bool:

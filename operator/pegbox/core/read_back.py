@@ -29,13 +29,22 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
 
 
 def stands(snapshot: Snapshot, intent: Intent) -> bool:
-    """Does all that the intent moves stand at its end already, by whomever, in a place where pods need no restart?"""
+    """Does all that the intent moves stand at its end already, by whomever, in a place where pods need no restart, and
+    have they read it?"""
     document = snapshot.document
     apart = intent.cohort is not None or (not isinstance(document, Missing) and bool(document.cohorts))
     if apart or force.restarting(snapshot.spec.space, intent) or intent.stage + 1 < len(intent.stages):
         return False
-    late = any(snapshot.held[n].behind for n in intent.moved if n in snapshot.held)
+    late = any(snapshot.held[n].behind for n in intent.moved if n in snapshot.held) or _unread(snapshot, intent)
     return not late and snapshot.known(intent.moved) == {n: intent.target[n] for n in intent.moved}
+
+
+def _unread(snapshot: Snapshot, intent: Intent) -> bool:
+    """Does a pod not say yet that it runs the settings document, where the intent moves a value of that?"""
+    read = {k.name for k in snapshot.spec.space.at(LocationKind.SETTINGS)}
+    if isinstance(snapshot.workload, Missing) or read.isdisjoint(intent.moved):
+        return False
+    return bool(force.unread(snapshot.spec, snapshot.ledger, document=snapshot.document, workload=snapshot.workload))
 
 
 def renumbered(snapshot: Snapshot, intent: Intent) -> bool:
@@ -87,9 +96,13 @@ def left_alone(ledger: Ledger) -> Mapping[str, KnobValue]:
 
 
 def foreign_at_restore(snapshot: Snapshot, parent: Setting) -> Mapping[str, KnobValue]:
-    """What others changed and no wake has noticed yet: a restore leaves it, as every other write does."""
-    ledger = snapshot.ledger
-    if ledger.intent is not None:
-        return foreign_changes(snapshot, ledger.intent)
+    """What others changed and no wake has noticed yet: a restore leaves it, as every other write does. Beside an
+    intent, too, where it was not in the way: the restore may be."""
+    ledger, intent = snapshot.ledger, snapshot.ledger.intent
     assert ledger.adopted is not None
-    return {n: v for n, v in snapshot.known(parent).items() if v not in (parent[n], ledger.adopted.get(n))}
+    seen = snapshot.known(parent)
+    if intent is not None:
+        theirs = {n for n, held in snapshot.held.items() if held.refusal is not None and n not in intent.moved}
+        seen = {n: v for n, v in seen.items() if n in theirs}
+    moved = {n: v for n, v in seen.items() if v not in (parent[n], ledger.adopted.get(n))}
+    return moved if intent is None else {**moved, **foreign_changes(snapshot, intent)}

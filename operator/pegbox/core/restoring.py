@@ -72,15 +72,16 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     foreign |= snapshot.known(snapshot.claimed)
     parent = _unfinished(snapshot, _here(snapshot, parent), goal)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
-    ledger = replace(ledger, owed=None)
-    if not snapshot.deleting:  # a deletion promises the originals, whatever stands beside them
-        wanted, goal = goal, room.affordable(snapshot, workload, parent, goal)
-        ledger = transitions.owing(ledger, wanted, goal)
+    wanted, fits = goal, not snapshot.deleting  # a deletion promises the originals, whatever stands beside them
+    goal = room.affordable(snapshot, workload, parent, goal) if fits else goal
     left = cohorts.left(snapshot, workload, parent)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
-    ledger = transitions.begin(snapshot.spec, ledger, parent, begin)
-    assert ledger.intent is not None
-    ledger = replace(ledger, intent=replace(ledger.intent, keep=tuple(sorted(foreign))))
+    ledger = transitions.begin(snapshot.spec, replace(ledger, owed=None), parent, begin)
+    begun = ledger.intent
+    assert begun is not None
+    if fits:  # a bound that yields to another is owed, too
+        ledger = transitions.owing(ledger, wanted, begun.target)
+    ledger = replace(ledger, intent=replace(begun, keep=tuple(sorted(foreign))))
     return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.RESTORE)
 
 

@@ -147,6 +147,27 @@ def test_what_the_canary_leaves_undone_is_harm_where_nobody_else_does_it(
     assert found is (Reason.REGRESSION if bad else None)
 
 
+@pytest.mark.parametrize(
+    ("all_pods", "item", "bad"),
+    [
+        pytest.param({"throughput": 0.0}, CANARY, True, id="of_a_load_that_the_parent_served"),
+        pytest.param({"offered_load": 30.0, "throughput": 0.0}, CANARY, True, id="of_a_surge"),
+        pytest.param({"throughput": 0.0}, replace(CANARY, reason=Reason.LIMITS_NARROWED), True, id="in_the_limits"),
+        pytest.param({"offered_load": 0.0, "throughput": 0.0}, CANARY, False, id="nothing_arrives"),
+        # 0.04/s for 120 s are 5 events: none of them is chance
+        pytest.param({"offered_load": 0.04, "throughput": 0.0}, CANARY, False, id="little_arrives"),
+        pytest.param({"offered_load": NO_LOAD, "throughput": 0.0}, CANARY, False, id="nobody_knows_what_arrives"),
+        pytest.param({"throughput": 0.0}, replace(CANARY, baseline=None), False, id="no_parent"),
+    ],
+)
+def test_a_canary_under_which_nobody_serves_anything_any_more_is_bad(
+    all_pods: dict[str, Any], item: Intent, bad: bool
+) -> None:
+    """Seed 2700005413: the rest is no measure where it stops, too. One pod that holds a lock stops them all."""
+    found = canary.bad(PROFILE, item, Split(own(**HUNG), rest(**HUNG)), window(180, **all_pods))
+    assert found is (Reason.REGRESSION if bad else None)
+
+
 def test_a_strained_parent_asks_for_more_proof() -> None:
     """Near saturation means wander: with a floor of 0.3 the same factor of 2 is within 0.3 x sqrt(6.25 / 2) = 0.53."""
     strained = replace(CANARY, baseline=baseline(slo_shares={"fast": 0.8}))

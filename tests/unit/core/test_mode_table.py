@@ -77,18 +77,20 @@ def trial(**changes: object) -> Intent:
 
 
 def in_course(item: Intent, written: bool = True, ack: bool = True) -> Snapshot:
-    """The intent's stage written or not, acknowledged or not."""
+    """The intent's stage written or not, acknowledged or not; what stood before it every pod has read."""
     memory = replace(under_way(item, adopted=ADOPTED), incumbent=PARENT)
     seen = snapshot(memory=memory, read_at=NOW)
     before = item.parent if item.stage == 0 else item.stages[item.stage - 1]
     if not written:
-        seen = replace(seen, held=held(before), document=document(seen.spec, before, item.generation - 1))
+        stands = document(seen.spec, before, item.generation - 1)
+        read = Acknowledgement(seen.spec.uid, stands.generation, stands.hash)
+        return replace(seen, held=held(before), document=stands, workload=workload(pod(ack=read)))
     return replace(seen, workload=workload(acked(pod(), seen.spec, item) if ack else pod()))
 
 
 def restoring() -> Snapshot:
     item = trial(kind=IntentKind.RESTORE, parent=PARENT, stages=(ADOPTED,), reason=Reason.RESTORE_PENDING)
-    return replace(in_course(item, written=False, ack=False), deleting=True)
+    return replace(in_course(item, written=False), deleting=True)
 
 
 def canary() -> Snapshot:
@@ -116,15 +118,15 @@ IN_FORCE = trial(applied_at=at(4), in_force_at=at(5))
 BACK = trial(kind=IntentKind.ROLLBACK, parent=TARGET, stages=(PARENT,), state=TrialState.REVERTED)
 STATES: dict[str, Callable[[], Snapshot]] = {
     "at rest, with a wish": lambda: snapshot(memory=ledger(PARENT, adopted=ADOPTED)),
-    "trial, being written": lambda: in_course(trial(stage_at=at(390)), written=False, ack=False),
+    "trial, being written": lambda: in_course(trial(stage_at=at(390)), written=False),
     "trial, between stages": lambda: in_course(trial(stages=(BETWEEN, TRADE), applied_at=at(390))),
     "trial, restarting pods": restarting,
     "trial, read back": lambda: in_course(trial(applied_at=at(390)), ack=False),
     "trial, settling": lambda: in_course(trial(applied_at=at(390), in_force_at=at(395))),
     "trial, evidence complete": lambda: replace(in_course(IN_FORCE), observation=FASTER[-1], baseline_windows=FASTER),
     "canary, beside the rest": canary,
-    "rolling back": lambda: in_course(BACK, written=False, ack=False),
-    "adopting": lambda: in_course(trial(kind=IntentKind.ADOPT), written=False, ack=False),
+    "rolling back": lambda: in_course(BACK, written=False),
+    "adopting": lambda: in_course(trial(kind=IntentKind.ADOPT), written=False),
     "restoring": restoring,
 }
 HAPPENINGS: dict[str, Callable[[Snapshot], Snapshot]] = {
@@ -220,7 +222,7 @@ def test_the_table_is_the_one_of_the_documentation() -> None:
 )
 def test_a_freeze_in_the_middle_of_writing(changes: dict[str, bool], goes_back: bool) -> None:
     item = trial(stage_at=at(390), **changes)
-    seen = HAPPENINGS["frozen"](in_course(item, written=False, ack=False))
+    seen = HAPPENINGS["frozen"](in_course(item, written=False))
     found = decide(seen, wish(TARGET), NOW)
     assert (found.action is Action.REVERT) is goes_back
     assert not goes_back or found.ledger.trials[-1].reason is Reason.FROZEN
