@@ -23,7 +23,7 @@ from pegbox.model import settings_document
 from pegbox.ports import POD, Object, Ref
 
 NAMESPACE = "shop-99"
-SETTLE_INTERVALS = 3  # adoption, and what the first answers are worth
+SETTLE_INTERVALS = 8  # adoption, what the first answers are worth, and the first trials: both measurements have such
 HUGE = 800 * 1024  # bytes of a ConfigMap that nobody can read for a document
 
 

@@ -122,6 +122,15 @@ async def falls_silent(response: web.StreamResponse) -> None:
     await asyncio.Event().wait()
 
 
+def only(mark: Callable[[str], None]) -> handlers.Marks:
+    """Marks of profiles; all others are thrown away."""
+
+    def nothing(_: str) -> None:
+        return
+
+    return handlers.Marks(mark, nothing, nothing, nothing)
+
+
 @asynccontextmanager
 async def watching(server: ApiServer, folder: Path, marks: Callable[[str], None]) -> AsyncIterator[None]:
     """Kopf with our handlers and settings, on this server."""
@@ -139,7 +148,7 @@ async def watching(server: ApiServer, folder: Path, marks: Callable[[str], None]
     }  # fmt: skip
     file = folder / "kubeconfig"
     file.write_text(yaml.safe_dump(config))
-    registry, settings = handlers.registry(marks, lambda _: None, lambda _: None, file), handlers.tuned()
+    registry, settings = handlers.registry(only(marks), file), handlers.tuned()
     settings.watching.client_timeout = 1  # 610 s in production: the longest silence that is believed
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(handlers.watch(registry, (), ready, stop, lambda: None, settings))
@@ -170,7 +179,12 @@ class Told:
 
     def __init__(self) -> None:
         self.marked: list[str] = []
-        made = handlers.registry(self.marked.append, self.marked.append, self.marked.append)
+
+        def waiting(namespace: str) -> None:
+            self.marked.append(f"who waits in {namespace}")
+
+        mark = self.marked.append
+        made = handlers.registry(handlers.Marks(mark, mark, mark, waiting))
         found = made._watching.get_all_handlers()
         self.handlers: dict[str, Any] = {str(each.selector and each.selector.any_name): each.fn for each in found}
 
@@ -184,21 +198,23 @@ class Told:
 KINDS = [
     ("performanceprofiles", "shop/n", "generation"),
     ("performanceclasses", "n", "generation"),
-    ("sharedbudgets", "shop", "resourceVersion"),
+    ("sharedbudgets", "shop", "generation"),
+    ("sharedbudgets", "who waits in shop", "resourceVersion"),
 ]
 
 
-@pytest.mark.parametrize(("plural", "mark", "counter"), KINDS, ids=[k[0] for k in KINDS])
+@pytest.mark.parametrize(("plural", "mark", "counter"), KINDS, ids=[" ".join(k) for k in KINDS])
 async def test_a_list_that_tells_again_what_was_told_marks_nothing_and_a_change_in_it_does(
     plural: str, mark: str, counter: str
 ) -> None:
     """A watch that expired begins with such a list. One of a class used to mark all profiles that use it."""
     told = Told()
-    assert await told.tell(plural, None, **{counter: 1}) == [mark]
+    whole = mark.rpartition(" ")[2]
+    assert await told.tell(plural, None, **{counter: 1}) == [whole], "its first"
     assert await told.tell(plural, None, **{counter: 1}) == []
     assert await told.tell(plural, None, **{counter: 2}) == [mark]
-    assert await told.tell(plural, "DELETED", **{counter: 2}) == [mark]
-    assert await told.tell(plural, "ADDED", **{counter: 2}) == [mark], "made again"
+    assert await told.tell(plural, "DELETED", **{counter: 2}) == [whole]
+    assert await told.tell(plural, "ADDED", **{counter: 2}) == [whole], "made again"
 
 
 @pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/managed-by": "pegbox", "pegbox.dev/profile": "checkout"}])

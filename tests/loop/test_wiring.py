@@ -8,7 +8,8 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import kopf
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from pegbox.adapters.kube.lease import LeaseElection
 from pegbox.model.brakes import STOP_ANNOTATION
 from pegbox.model.errors import NotAvailable
+from pegbox.model.knobs import Setting
+from pegbox.model.reasons import Reason
 from pegbox.ports import LEASE, LEDGER, PROFILE, Ref
 from pegbox.runtime import handlers
 from pegbox.runtime.news import changeable, profile_key
@@ -40,6 +43,20 @@ async def process() -> tuple[World, Operator]:
     )
     world.brakes.changed = made.mark_all
     return world, made
+
+
+async def test_claims_of_a_budget_wake_who_waits_for_room_and_nobody_who_is_content() -> None:
+    """Each trial writes four or five: ten profiles of a namespace used to be looked at for each, ten requests a time."""
+    world, operator = await process()
+    decisions = world.reconciler.decisions
+    content = decisions["shop/checkout"]
+    owed = replace(content, ledger=replace(content.ledger, owed=Setting({"workers": Fraction(3)})))
+    waits = replace(content, reason=Reason.WAITING_FOR_BUDGET)
+    decisions |= {"shop/owed": owed, "shop/waits": waits, "bazaar/waits": waits, "shop-2/waits": waits}
+    operator.mark_waiting("shop")
+    assert len(operator.queue) == 2
+    await world.clock.advance(1)
+    assert {await operator.queue.take(), await operator.queue.take()} == {"shop/owed", "shop/waits"}
 
 
 async def test_profiles_are_listed_and_served_while_ledgers_cannot_be_listed_but_nothing_starts() -> None:

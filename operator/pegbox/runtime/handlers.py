@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,21 @@ from pegbox.runtime.news import News, changeable, profile_key, version
 GROUP, VERSION = "pegbox.dev", "v1alpha1"
 
 Mark = Callable[[str], None]
-MarkClass = Callable[[str], None]
 
 log = logging.getLogger(__name__)
 
 
-def registry(
-    mark: Mark, mark_class: MarkClass, mark_namespace: Mark, kubeconfig: Path | None = None, news: News | None = None
-) -> kopf.OperatorRegistry:
+@dataclass(frozen=True)
+class Marks:
+    """What marks keys dirty: a profile's; those of a class; those of a namespace; those in it that wait for room."""
+
+    profile: Mark
+    of_class: Mark
+    of_namespace: Mark
+    waiting: Mark
+
+
+def registry(mark: Marks, kubeconfig: Path | None = None, news: News | None = None) -> kopf.OperatorRegistry:
     """Handlers that only mark keys: profiles, classes in use and budgets.
 
     No kind of others is watched, ConfigMaps neither: kopf lists whole what it watches, and a label that would select
@@ -49,17 +57,22 @@ def registry(
     async def profile(namespace: str | None, name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
         """Our own status writes come back as events too: only what a person may have changed wakes the loop."""
         if new(type, profile_key(namespace, name), changeable(meta)):
-            mark(f"{namespace}/{name}")
+            mark.profile(f"{namespace}/{name}")
 
     @kopf.on.event(GROUP, VERSION, "performanceclasses", registry=out)
     async def class_(name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
         if new(type, f"class {name}", changeable(meta)):
-            mark_class(name)
+            mark.of_class(name)
 
     @kopf.on.event(GROUP, VERSION, "sharedbudgets", registry=out)
     async def budget(namespace: str | None, name: str, meta: Mapping[str, Any], type: str, **_: Any) -> None:  # noqa: A002
-        if new(type, f"budget {namespace}/{name}", version(meta)):
-            mark_namespace(namespace or "")
+        """Claims come and go several times in each trial: who is content looks no sooner for that."""
+        edited = new(type, f"budget {namespace}/{name}", changeable(meta))
+        claimed = new(type, f"claims {namespace}/{name}", version(meta))
+        if edited:
+            mark.of_namespace(namespace or "")
+        elif claimed:
+            mark.waiting(namespace or "")
 
     @kopf.on.login(registry=out)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:

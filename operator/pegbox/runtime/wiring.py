@@ -27,6 +27,7 @@ from pegbox.adapters.prometheus.transport import Server
 from pegbox.adapters.telemetry import Telemetry
 from pegbox.core import looks
 from pegbox.model.errors import PegboxError
+from pegbox.model.reasons import Reason
 from pegbox.ports import LEASE, PROFILE, Clock, Cluster, MetricsSource, Ref
 from pegbox.runtime import cleanup, handlers, identity, points
 from pegbox.runtime.actuate import LiveActuator, nothing
@@ -88,6 +89,13 @@ class Operator:
     def mark_namespace(self, namespace: str) -> None:
         for key in list(self.reconciler.decisions):
             if key.startswith(f"{namespace}/"):
+                self.queue.add(key, after=1.0)
+
+    def mark_waiting(self, namespace: str) -> None:
+        """Claims of a budget there changed: who waits for room, or is owed some, may find it."""
+        for key, decision in list(self.reconciler.decisions.items()):
+            waits = decision.reason is Reason.WAITING_FOR_BUDGET or decision.ledger.owed is not None
+            if waits and key.startswith(f"{namespace}/"):
                 self.queue.add(key, after=1.0)
 
     async def list_profiles(self) -> None:
@@ -273,8 +281,8 @@ async def _hold(lease: LeaseElection) -> None:
 
 
 async def _work(operator: Operator, stop: asyncio.Event) -> int:
-    marks = operator.queue.add, operator.mark_class, operator.mark_namespace
-    registry = handlers.registry(*marks, operator.kubeconfig, operator.news)
+    marks = handlers.Marks(operator.queue.add, operator.mark_class, operator.mark_namespace, operator.mark_waiting)
+    registry = handlers.registry(marks, operator.kubeconfig, operator.news)
     watching = asyncio.Event()
     stop_watch = asyncio.Event()
     tasks = [
