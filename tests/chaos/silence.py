@@ -38,7 +38,9 @@ class Silence:
     looks: dict[str, tuple[Looked, int]] = field(default_factory=dict)
 
     def woken(self, world: World, name: str) -> None:
-        self.lies[name] = world.silenced()
+        lie = world.silenced()
+        # Rows of pods that acknowledge nothing are of no generation, and there is none before it (seed 2600013817).
+        self.lies[name] = "" if lie == "old pods" and world.apps[name].deaf else lie
         slos = (world.profile(name) or {}).get("spec", {}).get("slos", [])
         self.policies[name] = "".join({slo.get("onNoData", "Hold") for slo in slos})  # all of a schedule have the same
 

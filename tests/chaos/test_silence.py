@@ -49,10 +49,11 @@ def _lies(world: World, lie: str, ago: float = 0.0) -> None:
     world.metrics.lie, world.metrics.since = lie, world.own_clock.now() - timedelta(seconds=ago)
 
 
-def _written(policy: str, lie: str, ago: float, change: Change) -> list[str]:
+def _written(policy: str, lie: str, ago: float, change: Change, *, deaf: bool = False) -> list[str]:
     async def run() -> list[str]:
         world, watch = await _in_force(policy)
         _lies(world, lie, ago)
+        world.apps[NAME].deaf = deaf
         watch.woken(NAME)
         ledger = world.ledger(NAME)
         assert ledger is not None and not watch.found
@@ -196,8 +197,18 @@ def test_looks_at_other_pods_are_counted_anew() -> None:
     ],
 )
 def test_a_trial_that_begins_without_data_is_found(policy: str, lie: str, asked: bool, found: list[str]) -> None:
-    def begins(world: World, ledger: Ledger) -> Ledger:
+    assert _written(policy, lie, 0, _begins(asked)) == found
+
+
+def test_of_pods_that_acknowledge_nothing_rows_of_another_generation_are_the_truth() -> None:
+    """Seed 2600013817: theirs are of none."""
+    assert _written("Revert", "old pods", 0, _begins(asked=False), deaf=True) == []
+    assert _written("Revert", "no join", 0, _begins(asked=False), deaf=True) == ["begun_unseen"]
+
+
+def _begins(asked: bool) -> Change:
+    def change(world: World, ledger: Ledger) -> Ledger:
         assert ledger.intent is not None
         return replace(ledger, intent=replace(ledger.intent, id="another", requested=asked))
 
-    assert _written(policy, lie, 0, begins) == found
+    return change
