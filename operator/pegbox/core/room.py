@@ -41,8 +41,12 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     return ""
 
 
-def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
-    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile."""
+def affordable(
+    snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting, kept: Collection[str] = ()
+) -> Setting:
+    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile (`kept`), and with
+    the bounds of an HPA in order: a maximum that has to stay leaves less room."""
+    goal = hpa_bounds.uncrossed(snapshot.spec, goal, kept)
     workload = usage.scaled(snapshot.spec, workload, goal)
     for item, use in zip(snapshot.spec.budgets, usage.uses(snapshot, workload, goal), strict=True):
         if isinstance(use, Missing) or use.fits:
@@ -51,19 +55,18 @@ def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Sett
             before, after = here.get(name), goal.get(name)
             if isinstance(before, Fraction) and isinstance(after, Fraction) and before < after:
                 goal = goal.with_values(**{name: before})
-    return goal
+    return hpa_bounds.uncrossed(snapshot.spec, goal, kept)
 
 
 def within(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
     """A way back, less the raises that do not fit beside what somebody else just wrote: that stays as it is."""
     if intent.cohort is None:
-        fits = tuple(affordable(snapshot, workload, intent.parent, s) for s in intent.stages)
+        fits = tuple(affordable(snapshot, workload, intent.parent, s, intent.keep) for s in intent.stages)
         return ordered(snapshot.spec, replace(intent, stages=fits))
     goal = intent.target
     for here in (intent.parent, intent.cohort.parent):
-        goal = affordable(snapshot, workload, here, goal)
+        goal = affordable(snapshot, workload, here, goal, intent.keep)
     goal = goal.with_values(**{n: intent.target[n] for n in intent.keep if n in intent.target})
-    goal = hpa_bounds.uncrossed(snapshot.spec, goal, intent.keep)
     left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
     stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
     return ordered(snapshot.spec, replace(intent, stages=stages, cohort=cohort))
