@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pegbox.model.knobs import Setting
-from pegbox.ports import CONFIG_MAP, PROFILE, Ref
+from pegbox.ports import CONFIG_MAP, HPA, PROFILE, Ref
 from tests.loop import documents
 from tests.loop.world import World, make
 
@@ -281,3 +281,35 @@ async def test_a_way_back_without_room_for_a_maximum_leaves_the_minimum_below_it
 
 async def set_backlog(world: World, value: int) -> None:
     await world.patch(Ref(CONFIG_MAP, world.namespace, "app-config"), "/data/BACKLOG", str(value))
+
+
+@pytest.mark.parametrize(
+    ("consent", "limit", "expected"),
+    [
+        pytest.param({}, 12, (6, 6), id="the maximum comes down to a minimum that is its owner's"),
+        pytest.param({}, 8, (6, 8), id="where that is not enough it is only said"),
+        pytest.param({"conflictPolicy": "Take"}, 8, (4, 4), id="with his consent the minimum comes down with it"),
+    ],
+)
+async def test_a_maximum_is_lowered_no_further_than_a_minimum_of_others(
+    consent: dict[str, str], limit: int, expected: tuple[int, int]
+) -> None:
+    """From 2 to 8 pods of 2 were accepted; 4 were adopted. The owner sets a minimum of 6, and less is allowed than the 16 of
+    now. To lower his minimum without consent was tried, and refused, for ever."""
+    world = await make()
+    await world.apply(documents.hpa(), documents.config_map(BACKLOG="2"))
+    bounds = {"name": "min_replicas"} | consent, {"name": "max_replicas", "max": 8, "conflictPolicy": "Take"}
+    uses = USES | {"uses": "pods * backlog"}
+    knobs = documents.hot(initial=2), documents.plain(), *bounds
+    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | {"budgets": [uses]})), workers=2, backlog=2)
+    await world.steady()
+    await world.annotate("try", "max_replicas=8")
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/minReplicas", 6)
+    await world.turns(6)
+    await world.edit(budgets=[uses | {"limit": limit}])
+    await world.turns(10)
+    assert await world.bounds() == expected
+    assert (await world.intent()) is None
+    over = "BudgetExceeded" if expected[1] * 2 > limit else "Stable"
+    assert (await world.condition("Degraded"))[1] == over
