@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -10,19 +12,24 @@ from pegbox.api import budgets
 from pegbox.model.decisions import Action
 from pegbox.model.errors import NotAvailable, WriteConflict
 from pegbox.model.knobs import values_hash
+from pegbox.model.observations import Missing
+from pegbox.model.proposals import Proposal
+from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import IntentKind
 from pegbox.ports import BUDGET, CONFIG_MAP, DEPLOYMENT, LEDGER, Ref
+from pegbox.runtime.memory import Memory
+from pegbox.runtime.predicting import Predicting
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
-from tests.loop.world import World, make
+from tests.loop.world import Quiet, World, make
 
 NAMES = "checkout", "basket"
 USES = {"name": "postgres", "uses": "pods * workers", "budgetRef": {"name": "postgres"}}
 
 
-async def two(capacity: int, reserve: int = 0, workers: int = 2) -> World:
+async def two(capacity: int, reserve: int = 0, workers: int = 2, **built: Any) -> World:
     """Two pods each, two workers each: 4 units each."""
-    world = await make()
+    world = await make(**built)
     await world.apply(documents.budget(capacity=capacity, reserve=reserve))
     for name in NAMES:
         await world.add(documents.profile(name, documents.hot(initial=workers), budgets=[USES]), workers=workers)
@@ -348,3 +355,62 @@ async def test_an_edit_under_a_number_of_its_own_is_left_as_it_is() -> None:
     before = await world.document()
     await world.wake()
     assert await world.document() == before and await world.intent() is None
+
+
+class Racing(Quiet):
+    """The other one's whole look falls between the reading of `checkout` and its claim."""
+
+    def __init__(self) -> None:
+        self.other: Callable[[], Awaitable[object]] | None = None
+
+    async def proposal(self, snapshot: Snapshot, memory: Memory, now: Any) -> Proposal | Missing:
+        other, self.other = self.other, None
+        if other is not None:
+            await other()
+        return await super().proposal(snapshot, memory, now)
+
+
+async def cut_below_both(predicting: Predicting) -> World:
+    """Both were adopted at 4 workers (8 units each), and have accepted 2; of 16 units 12 are left: one has room to go back."""
+    world = await two(capacity=16, workers=4, predicting=predicting)
+    for name in NAMES:
+        await world.annotate("try", "workers=2", name)
+        await world.rest(name)
+        await world.turns(5, name)
+    await world.apply(documents.budget(capacity=12))
+    for name in NAMES:
+        await world.turn(name)
+    assert await world.claims() == {"checkout": (4, "None"), "basket": (4, "None")}
+    return world
+
+
+@pytest.mark.parametrize("way", ["a global restore", "rollbacks that persons ask for"])
+async def test_of_two_ways_back_at_the_same_moment_only_one_takes_the_room_that_both_saw(way: str) -> None:
+    racing = Racing()
+    world = await cut_below_both(racing)
+    if way == "a global restore":
+        world.brake("restore")
+    else:
+        for name in NAMES:
+            await world.annotate("rollback", name=name)
+    racing.other = lambda: world.turn("basket")
+    for _ in range(6):
+        for name in NAMES:
+            await world.turn(name)
+            used = [2 * int((await world.values(each))["workers"]) for each in NAMES]
+            assert sum(used) <= 12, used
+    assert used == [4, 8], "who came second stays below what it was"
+    assert (await world.claims()) == {"checkout": (4, "None"), "basket": (8, "None")}
+
+
+async def test_a_rollback_whose_slot_another_took_meanwhile_is_not_written_into_what_it_did_not_claim() -> None:
+    """8 of 12 for the way back; the other one begins a trial of 1 worker in between, and has the slot."""
+    racing = Racing()
+    world = await cut_below_both(racing)
+    await world.annotate("rollback")
+    await world.annotate("try", "workers=1", "basket")
+    racing.other = lambda: world.turn("basket")
+    await world.turn()
+    assert await world.claims() == {"checkout": (4, "None"), "basket": (4, "Holding")}
+    await world.turns(2)
+    assert await world.values() == {"workers": "2"}, "it may be asked for again once that trial has ended"

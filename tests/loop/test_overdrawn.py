@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pegbox.model.knobs import Setting
-from pegbox.ports import CONFIG_MAP, PROFILE, Ref
+from pegbox.ports import CONFIG_MAP, HPA, PROFILE, Ref
 from tests.loop import documents
 from tests.loop.world import World, make
 
@@ -247,3 +247,69 @@ async def test_once_there_is_room_again_what_was_lowered_returns() -> None:
     await world.turns(20)
     assert await world.values() == {"workers": "4"}
     assert (await world.condition("Degraded"))[0] == "False"
+
+
+@pytest.mark.parametrize("put_off", [False, True], ids=["while it is written", "while it is put off"])
+async def test_a_way_back_without_room_for_a_maximum_leaves_the_minimum_below_it_too(put_off: bool) -> None:
+    """From 1 to 2 pods back to 3 to 4, of 4 each: 16 of 16. Somebody makes it 8 each, so that 2 pods have room: a minimum of
+    3 beside that maximum is refused by the server, for ever."""
+    world = await make()
+    await world.apply(documents.hpa(low=3, high=4), documents.config_map(BACKLOG="4"))
+    bounds = ({"name": n, "min": 1, "max": 8, "conflictPolicy": "Take"} for n in ("min_replicas", "max_replicas"))
+    knobs = documents.hot(initial=2), documents.plain(conflictPolicy="Take"), *bounds
+    uses = [USES | {"uses": "pods * backlog"}]
+    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | {"budgets": uses})), workers=2, backlog=4)
+    await world.steady()
+    await world.annotate("try", "min_replicas=1,max_replicas=2,workers=3")
+    await world.turn()
+    if put_off:
+        await world.edit(mode="Recommend")
+        await world.turns(2)
+    else:
+        world.brake("stop")
+        await world.wake()
+    await set_backlog(world, 8)
+    await world.turns(2)
+    world.brake(None)
+    await world.edit(mode="Auto")
+    await world.rest()
+    assert await world.bounds() == (2, 2)
+    await set_backlog(world, 4)
+    await world.turns(30)
+    assert await world.bounds() == (3, 4), "what was left lowered returns"
+
+
+async def set_backlog(world: World, value: int) -> None:
+    await world.patch(Ref(CONFIG_MAP, world.namespace, "app-config"), "/data/BACKLOG", str(value))
+
+
+@pytest.mark.parametrize(
+    ("consent", "limit", "expected"),
+    [
+        pytest.param({}, 12, (6, 6), id="the maximum comes down to a minimum that is its owner's"),
+        pytest.param({}, 8, (6, 8), id="where that is not enough it is only said"),
+        pytest.param({"conflictPolicy": "Take"}, 8, (4, 4), id="with his consent the minimum comes down with it"),
+    ],
+)
+async def test_a_maximum_is_lowered_no_further_than_a_minimum_of_others(
+    consent: dict[str, str], limit: int, expected: tuple[int, int]
+) -> None:
+    """From 2 to 8 pods of 2 were accepted; 4 were adopted. The owner sets a minimum of 6, and less is allowed than the 16 of
+    now. To lower his minimum without consent was tried, and refused, for ever."""
+    world = await make()
+    await world.apply(documents.hpa(), documents.config_map(BACKLOG="2"))
+    bounds = {"name": "min_replicas"} | consent, {"name": "max_replicas", "max": 8, "conflictPolicy": "Take"}
+    uses = USES | {"uses": "pods * backlog"}
+    knobs = documents.hot(initial=2), documents.plain(), *bounds
+    await world.add(documents.profile("checkout", *knobs, **(BY_HAND | {"budgets": [uses]})), workers=2, backlog=2)
+    await world.steady()
+    await world.annotate("try", "max_replicas=8")
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    await world.patch(Ref(HPA, world.namespace, "checkout"), "/spec/minReplicas", 6)
+    await world.turns(6)
+    await world.edit(budgets=[uses | {"limit": limit}])
+    await world.turns(10)
+    assert await world.bounds() == expected
+    assert (await world.intent()) is None
+    over = "BudgetExceeded" if expected[1] * 2 > limit else "Stable"
+    assert (await world.condition("Degraded"))[1] == over

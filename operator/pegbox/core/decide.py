@@ -299,7 +299,7 @@ def _at_rest(
     anew = _numbered_anew(snapshot, workload, incumbent, now)
     if anew is not None:
         return replace(anew, events=events)
-    snapshot = replace(snapshot, ledger=owed.still(snapshot.ledger))
+    snapshot = replace(snapshot, ledger=owed.still(snapshot.spec, snapshot.ledger))
     returned = None if events else owed.returned(snapshot, workload, now)
     if returned is not None:
         return returned

@@ -142,22 +142,38 @@ def _lowered(
     first = bisect_left(steps, True, key=enough)
     if first == len(steps) and cut is None:
         return None
-    wanted = hpa_bounds.uncrossed(snapshot.spec, after(steps[min(first, GRAIN - 1)]))
-    checks = (guards.limits.bounds(snapshot, here, wanted), guards.limits.rules(snapshot, here, wanted))
+    wanted = _ordered(snapshot, after(steps[min(first, GRAIN - 1)]))
+    checks = (
+        guards.ownership.owned(snapshot, here, wanted),
+        guards.limits.bounds(snapshot, here, wanted),
+        guards.limits.rules(snapshot, here, wanted),
+    )
     return wanted if guards.first_refusal(checks) is None else None
 
 
 def _least(snapshot: Snapshot, here: Setting, name: str) -> Fraction | None:
-    """How far the knob may be lowered. A bound of pods never below what its owner set, and no container's size at all:
-    to take memory away from what runs is no way to safety."""
-    knob, value, held = snapshot.spec.space[name], here.get(name), snapshot.held.get(name)
+    """How far the knob may be lowered. A bound of pods never below what its owner set, nor an HPA's maximum below a
+    minimum that is not ours; and no container's size at all: to take memory away from what runs is no way to safety."""
+    knob, value = snapshot.spec.space[name], here.get(name)
     if not isinstance(value, Fraction) or not knob.tunable or knob.location.kind is LocationKind.CONTAINER_RESOURCE:
         return None
-    ours = held is not None and held.refusal is None and name not in snapshot.claimed
-    if not ours or name in guards.limits.left_alone(snapshot):
+    least = _floor(snapshot, knob) if _ours(snapshot, name) else None
+    if least is None:
         return None
-    least = _floor(snapshot, knob)
-    return least if least is not None and least < value else None
+    least = _ordered(snapshot, here.with_values(**{name: least})).number(name)
+    return least if least < value else None
+
+
+def _ours(snapshot: Snapshot, name: str) -> bool:
+    held = snapshot.held.get(name)
+    free = held is not None and held.refusal is None and name not in snapshot.claimed
+    return free and name not in guards.limits.left_alone(snapshot)
+
+
+def _ordered(snapshot: Snapshot, wanted: Setting) -> Setting:
+    """With the bounds of an HPA in order, and those that are not ours as they are."""
+    theirs = [n for n in wanted if n in snapshot.spec.space and not _ours(snapshot, n)]
+    return hpa_bounds.uncrossed(snapshot.spec, wanted, theirs)
 
 
 def _floor(snapshot: Snapshot, knob: Knob) -> Fraction | None:

@@ -1,5 +1,5 @@
 """Owed: what a way back left lowered, since more would not fit beside what others set: into a budget, or, of an HPA's
-minimum, under its maximum. Pure.
+minimum, under its maximum; and a maximum that it had to leave above a minimum of theirs. Pure.
 
 The ledger remembers the value (`transitions.owing`), and it returns at rest once it fits, as the rest of the way back.
 Nothing is owed any more where somebody else set the knob, where a trial was accepted, or where a person asked for
@@ -16,22 +16,28 @@ from pegbox.core import guards, transitions, under_way
 from pegbox.core.transitions import Begin
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Admission, Decision, Event
-from pegbox.model.knobs import Setting
+from pegbox.model.knobs import LocationKind, Setting
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import IntentKind, Ledger
 
 
-def still(ledger: Ledger) -> Ledger:
-    """What stands no lower than it was, or is no knob any more, is not owed."""
+def still(spec: ProfileSpec, ledger: Ledger) -> Ledger:
+    """What stands as it was, or is no knob any more, is not owed. Nor is what stands higher, but for an HPA's maximum:
+    of that more is left only where a minimum of others holds it up."""
     if ledger.owed is None or ledger.incumbent is None:
         return ledger
     here = ledger.incumbent
-    return transitions.owing(ledger, foreign=[n for n, v in ledger.owed.items() if not _lower(here.get(n), v)])
+    most = {k.name for k in spec.space.at(LocationKind.HPA_MAX)}
+    return transitions.owing(
+        ledger, foreign=[n for n, v in ledger.owed.items() if not _short(here.get(n), v, higher=n in most)]
+    )
 
 
-def _lower(here: object, owed: object) -> bool:
-    return isinstance(here, Fraction) and isinstance(owed, Fraction) and here < owed
+def _short(here: object, owed: object, *, higher: bool) -> bool:
+    """Does it stand lower than what is owed, or otherwise at all?"""
+    return isinstance(here, Fraction) and isinstance(owed, Fraction) and (here != owed if higher else here < owed)
 
 
 def returned(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision | None:

@@ -89,6 +89,12 @@ def _in_the_way(snapshot: Snapshot, intent: Intent, name: str, value: KnobValue)
     return bool(hpa_bounds.crossed(snapshot.spec, intent.written.with_values(**{name: value})))
 
 
+def out_of_order(snapshot: Snapshot, intent: Intent) -> bool:
+    """Does a bound that no knob moves cross one that is still to be written?"""
+    rest = () if intent.applied_at is not None else intent.stages[intent.stage :]
+    return any(hpa_bounds.uncrossed(snapshot.spec, stage, intent.keep) != stage for stage in rest)
+
+
 def left_alone(ledger: Ledger) -> Mapping[str, KnobValue]:
     """What the intent under way gave way to: it stays with others, whatever follows that intent."""
     intent = ledger.intent

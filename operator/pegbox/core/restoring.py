@@ -73,7 +73,7 @@ def restore(snapshot: Snapshot, workload: Workload, goal: Setting, reason: Reaso
     parent = _unfinished(snapshot, _here(snapshot, parent), goal)
     parent, goal = transitions.keeping(parent, foreign), transitions.keeping(goal, foreign)
     wanted, fits = goal, not snapshot.deleting  # a deletion promises the originals, whatever stands beside them
-    goal = room.affordable(snapshot, workload, parent, goal) if fits else goal
+    goal = room.affordable(snapshot, workload, parent, goal, foreign) if fits else goal
     left = cohorts.left(snapshot, workload, parent)
     begin = Begin(IntentKind.RESTORE, goal, reason, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, replace(ledger, owed=None), parent, begin)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
-from pegbox.core import cohorts, force, usage
+from pegbox.core import cohorts, force, hpa_bounds, usage
 from pegbox.model.knobs import LocationKind, Setting
 from pegbox.model.observations import Missing
+from pegbox.model.profile import ProfileSpec
 from pegbox.model.snapshot import Snapshot, Workload
 from pegbox.model.trials import Intent
 
@@ -40,8 +41,12 @@ def crowded(snapshot: Snapshot, workload: Workload, intent: Intent) -> str:
     return ""
 
 
-def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting) -> Setting:
-    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile."""
+def affordable(
+    snapshot: Snapshot, workload: Workload, here: Setting, goal: Setting, kept: Collection[str] = ()
+) -> Setting:
+    """The goal, less the raises that do not fit a budget beside what somebody else wrote meanwhile (`kept`), and with
+    the bounds of an HPA in order: a maximum that has to stay leaves less room."""
+    goal = hpa_bounds.uncrossed(snapshot.spec, goal, kept)
     workload = usage.scaled(snapshot.spec, workload, goal)
     for item, use in zip(snapshot.spec.budgets, usage.uses(snapshot, workload, goal), strict=True):
         if isinstance(use, Missing) or use.fits:
@@ -50,20 +55,33 @@ def affordable(snapshot: Snapshot, workload: Workload, here: Setting, goal: Sett
             before, after = here.get(name), goal.get(name)
             if isinstance(before, Fraction) and isinstance(after, Fraction) and before < after:
                 goal = goal.with_values(**{name: before})
-    return goal
+    return hpa_bounds.uncrossed(snapshot.spec, goal, kept)
 
 
 def within(snapshot: Snapshot, workload: Workload, intent: Intent) -> Intent:
     """A way back, less the raises that do not fit beside what somebody else just wrote: that stays as it is."""
     if intent.cohort is None:
-        return replace(intent, stages=tuple(affordable(snapshot, workload, intent.parent, s) for s in intent.stages))
+        fits = tuple(affordable(snapshot, workload, intent.parent, s, intent.keep) for s in intent.stages)
+        return ordered(snapshot.spec, replace(intent, stages=fits))
     goal = intent.target
     for here in (intent.parent, intent.cohort.parent):
-        goal = affordable(snapshot, workload, here, goal)
+        goal = affordable(snapshot, workload, here, goal, intent.keep)
     goal = goal.with_values(**{n: intent.target[n] for n in intent.keep if n in intent.target})
     left = cohorts.Standing(intent.cohort.pods, intent.cohort.parent)
     stages, cohort = cohorts.together(snapshot.spec, intent.parent, goal, left)
-    return replace(intent, stages=stages, cohort=cohort)
+    return ordered(snapshot.spec, replace(intent, stages=stages, cohort=cohort))
+
+
+def ordered(spec: ProfileSpec, intent: Intent) -> Intent:
+    """With the bounds of an HPA in order in all that is still to be written. What others set stays."""
+
+    def each(stages: tuple[Setting, ...]) -> tuple[Setting, ...]:
+        written, rest = stages[: intent.stage], stages[intent.stage :]
+        theirs = {n: intent.target[n] for n in intent.keep if n in intent.target}
+        return (*written, *(hpa_bounds.uncrossed(spec, s.with_values(**theirs), intent.keep) for s in rest))
+
+    cohort = None if intent.cohort is None else replace(intent.cohort, stages=each(intent.cohort.stages))
+    return replace(intent, stages=each(intent.stages), cohort=cohort)
 
 
 def beside_silent(snapshot: Snapshot, workload: Workload, intent: Intent, silent: int) -> bool:

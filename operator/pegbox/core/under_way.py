@@ -11,6 +11,8 @@ from pegbox.core import (
     cohorts,
     cut_short,
     force,
+    hpa_bounds,
+    left_behind,
     looks,
     overdrawn,
     pod_env,
@@ -26,7 +28,7 @@ from pegbox.core.read_back import ledger_and_intent
 from pegbox.core.transitions import Begin, Ending
 from pegbox.core.wording import in_words
 from pegbox.model.decisions import Action, Decision, Event
-from pegbox.model.knobs import KnobValue, Setting
+from pegbox.model.knobs import KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Mode
 from pegbox.model.reasons import SENTENCES, Reason
@@ -112,7 +114,9 @@ def _others(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision |
         return _let_go(snapshot, Reason.TARGET_BUSY, "another profile has the target: it stays as it is", now)
     foreign = read_back.foreign_changes(snapshot, intent)
     claimed = snapshot.known(snapshot.claimed & {*intent.current} - {*intent.keep})
-    return _give_way(snapshot, workload, {**claimed, **foreign}, now) if foreign or claimed else None
+    if foreign or claimed or read_back.out_of_order(snapshot, intent):
+        return _give_way(snapshot, workload, {**claimed, **foreign}, now)
+    return None
 
 
 def _fitting(snapshot: Snapshot, workload: Workload) -> Snapshot:
@@ -276,13 +280,13 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
 def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime) -> Decision:
     """A foreign edit wins and ends the trial; only our other values are put back."""
     ledger, intent = ledger_and_intent(snapshot)
-    names = ", ".join(sorted(foreign))
+    names = ", ".join(sorted(foreign)) or hpa_bounds.crossed(snapshot.spec, intent.written)
     reason = Reason.TARGET_BUSY if snapshot.claimed else Reason.FOREIGN_CHANGE
     if intent.kind is IntentKind.TRIAL:
         here, goal = (transitions.keeping(s, foreign) for s in (intent.current, intent.parent))
-        goal = room.affordable(snapshot, workload, here, goal)
+        goal = room.affordable(snapshot, workload, here, goal, foreign)
         ahead = cohorts.here(intent, here)
-        goal = goal if ahead is None else room.affordable(snapshot, workload, ahead.setting, goal)
+        goal = goal if ahead is None else room.affordable(snapshot, workload, ahead.setting, goal, foreign)
         ending = Ending(TrialState.INCONCLUSIVE, reason, now, names, foreign=foreign, goal=goal)
         return _turn_back(snapshot, workload, ending)
     ledger = transitions.yield_to(snapshot.spec, ledger, intent, foreign)
@@ -383,18 +387,24 @@ def _restored(snapshot: Snapshot, silent: tuple[str, ...]) -> Decision:
     text = f"restored {in_words(snapshot.spec.space, intent.target)}"
     if silent:
         text += f"; not acknowledged by {', '.join(silent)}"
+    goal = left_behind.goal(snapshot)[0] if snapshot.deleting else None
+    crossed = "" if goal is None else hpa_bounds.crossed(snapshot.spec, goal)
+    text += f"; {crossed}" if crossed else ""
     done = replace(ledger, intent=None, incumbent=intent.target)
     lowered = ""
     if not snapshot.deleting:
         done, lowered = transitions.stopped_at(ledger, intent), _left_lowered(snapshot, ledger)
-    event = Event(Reason.RESTORED, text + lowered, warning=bool(silent or lowered))
+    event = Event(Reason.RESTORED, text + lowered, warning=bool(silent or lowered or crossed))
     return Decision(Action.CLOSE, Reason.RESTORED, text + lowered, done, events=(event,), wake_after=looks.SOON)
 
 
 def _left_lowered(snapshot: Snapshot, ledger: Ledger) -> str:
-    """What a way back leaves below where it was, as the end of a sentence."""
-    owed = ledger.owed
-    return "" if owed is None else f"; until it fits, less than {in_words(snapshot.spec.space, owed)}"
+    """What a way back leaves otherwise than it was, as the end of a sentence."""
+    owed, space = ledger.owed, snapshot.spec.space
+    if owed is None:
+        return ""
+    side = "other" if any(k.name in owed for k in space.at(LocationKind.HPA_MAX)) else "less"  # see `owed.still`
+    return f"; until it fits, {side} than {in_words(space, owed)}"
 
 
 def _blind(snapshot: Snapshot, unseen: Missing, now: datetime) -> Decision:

@@ -221,6 +221,7 @@ class ProfileSpec:
     deletion_policy: DeletionPolicy = DeletionPolicy.RESTORE
     suspended: bool = False
     forgotten: frozenset[str] = frozenset()  # knobs that only the ledger still knows there: moved back, and no further
+    scaled_between: tuple[int, int] | None = None  # minReplicas and maxReplicas as they stand, whoever set them
 
     @property
     def key(self) -> str:

@@ -107,16 +107,22 @@ async def claim(
     """Claim what the intent or incumbent needs, of this ledger and of the one that is recorded so far; the reason where
     it cannot be had now. `mine` keeps what this process wrote.
 
+    A way back claims what it raises beside another's trial, too, without the slot. It was cut to the room that was
+    read: where others took that since, it is decided anew (WriteConflict). A refusal by what was read already holds
+    nothing up: what lowers has to be written.
+
     Nothing is written where the claim stands already and is fresh. Raises NotAvailable, WriteConflict.
     """
     # An adoption writes what is in force already: others may have raised it, and its pods use it in any case. A way
     # down begins at such a use, also while another profile has the trial slot.
     down = overdrawn.lowers(ledger.intent)
     stands = ledger.intent is None or ledger.intent.kind is IntentKind.ADOPT or down
+    back = ledger.intent is not None and ledger.intent.kind.goes_back
     for ref, (amount, trial) in wanted(found, ledger, recorded, now).items():
         body = found.shared.get(ref)
         if body is None:
             continue
+        trial = trial and not (back and budget_api.slot_of_others(body, found.spec.uid, now))
         standing = budget_api.held_by(body, found.spec.uid, now)
         expires = now + EXPIRY
         if standing is not None:
@@ -124,10 +130,12 @@ async def claim(
             stands_so = standing.amount, standing.expires, standing.trial is TrialSlot.HOLDING
             if stands_so == (amount, stamp(expires), trial):
                 continue
-        trial = trial and not (down and budget_api.slot_of_others(body, found.spec.uid, now))
         wish = budget_api.Wish(found.spec.uid, found.spec.key, amount, expires, trial, standing=stands)
         refused = await _swap(cluster, Ref(BUDGET, found.spec.namespace, ref), wish, standing, now, reached)
         if refused is not None:
+            cut = back and not found.deleting  # a deletion promises the originals, whatever stands beside them
+            if cut and not isinstance(budget_api.claim(body, wish, now), Missing):
+                raise WriteConflict(f"{ref}: others were granted what it had left: {refused.detail}")
             return refused
         mine[ref] = wish.granted()
     return None

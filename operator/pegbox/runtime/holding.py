@@ -132,7 +132,7 @@ def _hpa(found: Objects, knob: Knob) -> Held:
     low = knob.location.kind is LocationKind.HPA_MIN
     path = owners.MIN_REPLICAS if low else owners.MAX_REPLICAS
     refusal = owners.keda(body, path) or _scales_another(found, body)
-    count = body["spec"].get("minReplicas", 1) if low else body["spec"]["maxReplicas"]
+    count = owners.bounds(body)[0 if low else 1]
     return _consent(found.spec, knob, body, path, Held(Fraction(count), str(count), refusal=refusal))
 
 

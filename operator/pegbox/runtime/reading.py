@@ -171,7 +171,7 @@ async def read_rest(cluster: Cluster, found: Objects, parsed: Parsed | None = No
     )
     if spec.space.at(LocationKind.POD_ENV):
         found = await _read_admission(cluster, found)
-    return await _read_workload(cluster, found)
+    return await _read_workload(cluster, _with_bounds(found))
 
 
 async def _read_admission(cluster: Cluster, found: Objects) -> Objects:
@@ -233,13 +233,19 @@ async def _read_workload(cluster: Cluster, found: Objects) -> Objects:
 
 def respecified(found: Objects, spec: ProfileSpec) -> Objects:
     """The same objects, for another reading of profile and class."""
-    return _what_is_left(_with_way_back(replace(found, spec=spec)))
+    return _what_is_left(_with_bounds(_with_way_back(replace(found, spec=spec))))
 
 
 def _with_way_back(found: Objects) -> Objects:
     if found.stored is None:
         return found
     return replace(found, spec=way_back.remembered(found.spec, found.stored, deleting=found.deleting))
+
+
+def _with_bounds(found: Objects) -> Objects:
+    """The spec, with the bounds of the HPA as they stand: one that is no knob may cross what is to be written."""
+    bounds = None if found.hpa is None else owners.bounds(found.hpa)
+    return replace(found, spec=replace(found.spec, scaled_between=bounds))
 
 
 def _what_is_left(found: Objects) -> Objects:

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction as F
+from typing import Any
 
 import pytest
 
-from pegbox.core import guards, usage
+from pegbox.core import guards, room, usage
+from pegbox.core.decide import decide
 from pegbox.core.hpa_bounds import crossed, uncrossed
 from pegbox.core.transitions import Begin, Ending, begin, turn_back, yield_to
-from pegbox.model.decisions import Admission
-from pegbox.model.knobs import Knob, Location, LocationKind, Setting
-from pegbox.model.profile import Autoscaler, BudgetSpec
+from pegbox.model.decisions import Action, Admission
+from pegbox.model.knobs import Knob, KnobMode, Location, LocationKind, Setting
+from pegbox.model.profile import Autoscaler, BudgetSpec, ProfileSpec
 from pegbox.model.reasons import Reason
+from pegbox.model.snapshot import Workload
 from pegbox.model.trials import IntentKind, TrialState
-from tests.unit.core.build import HOT, HPA, T0, intent, ledger, setting, snapshot, spec
+from tests.unit.core.build import (
+    HOT,
+    HPA,
+    NO_WISH,
+    T0,
+    at,
+    held,
+    intent,
+    ledger,
+    setting,
+    snapshot,
+    spec,
+    under_way,
+)
 
 LEAST = Knob("min_replicas", location=Location(LocationKind.HPA_MIN), minimum=F(1), maximum=F(12))
 BOTH = spec(HOT, LEAST, HPA, budgets=(BudgetSpec("db", "pods * workers", limit=F(24)),))
 OURS = Autoscaler(name="checkout", create=True, min_replicas=2, max_replicas=3, cpu_utilization=60)
+
+
+def beside(low: int, high: int, *knobs: Knob, **changes: Any) -> ProfileSpec:
+    """What stands, whoever set it; by default the minimum alone is a knob."""
+    return spec(*(knobs or (LEAST,)), scaled_between=(low, high), **changes)
 
 
 def bounds(low: int, high: int, workers: int = 2) -> Setting:
@@ -33,6 +55,11 @@ def bounds(low: int, high: int, workers: int = 2) -> Setting:
         pytest.param(spec(HOT, LEAST), setting(workers=2, min_replicas=9), "", id="a_bound_that_nobody_knows"),
         pytest.param(
             spec(HOT, LEAST, autoscaler=OURS), setting(workers=2, min_replicas=4), "maxReplicas 3", id="of_our_own_hpa"
+        ),
+        pytest.param(beside(2, 5), setting(min_replicas=6), "min_replicas 6 is above maxReplicas 5", id="as_it_stands"),
+        pytest.param(beside(2, 5), setting(min_replicas=5), "", id="in_order_as_it_stands"),
+        pytest.param(
+            beside(2, 5, autoscaler=OURS), setting(min_replicas=4), "maxReplicas 3", id="as_it_would_be_made_anew"
         ),
     ],
 )
@@ -63,6 +90,47 @@ def test_a_maximum_that_is_lowered_first_takes_the_minimum_along() -> None:
 )
 def test_which_bound_gives_way(kept: tuple[str, ...], expected: Setting) -> None:
     assert uncrossed(BOTH, bounds(5, 3), kept) == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "wanted", "expected"),
+    [
+        pytest.param(beside(1, 3), setting(min_replicas=5), setting(min_replicas=3), id="under_a_maximum_of_others"),
+        pytest.param(
+            beside(4, 6, HPA), setting(max_replicas=3), setting(max_replicas=4), id="over_a_minimum_of_others"
+        ),
+        pytest.param(beside(1, 6), setting(min_replicas=5), setting(min_replicas=5), id="which_leaves_room_for_it"),
+        pytest.param(
+            beside(4, 6, replace(LEAST, mode=KnobMode.RECOMMEND), HPA),
+            bounds(2, 3),
+            bounds(2, 4),
+            id="recommended_only",
+        ),
+        pytest.param(beside(4, 6, LEAST, HPA), bounds(2, 3), bounds(2, 3), id="both_are_ours_and_stand_otherwise"),
+    ],
+)
+def test_a_bound_that_no_knob_moves_counts_as_it_stands(
+    profile: ProfileSpec, wanted: Setting, expected: Setting
+) -> None:
+    assert uncrossed(profile, wanted) == expected
+
+
+def test_a_maximum_that_has_to_stay_leaves_less_room_for_the_rest_of_the_way_back() -> None:
+    """From 6 pods of 2 to 3 of 4: 12. The minimum of others is 4: 4 pods of 4 would be 16 of 12."""
+    profile = beside(4, 6, HOT, HPA, budgets=(BudgetSpec("db", "pods * workers", limit=F(12)),))
+    here, back = setting(workers=2, max_replicas=6), setting(workers=4, max_replicas=3)
+    seen = snapshot(profile, ledger(here))
+    assert isinstance(seen.workload, Workload)
+    assert room.affordable(seen, seen.workload, here, back) == setting(workers=2, max_replicas=4)
+
+
+def test_a_trial_that_cannot_be_written_beside_it_any_more_ends_at_once() -> None:
+    parent, tried = setting(workers=2, max_replicas=6), setting(workers=2, max_replicas=3)
+    item = intent(parent=parent, stages=(tried,))
+    seen = snapshot(beside(4, 6, HOT, HPA), under_way(item), held=held(parent))
+    found = decide(seen, NO_WISH, at(5))
+    assert (found.action, found.reason, found.desired) == (Action.REVERT, Reason.FOREIGN_CHANGE, parent)
+    assert "minReplicas 4 is above max_replicas 3" in found.message
 
 
 def test_back_from_a_trial_beside_a_minimum_that_somebody_raised_the_maximum_stays_as_high() -> None:

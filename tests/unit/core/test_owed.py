@@ -201,7 +201,7 @@ def test_what_a_recreated_target_gives_up_is_still_owed() -> None:
 
 
 def test_a_knob_that_is_gone_is_owed_no_more() -> None:
-    assert owed.still(memory(wanted=setting(lanes=3))).owed is None
+    assert owed.still(BOUNDED, memory(wanted=setting(lanes=3))).owed is None
 
 
 def test_a_wish_waits_for_what_is_owed() -> None:

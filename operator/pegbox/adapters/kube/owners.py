@@ -134,6 +134,12 @@ def vpa(pods: Iterable[Object]) -> Missing | None:
     return None
 
 
+def bounds(autoscaler: Object) -> tuple[int, int]:
+    """minReplicas and maxReplicas of an HPA."""
+    spec = autoscaler["spec"]
+    return int(spec.get("minReplicas", 1)), int(spec["maxReplicas"])
+
+
 def targets(autoscaler: Object, kind: str, name: str) -> bool:
     """Whether an HPA, ScaledObject or VPA acts on this workload."""
     spec = autoscaler.get("spec", {})
