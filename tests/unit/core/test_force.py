@@ -169,6 +169,23 @@ def test_only_what_we_may_write_is_missing_in_the_cluster() -> None:
     assert applied(profile.space, wanted, {"workers": Held(Missing(Reason.NOT_REPORTED))}) == ("workers",)
 
 
+@pytest.mark.parametrize(
+    ("reason", "owners", "back", "missing"),
+    [
+        pytest.param(Reason.VOLUME_NOT_HOT, (), True, True, id="a file that pods read no more"),
+        pytest.param(Reason.CONFIG_IMMUTABLE, (), True, True, id="refused by the server, and said"),
+        pytest.param(Reason.VOLUME_NOT_HOT, (), False, False, id="a trial"),
+        pytest.param(Reason.VOLUME_NOT_HOT, ("helm",), True, False, id="taken by somebody else"),
+        pytest.param(Reason.OWNED_BY_OTHER, (), True, False, id="KEDA's, or another target's"),
+    ],
+)
+def test_what_we_wrote_goes_back_also_where_no_trial_would_begin(
+    reason: Reason, owners: tuple[str, ...], back: bool, missing: bool
+) -> None:
+    there = {"cache": Held(F(3), refusal=Missing(reason), owners=owners)}
+    assert applied(spec(FILE, budgets=()).space, setting(cache=2), there, back=back) == (("cache",) if missing else ())
+
+
 def test_a_stage_restarts_only_for_what_it_changes_itself() -> None:
     first, last = setting(threads=2, workers=4), setting(threads=2, workers=6)
     item = intent(parent=setting(threads=4, workers=4), stages=(first, last))
