@@ -337,6 +337,45 @@ async def test_what_is_immutable_by_now_is_pending_and_its_original_is_not_forgo
     assert await standing(world) == BEFORE and "Restored" in world.events.reasons()
 
 
+RECOMMENDED = [
+    documents.hot(),
+    documents.env(),
+    documents.path(mode="Recommend", **TAKE),
+    documents.plain(mode="Recommend", **TAKE),
+    BOUND | {"mode": "Recommend"},
+]
+
+
+@pytest.mark.parametrize("looks", [0, 4])
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_what_was_accepted_goes_back_though_the_profile_says_recommend_of_the_knob_since(
+    way: Callable[[World], Awaitable[None]], looks: int
+) -> None:
+    world = await tried()
+    await world.rest()
+    await world.edit(knobs=RECOMMENDED)
+    await world.turns(looks)
+    assert (await standing(world))["max"] == "3", "until then nothing moves"
+    await way(world)
+    assert await standing(world) == BEFORE and "Restored" in world.events.reasons()
+
+
+@pytest.mark.parametrize("looks", [0, 4])
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_what_its_owner_set_in_such_a_place_stays_his(
+    way: Callable[[World], Awaitable[None]], looks: int
+) -> None:
+    """The twin."""
+    world = await tried()
+    await world.rest()
+    await world.edit(knobs=RECOMMENDED)
+    await world.turns(4)
+    await world.patch(SCALER, "/spec/maxReplicas", 7)
+    await world.turns(looks)
+    await way(world)
+    assert await standing(world) == {**BEFORE, "max": "7"}
+
+
 async def test_another_profile_of_the_same_name_is_not_put_back_by_the_ledger_of_the_first() -> None:
     world = await tried()
     await class_gone(world)
