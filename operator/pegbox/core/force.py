@@ -40,14 +40,17 @@ def document_values(space: SearchSpace, setting: Setting) -> dict[str, str]:
     return {name: text for name, text in texts.items() if name in names}
 
 
-def applied(space: SearchSpace, setting: Setting, held: Mapping[str, Held], *, back: bool = False) -> tuple[str, ...]:
-    """Names of writable knobs whose value in the cluster is not the setting's yet. `back`: on a way back."""
+def applied(
+    space: SearchSpace, setting: Setting, held: Mapping[str, Held], intent: Intent | None = None
+) -> tuple[str, ...]:
+    """Names of writable knobs whose value in the cluster is not the setting's yet, while the intent is under way."""
+    back = intent.moved if intent is not None and intent.kind.goes_back else frozenset[str]()
     out = []
     for name, value in setting.items():
         if name not in space or not space[name].tunable:
             continue
         seen = held.get(name)
-        if seen is not None and _writable(seen, back) and (seen.value != value or seen.behind):
+        if seen is not None and _writable(seen, name in back) and (seen.value != value or seen.behind):
             out.append(name)
     return tuple(out)
 
