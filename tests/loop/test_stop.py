@@ -9,7 +9,7 @@ import pytest
 from pegbox.adapters.kube import owners
 from pegbox.model.errors import NotAvailable
 from pegbox.model.trials import IntentKind
-from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, Ref
+from pegbox.ports import CONFIG_MAP, DEPLOYMENT, HPA, LEDGER, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make, written
@@ -231,6 +231,34 @@ async def test_a_restore_that_began_is_finished_although_the_stop_is_gone() -> N
     world.brake(None)
     await world.steady()
     assert await world.values() == {"workers": "2"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "stands"),
+    [
+        pytest.param({}, {"workers": "4", "pool": "4"}, id="what stood half-way nobody accepted"),
+        pytest.param({"mode": "Recommend"}, {"workers": "2", "pool": "4"}, id="turning Auto away lets go at once"),
+    ],
+)
+async def test_a_restore_that_began_is_finished_by_a_deletion_with_keep_too(
+    kept: Object, stands: dict[str, str]
+) -> None:
+    """First the pool goes down, then the workers up; the stop is over in between."""
+    knobs = documents.hot(initial=4), documents.hot("pool", initial=4)
+    uses = {"name": "postgres", "uses": "pool * workers", "limit": 16}
+    world = await make()
+    await world.add(documents.profile("checkout", *knobs, budgets=[uses], deletionPolicy="Keep"), workers=4, pool=4)
+    await world.steady()
+    await world.annotate("try", "workers=2,pool=8")
+    await world.turn()
+    assert (await world.rest()).trials[-1].state.value == "Accepted"
+    world.brake("restore")
+    await world.wake()
+    world.brake(None)
+    await world.edit(**kept)
+    await world.delete()
+    await world.turns(20)
+    assert not await world.exists() and await world.values() == stands
 
 
 async def test_a_profile_turned_away_from_auto_is_restored_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -272,6 +273,107 @@ async def test_a_knob_that_is_recommended_only_since_mid_trial_still_goes_back()
     world.restart()
     await world.rest()
     assert (await standing(world))["max"] == "4"
+
+
+async def stopped_and_restored(world: World) -> None:
+    world.brake("restore")
+    await world.turns(20)
+
+
+async def deleted(world: World) -> None:
+    await world.delete()
+    await world.turns(40)
+
+
+async def with_sub_path(world: World) -> None:
+    """A deploy: what pods read of the file from now on is what stood there when they began."""
+    body = documents.deployment()
+    body["spec"]["template"]["spec"]["containers"][0]["volumeMounts"][1]["subPath"] = "BACKLOG"
+    await world.apply(body)
+
+
+@pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "in mid-trial"])
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_a_file_that_a_deploy_mounts_otherwise_meanwhile_gets_its_text_back(
+    way: Callable[[World], Awaitable[None]], accepted: bool
+) -> None:
+    world = await tried()
+    if accepted:
+        await world.rest()
+    await with_sub_path(world)
+    await world.turns(1 + 11 * accepted)
+    await way(world)
+    assert await standing(world) == BEFORE
+    assert (await world.outside.get(THEIRS))["data"] == {"app.yaml": documents.APP, "BACKLOG": "2\n"}, "byte for byte"
+    assert "ForeignChange" not in world.events.reasons()
+
+
+async def test_what_somebody_set_in_such_a_file_is_his() -> None:
+    """The twin."""
+    world = await tried()
+    await with_sub_path(world)
+    await world.patch(THEIRS, "/data/BACKLOG", "7\n")
+    await world.rest()
+    assert await standing(world) == {**BEFORE, "backlog": "7"}
+    ledger = await world.ledger()
+    assert ledger is not None and ledger.adopted is not None and ledger.adopted.number("backlog") == 7
+
+
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_what_is_immutable_by_now_is_pending_and_its_original_is_not_forgotten(
+    way: Callable[[World], Awaitable[None]],
+) -> None:
+    world = await tried()
+    await world.outside.json_patch(THEIRS, [{"op": "add", "path": "/immutable", "value": True}])
+    await way(world)
+    assert await standing(world) == {**BEFORE, "cache": "3", "backlog": "3"}
+    status, why, message = await world.condition("Degraded")
+    assert (status, why) == ("True", "RestorePending") and "immutable" in message
+    assert not {"Restored", "ForeignChange"} & set(world.events.reasons())
+    theirs = (await world.outside.get(THEIRS))["data"]
+    await world.outside.delete(THEIRS)
+    await world.apply(documents.config_map() | {"data": theirs})
+    await world.turns(40)
+    assert await standing(world) == BEFORE and "Restored" in world.events.reasons()
+
+
+RECOMMENDED = [
+    documents.hot(),
+    documents.env(),
+    documents.path(mode="Recommend", **TAKE),
+    documents.plain(mode="Recommend", **TAKE),
+    BOUND | {"mode": "Recommend"},
+]
+
+
+@pytest.mark.parametrize("looks", [0, 4])
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_what_was_accepted_goes_back_though_the_profile_says_recommend_of_the_knob_since(
+    way: Callable[[World], Awaitable[None]], looks: int
+) -> None:
+    world = await tried()
+    await world.rest()
+    await world.edit(knobs=RECOMMENDED)
+    await world.turns(looks)
+    assert (await standing(world))["max"] == "3", "until then nothing moves"
+    await way(world)
+    assert await standing(world) == BEFORE and "Restored" in world.events.reasons()
+
+
+@pytest.mark.parametrize("looks", [0, 4])
+@pytest.mark.parametrize("way", [stopped_and_restored, deleted])
+async def test_what_its_owner_set_in_such_a_place_stays_his(
+    way: Callable[[World], Awaitable[None]], looks: int
+) -> None:
+    """The twin."""
+    world = await tried()
+    await world.rest()
+    await world.edit(knobs=RECOMMENDED)
+    await world.turns(4)
+    await world.patch(SCALER, "/spec/maxReplicas", 7)
+    await world.turns(looks)
+    await way(world)
+    assert await standing(world) == {**BEFORE, "max": "7"}
 
 
 async def test_another_profile_of_the_same_name_is_not_put_back_by_the_ledger_of_the_first() -> None:

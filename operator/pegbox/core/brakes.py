@@ -68,7 +68,7 @@ def _restore(snapshot: Snapshot, workload: Workload, brake: Missing, now: dateti
     if not wrote or (ledger.intent is None and ledger.incumbent is None):
         return None  # the ledger was lost: what is in force is found out first
     assert ledger.adopted is not None
-    decision = restoring.restore(snapshot, workload, ledger.adopted, Reason.RESTORE_PENDING, now)
+    decision = restoring.restore(snapshot, workload, ledger.adopted, Reason.STOPPED, now)
     begun = decision.ledger.intent
     if ledger.intent is None and begun is not None and begun.target == begun.parent and begun.cohort is None:
         theirs = snapshot.refusal.detail if snapshot.claimed and snapshot.refusal is not None else ""

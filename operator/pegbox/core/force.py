@@ -17,8 +17,11 @@ from pegbox.core import pod_env
 from pegbox.model.knobs import Effect, Knob, LocationKind, SearchSpace, Setting, values_hash
 from pegbox.model.observations import Missing
 from pegbox.model.profile import ProfileSpec
+from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement, Document, Held, PodFacts, Workload
 from pegbox.model.trials import Intent, Ledger
+
+STILL_OURS = frozenset({Reason.VOLUME_NOT_HOT, Reason.CONFIG_IMMUTABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,25 @@ def document_values(space: SearchSpace, setting: Setting) -> dict[str, str]:
     return {name: text for name, text in texts.items() if name in names}
 
 
-def applied(space: SearchSpace, setting: Setting, held: Mapping[str, Held]) -> tuple[str, ...]:
-    """Names of writable knobs whose value in the cluster is not the setting's yet."""
+def applied(
+    space: SearchSpace, setting: Setting, held: Mapping[str, Held], intent: Intent | None = None
+) -> tuple[str, ...]:
+    """Names of writable knobs whose value in the cluster is not the setting's yet, while the intent is under way."""
+    back = intent.moved if intent is not None and intent.kind.goes_back else frozenset[str]()
     out = []
     for name, value in setting.items():
         if name not in space or not space[name].tunable:
             continue
         seen = held.get(name)
-        if seen is not None and seen.refusal is None and (seen.value != value or seen.behind):
+        if seen is not None and _writable(seen, name in back) and (seen.value != value or seen.behind):
             out.append(name)
     return tuple(out)
+
+
+def _writable(seen: Held, back: bool) -> bool:
+    """What we wrote, and nobody else took, is put back also where no trial would begin any more: in a file that running
+    pods read no more, and in an immutable one, which the server refuses, and so holds up the end."""
+    return seen.refusal is None or (back and not seen.owners and seen.refusal.reason in STILL_OURS)
 
 
 def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Workload, now: datetime) -> Force:

@@ -25,7 +25,7 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
             return True
         if document.generation != intent.generation or cohorts.edited(snapshot, intent):
             return True
-    return bool(force.applied(spec.space, intent.written, snapshot.held))
+    return bool(force.applied(spec.space, intent.written, snapshot.held, intent))
 
 
 def stands(snapshot: Snapshot, intent: Intent) -> bool:

@@ -148,7 +148,7 @@ def beside(
 
     Nobody knows what a silent pod runs, so it counts at the largest of old and new. With a cohort there are several
     of each. What a budget counts per pod adds up; what it counts once is counted twice here, which errs on the safe
-    side.
+    side. But what it counts of values that a pod reads at once, from one document, is no more than the largest.
     """
     bound = max(count(snapshot.spec, workload, snapshot.held, s) for s in (*old, *new))
     out: list[Use | Missing] = []
@@ -159,9 +159,14 @@ def beside(
         if len(known) < len(quiet) + len(loud):
             out.append(next(use for use in (*quiet, *loud) if isinstance(use, Missing)))
             continue
-        most = max(u.used for u in known[: len(quiet)]) + max(u.used for u in known[len(quiet) :])
-        out.append(replace(known[0], used=most))
+        parts = [known] if _read_at_once(snapshot.spec, item) else [known[: len(quiet)], known[len(quiet) :]]
+        out.append(replace(known[0], used=sum((max(u.used for u in part) for part in parts), Fraction())))
     return tuple(out)
+
+
+def _read_at_once(spec: ProfileSpec, item: BudgetSpec) -> bool:
+    """Does a budget count nothing but values of the settings document, and no pods?"""
+    return budget.parse(item.uses).names <= {k.name for k in spec.space.at(LocationKind.SETTINGS)}
 
 
 def per_pod(snapshot: Snapshot, setting: Setting) -> Mapping[str, Fraction]:

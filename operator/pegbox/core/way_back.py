@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from pegbox.core.restoring import out
 from pegbox.model.knobs import Knob, KnobMode, LocationKind, SearchSpace
 from pegbox.model.profile import Autoscaler, DeletionPolicy, Guards, Mode, Objective, ProfileSpec
 from pegbox.model.snapshot import Snapshot
@@ -20,21 +21,26 @@ HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
 
 
 def recorded(snapshot: Snapshot, ledger: Ledger, source: str) -> Ledger:
-    """The ledger with the places of now. An intent ends where it began, and so does a deletion: these move no place."""
+    """The ledger with the places of now. An intent ends where it began, and so does a deletion: these move no place.
+
+    A knob that is tried no more, while a value of ours stands there, is still put back by a restore.
+    """
     spec, before = snapshot.spec, ledger.way_back
     if ledger.adopted is None or snapshot.refusal is not None or snapshot.deleting:
         return ledger
     if before is not None and snapshot.ledger.intent is not None:
         return ledger
-    places = [_place(spec, knob) for knob in spec.space.knobs]
+    ours = set() if before is None else {p.knob for p in before.places if p.tunable} & out(ledger)
+    places = [_place(spec, knob, tunable=knob.tunable or knob.name in ours) for knob in spec.space.knobs]
     if before is not None:  # of knobs that are not adopted anew yet, since there was no workload to look at
         places += [p for p in before.places if p.knob in ledger.adopted and p.knob not in spec.space]
     way = WayBack(spec.target, tuple(places), spec.autoscaler, spec.budgets, spec.guards.ack_timeout, source)
     return ledger if way == before else replace(ledger, way_back=way)
 
 
-def remembered(spec: ProfileSpec, ledger: Ledger, *, deleting: bool) -> ProfileSpec:
-    """The spec, with each knob that is still to be put back where its value was written."""
+def remembered(spec: ProfileSpec, ledger: Ledger, *, deleting: bool, restoring: bool = False) -> ProfileSpec:
+    """The spec, with each knob that is still to be put back where its value was written. `restoring`: a stop of
+    everything asks for the values of the adoption."""
     way, names = ledger.way_back, set[str]()
     if way is None:
         return spec
@@ -42,6 +48,8 @@ def remembered(spec: ProfileSpec, ledger: Ledger, *, deleting: bool) -> ProfileS
         names |= ledger.intent.moved
     if deleting and ledger.adopted is not None:
         names |= set(ledger.adopted)
+    if restoring:
+        names |= out(ledger)
     lost = [place for place in way.places if place.knob in names and not _still_there(spec, way, place)]
     if not lost:
         return spec
@@ -109,7 +117,7 @@ def _scaler(autoscaler: Autoscaler | None) -> str:
     return "" if autoscaler is None else autoscaler.name
 
 
-def _place(spec: ProfileSpec, knob: Knob) -> Place:
+def _place(spec: ProfileSpec, knob: Knob, *, tunable: bool) -> Place:
     return Place(
         knob.name,
         knob.type,
@@ -117,7 +125,7 @@ def _place(spec: ProfileSpec, knob: Knob) -> Place:
         knob.effect,
         knob.minimum,
         knob.maximum,
-        tunable=knob.tunable,
+        tunable=tunable,
         take=spec.takes(knob.name),
     )
 

@@ -52,7 +52,7 @@ class Change:
 
     def moved(self, *kinds: LocationKind) -> list[tuple[Knob, str]]:
         """Writable knobs at these places whose value in the cluster is not the desired one, with its text."""
-        missing = set(force.applied(self.spec.space, self.desired, self.snapshot.held))
+        missing = set(force.applied(self.spec.space, self.desired, self.snapshot.held, self.intent))
         texts = self.spec.space.format(self.desired)
         return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
 

@@ -239,7 +239,8 @@ def respecified(found: Objects, spec: ProfileSpec) -> Objects:
 def _with_way_back(found: Objects) -> Objects:
     if found.stored is None:
         return found
-    return replace(found, spec=way_back.remembered(found.spec, found.stored, deleting=found.deleting))
+    spec = way_back.remembered(found.spec, found.stored, deleting=found.deleting, restoring=found.restoring)
+    return replace(found, spec=spec)
 
 
 def _with_bounds(found: Objects) -> Objects:

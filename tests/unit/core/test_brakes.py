@@ -214,6 +214,27 @@ def test_a_restore_asks_for_no_mode_and_for_no_deletion_policy(mode: Mode) -> No
     assert decided(seen, RESTORING).desired == ADOPTED
 
 
+@pytest.mark.parametrize(
+    ("mode", "asked_by", "goes_on"),
+    [
+        pytest.param(Mode.AUTO, Reason.STOPPED, True, id="by a stop that is over"),
+        pytest.param(
+            Mode.AUTO, Reason.RESTORE_PENDING, False, id="by the deletion itself, before its policy was edited"
+        ),
+        pytest.param(Mode.RECOMMEND, Reason.STOPPED, False, id="turning Auto away lets go"),
+    ],
+)
+def test_a_deletion_with_keep_finishes_the_restore_that_was_asked_for(
+    mode: Mode, asked_by: Reason, goes_on: bool
+) -> None:
+    begun = decided(rest(), RESTORING).ledger
+    assert begun.intent is not None and begun.intent.reason is Reason.STOPPED
+    memory = replace(begun, intent=replace(begun.intent, reason=asked_by))
+    profile = spec(mode=mode, deletion_policy=DeletionPolicy.KEEP)
+    found = decide(replace(rest(), spec=profile, ledger=memory, deleting=True), NO_WISH, T0)
+    assert (found.action, found.desired) == ((Action.CONTINUE, ADOPTED) if goes_on else (Action.CLOSE, None))
+
+
 def test_a_budget_that_has_no_room_beside_what_others_set_comes_before_a_global_restore() -> None:
     """One pod may use 48. Adopted 12 x 4 = 48; somebody made the pool 8: 12 x 8 = 96 would be too much."""
     memory = ledger(NOW, adopted=setting(workers=12, pool=4))

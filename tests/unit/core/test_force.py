@@ -13,7 +13,7 @@ from pegbox.model.observations import Missing
 from pegbox.model.profile import Guards, ProfileSpec
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import Acknowledgement, Document, Held, Listed, Workload
-from pegbox.model.trials import Intent, Ledger
+from pegbox.model.trials import Intent, IntentKind, Ledger
 from tests.unit.core.build import (
     ENV,
     HOT,
@@ -167,6 +167,28 @@ def test_only_what_we_may_write_is_missing_in_the_cluster() -> None:
     assert applied(profile.space, wanted, there) == ("workers",)
     assert applied(profile.space, wanted, {"workers": Held(F(6))}) == ()
     assert applied(profile.space, wanted, {"workers": Held(Missing(Reason.NOT_REPORTED))}) == ("workers",)
+
+
+BACK = intent(IntentKind.ROLLBACK, parent=setting(cache=3), stages=(setting(cache=2),))
+
+
+@pytest.mark.parametrize(
+    ("reason", "owners", "item", "missing"),
+    [
+        pytest.param(Reason.VOLUME_NOT_HOT, (), BACK, True, id="a file that pods read no more"),
+        pytest.param(Reason.CONFIG_IMMUTABLE, (), BACK, True, id="refused by the server, and said"),
+        pytest.param(Reason.VOLUME_NOT_HOT, (), replace(BACK, kind=IntentKind.TRIAL), False, id="a trial"),
+        pytest.param(Reason.VOLUME_NOT_HOT, (), None, False, id="at rest"),
+        pytest.param(Reason.VOLUME_NOT_HOT, (), replace(BACK, parent=BACK.target), False, id="not moved by it"),
+        pytest.param(Reason.VOLUME_NOT_HOT, ("helm",), BACK, False, id="taken by somebody else"),
+        pytest.param(Reason.OWNED_BY_OTHER, (), BACK, False, id="KEDA's, or another target's"),
+    ],
+)
+def test_what_we_wrote_goes_back_also_where_no_trial_would_begin(
+    reason: Reason, owners: tuple[str, ...], item: Intent | None, missing: bool
+) -> None:
+    there = {"cache": Held(F(3), refusal=Missing(reason), owners=owners)}
+    assert applied(spec(FILE, budgets=()).space, setting(cache=2), there, item) == (("cache",) if missing else ())
 
 
 def test_a_stage_restarts_only_for_what_it_changes_itself() -> None:

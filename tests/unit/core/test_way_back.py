@@ -9,7 +9,7 @@ import pytest
 
 from pegbox.core import way_back
 from pegbox.core.decide import decide
-from pegbox.model.knobs import Effect, Knob, KnobMode, Location, LocationKind
+from pegbox.model.knobs import Effect, Knob, KnobMode, Location, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.profile import Autoscaler, ConflictPolicy, DeletionPolicy, Mode, ProfileSpec
 from pegbox.model.reasons import Reason
@@ -102,6 +102,35 @@ def test_a_trial_of_an_older_release_is_recorded_as_soon_as_its_class_is_read() 
 def test_a_knob_that_is_not_adopted_anew_yet_keeps_its_place_and_loses_it_with_its_original() -> None:
     assert set(places(noted(LESS, at_rest()))) == {"workers", "max_replicas"}
     assert set(places(noted(LESS, replace(at_rest(), adopted=setting(workers=4))))) == {"workers"}
+
+
+RECOMMENDED = spec(HOT, replace(HPA, mode=KnobMode.RECOMMEND), autoscaler=SCALER)
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "kept"),
+    [
+        pytest.param(TRIED, True, id="a value of ours stands there"),
+        pytest.param(ADOPTED, False, id="the adoption's stands there"),
+    ],
+)
+def test_a_knob_that_is_tried_no_more_is_put_back_while_a_value_of_ours_stands_there(
+    incumbent: Setting, kept: bool
+) -> None:
+    way = noted(RECOMMENDED, replace(at_rest(), incumbent=incumbent, generation=2))
+    assert way.way_back is not None
+    assert {p.knob: p.tunable for p in way.way_back.places} == {"workers": True, "max_replicas": kept}
+    for asked in ({"deleting": True}, {"deleting": False, "restoring": True}):
+        found = way_back.remembered(RECOMMENDED, way, **asked)
+        assert found.space["max_replicas"].tunable is kept, asked
+    assert way_back.remembered(RECOMMENDED, way, deleting=False) is RECOMMENDED, "and nothing else writes it"
+
+
+def test_a_knob_that_was_never_tried_is_not_written_by_a_restore_either() -> None:
+    """The twin: what differs there from the adoption is its owner's."""
+    memory = noted(RECOMMENDED, ledger(ADOPTED, adopted=ADOPTED))
+    way = noted(RECOMMENDED, replace(memory, incumbent=TRIED, generation=2))
+    assert not way_back.remembered(RECOMMENDED, way, deleting=True).space["max_replicas"].tunable
 
 
 # --- read again
