@@ -56,6 +56,11 @@ class Change:
         texts = self.spec.space.format(self.desired)
         return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
 
+    @property
+    def mark(self) -> str:
+        """What a rollout writes into the template."""
+        return f"{self.intent.id}-{self.intent.generation}"
+
     def config_maps(self) -> list[str]:
         """Those of theirs that hold a value to be written."""
         return sorted({knob.location.config_map for knob, _ in self.moved(*THEIRS)})
@@ -94,7 +99,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Acted:
     """Was anything written? `forbidden` says what kept a pod from being evicted; `rolls_out` that a rollout was begun
-    in its place, or is under way."""
+    in its place."""
 
     wrote: bool = False
     forbidden: NotEvicted | None = None
@@ -309,7 +314,7 @@ class LiveActuator:
         old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
-        back = intent.kind.goes_back and bool(sick) and not workload.rolling
+        back = intent.kind.goes_back and bool(sick) and not ends_sick(change, workload)
         leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
         if not old or leaving or not (back or upkeep.settled(workload)):
             return Acted()
@@ -329,7 +334,8 @@ class LiveActuator:
             forbidden = error.with_traceback(None)  # it is told later, and must not keep what was read here
             if evictions.waits(change.snapshot, workload, change.intent, forbidden, change.forbidden_since):
                 return Acted(False, forbidden)
-            return Acted(await self._rollout(change), forbidden, may_roll_out(change))
+            began = await self._rollout(change)
+            return Acted(began, forbidden, began)
         self.reached(Point.AFTER_EVICTION)
         return Acted(True)
 
@@ -339,16 +345,28 @@ class LiveActuator:
         target = change.found.target
         if target is None or not may_roll_out(change):
             return False  # the pods are waited for
-        mark = f"{change.intent.id}-{change.intent.generation}"
-        template = target["spec"]["template"]
-        if (template.get("metadata", {}).get("annotations") or {}).get(RESTARTED) == mark:
+        if rolled_out(change):
             return False
         body = _patch(target, target.get("apiVersion", "apps/v1"), change.spec.target.kind)
-        body["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: mark}}}}
+        body["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: change.mark}}}}
         self.reached(Point.BEFORE_ROLLOUT)
         await self.cluster.apply(body)
         self.reached(Point.AFTER_ROLLOUT)
         return True
+
+
+def rolled_out(change: Change) -> bool:
+    """Does the template ask for the restarts of this stage?"""
+    metadata = (change.found.target or {}).get("spec", {}).get("template", {}).get("metadata") or {}
+    return (metadata.get("annotations") or {}).get(RESTARTED) == change.mark
+
+
+def ends_sick(change: Change, workload: Workload) -> bool:
+    """Does a rollout of this stage end the pods that are not ready? One of the trial's own may stick at them for ever.
+    That of a StatefulSet waits for them, too, whatever the template says by then.
+    """
+    goes_on = workload.rolling and rolls_out(change.found.target)
+    return goes_on and workload.kind == "Deployment" and rolled_out(change)
 
 
 def may_roll_out(change: Change) -> bool:
