@@ -8,6 +8,7 @@ the uid alone: a pod moves all the time. What is in place already is not written
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,8 +59,13 @@ class Change:
 
     @property
     def mark(self) -> str:
-        """What a rollout writes into the template."""
-        return f"{self.intent.id}-{self.intent.generation}"
+        """What a rollout writes into the template: another text for each stage, and at rest for each choice of pods, of which
+        there may be several while the ledger stays as it is."""
+        stage = f"{self.intent.id}-{self.intent.generation}"
+        if self.snapshot.ledger.intent is not None or isinstance(self.found.workload, Missing):
+            return stage
+        uids = " ".join(sorted(pod.uid for pod in self.to_restart(self.found.workload)))
+        return f"{stage}-{hashlib.sha256(uids.encode()).hexdigest()[:12]}"
 
     def config_maps(self) -> list[str]:
         """Those of theirs that hold a value to be written."""
