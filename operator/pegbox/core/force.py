@@ -8,7 +8,7 @@ counts when it was read back, and for ConfigMap values when ackTimeout has passe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -143,17 +143,19 @@ def outdated(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[Po
     put into a pod stands in the pod, whenever it started. While new pods take the cohort's variables, as many are
     replaced as are missing of it, in name order. Beside a cohort, whatever else took them is replaced.
     """
-    names = restarting(space, intent)
-    admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
     if intent.opening and intent.cohort is not None:
         others = [p for p in _staying(workload) if not pod_env.belongs(space, intent, p)]
         return tuple(others[: max(0, intent.cohort.size - len(_staying(workload)) + len(others))])
-    return tuple(
-        p
-        for p in workload.unfinished
-        if (len(admitted) < len(names) and not restarted(p, intent))
-        or any(p.admitted.get(n) != _wanted(space, intent, p)[n] for n in admitted)
-    )
+    names = restarting(space, intent)
+    return tuple(p for p in workload.unfinished if owes(space, intent, p, names))
+
+
+def owes(space: SearchSpace, intent: Intent, pod: PodFacts, names: Collection[str]) -> bool:
+    """Does the pod not run yet what the stage moved of these knobs by a restart?"""
+    admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
+    if len(admitted) < len(names) and not restarted(pod, intent):
+        return True
+    return any(pod.admitted.get(n) != _wanted(space, intent, pod)[n] for n in admitted)
 
 
 def to_restart(space: SearchSpace, intent: Intent, workload: Workload) -> bool:

@@ -59,8 +59,8 @@ class Change:
 
     @property
     def mark(self) -> str:
-        """What a rollout writes into the template: another text for each stage, and at rest for each choice of pods, of which
-        there may be several while the ledger stays as it is."""
+        """What a rollout writes into the template: another text for each stage, and at rest for each choice of pods, of
+        which there may be several while the ledger stays as it is."""
         stage = f"{self.intent.id}-{self.intent.generation}"
         if self.snapshot.ledger.intent is not None or isinstance(self.found.workload, Missing):
             return stage
@@ -89,17 +89,22 @@ class Change:
     def to_restart(self, workload: Workload) -> list[PodFacts]:
         """For what the stage under way moves, once it was read back; at rest for variables written before.
 
-        What admission missed would be missed again: such a pod is told, and not restarted for ever.
+        What admission missed would be missed again: such a pod is told, and not restarted for that for ever.
         """
         if self.snapshot.ledger.intent is None:
             return [p for p in workload.unfinished if not p.terminating and p.name in self.replaces]
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
-        missed = {name for held in self.snapshot.held.values() for name in held.missed}
         late = force.outdated(self.spec.space, self.intent, workload)
         if all(p.ready for p in late) and room.restart_waits(self.snapshot, workload, self.intent):
             return []
-        return [p for p in late if not p.terminating and p.name not in missed]
+        return [p for p in late if not p.terminating and self._gains(p)]
+
+    def _gains(self, pod: PodFacts) -> bool:
+        """Would another pod in its place run more of the stage?"""
+        moved = force.restarting(self.spec.space, self.intent)
+        missed = {n for n in moved if n in self.snapshot.held and pod.name in self.snapshot.held[n].missed}
+        return not missed or force.owes(self.spec.space, self.intent, pod, [n for n in moved if n not in missed])
 
 
 @dataclass(frozen=True, slots=True)
