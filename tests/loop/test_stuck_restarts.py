@@ -1,4 +1,4 @@
-"""A trial whose new pods never get ready: its own rollout sticks, and its way back restarts them all the same."""
+"""Pods that never get ready, or never go, hold up no way back: those of the trial's own rollout, and those of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pegbox.model.reasons import Reason
-from pegbox.ports import PDB, POD, Object, Ref
+from pegbox.ports import DEPLOYMENT, PDB, POD, Object, Ref
 from pegbox.testing.pods import FakePods, _digest
 from tests.loop import documents
 from tests.loop.world import App, World, make, written
@@ -167,3 +167,82 @@ async def test_a_deletion_names_the_pod_that_still_runs_the_trials_value() -> No
     assert not await world.exists() and BAD in await threads(app)
     restored = [e.message for _, e in world.events.emitted if e.reason is Reason.RESTORED]
     assert len(restored) == 1 and "not acknowledged by" in restored[0] and "checkout-2" in restored[0]
+
+
+class NoRoom(FakePods):
+    """There are nodes for three pods: another one is Pending, and no kubelet has taken it, until one of them goes. A new
+    pod for which `broken` says so never gets ready."""
+
+    broken = False
+    placed: frozenset[str] | None = None
+
+    async def settle(self) -> list[Object]:
+        pods = await super().settle()
+        uids = [pod["metadata"]["uid"] for pod in pods]
+        before = self.placed if self.placed is not None else frozenset(uids[:3])
+        kept = [uid for uid in uids if uid in before]
+        new = [uid for uid in uids if uid not in before][: 3 - len(kept)]
+        self.placed = frozenset([*kept, *new])
+        self.sick = getattr(self, "sick", set()) | (set(new) if self.broken else set())
+        return [await self._told(pod) for pod in pods]
+
+    async def _told(self, pod: Object) -> Object:
+        if pod["metadata"]["uid"] in (self.placed or ()):
+            start = pod["status"].get("startTime") or self._time()
+            return await told(self._cluster, pod, ready=pod["metadata"]["uid"] not in self.sick, startTime=start)
+        return await told(self._cluster, pod, ready=False, startTime=None)
+
+    async def _pods(self, target: Object, sets: Any = ()) -> list[Object]:
+        """A controller counts none that terminates."""
+        return [p for p in await super()._pods(target, sets) if "deletionTimestamp" not in p["metadata"]]
+
+
+async def in_trial(replicas: int = 3) -> tuple[World, App, NoRoom]:
+    """A trial of threads=3 is in force in every pod."""
+    world = await make()
+    profile = documents.profile("checkout", documents.hot(), documents.env(), guards=GUARDS)
+    app = await world.add(profile, documents.deployment(replicas=replicas), workers=2, threads=2)
+    old = app.pods
+    await world.steady()
+    app.pods = pods = NoRoom(old._cluster, old._clock, old._target, "checkout-pegbox", old.metrics)
+    pods._numbers = old._numbers
+    await world.pods_step(app)
+    await world.annotate("try", "threads=3")
+
+    async def in_force() -> bool:
+        intent = await world.intent()
+        return intent is not None and intent.in_force_at is not None
+
+    await world.until(in_force)
+    return world, app, pods
+
+
+async def back(world: World, pods: NoRoom) -> int:
+    """How many of the pods that ran the trial still do, long after it was taken back."""
+    before = pods.placed or frozenset()
+    await world.annotate("rollback")
+    await world.turns(80)
+    return len(before & (pods.placed or frozenset()))
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["a pod without a node", "the twin: new pods do not get ready"])
+async def test_a_way_back_goes_on_beside_a_pod_without_a_node_while_what_it_restarts_gets_ready(broken: bool) -> None:
+    world, app, pods = await in_trial()
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 4)
+    await world.pods_step(app)
+    before = written(world.pegbox).count(EVICT)
+    pods.broken = broken
+    assert await back(world, pods) == (2 if broken else 0)
+    assert written(world.pegbox).count(EVICT) == before + (1 if broken else 3)
+
+
+async def test_a_way_back_goes_on_beside_a_pod_whose_node_is_gone() -> None:
+    world, app, pods = await in_trial()
+    lost = Ref(POD, world.namespace, (await app.pods.pods())[0]["metadata"]["name"])
+    await world.patch(lost, "/metadata/finalizers", ["example.com/x"])
+    await world.outside.delete(lost)
+    await world.pods_step(app)
+    assert await back(world, pods) == 0
+    assert (await world.intent()) is not None and (await world.why()).endswith(f": {lost.name}"), "it may still run"
+    await world.patch(lost, "/metadata/finalizers", [])
+    assert (await world.rest()).trials[-1].reason is Reason.REQUESTED

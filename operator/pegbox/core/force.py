@@ -206,9 +206,13 @@ def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, hashed: str)
     return ack.generation == intent.generation and ack.hash == hashed
 
 
-def containers(workload: Workload) -> tuple[str, ...]:
-    """Which containers run now, in short: a pod's uid and how often it was restarted."""
-    return tuple(_container(p) for p in workload.unfinished)
+def containers(workload: Workload, *, created: bool = False) -> tuple[str, ...]:
+    """Which containers run now, in short: a pod's uid and how often it was restarted.
+
+    One that no kubelet has taken yet reads what stands when it starts. `created` names it, too: what admission put into
+    it stands already.
+    """
+    return tuple(_container(p) for p in workload.unfinished if created or p.started_at is not None)
 
 
 def restarted(pod: PodFacts, intent: Intent) -> bool:
@@ -218,6 +222,18 @@ def restarted(pod: PodFacts, intent: Intent) -> bool:
         return _container(pod) not in intent.old_containers
     started, applied = pod.container_started_at, intent.applied_at
     return started is not None and applied is not None and started >= applied
+
+
+def made_up_for(intent: Intent, workload: Workload) -> bool:
+    """Does a ready pod stand for each one that was restarted or went since the read-back? What terminates has gone, and
+    before that where its time was over by then."""
+    applied = intent.applied_at
+    if intent.old_containers is None or applied is None:
+        return False
+    left_before = (p for p in workload.unfinished if p.ends_at is not None and p.ends_at <= applied)
+    staying = _staying(workload)
+    gone = {*intent.old_containers} - {_container(p) for p in (*staying, *left_before)}
+    return sum(p.ready and restarted(p, intent) for p in staying) >= len(gone)
 
 
 def _container(pod: PodFacts) -> str:

@@ -96,9 +96,10 @@ class Change:
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
         late = force.outdated(self.spec.space, self.intent, workload)
+        late = tuple(p for p in late if not p.terminating and self._gains(p))
         if all(p.ready for p in late) and room.restart_waits(self.snapshot, workload, self.intent):
             return []
-        return [p for p in late if not p.terminating and self._gains(p)]
+        return list(late)
 
     def _gains(self, pod: PodFacts) -> bool:
         """Would another pod in its place run more of the stage?"""
@@ -318,7 +319,8 @@ class LiveActuator:
         return wrote
 
     async def _restart(self, change: Change) -> Acted:
-        """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
+        """One pod at a time while all others are ready, or a way back goes on without them; a rollout where eviction
+        cannot be had."""
         intent, workload = change.intent, change.found.workload
         if isinstance(workload, Missing):
             return Acted()
@@ -326,8 +328,9 @@ class LiveActuator:
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
         back = intent.kind.goes_back and bool(sick) and not ends_sick(change, workload)
-        leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
-        if not old or leaving or not (back or upkeep.settled(workload)):
+        goes_on = back or upkeep.settled(workload) or evictions.goes_on(change.snapshot, workload, intent)
+        # Pods that leave still hold their connections.
+        if not old or not goes_on or evictions.leaving(change.snapshot, workload, intent):
             return Acted()
         # Where a rollout ends the old pod first, too, evicting it is no worse, alone or not.
         ends_first = workload.kind == "StatefulSet" or all_at_once(change.found.target)
