@@ -10,11 +10,11 @@ import pytest
 from pegbox.model.errors import NotAvailable
 from pegbox.model.reasons import Reason
 from pegbox.model.trials import Ledger, TrialState, TrialSummary
-from pegbox.ports import PDB, POD, Ref
+from pegbox.ports import PDB, POD, POD_ENVIRONMENT, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.test_canary_pod_env import shop
-from tests.loop.test_pod_env import start, variables
+from tests.loop.test_pod_env import start, trial, variables
 from tests.loop.world import World, make, written
 
 EVICT = ("evict", "Pod", "eviction")
@@ -198,6 +198,25 @@ async def test_at_rest_pods_wait_for_a_budget_for_an_ack_timeout_and_it_is_said(
     assert await variables(app) == ["3", "3"]
     assert written(world.pegbox).count(ROLLOUT) == (0 if allowed else 1)
     assert (await world.condition("Progressing"))[1] != "EvictionForbidden"
+
+
+async def test_at_rest_each_pod_that_comes_without_the_variable_gets_its_rollout_once() -> None:
+    """The object is deleted and a node drained, twice, between the same two trials. It is said once per rollout."""
+    world, app = await start(target=documents.deployment(replicas=3))
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    await world.steady()
+    await allow(world, 0)
+    for rollouts in (1, 2):
+        await world.outside.delete(Ref(POD_ENVIRONMENT, world.namespace, "checkout"))
+        await app.pods._end((await app.pods.pods())[0])
+        await world.pods_step(app)
+        assert None in await variables(app)
+        await world.turns(20)
+        assert await variables(app) == ["3"] * 3 and written(world.pegbox).count(ROLLOUT) == rollouts
+        assert len([text for text in said(world) if "a rollout" in text]) == rollouts
+    await world.annotate("try", "workers=3")
+    await world.turn()
+    assert len((await world.rest()).trials) == 2
 
 
 @pytest.mark.parametrize("times", [3, 140], ids=["for a moment", "longer than the trial waits for its pods"])

@@ -573,3 +573,32 @@ async def test_a_leader_paused_before_its_first_write_does_not_make_it_after_ano
     await stale(f"{world.namespace}/checkout")
     await world.rest()
     assert await parameter(world) == {} and await variables(app) == [None, None]
+
+
+@pytest.mark.parametrize("argument", ["threads=3", "threads=3,lanes=4"], ids=["another knob alone", "that knob, too"])
+async def test_a_pod_without_its_variable_is_restarted_for_another_knob(argument: str) -> None:
+    """The policy's binding goes in mid-trial, and a node is drained: no pod in its place would have the variable either."""
+    world, app = await start(documents.variable(), documents.env(), target=documents.deployment(replicas=3))
+    app.without["threads"] = app.service.values["threads"] = 2.0
+    await world.turns(6)
+    assert (await trial(world, "lanes=3"))[0] is TrialState.ACCEPTED
+    await world.steady()
+    await world.annotate("try", argument)
+    await world.until(lambda: _evicted(world, 6))
+    binding = next(body for body in documents.policy() if body["kind"] == ADMISSION_BINDING.kind)
+    await world.outside.delete(Ref(ADMISSION_BINDING, "", binding["metadata"]["name"]))
+    world.clock.skip(60.0)
+    await app.pods._end((await app.pods.pods())[0])
+    await world.pods_step(app)
+    assert None in await variables(app)
+    await world.annotate("rollback")
+    await world.turns(40)
+    pods = await app.pods.pods()
+    assert [app.started_with[p["metadata"]["uid"]]["threads"] for p in pods] == [2.0] * 3
+    evictions = written(world.pegbox).count(EVICT)
+    await world.turns(20)
+    assert written(world.pegbox).count(EVICT) == evictions, "what was missed is not restarted for ever"
+
+
+async def _evicted(world: World, count: int) -> bool:
+    return written(world.pegbox).count(EVICT) >= count

@@ -31,7 +31,7 @@ def waits(
     """
     if intent.canary:
         return True
-    share = timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    share = _patience(snapshot)
     if snapshot.ledger.intent is None:
         over = since is not None and snapshot.read_at is not None and snapshot.read_at >= since + share
         return not forbidden.lasting and not over
@@ -42,6 +42,33 @@ def waits(
     pods = len(workload.unfinished)
     done = pods - len(force.outdated(snapshot.spec.space, intent, workload))
     return snapshot.read_at < intent.applied_at + share * float(done + 1 - KEPT)
+
+
+def goes_on(snapshot: Snapshot, workload: Workload, intent: Intent) -> bool:
+    """Is the next pod of a way back restarted although the workload has not settled: beside pods without a node, or
+    such as never end, for which it would wait for ever?
+
+    After `ackTimeout`, and never so that one more is missing: a ready pod stands for each one that went, and another
+    one serves meanwhile.
+    """
+    if not intent.kind.goes_back or workload.rolling or intent.applied_at is None or snapshot.read_at is None:
+        return False
+    serving = [p for p in workload.unfinished if p.ready and not p.terminating]
+    in_time = snapshot.read_at < intent.applied_at + _patience(snapshot)
+    return not in_time and len(serving) > 1 and force.made_up_for(intent, workload)
+
+
+def leaving(snapshot: Snapshot, workload: Workload, intent: Intent) -> bool:
+    """Does a pod still go, with all that it uses? A way back waits until `ackTimeout` after its grace period and no
+    longer: its node is gone, or something holds what is left of it."""
+    going = [p for p in workload.unfinished if p.terminating]
+    if not intent.kind.goes_back or snapshot.read_at is None:
+        return bool(going)
+    return any(p.ends_at is None or snapshot.read_at < p.ends_at + _patience(snapshot) for p in going)
+
+
+def _patience(snapshot: Snapshot) -> timedelta:
+    return timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
 
 
 def outweighed(intent: Intent) -> bool:

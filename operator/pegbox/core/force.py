@@ -8,7 +8,7 @@ counts when it was read back, and for ConfigMap values when ackTimeout has passe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -155,17 +155,19 @@ def outdated(space: SearchSpace, intent: Intent, workload: Workload) -> tuple[Po
     put into a pod stands in the pod, whenever it started. While new pods take the cohort's variables, as many are
     replaced as are missing of it, in name order. Beside a cohort, whatever else took them is replaced.
     """
-    names = restarting(space, intent)
-    admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
     if intent.opening and intent.cohort is not None:
         others = [p for p in _staying(workload) if not pod_env.belongs(space, intent, p)]
         return tuple(others[: max(0, intent.cohort.size - len(_staying(workload)) + len(others))])
-    return tuple(
-        p
-        for p in workload.unfinished
-        if (len(admitted) < len(names) and not restarted(p, intent))
-        or any(p.admitted.get(n) != _wanted(space, intent, p)[n] for n in admitted)
-    )
+    names = restarting(space, intent)
+    return tuple(p for p in workload.unfinished if owes(space, intent, p, names))
+
+
+def owes(space: SearchSpace, intent: Intent, pod: PodFacts, names: Collection[str]) -> bool:
+    """Does the pod not run yet what the stage moved of these knobs by a restart?"""
+    admitted = [n for n in names if space[n].location.kind is LocationKind.POD_ENV]
+    if len(admitted) < len(names) and not restarted(pod, intent):
+        return True
+    return any(pod.admitted.get(n) != _wanted(space, intent, pod)[n] for n in admitted)
 
 
 def to_restart(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
@@ -216,9 +218,13 @@ def _acknowledged(pod: PodFacts, spec: ProfileSpec, intent: Intent, hashed: str)
     return ack.generation == intent.generation and ack.hash == hashed
 
 
-def containers(workload: Workload) -> tuple[str, ...]:
-    """Which containers run now, in short: a pod's uid and how often it was restarted."""
-    return tuple(_container(p) for p in workload.unfinished)
+def containers(workload: Workload, *, created: bool = False) -> tuple[str, ...]:
+    """Which containers run now, in short: a pod's uid and how often it was restarted.
+
+    One that no kubelet has taken yet reads what stands when it starts. `created` names it, too: what admission put into
+    it stands already.
+    """
+    return tuple(_container(p) for p in workload.unfinished if created or p.started_at is not None)
 
 
 def restarted(pod: PodFacts, intent: Intent) -> bool:
@@ -228,6 +234,18 @@ def restarted(pod: PodFacts, intent: Intent) -> bool:
         return _container(pod) not in intent.old_containers
     started, applied = pod.container_started_at, intent.applied_at
     return started is not None and applied is not None and started >= applied
+
+
+def made_up_for(intent: Intent, workload: Workload) -> bool:
+    """Does a ready pod stand for each one that was restarted or went since the read-back? What terminates has gone, and
+    before that where its time was over by then."""
+    applied = intent.applied_at
+    if intent.old_containers is None or applied is None:
+        return False
+    left_before = (p for p in workload.unfinished if p.ends_at is not None and p.ends_at <= applied)
+    staying = _staying(workload)
+    gone = {*intent.old_containers} - {_container(p) for p in (*staying, *left_before)}
+    return sum(p.ready and restarted(p, intent) for p in staying) >= len(gone)
 
 
 def _container(pod: PodFacts) -> str:

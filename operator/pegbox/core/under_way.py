@@ -100,7 +100,7 @@ def _proceed(snapshot: Snapshot, workload: Workload, now: datetime, jitter: floa
             return write(_fitting(snapshot, workload), workload, now, Action.CONTINUE)
         intent = replace(intent, applied_at=now, stage_at=intent.stage_at or now)
         if force.restarting(snapshot.spec.space, intent):
-            intent = replace(intent, old_containers=force.containers(workload))
+            intent = replace(intent, old_containers=force.containers(workload, created=intent.opening))
         snapshot = replace(snapshot, ledger=replace(ledger, intent=intent))
     elif read_back.renumbered(snapshot, intent):
         return write(snapshot, workload, now, Action.CONTINUE)

@@ -42,6 +42,7 @@ class PodFacts:
     waiting: str = ""  # e.g. CrashLoopBackOff
     oom_killed_at: datetime | None = None
     terminating: bool = False
+    ends_at: datetime | None = None  # when its grace period is over: one whose node is gone goes on terminating
     former: bool = False
     finished: bool = False
     container_started_at: datetime | None = None

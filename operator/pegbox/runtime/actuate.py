@@ -8,6 +8,7 @@ the uid alone: a pod moves all the time. What is in place already is not written
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,16 @@ class Change:
         texts = self.spec.space.format(self.desired)
         return [(k, texts[k.name]) for k in self.spec.space.at(*kinds) if k.name in missing]
 
+    @property
+    def mark(self) -> str:
+        """What a rollout writes into the template: another text for each stage, and at rest for each choice of pods, of
+        which there may be several while the ledger stays as it is."""
+        stage = f"{self.intent.id}-{self.intent.generation}"
+        if self.snapshot.ledger.intent is not None or isinstance(self.found.workload, Missing):
+            return stage
+        uids = " ".join(sorted(pod.uid for pod in self.to_restart(self.found.workload)))
+        return f"{stage}-{hashlib.sha256(uids.encode()).hexdigest()[:12]}"
+
     def config_maps(self) -> list[str]:
         """Those of theirs that hold a value to be written."""
         return sorted({knob.location.config_map for knob, _ in self.moved(*THEIRS)})
@@ -78,23 +89,29 @@ class Change:
     def to_restart(self, workload: Workload) -> list[PodFacts]:
         """For what the stage under way moves, once it was read back; at rest for variables written before.
 
-        What admission missed would be missed again: such a pod is told, and not restarted for ever.
+        What admission missed would be missed again: such a pod is told, and not restarted for that for ever.
         """
         if self.snapshot.ledger.intent is None:
             return [p for p in workload.unfinished if not p.terminating and p.name in self.replaces]
         if not force.restarting(self.spec.space, self.intent) or self.intent.applied_at is None:
             return []
-        missed = {name for held in self.snapshot.held.values() for name in held.missed}
         late = force.outdated(self.spec.space, self.intent, workload)
+        late = tuple(p for p in late if not p.terminating and self._gains(p))
         if all(p.ready for p in late) and room.restart_waits(self.snapshot, workload, self.intent):
             return []
-        return [p for p in late if not p.terminating and p.name not in missed]
+        return list(late)
+
+    def _gains(self, pod: PodFacts) -> bool:
+        """Would another pod in its place run more of the stage?"""
+        moved = force.restarting(self.spec.space, self.intent)
+        missed = {n for n in moved if n in self.snapshot.held and pod.name in self.snapshot.held[n].missed}
+        return not missed or force.owes(self.spec.space, self.intent, pod, [n for n in moved if n not in missed])
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
     """Was anything written? `forbidden` says what kept a pod from being evicted; `rolls_out` that a rollout was begun
-    in its place, or is under way."""
+    in its place."""
 
     wrote: bool = False
     forbidden: NotEvicted | None = None
@@ -302,16 +319,18 @@ class LiveActuator:
         return wrote
 
     async def _restart(self, change: Change) -> Acted:
-        """One pod at a time while all others are ready; a rollout where eviction cannot be had."""
+        """One pod at a time while all others are ready, or a way back goes on without them; a rollout where eviction
+        cannot be had."""
         intent, workload = change.intent, change.found.workload
         if isinstance(workload, Missing):
             return Acted()
         old = change.to_restart(workload)
         sick = [p for p in old if not p.ready]
         # On the way back, a pod that the trial made sick is restarted whatever else holds: waiting would not heal it.
-        back = intent.kind.goes_back and bool(sick) and not workload.rolling
-        leaving = [p for p in workload.unfinished if p.terminating]  # they still hold their connections
-        if not old or leaving or not (back or upkeep.settled(workload)):
+        back = intent.kind.goes_back and bool(sick) and not ends_sick(change, workload)
+        goes_on = back or upkeep.settled(workload) or evictions.goes_on(change.snapshot, workload, intent)
+        # Pods that leave still hold their connections.
+        if not old or not goes_on or evictions.leaving(change.snapshot, workload, intent):
             return Acted()
         # Where a rollout ends the old pod first, too, evicting it is no worse, alone or not.
         ends_first = workload.kind == "StatefulSet" or all_at_once(change.found.target)
@@ -329,7 +348,8 @@ class LiveActuator:
             forbidden = error.with_traceback(None)  # it is told later, and must not keep what was read here
             if evictions.waits(change.snapshot, workload, change.intent, forbidden, change.forbidden_since):
                 return Acted(False, forbidden)
-            return Acted(await self._rollout(change), forbidden, may_roll_out(change))
+            began = await self._rollout(change)
+            return Acted(began, forbidden, began)
         self.reached(Point.AFTER_EVICTION)
         return Acted(True)
 
@@ -339,16 +359,28 @@ class LiveActuator:
         target = change.found.target
         if target is None or not may_roll_out(change):
             return False  # the pods are waited for
-        mark = f"{change.intent.id}-{change.intent.generation}"
-        template = target["spec"]["template"]
-        if (template.get("metadata", {}).get("annotations") or {}).get(RESTARTED) == mark:
+        if rolled_out(change):
             return False
         body = _patch(target, target.get("apiVersion", "apps/v1"), change.spec.target.kind)
-        body["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: mark}}}}
+        body["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: change.mark}}}}
         self.reached(Point.BEFORE_ROLLOUT)
         await self.cluster.apply(body)
         self.reached(Point.AFTER_ROLLOUT)
         return True
+
+
+def rolled_out(change: Change) -> bool:
+    """Does the template ask for the restarts of this stage?"""
+    metadata = (change.found.target or {}).get("spec", {}).get("template", {}).get("metadata") or {}
+    return (metadata.get("annotations") or {}).get(RESTARTED) == change.mark
+
+
+def ends_sick(change: Change, workload: Workload) -> bool:
+    """Does a rollout of this stage end the pods that are not ready? One of the trial's own may stick at them for ever.
+    That of a StatefulSet waits for them, too, whatever the template says by then.
+    """
+    goes_on = workload.rolling and rolls_out(change.found.target)
+    return goes_on and workload.kind == "Deployment" and rolled_out(change)
 
 
 def may_roll_out(change: Change) -> bool:

@@ -235,6 +235,7 @@ def _pod(pod: Object, label: str, container: str, *, former: bool) -> PodFacts:
         waiting=_waiting([main, *every, *inits]),
         oom_killed_at=_oom_killed_at([*every, *inits]),
         terminating=former or "deletionTimestamp" in metadata,
+        ends_at=_time(metadata.get("deletionTimestamp")),
         former=former,
         finished=status.get("phase") in _FINISHED,
         container_started_at=_time(((main.get("state") or {}).get("running") or {}).get("startedAt")),

@@ -368,6 +368,7 @@ def test_a_pod_that_goes_is_marked() -> None:
     body = pod("web-0", "s1", phase="Running")
     body["metadata"]["deletionTimestamp"] = AT
     assert facts(body).terminating and not facts(body).finished
+    assert facts(body).ends_at == datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
 
 
 def test_a_pod_without_any_status_yet_is_just_not_ready() -> None:
