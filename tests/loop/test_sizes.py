@@ -471,6 +471,28 @@ async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_s
     assert await pod_sizes(app) == ["0.5", "0.5"]
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("why", ["OwnedByOther", "ResizeUnsupported"])
+async def test_what_may_not_be_written_any_more_is_taken_back_all_the_same(why: str, deleted: bool) -> None:
+    """Consent was taken away, or a new pod's kubelet is too old: that pod was never resized, the others are ours."""
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=300m")
+    await world.until(lambda: _in_force(world))
+    if why == "OwnedByOther":
+        await world.edit(knobs=[documents.hot(), {"name": "cpu_request"}])
+    else:
+        app.pods.resizes = False
+        await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+        await world.pods_step(app)
+    if deleted:
+        await world.delete()
+        await world.until(lambda: _gone(world))
+    else:
+        ended = (await world.rest()).trials[-1]
+        assert (ended.state.value, ended.reason.value) == ("Inconclusive", why)
+    assert set(await pod_sizes(app)) == {"0.5"}
+
+
 @pytest.mark.parametrize("way", ["the trial's own end", "a stop that restores", "a deletion"])
 async def test_between_two_crashes_a_size_goes_back_as_well(way: str) -> None:
     """A container that does not run just now starts again with what its pod's spec asks for."""
