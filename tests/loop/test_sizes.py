@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -323,6 +324,70 @@ async def test_at_rest_a_pod_resized_by_hand_is_left_alone_and_said_and_no_trial
     await world.turns(4)
     assert await pod_sizes(app) == ["640m", "0.5"]
     assert "delete these pods" in refused(world)
+
+
+def _clean_since(world: World, since: datetime) -> list[datetime]:
+    """Begin of the clean windows that began from then on."""
+    memory = world.reconciler.memories[f"{world.namespace}/checkout"]
+    return [w.window.start for w in memory.windows if w.clean and w.window.start >= since]
+
+
+@pytest.mark.parametrize("heals", [True, False])
+async def test_beside_pods_of_other_sizes_no_window_counts_and_it_is_said(heals: bool) -> None:
+    world, app = await start(size())
+    name = await resized_by_hand(world, app, "100m")
+    since, (_, before) = world.clock.now(), (None, (await world.rest()).ladder)
+    await world.turns(20)
+    assert _clean_since(world, since) == []
+    assert (await world.rest()).ladder == before, "nothing is learned of it"
+    assert (await world.condition("Conflict"))[:2] == ("True", "OwnedByOther")
+    await world.annotate("try", "workers=3")
+    await world.turns(4)
+    assert name in refused(world) and "delete these pods" in refused(world)
+    if heals:
+        await world.outside.delete(Ref(POD, world.namespace, name))
+        await world.pods_step(app)
+        await world.turns(20)
+        assert _clean_since(world, since) != []
+
+
+@pytest.mark.parametrize("to", ["100m", "1500m"])
+async def test_a_pod_resized_by_hand_ends_a_trial_of_another_knob_too_and_blames_nobody(to: str) -> None:
+    world, app = await start(size())
+    await world.annotate("try", "workers=3")
+    await world.until(lambda: _in_force(world))
+    await resized_by_hand(world, app, to)
+    if to == "100m":
+        app.service.slowed = 8.0
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "ForeignChange")]
+    assert ledger.breaker.failures == 0
+
+
+@pytest.mark.parametrize("why", ["Deferred", "frozen", ""])
+async def test_until_a_new_pods_kubelet_has_the_accepted_size_no_window_counts(why: str) -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.turns(6)
+    app.pods.no_room = "Deferred" if why == "Deferred" else ""
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    app.pods.frozen = why == "frozen"
+    since = world.clock.now()
+    await world.turns(16)
+    assert await pod_sizes(app) == ["750m"] * 3
+    assert bool(_clean_since(world, since)) == (why == "")
+
+
+@pytest.mark.parametrize("sized", ["by nobody's leave", "by a VPA"])
+async def test_where_sizes_are_not_ours_to_write_others_size_pods_as_they_like(sized: str) -> None:
+    """The knob is said to be theirs; all others are tuned."""
+    world, app = await start(size() if sized == "by a VPA" else {"name": "cpu_request"})
+    name = await resized_by_hand(world, app, "640m")
+    if sized == "by a VPA":
+        await world.patch(Ref(POD, world.namespace, name), "/metadata/annotations", {"vpaInPlaceUpdated": "true"})
+    await world.turns(8)
+    assert await trial(world, "workers=3") is TrialState.ACCEPTED
 
 
 async def redeployed(world: World, app: App, cpu: str) -> None:

@@ -143,7 +143,13 @@ def refused(snapshot: Snapshot, names: Collection[str]) -> Missing | None:
     return next((h.refusal for h in held if h is not None and h.refusal is not None), None)
 
 
-def odd(snapshot: Snapshot, names: Collection[str]) -> str:
-    """Pods that somebody else sized, in words, for these knobs; "" without any."""
-    found = [(n, snapshot.held[n].odd) for n in sorted(names) if n in snapshot.held and snapshot.held[n].odd]
-    return "; ".join(f"{name}: {', '.join(pods)}" for name, pods in found)
+def odd(snapshot: Snapshot) -> str:
+    """Pods that somebody else sized, in words; "" without any."""
+    held = ((k.name, snapshot.held.get(k.name)) for k in knobs(snapshot.spec.space))
+    return "; ".join(f"{name}: {', '.join(item.odd)}" for name, item in held if item is not None and item.odd)
+
+
+def mixed(snapshot: Snapshot, setting: Setting) -> bool:
+    """Do pods have other sizes than a setting's, so that what is measured is not of that alone?"""
+    workload = snapshot.workload
+    return bool(odd(snapshot)) or (isinstance(workload, Workload) and bool(unsized(snapshot, workload, setting)))

@@ -28,7 +28,7 @@ Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 def container_size(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
     """One size of the target's container. One that is never written, being recommended or pinned, is no conflict."""
     value = _held(found, knob, ledger, consent)
-    return value if knob.tunable else replace(value, refusal=None)
+    return value if knob.tunable else replace(value, refusal=None, odd=())
 
 
 def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
@@ -56,16 +56,25 @@ def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -
         or owners.vpa(found.pods)
         or _utilization(found, name, size, ledger)
     )
-    if refusal is None and value.odd and (ledger is None or ledger.intent is None):
-        field = owners.pod_field(name, "resources", size.side.value, size.resource.value)
-        held = {owners.holders(pod, field) for pod in found.pods if pod["metadata"]["name"] in value.odd} - {""}
-        who = f"{', '.join(value.odd)} have another {size} than the template or Pegbox gave them"
-        refusal = Missing(Reason.OWNED_BY_OTHER, "; ".join([who, *sorted(held)]) + ": delete these pods")
     stated = size.resource.value in ((container.get("resources") or {}).get(size.side.value) or {})
     side = size.side if stated else Side.LIMITS  # an absent request is the limit's, and its owner's
     path = owners.container_field(name, "resources", side.value, size.resource.value)
     held = consent(found.spec, knob, body, path, replace(value, raw=text, refusal=refusal, start=start))
-    return replace(held, refusal=refusal) if back else held
+    if back:
+        return replace(held, refusal=refusal)
+    if held.refusal is not None:
+        return replace(held, odd=())  # where it is not ours to write, others size pods as they like
+    if held.odd and (ledger is None or ledger.intent is None):
+        return replace(held, refusal=_others(found, name, size, held.odd))
+    return held
+
+
+def _others(found: Objects, container: str, size: Size, odd: Collection[str]) -> Missing:
+    """Whoever sized these pods, as far as they tell."""
+    field = owners.pod_field(container, "resources", size.side.value, size.resource.value)
+    held = {owners.holders(pod, field) for pod in found.pods if pod["metadata"]["name"] in odd} - {""}
+    who = f"{', '.join(odd)} have another {size} than the template or Pegbox gave them"
+    return Missing(Reason.OWNED_BY_OTHER, "; ".join([who, *sorted(held)]) + ": delete these pods")
 
 
 def _goes_back(ledger: Ledger | None, name: str) -> bool:
