@@ -715,6 +715,48 @@ async def test_a_new_pod_on_a_node_that_is_too_small_is_said_and_holds_no_look_u
     assert "no room" not in await world.why()
 
 
+@pytest.mark.parametrize("end", ["the trial's own", "a deletion"])
+@pytest.mark.parametrize("wish", ["workers=2", "cpu_request=800m,workers=2"])
+async def test_nor_does_it_hold_up_the_way_back_of_a_trial_that_never_resized_it(wish: str, end: str) -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.annotate("try", wish)
+    await world.turns(2)
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    small = next(p["metadata"]["name"] for p in await app.pods.pods() if "0.5" in str(p["spec"]["containers"]))
+    refuse_resizes(world, FORBIDDEN, small)
+    if end == "a deletion":
+        await world.delete()
+        await world.until(lambda: _gone(world))
+        assert {parse_quantity(each) for each in await pod_sizes(app)} == {Fraction(1, 2)}
+        return
+    ledger = await world.rest()
+    assert ledger.trials[-1].reason is Reason.RESIZE_NOT_POSSIBLE
+    assert sorted(await pod_sizes(app)) == ["0.5", "750m", "750m"] and await world.values() == {"workers": "3"}
+    assert min([await world.turn() for _ in range(4)]) >= 0.0
+    assert "allocatable: 2" in await world.why()
+
+
+@pytest.mark.parametrize("tried", ["cpu_request=800m", "cpu_request=500m"])
+async def test_a_pod_that_keeps_what_was_tried_holds_the_way_back_up(tried: str) -> None:
+    """Also where that is what the template says: the accepted size is not back."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.annotate("try", f"{tried},workers=4")
+    await world.until(lambda: _in_force(world))
+    refused = refuse_resizes(world, FORBIDDEN, (await app.pods.pods())[1]["metadata"]["name"])
+    await world.until(lambda: _under_way(world, IntentKind.ROLLBACK))
+    await world.turns(12)
+    assert await _under_way(world, IntentKind.ROLLBACK)
+    assert (await world.condition("Degraded"))[:2] == ("True", "RestorePending")
+    refused.clear()
+    await world.rest()
+    assert await pod_sizes(app) == ["750m", "750m"]
+
+
 def refuse_resizes(world: World, error: PegboxError, name: str) -> set[str]:
     """From now on the server refuses to resize the pods of this set."""
     cluster, names = world.pegbox, {name}

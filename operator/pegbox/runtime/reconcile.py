@@ -368,6 +368,8 @@ class Reconciler:
                 acted = await self.actuator(change)
             except ResizeRefused as refusal:
                 memory.unsized = refusal.pods  # the next look tells it, and ends a trial
+                if intent.kind.goes_back:  # of what it has to put right, everything was written
+                    memory.written = intent.generation
             else:
                 resting = acted.forbidden is not None and decision.ledger.intent is None
                 memory.forbidden_since = (memory.forbidden_since or now) if resting else None
