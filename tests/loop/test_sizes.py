@@ -127,6 +127,32 @@ async def test_a_new_pod_in_mid_trial_is_resized_too() -> None:
     assert "ForeignChange" not in world.events.reasons()
 
 
+async def test_a_new_pod_beside_a_canary_has_the_accepted_size_too_and_the_canary_is_judged() -> None:
+    world = await make()
+    target = documents.sized(documents.deployment(replicas=5), requests=SMALL, limits=LARGE)
+    guards = documents.QUICK | {"trialWindow": "20s"}
+    profile = documents.profile("checkout", documents.hot(), size(), guards=guards)
+    app = await world.add(profile, target, workers=2)
+    app.service.load = 2000
+    await world.steady()
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.turns(12)
+    await world.annotate("try", "workers=2")
+    await world.until(lambda: _compared(world))
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 6)
+    await world.pods_step(app)
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m"] * 6
+    ledger = await world.rest()
+    assert ledger.trials[-1].reason is Reason.REGRESSION
+
+
+async def _compared(world: World) -> bool:
+    intent = await world.intent()
+    return intent is not None and intent.compared and intent.in_force_at is not None
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 async def test_in_a_freeze_a_pod_that_begins_in_mid_trial_ends_it_and_is_not_resized(frozen: bool) -> None:
     """Seed 710003917. What would still be written in a freeze goes back instead. Nobody asked for this trial."""
