@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pegbox.core import (
     canary,
@@ -191,7 +191,7 @@ def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now:
     late = sizing.unsized(snapshot, workload, intent.current, names)
     if not late or intent.applied_at is None:
         return state
-    overdue = now >= intent.applied_at + timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    overdue = now >= intent.applied_at + force.patience(snapshot.spec, intent, workload)
     return force.Force(False, tuple(sorted({*state.silent, *late})), overdue)
 
 
