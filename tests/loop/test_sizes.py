@@ -584,6 +584,29 @@ async def test_what_may_not_be_written_any_more_is_taken_back_all_the_same(why: 
     assert set(await pod_sizes(app)) == {"0.5"}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_another_container_named_in_mid_trial_leaves_no_size_in_the_first(deleted: bool) -> None:
+    world = await make()
+    target = documents.sized(documents.deployment(), requests=SMALL, limits=LARGE)
+    containers = target["spec"]["template"]["spec"]["containers"]
+    containers.append({"name": "side", "image": "x", "resources": {"requests": {"cpu": "100m"}}})
+    app = await world.add(documents.profile("checkout", documents.hot(), size()), target, workers=2)
+    await world.steady()
+    await world.annotate("try", "cpu_request=300m")
+    await world.until(lambda: _in_force(world))
+    await world.edit(targetRef={"kind": "Deployment", "name": "checkout", "container": "side"})
+    if deleted:
+        await world.delete()
+        await world.until(lambda: _gone(world))
+    else:
+        ended = (await world.rest()).trials[-1]
+        assert (ended.state.value, ended.reason.value) == ("Inconclusive", "ProfileChanged")
+        assert (await world.ledger()).incumbent["cpu_request"] == Fraction(1, 2)  # type: ignore[union-attr,index]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    sides = [pod["spec"]["containers"][1]["resources"]["requests"]["cpu"] for pod in await app.pods.pods()]
+    assert sides == ["100m", "100m"]
+
+
 @pytest.mark.parametrize("way", ["the trial's own end", "a stop that restores", "a deletion"])
 async def test_between_two_crashes_a_size_goes_back_as_well(way: str) -> None:
     """A container that does not run just now starts again with what its pod's spec asks for."""
