@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -124,6 +125,32 @@ async def test_a_new_pod_in_mid_trial_is_resized_too() -> None:
     await world.turns(2)
     assert await pod_sizes(app) == ["750m"] * 3
     assert "ForeignChange" not in world.events.reasons()
+
+
+async def test_a_new_pod_beside_a_canary_has_the_accepted_size_too_and_the_canary_is_judged() -> None:
+    world = await make()
+    target = documents.sized(documents.deployment(replicas=5), requests=SMALL, limits=LARGE)
+    guards = documents.QUICK | {"trialWindow": "20s"}
+    profile = documents.profile("checkout", documents.hot(), size(), guards=guards)
+    app = await world.add(profile, target, workers=2)
+    app.service.load = 2000
+    await world.steady()
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.turns(12)
+    await world.annotate("try", "workers=2")
+    await world.until(lambda: _compared(world))
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 6)
+    await world.pods_step(app)
+    await world.turns(2)
+    assert await pod_sizes(app) == ["750m"] * 6
+    ledger = await world.rest()
+    assert ledger.trials[-1].reason is Reason.REGRESSION
+
+
+async def _compared(world: World) -> bool:
+    intent = await world.intent()
+    return intent is not None and intent.compared and intent.in_force_at is not None
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -325,6 +352,70 @@ async def test_at_rest_a_pod_resized_by_hand_is_left_alone_and_said_and_no_trial
     assert "delete these pods" in refused(world)
 
 
+def _clean_since(world: World, since: datetime) -> list[datetime]:
+    """Begin of the clean windows that began from then on."""
+    memory = world.reconciler.memories[f"{world.namespace}/checkout"]
+    return [w.window.start for w in memory.windows if w.clean and w.window.start >= since]
+
+
+@pytest.mark.parametrize("heals", [True, False])
+async def test_beside_pods_of_other_sizes_no_window_counts_and_it_is_said(heals: bool) -> None:
+    world, app = await start(size())
+    name = await resized_by_hand(world, app, "100m")
+    since, (_, before) = world.clock.now(), (None, (await world.rest()).ladder)
+    await world.turns(20)
+    assert _clean_since(world, since) == []
+    assert (await world.rest()).ladder == before, "nothing is learned of it"
+    assert (await world.condition("Conflict"))[:2] == ("True", "OwnedByOther")
+    await world.annotate("try", "workers=3")
+    await world.turns(4)
+    assert name in refused(world) and "delete these pods" in refused(world)
+    if heals:
+        await world.outside.delete(Ref(POD, world.namespace, name))
+        await world.pods_step(app)
+        await world.turns(20)
+        assert _clean_since(world, since) != []
+
+
+@pytest.mark.parametrize("to", ["100m", "1500m"])
+async def test_a_pod_resized_by_hand_ends_a_trial_of_another_knob_too_and_blames_nobody(to: str) -> None:
+    world, app = await start(size())
+    await world.annotate("try", "workers=3")
+    await world.until(lambda: _in_force(world))
+    await resized_by_hand(world, app, to)
+    if to == "100m":
+        app.service.slowed = 8.0
+    ledger = await world.rest()
+    assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "ForeignChange")]
+    assert ledger.breaker.failures == 0
+
+
+@pytest.mark.parametrize("why", ["Deferred", "frozen", ""])
+async def test_until_a_new_pods_kubelet_has_the_accepted_size_no_window_counts(why: str) -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.turns(6)
+    app.pods.no_room = "Deferred" if why == "Deferred" else ""
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    app.pods.frozen = why == "frozen"
+    since = world.clock.now()
+    await world.turns(16)
+    assert await pod_sizes(app) == ["750m"] * 3
+    assert bool(_clean_since(world, since)) == (why == "")
+
+
+@pytest.mark.parametrize("sized", ["by nobody's leave", "by a VPA"])
+async def test_where_sizes_are_not_ours_to_write_others_size_pods_as_they_like(sized: str) -> None:
+    """The knob is said to be theirs; all others are tuned."""
+    world, app = await start(size() if sized == "by a VPA" else {"name": "cpu_request"})
+    name = await resized_by_hand(world, app, "640m")
+    if sized == "by a VPA":
+        await world.patch(Ref(POD, world.namespace, name), "/metadata/annotations", {"vpaInPlaceUpdated": "true"})
+    await world.turns(8)
+    assert await trial(world, "workers=3") is TrialState.ACCEPTED
+
+
 async def redeployed(world: World, app: App, cpu: str) -> None:
     """The owner applies his manifest with another request, and it rolls out."""
     body = documents.sized(documents.deployment(), requests=SMALL | {"cpu": cpu}, limits=LARGE)
@@ -469,6 +560,51 @@ async def test_an_hpa_on_utilisation_that_appears_in_mid_trial_ends_it_and_the_s
     ledger = await world.rest()
     assert [(t.state.value, t.reason.value) for t in ledger.trials] == [("Inconclusive", "UtilizationTarget")]
     assert await pod_sizes(app) == ["0.5", "0.5"]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("why", ["OwnedByOther", "ResizeUnsupported"])
+async def test_what_may_not_be_written_any_more_is_taken_back_all_the_same(why: str, deleted: bool) -> None:
+    """Consent was taken away, or a new pod's kubelet is too old: that pod was never resized, the others are ours."""
+    world, app = await start(size())
+    await world.annotate("try", "cpu_request=300m")
+    await world.until(lambda: _in_force(world))
+    if why == "OwnedByOther":
+        await world.edit(knobs=[documents.hot(), {"name": "cpu_request"}])
+    else:
+        app.pods.resizes = False
+        await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+        await world.pods_step(app)
+    if deleted:
+        await world.delete()
+        await world.until(lambda: _gone(world))
+    else:
+        ended = (await world.rest()).trials[-1]
+        assert (ended.state.value, ended.reason.value) == ("Inconclusive", why)
+    assert set(await pod_sizes(app)) == {"0.5"}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_another_container_named_in_mid_trial_leaves_no_size_in_the_first(deleted: bool) -> None:
+    world = await make()
+    target = documents.sized(documents.deployment(), requests=SMALL, limits=LARGE)
+    containers = target["spec"]["template"]["spec"]["containers"]
+    containers.append({"name": "side", "image": "x", "resources": {"requests": {"cpu": "100m"}}})
+    app = await world.add(documents.profile("checkout", documents.hot(), size()), target, workers=2)
+    await world.steady()
+    await world.annotate("try", "cpu_request=300m")
+    await world.until(lambda: _in_force(world))
+    await world.edit(targetRef={"kind": "Deployment", "name": "checkout", "container": "side"})
+    if deleted:
+        await world.delete()
+        await world.until(lambda: _gone(world))
+    else:
+        ended = (await world.rest()).trials[-1]
+        assert (ended.state.value, ended.reason.value) == ("Inconclusive", "ProfileChanged")
+        assert (await world.ledger()).incumbent["cpu_request"] == Fraction(1, 2)  # type: ignore[union-attr,index]
+    assert await pod_sizes(app) == ["0.5", "0.5"]
+    sides = [pod["spec"]["containers"][1]["resources"]["requests"]["cpu"] for pod in await app.pods.pods()]
+    assert sides == ["100m", "100m"]
 
 
 @pytest.mark.parametrize("way", ["the trial's own end", "a stop that restores", "a deletion"])
@@ -626,6 +762,48 @@ async def test_a_new_pod_on_a_node_that_is_too_small_is_said_and_holds_no_look_u
     await world.turns(8)
     assert await pod_sizes(app) == ["750m"] * 3
     assert "no room" not in await world.why()
+
+
+@pytest.mark.parametrize("end", ["the trial's own", "a deletion"])
+@pytest.mark.parametrize("wish", ["workers=2", "cpu_request=800m,workers=2"])
+async def test_nor_does_it_hold_up_the_way_back_of_a_trial_that_never_resized_it(wish: str, end: str) -> None:
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.annotate("try", wish)
+    await world.turns(2)
+    await world.patch(Ref(DEPLOYMENT, world.namespace, "checkout"), "/spec/replicas", 3)
+    await world.pods_step(app)
+    small = next(p["metadata"]["name"] for p in await app.pods.pods() if "0.5" in str(p["spec"]["containers"]))
+    refuse_resizes(world, FORBIDDEN, small)
+    if end == "a deletion":
+        await world.delete()
+        await world.until(lambda: _gone(world))
+        assert {parse_quantity(each) for each in await pod_sizes(app)} == {Fraction(1, 2)}
+        return
+    ledger = await world.rest()
+    assert ledger.trials[-1].reason is Reason.RESIZE_NOT_POSSIBLE
+    assert sorted(await pod_sizes(app)) == ["0.5", "750m", "750m"] and await world.values() == {"workers": "3"}
+    assert min([await world.turn() for _ in range(4)]) >= 0.0
+    assert "allocatable: 2" in await world.why()
+
+
+@pytest.mark.parametrize("tried", ["cpu_request=800m", "cpu_request=500m"])
+async def test_a_pod_that_keeps_what_was_tried_holds_the_way_back_up(tried: str) -> None:
+    """Also where that is what the template says: the accepted size is not back."""
+    world, app = await start(size())
+    assert await trial(world, "cpu_request=750m,workers=3") is TrialState.ACCEPTED
+    await world.steady()
+    await world.annotate("try", f"{tried},workers=4")
+    await world.until(lambda: _in_force(world))
+    refused = refuse_resizes(world, FORBIDDEN, (await app.pods.pods())[1]["metadata"]["name"])
+    await world.until(lambda: _under_way(world, IntentKind.ROLLBACK))
+    await world.turns(12)
+    assert await _under_way(world, IntentKind.ROLLBACK)
+    assert (await world.condition("Degraded"))[:2] == ("True", "RestorePending")
+    refused.clear()
+    await world.rest()
+    assert await pod_sizes(app) == ["750m", "750m"]
 
 
 def refuse_resizes(world: World, error: PegboxError, name: str) -> set[str]:

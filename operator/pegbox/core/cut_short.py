@@ -120,7 +120,7 @@ def _whatever_it_does(snapshot: Snapshot, workload: Workload, now: datetime) -> 
         return Ending(TrialState.INCONCLUSIVE, refusal.reason, now, refusal.detail)
     if cohorts.edited(snapshot, intent):
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, "the document's cohorts were edited")
-    theirs = sizing.odd(snapshot, intent.parent.diff(intent.target))
+    theirs = sizing.odd(snapshot)  # of another knob, too: it is not the trial's doing what these pods do
     if theirs:
         return Ending(TrialState.INCONCLUSIVE, Reason.FOREIGN_CHANGE, now, f"resized by others: {theirs}")
     unadmitted = pod_env.failed(snapshot, intent)

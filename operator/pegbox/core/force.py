@@ -66,12 +66,9 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     if intent.applied_at is None:
         return Force(False)
     space = spec.space
-    patience = timedelta(seconds=float(spec.guards.ack_timeout))
-    timed_out = now >= intent.applied_at + patience
+    timed_out = now >= intent.applied_at + timedelta(seconds=float(spec.guards.ack_timeout))
     late = outdated(space, intent, workload)
-    if restarting(space, intent):
-        patience *= max(1, _one_by_one(intent, workload, len(late)))
-    overdue = now >= intent.applied_at + patience
+    overdue = now >= intent.applied_at + patience(spec, intent, workload)
     if intent.opening:  # nothing but variables moves, and what admission put into a pod needs no word of it
         return Force(not late and opened(space, intent, workload), tuple(sorted(p.name for p in late)), overdue)
     silent: set[str] = set()
@@ -89,6 +86,14 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
     if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
         return Force(False, tuple(sorted(silent)), overdue)
     return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
+
+
+def patience(spec: ProfileSpec, intent: Intent, workload: Workload) -> timedelta:
+    """How long the stage under way waits for pods: `ackTimeout`, once for each that it may have to restart."""
+    each = timedelta(seconds=float(spec.guards.ack_timeout))
+    if not restarting(spec.space, intent):
+        return each
+    return each * max(1, _one_by_one(intent, workload, len(outdated(spec.space, intent, workload))))
 
 
 def unread(spec: ProfileSpec, ledger: Ledger, document: Document | Missing, workload: Workload) -> tuple[str, ...]:

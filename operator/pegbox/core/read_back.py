@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pegbox.core import cohorts, force, hpa_bounds
+from pegbox.core import cohorts, force, hpa_bounds, sizing
 from pegbox.model.knobs import KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot
@@ -25,7 +25,8 @@ def unwritten(snapshot: Snapshot, intent: Intent) -> bool:
             return True
         if document.generation != intent.generation or cohorts.edited(snapshot, intent):
             return True
-    return bool(force.applied(spec.space, intent.written, snapshot.held, intent))
+    late = force.applied(spec.space, intent.written, snapshot.held, intent)
+    return any(sizing.holds_up(snapshot, intent, name) for name in late)
 
 
 def stands(snapshot: Snapshot, intent: Intent) -> bool:

@@ -12,11 +12,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from pegbox.core import usage
-from pegbox.model.knobs import Knob, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
+from pegbox.model.knobs import Knob, KnobValue, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.observations import Missing, Observation
 from pegbox.model.reasons import Reason
 from pegbox.model.roles import busy_signal
-from pegbox.model.snapshot import ContainerSizes, Held, Snapshot, Workload
+from pegbox.model.snapshot import ContainerSizes, Held, PodFacts, Snapshot, Workload
+from pegbox.model.trials import Intent
 
 MARGIN = Fraction(5, 4)  # a memory limit stays at a quarter more than what is in use: usage is a mean, peaks are above
 _ZERO = Fraction(0)
@@ -108,19 +109,49 @@ def unsized(
 ) -> tuple[str, ...]:
     """Pods whose kubelet does not say yet that they have a setting's sizes. `names`: only of these knobs.
 
-    Pods that somebody else sized, and pods that leave, are not waited for.
+    Pods that somebody else sized, and pods that leave, are not waited for; on the way back neither is a new one that
+    the server will not resize, nor what else a pod is asked for.
     """
+    intent = snapshot.ledger.intent
+    back = intent is not None and intent.kind.goes_back
     found = set()
     for knob in writable(snapshot.spec.space, snapshot.held):
         value, size = setting.get(knob.name), knob.location.size
         if size is None or not isinstance(value, Fraction) or (names is not None and knob.name not in names):
             continue
         for pod in workload.unfinished:
-            if pod.terminating or pod.name in snapshot.held[knob.name].odd:
+            if pod.terminating or pod.name in snapshot.held[knob.name].odd or (back and _left(snapshot, pod, knob)):
                 continue
-            if pod.resizing or pod.sizes.get(size) != value:
+            if (pod.resizing and not back) or pod.sizes.get(size) != value:
                 found.add(pod.name)
     return tuple(sorted(found))
+
+
+def as_made(held: Held, intent: Intent, name: str, value: KnobValue | None) -> bool:
+    """Is a pod's size what the template gave it, and nothing that this intent gave to any pod?"""
+    return value is not None and value == held.start and all(s.get(name) != value for s in intent.settings)
+
+
+def _left(snapshot: Snapshot, pod: PodFacts, knob: Knob) -> bool:
+    """Will the server not resize a pod that is as the template made it? A way back has nothing to put right in it."""
+    intent, size = snapshot.ledger.intent, knob.location.size
+    if intent is None or size is None or not pod.resizing.startswith("Infeasible"):
+        return False
+    return as_made(snapshot.held[knob.name], intent, knob.name, pod.sizes.get(size))
+
+
+def holds_up(snapshot: Snapshot, intent: Intent, name: str) -> bool:
+    """Has a knob to be written before the stage under way is? All but sizes that a way back may leave."""
+    workload, held, knob = snapshot.workload, snapshot.held[name], snapshot.spec.space[name]
+    if (
+        not intent.kind.goes_back
+        or not held.behind
+        or isinstance(workload, Missing)
+        or knob not in knobs(snapshot.spec.space)
+    ):
+        return True
+    left = {p.name for p in workload.unfinished if _left(snapshot, p, knob)}
+    return not left.issuperset(held.behind)
 
 
 def impossible(snapshot: Snapshot, workload: Workload) -> str:
@@ -143,7 +174,13 @@ def refused(snapshot: Snapshot, names: Collection[str]) -> Missing | None:
     return next((h.refusal for h in held if h is not None and h.refusal is not None), None)
 
 
-def odd(snapshot: Snapshot, names: Collection[str]) -> str:
-    """Pods that somebody else sized, in words, for these knobs; "" without any."""
-    found = [(n, snapshot.held[n].odd) for n in sorted(names) if n in snapshot.held and snapshot.held[n].odd]
-    return "; ".join(f"{name}: {', '.join(pods)}" for name, pods in found)
+def odd(snapshot: Snapshot) -> str:
+    """Pods that somebody else sized, in words; "" without any."""
+    held = ((k.name, snapshot.held.get(k.name)) for k in knobs(snapshot.spec.space))
+    return "; ".join(f"{name}: {', '.join(item.odd)}" for name, item in held if item is not None and item.odd)
+
+
+def mixed(snapshot: Snapshot, setting: Setting) -> bool:
+    """Do pods have other sizes than a setting's, so that what is measured is not of that alone?"""
+    workload = snapshot.workload
+    return bool(odd(snapshot)) or (isinstance(workload, Workload) and bool(unsized(snapshot, workload, setting)))

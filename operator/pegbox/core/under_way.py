@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pegbox.core import (
     canary,
@@ -195,7 +195,7 @@ def _with_sizes(snapshot: Snapshot, workload: Workload, state: force.Force, now:
     late = sizing.unsized(snapshot, workload, intent.current, names)
     if not late or intent.applied_at is None:
         return state
-    overdue = now >= intent.applied_at + timedelta(seconds=float(snapshot.spec.guards.ack_timeout))
+    overdue = now >= intent.applied_at + force.patience(snapshot.spec, intent, workload)
     return force.Force(False, tuple(sorted({*state.silent, *late})), overdue)
 
 
@@ -233,7 +233,7 @@ def _beside(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float
     verdict = canary.judge(snapshot.spec, intent, snapshot.splits, now, snapshot.split)
     if verdict.outcome is verify.Outcome.WAIT:
         detail = ", ".join(t for t in (cohorts.in_words(snapshot.spec.space, intent, workload), verdict.detail) if t)
-        return _wait(snapshot, verdict.reason, detail, now)
+        return _watching(snapshot, verdict.reason, detail, now)
     if verdict.outcome is verify.Outcome.ACCEPT:
         text = f"{cohorts.in_words(snapshot.spec.space, intent, workload)}: {verdict.detail}: all pods follow"
         ledger = transitions.widen(ledger, intent)
@@ -251,10 +251,7 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
     seen = verify.usable(snapshot.spec, intent, windows)
     match verdict.outcome:
         case verify.Outcome.WAIT:
-            waiting = _wait(snapshot, verdict.reason, verdict.detail, now)
-            # A new pod starts as the template says: it is resized like the others.
-            again = sizing.behind(snapshot) and cut_short.blind(snapshot, now) is None
-            return replace(waiting, desired=intent.current) if again else waiting
+            return _watching(snapshot, verdict.reason, verdict.detail, now)
         case verify.Outcome.ACCEPT:
             ledger = transitions.accept(snapshot.spec, ledger, intent, seen, now)
             moved = in_words(snapshot.spec.space, intent.target, intent.parent)
@@ -275,6 +272,14 @@ def _judge(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float)
     if state is TrialState.REVERTED:
         ending = replace(ending, seen=seen)  # what the model had promised is held against it, too
     return _turn_back(snapshot, workload, ending)
+
+
+def _watching(snapshot: Snapshot, reason: Reason, detail: str, now: datetime) -> Decision:
+    """In force, and not yet judged. A new pod starts as the template says: it is resized like the others."""
+    _, intent = ledger_and_intent(snapshot)
+    waiting = _wait(snapshot, reason, detail, now)
+    again = sizing.behind(snapshot) and cut_short.blind(snapshot, now) is None
+    return replace(waiting, desired=intent.written) if again else waiting
 
 
 def _give_way(snapshot: Snapshot, workload: Workload, foreign: Mapping[str, KnobValue], now: datetime) -> Decision:

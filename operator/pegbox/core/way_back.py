@@ -18,6 +18,7 @@ from pegbox.model.trials import Ledger, Place, WayBack
 
 INTERVAL = Fraction(30)  # seconds between two looks where nobody says: of nothing but a way back
 HPA = (LocationKind.HPA_MIN, LocationKind.HPA_MAX)
+IN_CONTAINER = (LocationKind.CONTAINER_RESOURCE, LocationKind.POD_ENV)
 
 
 def recorded(snapshot: Snapshot, ledger: Ledger, source: str) -> Ledger:
@@ -55,8 +56,10 @@ def remembered(spec: ProfileSpec, ledger: Ledger, *, deleting: bool, restoring: 
         return spec
     mine = {p.knob: _knob(p) for p in lost}
     scaled = any(p.location.kind in HPA for p in lost)
+    inside = any(p.location.kind in IN_CONTAINER for p in lost)
     return replace(
         spec,
+        target=replace(spec.target, container=way.target.container) if inside else spec.target,
         space=SearchSpace((*(k for k in spec.space.knobs if k.name not in mine), *mine.values())),
         autoscaler=way.autoscaler if scaled else spec.autoscaler,
         take_knobs=spec.take_knobs - set(mine) | _taken(lost),
@@ -109,6 +112,8 @@ def _still_there(spec: ProfileSpec, way: WayBack, place: Place) -> bool:
         return False
     knob = spec.space[place.knob]
     if place.location.kind in HPA and _scaler(spec.autoscaler) != _scaler(way.autoscaler):
+        return False
+    if place.location.kind in IN_CONTAINER and spec.target.container != way.target.container:
         return False
     return knob.location == place.location and (knob.tunable or not place.tunable)
 

@@ -102,7 +102,8 @@ class Held:
 
     A resource of a container stands in every pod by itself. `behind` names pods that have one of our earlier values,
     or what the template gives to a new pod: no foreign change, they are resized. `odd` names pods with a value that
-    nobody recorded: theirs, never written. `start` is what a new pod begins with.
+    nobody recorded: theirs, never written; on the way back also those of the template's that no kubelet can resize.
+    `start` is what a new pod begins with.
 
     A variable that admission puts into pods: `start` is what a pod has without it. `behind` says that the object with
     our variables is gone. `stale` names pods that started with another value than the next one will, `missed` those of

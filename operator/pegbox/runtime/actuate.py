@@ -78,13 +78,30 @@ class Change:
         """
         held, container = self.snapshot.held, resources.container_name(pod, self.spec.target.container)
         texts: dict[Size, str] = {}
-        for knob in sizing.writable(self.spec.space, held):
-            value, size, item = self.desired.get(knob.name), knob.location.size, held[knob.name]
-            if value is None or size is None or name in item.odd or knob.name in self.intent.keep:
-                continue
-            if sizes.pod_values(self.found, knob).get(name, value) != value:
-                texts[size] = item.raw if item.raw is not None and value == item.start else knob.type.format(value)
+        for knob, _ in self._unsized(name):
+            value, size, item = self.desired[knob.name], knob.location.size, held[knob.name]
+            assert size is not None
+            texts[size] = item.raw if item.raw is not None and value == item.start else knob.type.format(value)
         return container, texts
+
+    def _unsized(self, name: str) -> list[tuple[Knob, Fraction]]:
+        """Sizes that a pod does not have yet, with what it has."""
+        found, held = list[tuple[Knob, Fraction]](), self.snapshot.held
+        for knob in sizing.writable(self.spec.space, held):
+            value = self.desired.get(knob.name)
+            if value is None or name in held[knob.name].odd or knob.name in self.intent.keep:
+                continue
+            has = sizes.pod_values(self.found, knob).get(name, value)
+            if isinstance(has, Fraction) and has != value:
+                found.append((knob, has))
+        return found
+
+    def holds_up(self, name: str) -> bool:
+        """Has a pod to be resized before a way back is over?"""
+        held, intent = self.snapshot.held, self.intent
+        return intent.kind.goes_back and not all(
+            sizing.as_made(held[knob.name], intent, knob.name, has) for knob, has in self._unsized(name)
+        )
 
     def to_restart(self, workload: Workload) -> list[PodFacts]:
         """For what the stage under way moves, once it was read back; at rest for variables written before.
@@ -297,9 +314,10 @@ class LiveActuator:
         """Pod after pod, all sizes of the container in one patch. The template stays as its owner wrote it.
 
         Raises at the end for pods that the server would not resize: since Kubernetes 1.36 it knows what a node can
-        never hold, and says so before any kubelet does. The others are resized all the same; a way back is held up.
+        never hold, and says so before any kubelet does. The others are resized all the same; a way back is held up by
+        those that it has to put right.
         """
-        wrote, refused = False, dict[str, str]()
+        wrote, refused, held_up = False, dict[str, str](), list[str]()
         for name, pod in sorted(sizes.resizable(change.found).items()):
             container, texts = change.sizes(name, pod)
             if texts:
@@ -311,11 +329,12 @@ class LiveActuator:
                     continue  # it went meanwhile: the pod that follows is resized on a later wake
                 except Refused as error:
                     refused[pod["metadata"]["uid"]] = str(error)
+                    held_up += [str(error)] if change.holds_up(name) else []
                     continue
                 self.reached(Point.AFTER_RESIZE)
                 wrote = True
         if refused:
-            raise Refused(next(iter(refused.values()))) if change.intent.kind.goes_back else ResizeRefused(refused)
+            raise Refused(held_up[0]) if held_up else ResizeRefused(refused)
         return wrote
 
     async def _restart(self, change: Change) -> Acted:

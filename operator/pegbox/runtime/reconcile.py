@@ -25,6 +25,7 @@ from pegbox.core import (
     looks,
     measure,
     read_back,
+    sizing,
     slots,
     transitions,
     under_way,
@@ -266,7 +267,9 @@ class Reconciler:
             brakes=self.brakes.of(key, found.target),
         )
         theirs = ledger.intent is None and bool(decide.changed_by_others(snapshot))
-        memory.note_pods(found.workload, now, sick or unread or theirs)
+        setting = observing.in_force(snapshot)
+        mixed = setting is not None and sizing.mixed(snapshot, setting)
+        memory.note_pods(found.workload, now, sick or unread or theirs or mixed)
         return await self._observe(source, snapshot, memory), found
 
     async def _observe(self, source: MetricsSource, snapshot: Snapshot, memory: Memory) -> Snapshot:
@@ -365,6 +368,8 @@ class Reconciler:
                 acted = await self.actuator(change)
             except ResizeRefused as refusal:
                 memory.unsized = refusal.pods  # the next look tells it, and ends a trial
+                if intent.kind.goes_back:  # of what it has to put right, everything was written
+                    memory.written = intent.generation
             else:
                 resting = acted.forbidden is not None and decision.ledger.intent is None
                 memory.forbidden_since = (memory.forbidden_since or now) if resting else None

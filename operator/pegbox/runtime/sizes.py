@@ -7,7 +7,7 @@ somebody else's: then it is left alone, and no trial starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ Consent = Callable[[ProfileSpec, Knob, Object, owners.Path, Held], Held]
 def container_size(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
     """One size of the target's container. One that is never written, being recommended or pinned, is no conflict."""
     value = _held(found, knob, ledger, consent)
-    return value if knob.tunable else replace(value, refusal=None)
+    return value if knob.tunable else replace(value, refusal=None, odd=())
 
 
 def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -> Held:
@@ -49,25 +49,45 @@ def _held(found: Objects, knob: Knob, ledger: Ledger | None, consent: Consent) -
     except InvalidInput as error:
         unreadable = Missing(Reason.RESIZE_UNSUPPORTED, f"{error.field}: {error.remedy}")
         return Held(unreadable, refusal=unreadable, object_uid=body["metadata"]["uid"])
-    value = _standing(found, knob, ledger, start)
+    back = _goes_back(ledger, knob.name)
+    value = _standing(found, knob, ledger, start, _unreported(found, name) if back else ())
     refusal = (
-        _unsupported(found, template, container, size)
+        (None if back else _unsupported(found, template, container, size))
         or owners.vpa(found.pods)
         or _utilization(found, name, size, ledger)
     )
-    if refusal is None and value.odd and (ledger is None or ledger.intent is None):
-        field = owners.pod_field(name, "resources", size.side.value, size.resource.value)
-        held = {owners.holders(pod, field) for pod in found.pods if pod["metadata"]["name"] in value.odd} - {""}
-        who = f"{', '.join(value.odd)} have another {size} than the template or Pegbox gave them"
-        refusal = Missing(Reason.OWNED_BY_OTHER, "; ".join([who, *sorted(held)]) + ": delete these pods")
     stated = size.resource.value in ((container.get("resources") or {}).get(size.side.value) or {})
     side = size.side if stated else Side.LIMITS  # an absent request is the limit's, and its owner's
     path = owners.container_field(name, "resources", side.value, size.resource.value)
-    return consent(found.spec, knob, body, path, replace(value, raw=text, refusal=refusal, start=start))
+    held = consent(found.spec, knob, body, path, replace(value, raw=text, refusal=refusal, start=start))
+    if back:
+        return replace(held, refusal=refusal)
+    if held.refusal is not None:
+        return replace(held, odd=())  # where it is not ours to write, others size pods as they like
+    if held.odd and (ledger is None or ledger.intent is None):
+        return replace(held, refusal=_others(found, name, size, held.odd))
+    return held
 
 
-def _standing(found: Objects, knob: Knob, ledger: Ledger | None, start: KnobValue) -> Held:
-    """What the ledger wants, and which pods do not have it yet; the template's value where it knows nothing."""
+def _others(found: Objects, container: str, size: Size, odd: Collection[str]) -> Missing:
+    """Whoever sized these pods, as far as they tell."""
+    field = owners.pod_field(container, "resources", size.side.value, size.resource.value)
+    held = {owners.holders(pod, field) for pod in found.pods if pod["metadata"]["name"] in odd} - {""}
+    who = f"{', '.join(odd)} have another {size} than the template or Pegbox gave them"
+    return Missing(Reason.OWNED_BY_OTHER, "; ".join([who, *sorted(held)]) + ": delete these pods")
+
+
+def _goes_back(ledger: Ledger | None, name: str) -> bool:
+    """Is it being taken back by now? That asks nobody again: pods have it by our own hand."""
+    intent = ledger.intent if ledger is not None else None
+    return intent is not None and intent.kind.goes_back and name in intent.moved
+
+
+def _standing(found: Objects, knob: Knob, ledger: Ledger | None, start: KnobValue, fixed: Collection[str] = ()) -> Held:
+    """What the ledger wants, and which pods do not have it yet; the template's value where it knows nothing.
+
+    `fixed`: pods that cannot be resized. Those that never were have what the template gave them, and are left so.
+    """
     pods = pod_values(found, knob)
     wanted = _wanted(ledger, knob.name)
     if wanted is None or ledger is None:
@@ -81,8 +101,8 @@ def _standing(found: Objects, knob: Knob, ledger: Ledger | None, start: KnobValu
     if adopted != start or (ledger.intent is not None and knob.name in ledger.intent.keep):
         return Held(start)  # its owner wrote another value into the template: his decision, pods follow by the rollout
     ours = {start, *_known(ledger, knob.name)}
-    odd = tuple(sorted(n for n, v in pods.items() if v not in ours))
-    late = sorted(n for n, v in pods.items() if v in ours and v != wanted)
+    odd = tuple(sorted(n for n, v in pods.items() if v not in ours or (v == start and n in fixed)))
+    late = sorted(n for n, v in pods.items() if n not in odd and v != wanted)
     value = wanted if not late else pods[late[0]]
     return Held(value, behind=tuple(late), odd=odd)
 
@@ -142,14 +162,16 @@ def _unsupported(found: Objects, template: Object, container: Object, size: Size
         return Missing(
             Reason.RESIZE_UNSUPPORTED, "the template states resources of the whole pod: state the container's"
         )
-    for name, pod in resizable(found).items():
-        status = resources.running(pod, str(container["name"]))
-        if status is not None and not status.get("resources"):  # as the API server asks before it lets a resize pass
-            detail = (
-                f"the kubelet of pod {name} reports no resources: it needs Kubernetes 1.33 and a runtime that resizes"
-            )
-            return Missing(Reason.RESIZE_UNSUPPORTED, detail)
+    for name in _unreported(found, str(container["name"])):
+        detail = f"the kubelet of pod {name} reports no resources: it needs Kubernetes 1.33 and a runtime that resizes"
+        return Missing(Reason.RESIZE_UNSUPPORTED, detail)
     return None
+
+
+def _unreported(found: Objects, container: str) -> list[str]:
+    """Pods whose kubelet reports no resources: the API server asks the same before it lets a resize pass."""
+    states = {name: resources.running(pod, container) for name, pod in resizable(found).items()}
+    return [name for name, status in states.items() if status is not None and not status.get("resources")]
 
 
 def _utilization(found: Objects, container: str, size: Size, ledger: Ledger | None) -> Missing | None:

@@ -30,8 +30,9 @@ class FakePods:
     `acknowledge` makes every pod export the settings document that it read: the newest with `hot`, else the one
     that stood when the pod was created, as with envFrom. Resized pods have their new size at the next `settle`, unless
     `no_room` says why not (Infeasible or Deferred); one that is `frozen` says nothing. A kubelet that does not know of
-    resizing (not `resizes`) reports no sizes at all. An application that does not know `cohorts` takes the document's
-    values in every pod. Of a Deployment, pods that the server refuses are missing, which its status says.
+    resizing (not `resizes`: that of pods which start now) reports no sizes at all. An application that does not know
+    `cohorts` takes the document's values in every pod. Of a Deployment, pods that the server refuses are missing, which
+    its status says.
     """
 
     def __init__(
@@ -121,7 +122,8 @@ class FakePods:
         wanted = {c["name"]: c.get("resources") for c in pod["spec"]["containers"]}
         pending = [c for c in status["conditions"] if c["type"] == "PodResizePending"]
         others = [c for c in status["conditions"] if c["type"] != "PodResizePending"]
-        late = [c for c in status["containerStatuses"] if self.resizes and c.get("resources") != wanted[c["name"]]]
+        able = [c for c in status["containerStatuses"] if self.resizes or "resources" in c]
+        late = [c for c in able if c.get("resources") != wanted[c["name"]]]
         if late and self.no_room:
             why = {"type": "PodResizePending", "status": "True", "reason": self.no_room, "message": "no room"}
             others += pending or [why | {"lastTransitionTime": self._time()}]

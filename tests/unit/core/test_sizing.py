@@ -7,14 +7,15 @@ from fractions import Fraction as F
 
 import pytest
 
-from pegbox.core import sizing, usage
+from pegbox.core import sizing, under_way, usage
 from pegbox.core.sizing import quality
+from pegbox.model.decisions import Action
 from pegbox.model.knobs import Knob, KnobType, Location, LocationKind, ResourceName, SearchSpace, Setting, Side, Size
 from pegbox.model.observations import Missing
-from pegbox.model.profile import BudgetSpec
+from pegbox.model.profile import BudgetSpec, Guards
 from pegbox.model.reasons import Reason
 from pegbox.model.snapshot import ContainerSizes, Held
-from tests.unit.core.build import ledger, pod, snapshot, spec, window, workload
+from tests.unit.core.build import ENV, HOT, acked, at, intent, ledger, pod, snapshot, spec, window, workload
 
 CPU_R, CPU_L = (Size(side, ResourceName.CPU) for side in (Side.REQUESTS, Side.LIMITS))
 MEM_R, MEM_L = (Size(side, ResourceName.MEMORY) for side in (Side.REQUESTS, Side.LIMITS))
@@ -135,6 +136,28 @@ def test_who_is_waited_for() -> None:
     assert sizing.unsized(found, workload(*pods), wanted, names=("other",)) == ()
     refused = {"cpu_request": Held(F(1), refusal=Missing(Reason.OWNED_BY_VPA))}
     assert sizing.unsized(replace(found, held=refused), workload(*pods), wanted) == (), "not ours to wait for"
+
+
+@pytest.mark.parametrize(
+    ("moved", "seconds", "ends"),
+    [
+        pytest.param("threads", 361, False, id="a_restart_has_ackTimeout_for_each_of_three_pods"),
+        pytest.param("threads", 551, True, id="and_no_more"),
+        pytest.param("workers", 189, False, id="without_one_it_is_ackTimeout"),
+        pytest.param("workers", 191, True, id="once"),
+    ],
+)
+def test_a_new_pods_size_is_waited_for_as_long_as_its_restart(moved: str, seconds: int, ends: bool) -> None:
+    """Read back at 10 s, ackTimeout 180 s. The last pod has the variable, and not yet the accepted size."""
+    parent = Setting({"workers": F(4), "threads": F(2), "cpu_request": F(1)})
+    goal = parent.with_values(**{moved: F(3)})
+    profile = spec(HOT, ENV, REQUEST, budgets=(), guards=Guards(ack_timeout=F(180)))
+    begun = intent(parent=parent, stages=(goal,), applied_at=at(10), old_containers=())
+    cpu = (F(1), F(1), F(1, 2))
+    pods = tuple(replace(acked(pod(n), profile, begun), sizes={CPU_R: v}) for n, v in zip("abc", cpu, strict=True))
+    found = snapshot(profile, ledger(parent, intent=begun), workload=workload(*pods))
+    decided = under_way.proceed(found, workload(*pods), at(seconds), 0.0)
+    assert (decided.action is Action.REVERT) is ends, decided.message
 
 
 def test_a_budget_counts_a_new_pod_with_what_its_template_gives() -> None:

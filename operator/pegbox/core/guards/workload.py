@@ -60,12 +60,16 @@ def _unadmitted(snapshot: Snapshot) -> Missing | None:
 
 
 def _unsized(snapshot: Snapshot) -> Missing | None:
-    """Pods that do not have the accepted sizes (yet): new ones as the template makes them, or ones without room."""
+    """Pods that do not have the accepted sizes (yet): new ones as the template makes them, ones without room, or ones
+    that somebody else sized."""
     workload, incumbent = snapshot.workload, snapshot.ledger.incumbent
     if isinstance(workload, Missing) or incumbent is None or snapshot.spec.mode is not Mode.AUTO:
         return None
     stuck = sizing.impossible(snapshot, workload)
     if stuck:
         return Missing(Reason.RESIZE_NOT_POSSIBLE, stuck)
+    theirs = sizing.odd(snapshot)
+    if theirs:
+        return Missing(Reason.OWNED_BY_OTHER, f"sized by others: {theirs}: delete these pods")
     late = sizing.unsized(snapshot, workload, incumbent)
     return Missing(Reason.WAITING_FOR_PODS, f"not resized yet: {', '.join(late)}") if late else None
