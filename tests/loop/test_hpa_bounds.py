@@ -8,7 +8,7 @@ import pytest
 
 from pegbox.model.errors import NotAvailable
 from pegbox.model.reasons import Reason
-from pegbox.ports import HPA, Ref
+from pegbox.ports import DEPLOYMENT, HPA, Object, Ref
 from pegbox.testing.cluster import FakeCluster
 from tests.loop import documents
 from tests.loop.world import World, make
@@ -79,3 +79,33 @@ async def test_nor_does_it_hold_up_a_deletion_and_that_is_said(
     assert (await world.bounds(theirs.name), await world.values()) == ((side[4], side[4]), {"workers": "2"})
     words = "minReplicas 5 is above max_replicas 4" if side is MOST else "min_replicas 2 is above maxReplicas 1"
     assert any(words in event.message for _, event in world.events.emitted if event.reason is Reason.RESTORED)
+
+
+@pytest.mark.parametrize(
+    "uses", [[], [{"name": "db", "uses": "pods * workers", "limit": 12}]], ids=["without a budget", "with a budget"]
+)
+async def test_an_hpa_that_is_deleted_in_mid_trial_holds_up_no_way_back(uses: list[Object]) -> None:
+    """Six pods of the trial stay, as nobody scales them down to the three of the parent. With six of them there is no room
+    for what it raises: that waits until somebody scales."""
+    world = await make()
+    await world.apply(documents.hpa(high=3))
+    bound = {"name": "max_replicas", "min": 1, "max": 8, "conflictPolicy": "Take"}
+    knobs = documents.hot(initial=4), bound
+    profile = documents.profile("checkout", *knobs, autoscaler=SCALERS["of its owner"], budgets=uses)
+    await world.add(profile, workers=4)
+    await world.steady()
+    await world.annotate("try", "max_replicas=6,workers=2")
+    await world.until(lambda: stands(world, (2, 6)))
+    await world.outside.delete(Ref(HPA, world.namespace, "checkout"))
+    world.brake("stop")
+    await world.turns(60)
+    if uses:
+        assert (await world.values(), (await world.condition("Progressing"))[1]) == ({"workers": "2"}, "BudgetExceeded")
+        replicas = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
+        await world.outside.json_patch(Ref(DEPLOYMENT, world.namespace, "checkout"), replicas, subresource="scale")
+        await world.turns(20)
+    assert (await world.intent(), await world.values()) == (None, {"workers": "4"})
+
+
+async def stands(world: World, bounds: tuple[int, int]) -> bool:
+    return await world.bounds() == bounds

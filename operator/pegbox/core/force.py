@@ -8,7 +8,7 @@ counts when it was read back, and for ConfigMap values when ackTimeout has passe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -61,8 +61,10 @@ def _writable(seen: Held, back: bool) -> bool:
     return seen.refusal is None or (back and not seen.owners and seen.refusal.reason in STILL_OURS)
 
 
-def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Workload, now: datetime) -> Force:
-    """Has every pod taken the stage under way?"""
+def in_force(
+    spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Workload, now: datetime, gone: Container[str] = ()
+) -> Force:
+    """Has every pod taken the stage under way? `gone`: knobs whose place is not there any more."""
     if intent.applied_at is None:
         return Force(False)
     space = spec.space
@@ -83,7 +85,7 @@ def in_force(spec: ProfileSpec, ledger: Ledger, intent: Intent, workload: Worklo
         silent |= {p.name for p in late}
         if workload.rolling:
             return Force(False, tuple(sorted(silent)), overdue)
-    if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload):
+    if (_unacknowledgeable(space, intent) and not timed_out) or _too_many_pods(space, intent, workload, gone):
         return Force(False, tuple(sorted(silent)), overdue)
     return Force(not silent, tuple(sorted(silent)), bool(silent) and overdue)
 
@@ -184,11 +186,17 @@ def _wanted(space: SearchSpace, intent: Intent, pod: PodFacts) -> Setting:
     return intent.in_cohort if pod_env.belongs(space, intent, pod) else intent.current
 
 
-def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload) -> bool:
-    """A lowered bound of pods is in force once the pods above it have gone: until then they use the budgets."""
+def _too_many_pods(space: SearchSpace, intent: Intent, workload: Workload, gone: Container[str]) -> bool:
+    """A lowered bound of pods is in force once the pods above it have gone: until then they use the budgets.
+
+    A way back does not wait for what an HPA that was deleted will never do. What it raises later waits for room
+    (`room.crowded`).
+    """
     pods = max(len(workload.unfinished), workload.replicas)
     for knob in space.at(LocationKind.HPA_MAX, LocationKind.REPLICAS):
         old, new = intent.before.get(knob.name), intent.current.get(knob.name)
+        if intent.kind.goes_back and knob.name in gone:
+            continue
         if knob.tunable and isinstance(old, Fraction) and isinstance(new, Fraction) and new < old and new < pods:
             return True
     return False

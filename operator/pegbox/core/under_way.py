@@ -131,7 +131,8 @@ def _fitting(snapshot: Snapshot, workload: Workload) -> Snapshot:
 def _once_written(snapshot: Snapshot, workload: Workload, now: datetime, jitter: float) -> Decision:
     ledger, intent = ledger_and_intent(snapshot)
     spec = snapshot.spec
-    state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now), now)
+    gone = {n for n, held in snapshot.held.items() if isinstance(held.value, Missing)}
+    state = _with_sizes(snapshot, workload, force.in_force(spec, ledger, intent, workload, now, gone), now)
     unseen = cut_short.blind(snapshot, now)
     if intent.opening and (state.reached or state.overdue):
         if unseen is not None:
