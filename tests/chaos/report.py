@@ -118,6 +118,10 @@ WHAT: dict[str, tuple[str, str]] = {
     "helm upgrade without force": ("Helm names the conflict; nothing changes.", "Helm's own output"),
     "helm upgrade with force": (THEIRS, "ForeignChange"),
     "profile edited": ("Read at the next wake.", "Progressing"),
+    "knob turned to Recommend, or back": (
+        "A trial of it ends, and its value goes back; one that was accepted stays, and a restore puts it back.",
+        "Progressing",
+    ),
     "profile suspended (mode Recommend)": (
         "Nothing more is written; what nobody judged goes back once the mode is Auto again.",
         "ModeRecommend",

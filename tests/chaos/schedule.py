@@ -167,7 +167,9 @@ async def stop_faults(world: World) -> None:
             await world.alice.json_patch(app.target, [operation], subresource="scale")
         profile = world.profile(name)
         if profile is not None and "deletionTimestamp" not in profile["metadata"]:
-            await world.edit_spec(name, mode="Auto", freezes=[], slos=world.tenant(name).profile["spec"]["slos"])
+            knobs = [{**knob, "mode": "Tune"} for knob in profile["spec"]["knobs"]]
+            slos = world.tenant(name).profile["spec"]["slos"]
+            await world.edit_spec(name, mode="Auto", freezes=[], slos=slos, knobs=knobs)
         await users.opted(world, name, None)
 
 

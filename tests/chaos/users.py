@@ -111,6 +111,20 @@ async def _profile_edited(world: World, chance: random.Random, tenant: str) -> s
     return str(change)
 
 
+@fault("knob turned to Recommend, or back", "users", 3)
+async def _knob_turned(world: World, chance: random.Random, tenant: str) -> str:
+    """What stands there may be Pegbox's: a restore puts it back all the same."""
+    await _begin(world, chance, tenant)
+    profile = world.profile(tenant)
+    if profile is None:
+        return "it does not exist"
+    knobs = copied(profile["spec"]["knobs"])
+    knob = chance.choice(knobs)
+    knob["mode"] = "Tune" if knob.get("mode") == "Recommend" else "Recommend"
+    await world.edit_spec(tenant, knobs=knobs)
+    return f"{knob['name']}: {knob['mode']}"
+
+
 @fault("profile suspended (mode Recommend)", "users", 4)
 async def _suspended(world: World, chance: random.Random, tenant: str) -> str:
     if world.profile(tenant) is None:

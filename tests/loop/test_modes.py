@@ -555,3 +555,25 @@ async def test_a_try_meanwhile_is_refused_and_not_done_later() -> None:
     await world.turns(12)
     ledger = await world.rest()
     assert await world.values() == {"workers": "2"} and len(ledger.trials) == 1
+
+
+async def test_what_somebody_sets_in_our_document_of_a_knob_that_is_recommended_only_outlasts_a_trial_of_another() -> (
+    None
+):
+    """Seed 3200000040: the document is written whole, and the way back put the old value over his."""
+    world = await make()
+    await world.add(documents.profile("checkout", documents.hot(), documents.hot("pool")), workers=2, pool=2)
+    await world.steady()
+    await world.edit(knobs=[documents.hot(), documents.hot("pool", mode="Recommend")])
+    await world.turns(2)
+    await world.annotate("try", "workers=3")
+    await world.turns(2)
+    body = json.loads((await world.own())["data"]["settings.json"])
+    values = {"pool": "5", "workers": "3"}
+    body |= {"generation": body["generation"] + 1, "values": values, "hash": values_hash(values)}
+    await world.patch(Ref(CONFIG_MAP, world.namespace, "checkout-pegbox"), "/data/settings.json", json.dumps(body))
+    await world.annotate("rollback")
+    await world.turns(3)
+    ledger = await world.rest()
+    assert await world.values() == {"pool": "5", "workers": "2"}
+    assert ledger.trials[-1].state.value != "Accepted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pegbox.core import cohorts, force, hpa_bounds, sizing
-from pegbox.model.knobs import KnobValue, LocationKind, Setting
+from pegbox.model.knobs import Knob, KnobMode, KnobValue, LocationKind, Setting
 from pegbox.model.observations import Missing
 from pegbox.model.snapshot import Snapshot
 from pegbox.model.trials import Intent, Ledger
@@ -70,7 +70,7 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
     for name, held in snapshot.held.items():
         if name not in intent.current or isinstance(held.value, Missing) or held.behind:
             continue
-        if name not in snapshot.spec.space or not snapshot.spec.space[name].tunable:
+        if name not in snapshot.spec.space or not _written_with(snapshot.spec.space[name]):
             continue
         theirs = held.refusal is not None and name not in intent.moved
         if theirs and not _in_the_way(snapshot, intent, name, held.value):
@@ -83,6 +83,12 @@ def foreign_changes(snapshot: Snapshot, intent: Intent) -> Mapping[str, KnobValu
         if held.value not in ours:
             out[name] = held.value
     return out
+
+
+def _written_with(knob: Knob) -> bool:
+    """Does a stage write the knob's value? In our own ConfigMap, which is written whole, also of one that is only
+    recommended."""
+    return knob.tunable or (knob.mode is KnobMode.RECOMMEND and knob.location.kind.in_own_config_map)
 
 
 def _in_the_way(snapshot: Snapshot, intent: Intent, name: str, value: KnobValue) -> bool:
