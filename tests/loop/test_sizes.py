@@ -509,6 +509,20 @@ async def test_in_recommend_nothing_is_resized_and_turning_away_in_mid_trial_is_
     assert await pod_sizes(app) == ["0.5", "0.5"]
 
 
+async def test_after_a_lost_ledger_a_restore_leaves_what_the_owner_wrote_into_the_template_since() -> None:
+    """Seed 330: our ConfigMap had the originals of before, pods were resized to those, and left so."""
+    world, app = await start(size())
+    await world.apply(documents.sized(documents.deployment(), requests={"cpu": "800m"}, limits=LARGE))
+    await world.turns(12)
+    assert await pod_sizes(app) == ["800m", "800m"]
+    await world.outside.delete(Ref(LEDGER, world.namespace, "checkout"))
+    world.restart()
+    await world.turns(4)
+    world.brake("restore")
+    await world.turns(6)
+    assert await pod_sizes(app) == ["800m", "800m"]
+
+
 async def test_a_lost_ledger_loses_no_original() -> None:
     """The template holds it: what all pods run is adopted, and the deletion puts the template's value back."""
     world, app = await start(size())

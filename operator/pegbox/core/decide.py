@@ -248,7 +248,7 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     known = snapshot.ledger.incumbent or incumbent
     changes = {n: v for n, v in incumbent.items() if n in known and known[n] != v}
     ledger = transitions.left_to_others(snapshot.ledger, changes)
-    before = ledger.adopted or found
+    before = {**(ledger.adopted or found), **_of_template(snapshot)}
     ledger = replace(
         ledger,
         incumbent=incumbent,
@@ -267,6 +267,12 @@ def _adopt(snapshot: Snapshot, workload: Workload, now: datetime) -> Decision:
     item = Begin(IntentKind.ADOPT, wanted, Reason.ADOPTED, now, revision=workload.revision, cohort=left)
     ledger = transitions.begin(snapshot.spec, ledger, incumbent, item)
     return under_way.write(replace(snapshot, ledger=ledger), workload, now, Action.ADOPT)
+
+
+def _of_template(snapshot: Snapshot) -> dict[str, KnobValue]:
+    """The originals of sizes: the template is left to its owner, so what it says counts, whatever it said before."""
+    sizes = (k.name for k in snapshot.spec.space.at(LocationKind.CONTAINER_RESOURCE) if k.name in snapshot.held)
+    return {n: start for n in sizes if (start := snapshot.held[n].start) is not None}
 
 
 def _remembered(snapshot: Snapshot, found: Setting) -> Setting:
